@@ -1,0 +1,55 @@
+"""citytwin: what would happen in this city if…
+
+Citizens, vehicles and responders as Mesa agents on a geospatial city, moved and infected by numba kernels, swept over
+policies into Parquet.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .agents.citizens import Citizen
+    from .agents.rows import Column
+    from .environment.city import City, CityError
+    from .runners.model import CityModel
+    from .runners.results import Results
+    from .runners.run import run
+    from .runners.scenario import Scenario, ScenarioError
+    from .runners.sweep import sweep
+
+__version__ = "0.1.0"
+
+# Loaded when first used, so that `import citytwin` and `citytwin --help` stay quick.
+_HOME = {
+    "City": ".environment.city",
+    "CityError": ".environment.city",
+    "Citizen": ".agents.citizens",
+    "Column": ".agents.rows",
+    "CityModel": ".runners.model",
+    "Results": ".runners.results",
+    "Scenario": ".runners.scenario",
+    "ScenarioError": ".runners.scenario",
+    "run": ".runners.run",
+    "sweep": ".runners.sweep",
+}
+
+__all__ = [
+    "City",
+    "CityError",
+    "CityModel",
+    "Citizen",
+    "Column",
+    "Results",
+    "Scenario",
+    "ScenarioError",
+    "run",
+    "sweep",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'citytwin' has no attribute '{name}'")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""Example scenarios that ship with the package; a bare name on the command line finds them."""

@@ -1,0 +1,1 @@
+"""Where they live: the city bundle, its places, roads and schedules, and how a city comes to be."""

@@ -1,0 +1,437 @@
+"""The City: a built place and its residents at rest, in memory and as a bundle on disk.
+
+A bundle is a directory::
+
+    city.json                      what it is: schema, CRS, bounds, seed, sources, week, counts
+    people/age.npy …               one file a column, opened memory-mapped and read-only
+    schedules/0/place.npy …        one folder a day type
+    layers/zones.parquet …         GeoParquet: zones, buildings, roads, sites
+
+:data:`SCHEMA` declares every column once. Coordinates are metres in the projected CRS of the city.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .schedules import SLOTS_PER_DAY, Schedule
+
+if TYPE_CHECKING:
+    import geopandas
+
+SCHEMA_VERSION = 1
+DAYS_OF_WEEK = 7
+
+
+class CityError(ValueError):
+    """A city that cannot be built, read or used; the message names the file or object, and the remedy."""
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """One column of the bundle.
+
+    Attributes:
+        dtype: numpy dtype.
+        doc: meaning and unit.
+        refers: table whose rows the values number; −1 is allowed where ``optional``.
+        optional: whether −1 ("none") may stand in a referring column.
+        extra: entries beyond the number of rows (1 for a column of positions).
+    """
+
+    dtype: str
+    doc: str
+    refers: str = ""
+    optional: bool = False
+    extra: int = 0
+
+
+_XY = {"x": ColumnSpec("f8", "easting, m"), "y": ColumnSpec("f8", "northing, m")}
+
+SCHEMA: dict[str, dict[str, ColumnSpec]] = {
+    "people": {
+        "age": ColumnSpec("u1", "age in completed years"),
+        "sex": ColumnSpec("u1", "0 female, 1 male"),
+        "role": ColumnSpec("u1", "places.Role: what the person does on a working day"),
+        "household": ColumnSpec("i4", "household, which is also the place number of the home", "households"),
+        "activity": ColumnSpec("i4", "place of the class, team or venue where the person learns or works", "places", True),
+    },
+    "households": {
+        "first": ColumnSpec("i4", "first person of the household; people are numbered household by household", extra=1),
+    },
+    "places": {
+        "kind": ColumnSpec("u1", "places.PlaceKind"),
+        "site": ColumnSpec("i4", "site the room belongs to, −1 for homes", "sites", True),
+        "building": ColumnSpec("i4", "building, −1 if unknown", "buildings", True),
+        "zone": ColumnSpec("i4", "zone", "zones"),
+        **_XY,
+    },
+    "sites": {
+        "kind": ColumnSpec("u1", "places.SiteKind"),
+        "building": ColumnSpec("i4", "building, −1 if none", "buildings", True),
+        "zone": ColumnSpec("i4", "zone", "zones"),
+        "node": ColumnSpec("i4", "nearest node of the road network, −1 if there is none", "nodes", True),
+        "capacity": ColumnSpec("i4", "pupils, staff, beds or vehicles by kind; 0 if unknown"),
+        **_XY,
+    },
+    "buildings": {
+        "use": ColumnSpec("u1", "places.BuildingUse"),
+        "levels": ColumnSpec("f4", "storeys above ground"),
+        "floor_area": ColumnSpec("f4", "gross floor area over all storeys, m2"),
+        "dwellings": ColumnSpec("i4", "number of dwellings"),
+        "zone": ColumnSpec("i4", "zone", "zones"),
+        "node": ColumnSpec("i4", "nearest node of the road network, −1 if there is none", "nodes", True),
+        **_XY,
+    },
+    "zones": {
+        "area": ColumnSpec("f8", "area, m2"),
+        **_XY,
+    },
+    "nodes": dict(_XY),
+    "links": {
+        "start": ColumnSpec("i4", "node where the link begins", "nodes"),
+        "end": ColumnSpec("i4", "node where the link ends", "nodes"),
+        "length": ColumnSpec("f4", "length, m"),
+        "speed": ColumnSpec("f4", "speed limit, m/s"),
+        "lanes": ColumnSpec("f4", "lanes in this direction"),
+        "rank": ColumnSpec("u1", "roads.RoadRank: place in the hierarchy, motorway to path"),
+        "access": ColumnSpec("u1", "roads.Access bits: car, bicycle, foot, bus"),
+        "way": ColumnSpec("i8", "identifier of the street in its source"),
+    },
+}
+"""Every table and column of a bundle. Tables that number others: see ``refers``."""
+
+SCHEDULE_COLUMNS: dict[str, str] = {
+    "first": "i4",
+    "place": "i4",
+    "start": "u1",
+    "end": "u1",
+    "place_first": "i4",
+    "visitor": "i4",
+    "visitor_start": "u1",
+    "visitor_end": "u1",
+}
+LAYERS = ("zones", "buildings", "roads", "sites")
+
+
+class Columns(Mapping[str, NDArray[Any]]):
+    """Named numpy columns of one table; a column reads as an item or an attribute: ``people["age"]``, ``people.age``."""
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]], rows: int):
+        self._columns = dict(columns)
+        self._rows = rows
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._columns[name]
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise AttributeError(f"no column '{name}'; there are: {', '.join(self._columns)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        """Return the number of rows (not of columns)."""
+        return self._rows
+
+    def __repr__(self) -> str:
+        return f"Columns({self._rows} rows: {', '.join(self._columns)})"
+
+
+@dataclass
+class Source:
+    """Where data of a city came from: kept in the bundle and printed wherever maps of it are shown."""
+
+    name: str
+    licence: str
+    attribution: str
+    file: str = ""
+    sha256: str = ""
+
+
+@dataclass
+class CityInfo:
+    """What ``city.json`` says.
+
+    Attributes:
+        name: name of the city.
+        crs: projected CRS in metres, for example ``"EPSG:32631"``.
+        bounds: (west, south, east, north) in metres of that CRS.
+        seed: seed of everything drawn while building.
+        week: day type of Monday … Sunday, positions in ``day_types``.
+        day_types: name of each day type, in the order of the schedules.
+        sources: origin, licence and checksum of every file used.
+        report: figures of the build (repairs, fit errors), by name.
+        schema_version: version of the bundle's layout.
+    """
+
+    name: str
+    crs: str
+    bounds: tuple[float, float, float, float]
+    seed: int
+    week: tuple[int, ...]
+    day_types: tuple[str, ...]
+    sources: list[Source] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+
+class City:
+    """A built place and its residents at rest.
+
+    Args:
+        info: what the city is.
+        tables: for every table of :data:`SCHEMA` its columns.
+        schedules: one schedule a day type, in the order of ``info.day_types``.
+        layers: GeoDataFrames by name (zones, buildings, roads, sites), or functions that make them when asked.
+
+    Raises:
+        CityError: if a column is missing, of the wrong type or length, or refers to a row that does not exist.
+    """
+
+    people: Columns
+    households: Columns
+    places: Columns
+    sites: Columns
+    buildings: Columns
+    zones: Columns
+    nodes: Columns
+    links: Columns
+
+    def __init__(
+        self,
+        info: CityInfo,
+        tables: Mapping[str, Mapping[str, NDArray[Any]]],
+        schedules: list[Schedule],
+        layers: Mapping[str, Any] | None = None,
+        path: Path | None = None,
+    ):
+        self.info = info
+        self.schedules = list(schedules)
+        self.path = path
+        self._layers: dict[str, Any] = dict(layers or {})
+        for table, specs in SCHEMA.items():
+            if table not in tables:
+                raise CityError(f"{self._where(table)}: table is missing")
+            columns = {}
+            for name, spec in specs.items():
+                if name not in tables[table]:
+                    raise CityError(f"{self._where(table, name)}: column is missing; build the city again")
+                columns[name] = tables[table][name]
+            head, spec = next(iter(specs.items()))
+            setattr(self, table, Columns(columns, len(columns[head]) - spec.extra))
+        self._check()
+
+    def __repr__(self) -> str:
+        return (
+            f"City('{self.info.name}', {len(self.people):,} people, {len(self.households):,} households, "
+            f"{len(self.places):,} places, {self.info.crs})"
+        )
+
+    # ------------------------------------------------------------------ reading and writing
+
+    @classmethod
+    def load(cls, path: str | Path) -> "City":
+        """Open a bundle, its columns memory-mapped and read-only.
+
+        Raises:
+            CityError: if the directory is no bundle, or a column is missing, short, foreign or out of range.
+        """
+        path = Path(path)
+        head = path / "city.json"
+        if not head.is_file():
+            raise CityError(f"{path}: not a city bundle (no city.json); build one with 'citytwin city … --out {path}'")
+        try:
+            raw = json.loads(head.read_text(encoding="utf-8"))
+            version = raw["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise CityError(f"{head}: schema {version}, this citytwin reads {SCHEMA_VERSION}; build the city again")
+            info = CityInfo(
+                name=str(raw["name"]),
+                crs=str(raw["crs"]),
+                bounds=tuple(float(v) for v in raw["bounds"]),  # type: ignore[arg-type]
+                seed=int(raw["seed"]),
+                week=tuple(int(v) for v in raw["week"]),
+                day_types=tuple(str(v) for v in raw["day_types"]),
+                sources=[Source(**s) for s in raw["sources"]],
+                report=dict(raw["report"]),
+            )
+        except CityError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CityError(f"{head}: not a valid city description ({error!r}); build the city again") from None
+        tables = {
+            table: {name: _open_column(path / table / f"{name}.npy", spec.dtype) for name, spec in specs.items()}
+            for table, specs in SCHEMA.items()
+        }
+        schedules = [
+            Schedule(
+                **{
+                    name: _open_column(path / "schedules" / str(number) / f"{name}.npy", dtype)
+                    for name, dtype in SCHEDULE_COLUMNS.items()
+                }
+            )
+            for number in range(len(info.day_types))
+        ]
+        return cls(info, tables, schedules, path=path)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the bundle; it appears under its name only when complete.
+
+        Args:
+            path: directory to make.
+            overwrite: replace a bundle that stands there.
+
+        Raises:
+            CityError: if something stands at the path, or the disk does not take the bundle; nothing is left behind.
+        """
+        path = Path(path)
+        if path.exists() and not (overwrite and (path / "city.json").is_file()):
+            what = "is not a city bundle" if overwrite else "exists already"
+            raise CityError(f"{path}: {what}; choose another name or remove it first")
+        stage: Path | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            stage.chmod(0o755)
+            for table, specs in SCHEMA.items():
+                (stage / table).mkdir()
+                for name in specs:
+                    np.save(stage / table / f"{name}.npy", getattr(self, table)[name], allow_pickle=False)
+            for number, schedule in enumerate(self.schedules):
+                folder = stage / "schedules" / str(number)
+                folder.mkdir(parents=True)
+                for name in SCHEDULE_COLUMNS:
+                    np.save(folder / f"{name}.npy", getattr(schedule, name), allow_pickle=False)
+            (stage / "layers").mkdir()
+            for name in LAYERS:
+                layer = self.layer(name)
+                if layer is not None:
+                    layer.to_parquet(stage / "layers" / f"{name}.parquet", compression="zstd")
+            head = asdict(self.info) | {"counts": self.counts()}
+            (stage / "city.json").write_text(json.dumps(head, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            if path.exists():
+                shutil.rmtree(path)
+            stage.rename(path)
+        except OSError as error:
+            if stage is not None:
+                shutil.rmtree(stage, ignore_errors=True)
+            raise CityError(f"{path}: cannot write the city ({error.strerror or error}); nothing was kept") from None
+        return path
+
+    def layer(self, name: str) -> "geopandas.GeoDataFrame | None":
+        """Return a GeoDataFrame (zones, buildings, roads or sites), or None if the city has none of that name."""
+        if name not in LAYERS:
+            raise CityError(f"no layer '{name}'; there are: {', '.join(LAYERS)}")
+        if name not in self._layers:
+            file = self.path / "layers" / f"{name}.parquet" if self.path is not None else None
+            if file is None or not file.is_file():
+                return None
+            import geopandas
+
+            try:
+                self._layers[name] = geopandas.read_parquet(file)
+            except (OSError, ValueError) as error:
+                raise CityError(f"{file}: cannot be read ({error}); build the city again") from None
+        if callable(self._layers[name]):
+            self._layers[name] = self._layers[name]()
+        return self._layers[name]
+
+    # ------------------------------------------------------------------ questions
+
+    @property
+    def homes(self) -> int:
+        """Number of homes: places 0 … homes − 1, one a household."""
+        return len(self.households)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of every table, and of visits by day type."""
+        rows = {table: len(getattr(self, table)) for table in SCHEMA}
+        for name, schedule in zip(self.info.day_types, self.schedules, strict=True):
+            rows[f"visits on {name}"] = schedule.visits
+        return rows
+
+    def schedule_on(self, weekday: int) -> Schedule:
+        """Return the schedule of a day of the week (0 Monday … 6 Sunday)."""
+        return self.schedules[self.info.week[weekday]]
+
+    # ------------------------------------------------------------------ checks
+
+    def _where(self, table: str, column: str = "") -> str:
+        root = f"{self.path}/" if self.path is not None else f"city '{self.info.name}': "
+        return f"{root}{table}/{column}.npy" if column else f"{root}{table}"
+
+    def _check(self) -> None:
+        """Refuse whatever could make a kernel read outside its arrays."""
+        if len(self.info.week) != DAYS_OF_WEEK or not all(0 <= t < len(self.schedules) for t in self.info.week):
+            raise CityError(f"{self._where('city')}: 'week' must name one of the {len(self.schedules)} day types for 7 days")
+        for table, specs in SCHEMA.items():
+            columns = getattr(self, table)
+            for name, spec in specs.items():
+                values = columns[name]
+                where = self._where(table, name)
+                if values.dtype != np.dtype(spec.dtype) or values.ndim != 1:
+                    raise CityError(f"{where}: must be one column of {spec.dtype}, is {values.ndim}-d {values.dtype}")
+                if len(values) != len(columns) + spec.extra:
+                    raise CityError(f"{where}: {len(values)} entries, expected {len(columns) + spec.extra}")
+                if spec.refers:
+                    _check_range(values, -1 if spec.optional else 0, len(getattr(self, spec.refers)), where)
+        _check_pointer(self.households.first, len(self.people), self._where("households", "first"))
+        if self.homes > len(self.places) or np.any(self.places.kind[: self.homes] != 0):
+            raise CityError(f"{self._where('places', 'kind')}: the first {self.homes} places must be the homes")
+        for number, schedule in enumerate(self.schedules):
+            table = f"schedules/{number}"
+            for name, dtype in SCHEDULE_COLUMNS.items():
+                values = getattr(schedule, name)
+                if values.dtype != np.dtype(dtype) or values.ndim != 1:
+                    raise CityError(f"{self._where(table, name)}: must be one column of {dtype}, is {values.dtype}")
+                if name not in ("first", "place_first") and len(values) != schedule.visits:
+                    raise CityError(f"{self._where(table, name)}: {len(values)} entries, expected {schedule.visits}")
+            for name, rows in (("first", len(self.people)), ("place_first", len(self.places))):
+                pointer = getattr(schedule, name)
+                if len(pointer) != rows + 1:
+                    raise CityError(f"{self._where(table, name)}: {len(pointer)} entries, expected {rows + 1}")
+                _check_pointer(pointer, schedule.visits, self._where(table, name))
+            _check_range(schedule.place, 0, len(self.places), self._where(table, "place"))
+            _check_range(schedule.visitor, 0, len(self.people), self._where(table, "visitor"))
+            for name in ("end", "visitor_end"):
+                _check_range(getattr(schedule, name), 1, SLOTS_PER_DAY + 1, self._where(table, name))
+
+
+def _open_column(file: Path, dtype: str) -> NDArray[Any]:
+    try:
+        values = np.load(file, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise CityError(f"{file}: column is missing; build the city again") from None
+    except (OSError, ValueError) as error:
+        try:  # an empty column cannot be mapped
+            values = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            values = None
+        if values is None or values.size:
+            raise CityError(f"{file}: not a whole column of {dtype} ({error}); build the city again") from None
+    if not isinstance(values, np.ndarray):
+        raise CityError(f"{file}: not a column of {dtype}; build the city again")
+    return values
+
+
+def _check_range(values: NDArray[Any], low: int, high: int, where: str) -> None:
+    if values.size and (values.min() < low or values.max() >= high):
+        raise CityError(f"{where}: holds {values.min()} … {values.max()}, allowed is {low} … {high - 1}; build the city again")
+
+
+def _check_pointer(values: NDArray[Any], total: int, where: str) -> None:
+    if values[0] != 0 or values[-1] != total or np.any(values[1:] < values[:-1]):
+        raise CityError(f"{where}: must rise from 0 to {total}; build the city again")
