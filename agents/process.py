@@ -1,0 +1,57 @@
+"""Process: one thing that moves the city forward in time (an epidemic, traffic, a flood, emergency response).
+
+Processes never call each other. They read and write columns of citizens and layers of the city, and the model advances
+them in one fixed order.
+"""
+
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+
+class Process:
+    """Base of all processes; its defaults do nothing, so a process overrides only what it has to say.
+
+    A process of one's own is a class like this, named by the entry point group ``citytwin.processes``.
+
+    Attributes:
+        section: name of its section in a scenario file, for example ``"epidemic"``.
+        Settings: pydantic model of that section; it must refuse unknown keys.
+        indicators: figures that policies may ask for (``when = "incidence > 50"``), each with its meaning and unit.
+
+    Args:
+        model: the CityModel.
+        settings: the section, an instance of ``Settings``.
+    """
+
+    section: ClassVar[str] = ""
+    Settings: ClassVar[type[BaseModel]] = BaseModel
+    indicators: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, model: Any, settings: Any):
+        self.model = model
+        self.settings = settings
+
+    def advance(self, start: float, end: float) -> None:
+        """Move the process from ``start`` to ``end``, in seconds since the clock's start."""
+
+    def indicator_values(self) -> dict[str, float]:
+        """Return the value of every indicator as it stands now."""
+        return {}
+
+    def series(self) -> dict[str, int | float]:
+        """Return the figures of the step just made, always the same names in the same order."""
+        return {}
+
+    def zone_series(self) -> dict[str, NDArray[Any]]:
+        """Return figures of the step just made by zone of the city, each of shape (zones,)."""
+        return {}
+
+    def summary(self) -> dict[str, int | float]:
+        """Return the figures of the whole run, asked for at its end."""
+        return {}
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return further tables of the run by name: column name to column, all of one length within a table."""
+        return {}
