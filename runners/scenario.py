@@ -1,0 +1,448 @@
+"""The scenario: a validated file that says in which city what happens, which policies are followed and what is swept."""
+
+import datetime
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite, prod
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ..agents.authorities import PolicySettings, Trigger
+from ..agents.presence import MAX_POLICIES
+from .documents import (
+    CITY_KINDS,
+    KeyPath,
+    Node,
+    Problem,
+    ScenarioError,
+    Where,
+    dotted_key,
+    extended,
+    find,
+    json_ready,
+    leaves,
+    parse_text,
+    read_file,
+    resolve_key,
+    suggestion,
+    wrap,
+)
+from .problems import problems_of
+from .processes import process_class, sections
+from .sections import MAX_POINTS, MAX_RUNS, CitySettings, ClockSettings, OutputSettings, SweepSettings
+
+__all__ = ["Scenario", "ScenarioError"]
+
+BASE_KEYS = ("name", "seed", "extends", "city", "clock", "policy", "sweep", "output")
+UNSWEPT = ("name", "seed", "extends", "sweep", "output")
+SERIES_TABLES = ("summary", "series")
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A validated scenario.
+
+    Make one with :meth:`load` or :meth:`from_text`, not by hand.
+
+    Attributes:
+        name: its name.
+        seed: seed of the first replicate; replicate r has ``seed + r`` at every point.
+        city: where it plays.
+        clock: when it plays.
+        processes: settings of each process by section, in the order in which they advance.
+        policies: rules the authority follows, in the order of the file.
+        sweep: how many runs, and what changes between them.
+        output: tables wanted beside summary and series.
+        document: the merged document, with the place of every value.
+    """
+
+    name: str
+    seed: int
+    city: CitySettings
+    clock: ClockSettings
+    processes: dict[str, BaseModel]
+    policies: tuple[PolicySettings, ...]
+    sweep: SweepSettings
+    output: OutputSettings
+    document: Node
+
+    # ------------------------------------------------------------------ making
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Scenario":
+        """Read a scenario file, or a shipped scenario by its bare name (``"quickstart"``).
+
+        Raises:
+            ScenarioError: with every problem of the file, each with line, key and what is allowed.
+        """
+        file = find(path)
+        label = str(path) if Path(path).exists() else file.name
+        return cls._from_document(extended(read_file(file, label), file))
+
+    @classmethod
+    def from_text(cls, text: str, *, label: str = "scenario", folder: str | Path = ".") -> "Scenario":
+        """Read a scenario from TOML text.
+
+        Args:
+            text: the TOML.
+            label: what error messages call it.
+            folder: where its relative paths start.
+
+        Raises:
+            ScenarioError: as :meth:`load`.
+        """
+        return cls._from_document(extended(parse_text(text, label, Path(folder).resolve()), None))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Scenario":
+        """Make a scenario from what :meth:`to_dict` returned.
+
+        Raises:
+            ScenarioError: as :meth:`load`.
+        """
+        return cls._from_document(wrap(dict(data), Where("scenario"), Path.cwd()))
+
+    @classmethod
+    def _from_document(cls, document: Node) -> "Scenario":
+        scenario, problems = _read(document)
+        if scenario is not None and not problems:
+            problems = _sweep_problems(scenario)
+        if problems or scenario is None:
+            raise ScenarioError(problems)
+        return scenario
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the merged document as JSON can hold it: dates as ISO text, paths absolute."""
+        data = json_ready(self.document.plain)
+        assert isinstance(data, dict)
+        return data
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scenario) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
+
+    # ------------------------------------------------------------------ varying
+
+    def with_parameters(self, parameters: Mapping[str, Any], *, label: str = "parameters") -> "Scenario":
+        """Return the scenario with other values.
+
+        Args:
+            parameters: value by dotted key, as ``{"epidemic.r0": 2.5, "policy.schools closed.compliance": 0.5}``.
+            label: what error messages call the origin of the values.
+
+        Raises:
+            ScenarioError: if a key does not exist or a value is not allowed.
+        """
+        where = {name: Where(f"{label} {name}") for name in parameters}
+        document, problems = _set(self.document, parameters, where)
+        if problems:
+            raise ScenarioError(problems)
+        return self._from_document(document)
+
+    def points(self) -> list[dict[str, Any]]:
+        """Return the parameters of every point of the sweep; one point without parameters if nothing is swept."""
+        return list(_points(self.sweep))
+
+    @property
+    def runs(self) -> int:
+        """Number of runs of the sweep: points times replicates."""
+        return len(self.points()) * self.sweep.replicates
+
+    def seeds(self) -> list[int]:
+        """Return the seed of every replicate; the same at every point."""
+        return [self.seed + replicate for replicate in range(self.sweep.replicates)]
+
+    def at_point(self, parameters: Mapping[str, Any]) -> "Scenario":
+        """Return the scenario of one point: its parameters set, nothing swept."""
+        return self._from_document(_point_document(self.document, parameters))
+
+
+# ---------------------------------------------------------------------- reading a document
+
+
+def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
+    """Validate all but the sweep's values; return the scenario if every section is valid."""
+    problems = [
+        Problem(node.where, dotted_key(document, path), f"must be a finite number (given {node.value})")
+        for path, node in leaves(document)
+        if isinstance(node.value, float) and not isfinite(node.value)
+    ]
+    not_finite = {(problem.where, problem.key) for problem in problems}
+    problems += _unknown_sections(document)
+    document = _absolute_paths(document)
+    name = _name(document, problems)
+    seed = _seed(document, problems)
+    city = _section(CitySettings, document, ("city",), problems, required=True)
+    clock = _section(ClockSettings, document, ("clock",), problems)
+    sweep = _section(SweepSettings, document, ("sweep",), problems)
+    output = _section(OutputSettings, document, ("output",), problems)
+    processes: dict[str, Any] = {}
+    for section in sections():
+        if document.get(section) is not None:
+            processes[section] = _section(process_class(section).Settings, document, (section,), problems)
+    if not processes:
+        message = f"nothing happens in it; add a section of a process: {', '.join(f'[{s}]' for s in sections())}"
+        problems.append(Problem(document.where, "", message))
+    policies = _policies(document, problems)
+    problems += _cross_check(document, city, clock, processes, policies, output)
+    problems = [p for p in problems if "finite" in p.message or (p.where, p.key) not in not_finite]
+    if problems or city is None or clock is None or sweep is None or output is None:
+        return None, problems
+    return Scenario(name, seed, city, clock, processes, tuple(p for p in policies if p), sweep, output, document), []
+
+
+def _unknown_sections(document: Node) -> list[Problem]:
+    allowed = [*BASE_KEYS, *sections()]
+    return [
+        Problem(node.where, name, f"unknown key or section; allowed: {', '.join(allowed)}{suggestion(name, allowed)}")
+        for name, node in document.value.items()
+        if name not in allowed
+    ]
+
+
+def _name(document: Node, problems: list[Problem]) -> str:
+    node = document.get("name")
+    if node is None:
+        problems.append(Problem(document.where, "name", 'is missing; write name = "…" at the top of the file'))
+        return ""
+    if not isinstance(node.value, str) or not node.value.strip() or len(node.value) > 100:
+        problems.append(Problem(node.where, "name", f"must be a text of 1 to 100 characters (given {node.plain!r})"))
+        return ""
+    return node.value
+
+
+def _seed(document: Node, problems: list[Problem]) -> int:
+    node = document.get("seed")
+    if node is None:
+        return 1
+    if not isinstance(node.value, int) or isinstance(node.value, bool) or not 0 <= node.value < 2**62:
+        problems.append(Problem(node.where, "seed", f"must be a whole number from 0 to 2^62 − 1 (given {node.plain!r})"))
+        return 1
+    return node.value
+
+
+def _section(
+    model: type[_Model], document: Node, path: KeyPath, problems: list[Problem], *, required: bool = False
+) -> _Model | None:
+    node = document.nearest(path)
+    if node is document:
+        if required:
+            problems.append(Problem(document.where, str(path[0]), f"section [{path[0]}] is missing"))
+            return None
+        node = Node({}, document.where, document.folder)
+    try:
+        return model.model_validate_json(json.dumps(json_ready(node.plain)), strict=True)
+    except ValidationError as error:
+        problems += problems_of(error, model, document, path)
+        return None
+
+
+def _policies(document: Node, problems: list[Problem]) -> list[PolicySettings | None]:
+    """Validate every policy; None stands for one that is wrong."""
+    node = document.get("policy")
+    if node is None:
+        return []
+    if not isinstance(node.value, list):
+        problems.append(Problem(node.where, "policy", "is one table; write [[policy]] with two brackets, one for each"))
+        return []
+    policies = [_section(PolicySettings, document, ("policy", number), problems) for number in range(len(node.value))]
+    first: dict[str, Node] = {}
+    for entry in node.value:
+        name = entry.get("name")
+        if name is None or not isinstance(name.value, str):
+            continue
+        if name.value in first:
+            message = f"there is a policy '{name.value}' already (line {first[name.value].where.line}); names must differ"
+            problems.append(Problem(name.where, "policy.name", message))
+        first.setdefault(name.value, name)
+    return policies
+
+
+_PATHS: tuple[KeyPath, ...] = (("city", "bundle"), ("city", "osm", "file"), ("city", "osm", "zones"), ("city", "osm", "census"))
+
+
+def _absolute_paths(document: Node) -> Node:
+    """Make the paths in a scenario independent of the folder it is read from."""
+    paths = list(_PATHS)
+    for section in sections():
+        if document.get(section) is not None:
+            paths += [(section, name) for name in getattr(process_class(section), "files", ())]
+    for path in paths:
+        node = document.nearest(path)
+        if isinstance(node.value, str):
+            document = document.replaced(path, _made_absolute(node, path))
+        axis_path = ("sweep", "parameters", ".".join(str(step) for step in path))
+        axis = document.nearest(axis_path)
+        if isinstance(axis.value, list):
+            values = [_made_absolute(value, path) for value in axis.value]
+            document = document.replaced(axis_path, Node(values, axis.where, axis.folder))
+    return document
+
+
+def _made_absolute(node: Node, path: KeyPath) -> Node:
+    value = node.value
+    # Some keys take a shipped name or a file; a file has a suffix or a folder.
+    if not isinstance(value, str) or not (path in _PATHS or value.endswith(".toml") or "/" in value):
+        return node
+    return Node(str((node.folder / Path(value).expanduser()).resolve()), node.where, node.folder)
+
+
+# ---------------------------------------------------------------------- what spans sections
+
+
+def _cross_check(
+    document: Node,
+    city: CitySettings | None,
+    clock: ClockSettings | None,
+    processes: Mapping[str, Any],
+    policies: Iterable[PolicySettings | None],
+    output: OutputSettings | None,
+) -> list[Problem]:
+    problems = []
+    source = None if city is None else city.synthetic or city.osm
+    people = None if source is None else source.people
+    for section, settings in processes.items():
+        infections = getattr(settings, "initial_infections", None)
+        if people is not None and infections is not None and infections > people:
+            node = document.nearest((section, "initial_infections"))
+            message = f"more than the city has people (given {infections:,}, people {people:,})"
+            problems.append(Problem(node.where, f"{section}.initial_infections", message))
+    indicators = {name for section in processes for name in process_class(section).indicators}
+    for number, policy in enumerate(policies):
+        if policy is None:
+            continue
+        for key, message in _policy_problems(policy, clock, sorted(indicators)):
+            path = ("policy", number, key)
+            problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
+    if clock is not None and (most := _most_at_once(policies, clock)) > MAX_POLICIES:
+        message = f"{most} policies can be in force at once, allowed are {MAX_POLICIES}; merge policies of the same dates"
+        problems.append(Problem(document.nearest(("policy",)).where, "policy", message))
+    if output is not None:
+        tables = [table for section in processes for table in process_class(section).table_names]
+        for number, table in enumerate(output.tables):
+            if table not in tables:
+                node = document.nearest(("output", "tables", number))
+                always = " and ".join(SERIES_TABLES)
+                allowed = f"allowed: {', '.join(tables) or 'none'} ({always} are always written)"
+                message = f"no such table (given '{table}'); {allowed}{suggestion(table, tables)}"
+                problems.append(Problem(node.where, "output.tables", message))
+    return problems
+
+
+def _policy_problems(
+    policy: PolicySettings, clock: ClockSettings | None, indicators: list[str]
+) -> Iterable[tuple[str, str]]:
+    """Yield (key, message) for what a policy cannot know alone: the clock and the indicators."""
+    for key, moment in (("when", policy.when), ("until", policy.until)):
+        if isinstance(moment, Trigger) and moment.indicator not in indicators:
+            near = suggestion(moment.indicator, indicators)
+            yield key, f"no indicator '{moment.indicator}'; there are: {', '.join(indicators) or 'none'}{near}"
+    if clock is None:
+        return
+    start, end = _day(policy.from_, clock), _day(policy.until, clock)
+    span = f"the clock runs from {clock.start} for {clock.days} days"
+    if start is not None and not 0 <= start < clock.days:
+        yield "from", f"outside the clock (given {policy.from_}); {span}"
+    if end is not None and end < 0:
+        yield "until", f"before the clock starts (given {policy.until}); {span}"
+    if start is not None and end is not None and end <= start:
+        yield "until", f"'until' ({policy.until}) must be after 'from' ({policy.from_})"
+
+
+def _day(moment: Any, clock: ClockSettings) -> int | None:
+    """Return the day of the run that a moment is, or None if it is a condition or open."""
+    if isinstance(moment, datetime.date):
+        return clock.day(moment)
+    return moment if isinstance(moment, int) else None
+
+
+def _most_at_once(policies: Iterable[PolicySettings | None], clock: ClockSettings) -> int:
+    """Return how many policies can be in force on one day; those with conditions may be on any day."""
+    spans = []
+    for policy in policies:
+        if policy is not None:
+            start, end = _day(policy.from_, clock), _day(policy.until, clock)
+            spans.append((start or 0, clock.days if end is None else end))
+    return max((sum(low <= start < high for low, high in spans) for start, _ in spans), default=0)
+
+
+# ---------------------------------------------------------------------- sweeping
+
+
+def _points(sweep: SweepSettings) -> Iterable[dict[str, Any]]:
+    names = list(sweep.parameters)
+    if not names:
+        return [{}]
+    values = sweep.parameters.values()
+    rows = itertools.product(*values) if sweep.design == "grid" else zip(*values, strict=True)
+    return (dict(zip(names, row, strict=True)) for row in rows)
+
+
+def _point_document(document: Node, parameters: Mapping[str, Any]) -> Node:
+    axes = document.nearest(("sweep", "parameters"))
+    nodes = {name: axes.get(name) for name in parameters}
+    where = {name: node.where if node is not None else Where(name) for name, node in nodes.items()}
+    changed, problems = _set(document, parameters, where)
+    if problems:
+        raise ScenarioError(problems)
+    return changed.without("sweep")
+
+
+def _set(
+    document: Node, parameters: Mapping[str, Any], where: Mapping[str, Where]
+) -> tuple[Node, list[Problem]]:
+    problems = []
+    for name, value in parameters.items():
+        try:
+            path = resolve_key(document, name)
+            if len(path) == 2 and path[0] == "city" and path[1] in CITY_KINDS:
+                for kind in CITY_KINDS:  # another city takes the place of the one there was
+                    document = document.replaced(("city",), document.nearest(("city",)).without(kind))
+            new = wrap(value, where[name], Path.cwd())
+            document = document.replaced(path, new)
+        except LookupError as error:
+            message = str(error.args[0]) if type(error) is LookupError else f"'{error.args[0]}' does not lie in a table"
+            problems.append(Problem(where[name], name, message))
+    return document, problems
+
+
+def _sweep_problems(scenario: Scenario) -> list[Problem]:
+    """Check every point of a sweep before anything runs."""
+    document, sweep = scenario.document, scenario.sweep
+    axes = document.nearest(("sweep", "parameters"))
+    problems = []
+    for name, values in sweep.parameters.items():
+        where = axes.value[name].where
+        if name.partition(".")[0] in UNSWEPT:
+            problems.append(Problem(where, name, f"cannot be swept (not {', '.join(UNSWEPT)})"))
+        elif not values:
+            problems.append(Problem(where, name, "has no values; write at least one"))
+        elif len({json.dumps(json_ready(v), sort_keys=True) for v in axes.value[name].plain}) < len(values):
+            problems.append(Problem(where, name, "has the same value twice"))
+    lengths = [len(values) for values in sweep.parameters.values()]
+    if sweep.design == "list" and len(set(lengths)) > 1:
+        given = ", ".join(f"{name} {len(values)}" for name, values in sweep.parameters.items())
+        problems.append(Problem(axes.where, "sweep.parameters", f"a list needs equally many values of each (given {given})"))
+    points = prod(lengths) if sweep.design == "grid" else max(lengths, default=1)
+    if points > MAX_POINTS or points * sweep.replicates > MAX_RUNS:
+        where = document.nearest(("sweep",)).where
+        runs = f"{points:,} points x {sweep.replicates:,} replicates = {points * sweep.replicates:,} runs"
+        problems.append(Problem(where, "sweep", f"{runs}; allowed: {MAX_POINTS:,} points and {MAX_RUNS:,} runs"))
+    if problems or not lengths:
+        return problems
+    found: dict[Problem, None] = {}
+    for parameters in _points(sweep):
+        try:
+            changed = _point_document(document, parameters)
+        except ScenarioError as error:
+            return error.problems
+        found.update(dict.fromkeys(_read(changed)[1]))
+    return list(found)

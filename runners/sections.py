@@ -1,0 +1,121 @@
+"""Sections of a scenario file that every scenario has: city, clock, sweep, output. Processes bring their own."""
+
+import datetime
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "days": 86_400, "week": 604_800, "weeks": 604_800}
+"""Units of a duration, in seconds."""
+MAX_DAYS = 36_525
+MAX_POINTS = 10_000
+MAX_RUNS = 100_000
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+
+
+def parse_duration(value: Any) -> float:
+    """Return the seconds of a duration such as ``"1 day"``, ``"15 min"`` or ``"1.5 h"``.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match.group(2) not in SECONDS:
+        raise ValueError(f"must be a number and a unit, as in \"1 day\"; units: {', '.join(SECONDS)}")
+    return float(match.group(1)) * SECONDS[match.group(2)]
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+
+def _available(design: Any) -> Any:
+    if design in ("lhs", "sobol", "morris"):
+        raise ValueError(f"'{design}' is not available yet; allowed: grid, list")
+    return design
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SyntheticCity(Section):
+    """An invented city of any size."""
+
+    people: int = Field(ge=100, le=10_000_000)
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    name: str | None = Field(default=None, min_length=1, max_length=100)
+
+
+class OsmCity(Section):
+    """A real town from an OpenStreetMap extract."""
+
+    file: str = Field(min_length=1)
+    people: int | None = Field(default=None, ge=1, le=50_000_000)
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    zones: str | None = None
+    census: str | None = None
+    name: str | None = Field(default=None, min_length=1, max_length=100)
+
+
+class CitySettings(Section):
+    """Where the scenario plays: exactly one of the three."""
+
+    synthetic: SyntheticCity | None = None
+    osm: OsmCity | None = None
+    bundle: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "CitySettings":
+        given = [name for name in ("synthetic", "osm", "bundle") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of synthetic, osm, bundle (given {' and '.join(given) or 'none'})")
+        return self
+
+
+class ClockSettings(Section):
+    """When the scenario plays."""
+
+    start: datetime.date = datetime.date(2026, 1, 5)
+    days: int = Field(default=120, ge=1, le=MAX_DAYS)
+    step: Duration = float(SECONDS["day"])
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> "ClockSettings":
+        if self.step != SECONDS["day"]:
+            raise ValueError('step: the processes of this version move by the day; allowed: "1 day"')
+        try:
+            self.date(self.days)
+        except OverflowError:
+            raise ValueError("days: the clock ends after the year 9999") from None
+        return self
+
+    def date(self, day: int) -> datetime.date:
+        """Return the date of a day of the run (0 is the first)."""
+        return self.start + datetime.timedelta(days=day)
+
+    def day(self, date: datetime.date) -> int:
+        """Return the day of the run (0 is the first) that a date is."""
+        return (date - self.start).days
+
+
+class SweepSettings(Section):
+    """How many runs, and what changes between them.
+
+    ``grid`` runs every combination of the values, the last parameter changing fastest; ``list`` takes the first value of
+    every parameter, then the second, and so on.
+    """
+
+    replicates: int = Field(default=1, ge=1, le=MAX_RUNS)
+    design: Annotated[Literal["grid", "list"], BeforeValidator(_available)] = "grid"
+    parameters: dict[str, list[Any]] = Field(default_factory=dict)
+
+
+class OutputSettings(Section):
+    """What is written beside the summary and the series of each run."""
+
+    tables: list[str] = Field(default_factory=list)
+    by_zone: bool = False
