@@ -56,7 +56,7 @@ class ScenarioError(ValueError):
     """
 
     def __init__(self, problems: list[Problem]):
-        self.problems = sorted(dict.fromkeys(problems), key=lambda problem: (problem.where.label, problem.where.line or 0))
+        self.problems = sorted(dict.fromkeys(problems), key=lambda p: (p.where.label, p.where.line or 0))
         shown = [str(problem) for problem in self.problems[:MAX_PROBLEMS]]
         if len(self.problems) > MAX_PROBLEMS:
             shown.append(f"… and {len(self.problems) - MAX_PROBLEMS} more")
@@ -98,12 +98,9 @@ class Node:
         node = self
         for step in path:
             inner = node.value
-            if isinstance(inner, dict) and step in inner:
-                node = inner[step]
-            elif isinstance(inner, list) and isinstance(step, int) and step < len(inner):
-                node = inner[step]
-            else:
+            if not (step in inner if isinstance(inner, dict) else _in_list(inner, step)):
                 break
+            node = inner[step]
         return node
 
     def replaced(self, path: KeyPath, new: "Node") -> "Node":
@@ -127,6 +124,10 @@ class Node:
     def without(self, name: str) -> "Node":
         """Return a copy of a table without one of its keys."""
         return Node({key: node for key, node in self.value.items() if key != name}, self.where, self.folder)
+
+
+def _in_list(value: Any, step: str | int) -> bool:
+    return isinstance(value, list) and isinstance(step, int) and step < len(value)
 
 
 def suggestion(word: str, allowed: list[str] | tuple[str, ...]) -> str:
@@ -178,9 +179,9 @@ def _syntax_problem(text: str, label: str, message: str) -> Problem:
     rows = text.splitlines() or [""]
     line = int(found.group(1)) if found and found.group(1) else len(rows)
     reason = message[: found.start()] if found else message
-    shown = rows[min(line, len(rows)) - 1].strip()
+    shown = rows[min(line, len(rows)) - 1].strip()[:100] or "(empty)"
     at_end = " at the end of the file" if not (found and found.group(1)) else ""
-    return Problem(Where(label, line), "", f"not valid TOML{at_end}: {reason}; the line reads: {shown[:100] or '(empty)'}")
+    return Problem(Where(label, line), "", f"not valid TOML{at_end}: {reason}; the line reads: {shown}")
 
 
 def read_file(path: Path, label: str) -> Node:
@@ -229,7 +230,6 @@ def find(name: str | Path) -> Path:
 # ---------------------------------------------------------------------- extending
 
 
-
 def extended(document: Node, own_file: Path | None) -> Node:
     """Return a document with all that it extends merged under it.
 
@@ -266,7 +266,8 @@ def _extends_target(entry: Node, home: Path) -> Path:
         return examples[entry.value].resolve()
     allowed = [home, *{file.parent.resolve() for file in examples.values()}]
     if not any(target.is_relative_to(folder) for folder in allowed):
-        message = f"'{entry.value}' lies outside the scenario's own folder; allowed: a file under {home}, or one of {', '.join(examples)}"
+        allowed_text = f"a file under {home}, or one of {', '.join(examples)}"
+        message = f"'{entry.value}' lies outside the scenario's own folder; allowed: {allowed_text}"
         raise ScenarioError([Problem(entry.where, "extends", message)])
     if not target.is_file():
         message = f"no file '{entry.value}' in {entry.folder}; shipped scenarios: {', '.join(examples)}"
@@ -332,17 +333,15 @@ def resolve_key(document: Node, dotted: str) -> KeyPath:
             if rest.startswith(f"{name}."):
                 return ("policy", names[name], *rest[len(name) + 1 :].split("."))
         known = ", ".join(f"'{name}'" for name in names) or "none"
-        raise LookupError(f"no such policy; write policy.<name>.<key>; policies of this scenario: {known}{_near(rest, names)}")
+        near = suggestion(rest.rpartition(".")[0], [str(name) for name in names])
+        raise LookupError(f"no such policy; write policy.<name>.<key>; policies of this scenario: {known}{near}")
     if head not in sections and head not in ("name", "seed", "clock", "output"):
-        raise LookupError(f"the scenario has no section '{head}'; it has: {', '.join(sections)}{suggestion(head, sections)}")
+        known = ", ".join(sections)
+        raise LookupError(f"the scenario has no section '{head}'; it has: {known}{suggestion(head, sections)}")
     path = tuple(dotted.split("."))
     if not all(path):
         raise LookupError("is no key; write section.key, as in epidemic.r0")
     return path
-
-
-def _near(rest: str, names: dict[Any, int]) -> str:
-    return suggestion(rest.rpartition(".")[0], [str(name) for name in names])
 
 
 def dotted_key(document: Node, path: KeyPath) -> str:

@@ -116,7 +116,7 @@ def _message(detail: ErrorDetails, path: KeyPath, model: type[BaseModel], given:
 
 
 def _refined(message: str, path: KeyPath, model: type[BaseModel], section: Node) -> tuple[KeyPath, str]:
-    """Find the key that the check of a whole table complains about: ``key: `` ahead, or the first written key it quotes."""
+    """Find the key that the check of a whole table means: ``key: `` ahead, or the first written key it quotes."""
     inner = model_at(model, path)
     table = section.nearest(path)
     if inner is None or not isinstance(table.value, dict):

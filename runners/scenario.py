@@ -1,4 +1,4 @@
-"""The scenario: a validated file that says in which city what happens, which policies are followed and what is swept."""
+"""The scenario: a validated file that says what happens in which city, under which policies, and what is swept."""
 
 import datetime
 import itertools
@@ -192,7 +192,7 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
         message = f"nothing happens in it; add a section of a process: {', '.join(f'[{s}]' for s in sections())}"
         problems.append(Problem(document.where, "", message))
     policies = _policies(document, problems)
-    problems += _cross_check(document, city, clock, processes, policies, output)
+    problems += _cross_check(document, city=city, clock=clock, processes=processes, policies=policies, output=output)
     problems = [p for p in problems if "finite" in p.message or (p.where, p.key) not in not_finite]
     if problems or city is None or clock is None or sweep is None or output is None:
         return None, problems
@@ -224,7 +224,8 @@ def _seed(document: Node, problems: list[Problem]) -> int:
     if node is None:
         return 1
     if not isinstance(node.value, int) or isinstance(node.value, bool) or not 0 <= node.value < 2**62:
-        problems.append(Problem(node.where, "seed", f"must be a whole number from 0 to 2^62 − 1 (given {node.plain!r})"))
+        message = f"must be a whole number from 0 to 2^62 − 1 (given {node.plain!r})"
+        problems.append(Problem(node.where, "seed", message))
         return 1
     return node.value
 
@@ -260,13 +261,19 @@ def _policies(document: Node, problems: list[Problem]) -> list[PolicySettings | 
         if name is None or not isinstance(name.value, str):
             continue
         if name.value in first:
-            message = f"there is a policy '{name.value}' already (line {first[name.value].where.line}); names must differ"
+            line = first[name.value].where.line
+            message = f"there is a policy '{name.value}' already (line {line}); names must differ"
             problems.append(Problem(name.where, "policy.name", message))
         first.setdefault(name.value, name)
     return policies
 
 
-_PATHS: tuple[KeyPath, ...] = (("city", "bundle"), ("city", "osm", "file"), ("city", "osm", "zones"), ("city", "osm", "census"))
+_PATHS: tuple[KeyPath, ...] = (
+    ("city", "bundle"),
+    ("city", "osm", "file"),
+    ("city", "osm", "zones"),
+    ("city", "osm", "census"),
+)
 
 
 def _absolute_paths(document: Node) -> Node:
@@ -300,12 +307,14 @@ def _made_absolute(node: Node, path: KeyPath) -> Node:
 
 def _cross_check(
     document: Node,
+    *,
     city: CitySettings | None,
     clock: ClockSettings | None,
     processes: Mapping[str, Any],
     policies: Iterable[PolicySettings | None],
     output: OutputSettings | None,
 ) -> list[Problem]:
+    """Find what is wrong between sections that are each valid; None stands for one that is not."""
     problems = []
     source = None if city is None else city.synthetic or city.osm
     people = None if source is None else source.people
@@ -323,7 +332,7 @@ def _cross_check(
             path = ("policy", number, key)
             problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
     if clock is not None and (most := _most_at_once(policies, clock)) > MAX_POLICIES:
-        message = f"{most} policies can be in force at once, allowed are {MAX_POLICIES}; merge policies of the same dates"
+        message = f"{most} can be in force at once, allowed are {MAX_POLICIES}; merge policies of the same dates"
         problems.append(Problem(document.nearest(("policy",)).where, "policy", message))
     if output is not None:
         tables = [table for section in processes for table in process_class(section).table_names]
@@ -396,9 +405,7 @@ def _point_document(document: Node, parameters: Mapping[str, Any]) -> Node:
     return changed.without("sweep")
 
 
-def _set(
-    document: Node, parameters: Mapping[str, Any], where: Mapping[str, Where]
-) -> tuple[Node, list[Problem]]:
+def _set(document: Node, parameters: Mapping[str, Any], where: Mapping[str, Where]) -> tuple[Node, list[Problem]]:
     problems = []
     for name, value in parameters.items():
         try:
@@ -430,7 +437,8 @@ def _sweep_problems(scenario: Scenario) -> list[Problem]:
     lengths = [len(values) for values in sweep.parameters.values()]
     if sweep.design == "list" and len(set(lengths)) > 1:
         given = ", ".join(f"{name} {len(values)}" for name, values in sweep.parameters.items())
-        problems.append(Problem(axes.where, "sweep.parameters", f"a list needs equally many values of each (given {given})"))
+        message = f"a list needs equally many values of each (given {given})"
+        problems.append(Problem(axes.where, "sweep.parameters", message))
     points = prod(lengths) if sweep.design == "grid" else max(lengths, default=1)
     if points > MAX_POINTS or points * sweep.replicates > MAX_RUNS:
         where = document.nearest(("sweep",)).where

@@ -23,7 +23,7 @@ def parse_duration(value: Any) -> float:
     """
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None or match.group(2) not in SECONDS:
-        raise ValueError(f"must be a number and a unit, as in \"1 day\"; units: {', '.join(SECONDS)}")
+        raise ValueError(f'must be a number and a unit, as in "1 day"; units: {", ".join(SECONDS)}')
     return float(match.group(1)) * SECONDS[match.group(2)]
 
 
@@ -105,8 +105,8 @@ class ClockSettings(Section):
 class SweepSettings(Section):
     """How many runs, and what changes between them.
 
-    ``grid`` runs every combination of the values, the last parameter changing fastest; ``list`` takes the first value of
-    every parameter, then the second, and so on.
+    ``grid`` runs every combination of the values, the last parameter changing fastest; ``list`` takes the first value
+    of every parameter, then the second, and so on.
     """
 
     replicates: int = Field(default=1, ge=1, le=MAX_RUNS)

@@ -83,7 +83,11 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=8
 )
 tables = st.dictionaries(names, values, max_size=4)
-documents = st.tuples(tables, st.dictionaries(names, tables, max_size=3), st.dictionaries(names, st.lists(tables, min_size=1, max_size=3), max_size=2))
+documents = st.tuples(
+    tables,
+    st.dictionaries(names, tables, max_size=3),
+    st.dictionaries(names, st.lists(tables, min_size=1, max_size=3), max_size=2),
+)
 
 
 class Writer:
@@ -100,7 +104,7 @@ class Writer:
         self.line += text.count("\n")
 
     def gap(self, *, breaks: bool) -> None:
-        self.put(self.draw(st.sampled_from(["", " ", "\n", " # ], } = \"\n\t"] if breaks else ["", " ", "\t"])))
+        self.put(self.draw(st.sampled_from(["", " ", "\n", ' # ], } = "\n\t'] if breaks else ["", " ", "\t"])))
 
     def key(self, name: str) -> None:
         bare = name.isascii() and name.replace("_", "a").replace("-", "a").isalnum()
@@ -162,7 +166,7 @@ def _quoted(text: str) -> str:
 
 
 def _quoted_wide(text: str) -> str:
-    return "".join(["\"", *(f"\\U{ord(c):08x}" if ord(c) > 126 else json.dumps(c)[1:-1] for c in text), "\""])
+    return "".join(['"', *(f"\\U{ord(c):08x}" if ord(c) > 126 else json.dumps(c)[1:-1] for c in text), '"'])
 
 
 def _paths(value, path: tuple = ()) -> set[tuple]:
