@@ -19,6 +19,7 @@ class Process:
         section: name of its section in a scenario file, for example ``"epidemic"``.
         Settings: pydantic model of that section; it must refuse unknown keys.
         indicators: figures that policies may ask for (``when = "incidence > 50"``), each with its meaning and unit.
+        table_names: names of the tables that :meth:`tables` can yield, written where ``[output] tables`` asks for them.
 
     Args:
         model: the CityModel.
@@ -28,6 +29,7 @@ class Process:
     section: ClassVar[str] = ""
     Settings: ClassVar[type[BaseModel]] = BaseModel
     indicators: ClassVar[dict[str, str]] = {}
+    table_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: Any, settings: Any):
         self.model = model
