@@ -180,7 +180,7 @@ def read_data(path: Path) -> OsmData:
 def utm_zone(lon: float, lat: float) -> str:
     """Return the EPSG code of the regular 6-degree UTM zone of a position in degrees."""
     zone = int((lon + 180.0) // 6.0) % 60 + 1
-    return f"EPSG:{32600 if lat >= 0 else 32700}"[:-2] + f"{zone:02d}"
+    return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
 
 
 def _degrees(values: array) -> NDArray[np.float64]:
@@ -247,9 +247,8 @@ def read_areas(data: OsmData) -> Areas:
         shapes.append(shape)
         tags.append(relation_tags)
         origin.append(f"relation/{number}")
-        key = "building" if "building" in relation_tags else None
-        if key:  # the outline tagged once more is the same building
-            replaced.update(row for row in outer_rows if key in ways.tags[row])
+        if "building" in relation_tags:  # the outline tagged once more is the same building
+            replaced.update(row for row in outer_rows if "building" in ways.tags[row])
 
     wanted = [row for row, t in enumerate(ways.tags) if _is_area(t) and row not in replaced]
     rows_kept, rings_made = _closed_ways(data, np.array(wanted, np.int64))
