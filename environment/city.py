@@ -240,6 +240,20 @@ class City:
             f"{len(self.places):,} places, {self.info.crs})"
         )
 
+    # ------------------------------------------------------------------ building
+
+    @classmethod
+    def synthetic(cls, people: int, seed: int = 1, name: str | None = None) -> "City":
+        """Invent a plausible European city of 1,000 to 10,000,000 people; see :mod:`.build.synthetic`.
+
+        Raises:
+            CityError: if ``people`` is outside that range.
+        """
+        from .build.populate import populate
+        from .build.synthetic import invent
+
+        return populate(invent(people, seed, name), people=people, seed=seed)
+
     # ------------------------------------------------------------------ reading and writing
 
     @classmethod

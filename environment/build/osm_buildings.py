@@ -1,0 +1,304 @@
+"""Buildings of an OpenStreetMap file: outline, use, storeys, floor area, dwellings."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ..places import BuildingUse
+from .osm_read import Areas, OsmData
+
+LEVEL_HEIGHT = 3.0  # m, one floor approximated to 3 metres
+DWELLING_AREA = 90.0  # m2 gross floor area of a flat (assumed)
+SHED_AREA = 25.0  # m2 footprint under which an untyped building without address is an outbuilding (assumed)
+MAX_LEVELS = 120.0
+MAX_FLATS = 2000
+
+_HOUSES = "house detached semidetached_house semi terrace terraced bungalow cabin static_caravan houseboat farm villa hut trailer"
+_FLATS = "apartments residential dormitory flats"
+_WORK = "industrial commercial office warehouse factory manufacture works government civic public hotel train_station fire_station"
+_SHOP = "retail supermarket shop kiosk mall"
+_SCHOOL = "school kindergarten university college"
+_LEISURE = "church chapel mosque synagogue temple cathedral religious monastery shrine sports_hall sports_centre stadium pavilion museum theatre cinema grandstand riding_hall"
+_OTHER = (
+    "garage garages shed roof carport storage_tank tank silo tech_cab service transformer_tower construction ruins collapsed "
+    "parking barn stable cowshed sty greenhouse farm_auxiliary bunker toilets bridge hangar boathouse transportation "
+    "water_tower digester container gatehouse guardhouse allotment_house outbuilding entrance tower kiln bicycle_shed"
+)
+TYPES: dict[str, BuildingUse] = {
+    word: use
+    for words, use in (
+        (_HOUSES, BuildingUse.RESIDENTIAL),
+        (_FLATS, BuildingUse.RESIDENTIAL),
+        (_WORK, BuildingUse.WORK),
+        (_SHOP, BuildingUse.SHOP),
+        (_SCHOOL, BuildingUse.SCHOOL),
+        ("hospital clinic", BuildingUse.HOSPITAL),
+        (_LEISURE, BuildingUse.LEISURE),
+        (_OTHER, BuildingUse.OTHER),
+    )
+    for word in words.split()
+}
+"""Use that a value of ``building`` tells; other values ("yes") tell nothing."""
+HOUSES = frozenset(_HOUSES.split())
+FLATS = frozenset(_FLATS.split())
+NOT_STANDING = frozenset({"no", "proposed", "demolished", "razed", "planned", "abandoned:building"})
+
+_BY_LANDUSE: dict[str, BuildingUse] = {
+    "industrial": BuildingUse.WORK,
+    "commercial": BuildingUse.WORK,
+    "port": BuildingUse.WORK,
+    "quarry": BuildingUse.WORK,
+    "retail": BuildingUse.SHOP,
+    "education": BuildingUse.SCHOOL,
+    "religious": BuildingUse.LEISURE,
+    "recreation_ground": BuildingUse.LEISURE,
+    "allotments": BuildingUse.OTHER,
+    "railway": BuildingUse.OTHER,
+    "military": BuildingUse.OTHER,
+    "farmland": BuildingUse.OTHER,
+    "meadow": BuildingUse.OTHER,
+    "forest": BuildingUse.OTHER,
+    "cemetery": BuildingUse.OTHER,
+    "plant_nursery": BuildingUse.OTHER,
+    "greenhouse_horticulture": BuildingUse.OTHER,
+    "construction": BuildingUse.OTHER,
+}
+
+_LEVELS_BY_TYPE = {"bungalow": 1.0, "static_caravan": 1.0, "houseboat": 1.0, "cabin": 1.0, "apartments": 4.0, "dormitory": 4.0}
+_LEVELS_BY_USE = {
+    BuildingUse.RESIDENTIAL: 2.0,
+    BuildingUse.WORK: 2.0,
+    BuildingUse.SHOP: 1.0,
+    BuildingUse.SCHOOL: 2.0,
+    BuildingUse.HOSPITAL: 3.0,
+    BuildingUse.LEISURE: 1.0,
+    BuildingUse.MIXED: 3.0,
+    BuildingUse.OTHER: 1.0,
+}
+"""Storeys where nothing is tagged (assumed)."""
+MEDIAN_FROM = 20  # tagged buildings of a use, from which their median replaces the assumption
+
+
+@dataclass
+class Buildings:
+    """Buildings of a file, one row each.
+
+    Attributes:
+        areas: outline, tags and origin.
+        kind: value of ``building`` (of ``building:part`` where a part stands alone).
+        columns: ``x, y, use, levels, floor_area, dwellings`` as in the bundle; x, y lie inside the outline.
+        footprint: ground area, m2.
+        addresses: number of addresses at the building.
+    """
+
+    areas: Areas
+    kind: list[str]
+    columns: dict[str, NDArray[Any]]
+    footprint: NDArray[np.float64]
+    addresses: NDArray[np.int64]
+
+
+def build_buildings(data: OsmData, areas: Areas, points: NDArray[np.object_], purposes: list[BuildingUse]) -> Buildings:
+    """Make the buildings of a file.
+
+    Args:
+        data: content of the file; its counts are added to.
+        areas: all polygons of the file.
+        points: (n,) points of interest as shapely points.
+        purposes: what each of them says about the building around it.
+    """
+    rows = _select(areas)
+    own = areas.select(rows)
+    kind = [t["building"] if "building" in t else t["building:part"] for t in own.tags]
+    footprint = shapely.area(own.shapes)
+    middle = shapely.point_on_surface(own.shapes)
+    tree = shapely.STRtree(own.shapes)
+
+    addresses = _addresses(data, own, tree)
+    flats = np.array([_flats(t) for t in own.tags], np.int64)
+    data.counts["addresses"] = int(addresses.sum())
+    use = _uses(data, areas, own, kind, footprint, middle, addresses)
+    use = _with_points(use, kind, tree, points, purposes)
+    levels, tagged = _levels(own, kind, use)
+    floor_area = footprint * levels
+    data.counts["buildings with tagged storeys"] = int(tagged.sum())
+    dwellings = _dwellings(kind, use, floor_area, addresses, flats, data)
+    columns = {
+        "x": shapely.get_x(middle),
+        "y": shapely.get_y(middle),
+        "use": use,
+        "levels": levels.astype(np.float32),
+        "floor_area": floor_area.astype(np.float32),
+        "dwellings": dwellings.astype(np.int32),
+    }
+    return Buildings(own, kind, columns, footprint, addresses)
+
+
+def _select(areas: Areas) -> NDArray[np.intp]:
+    """Return the rows that are buildings; parts of buildings count only where they lie in no building."""
+    whole = np.array([t.get("building", "no") not in NOT_STANDING for t in areas.tags], bool)
+    part = ~whole & np.array([t.get("building:part", "no") != "no" for t in areas.tags], bool)
+    part_rows = np.flatnonzero(part)
+    if len(part_rows):
+        tree = shapely.STRtree(areas.shapes[whole])
+        inside = tree.query(shapely.point_on_surface(areas.shapes[part_rows]), predicate="within")[0]
+        part[part_rows[inside]] = False
+    return np.flatnonzero(whole | part)
+
+
+def _addresses(data: OsmData, own: Areas, tree: shapely.STRtree) -> NDArray[np.int64]:
+    """Count addresses: on the outline itself, or on nodes within or on it."""
+    count = np.array([number_of_addresses(t) for t in own.tags], np.int64)
+    at = [i for i, t in enumerate(data.node_tags) if "addr:housenumber" in t]
+    if at:
+        number = np.array([number_of_addresses(data.node_tags[i]) for i in at], np.int64)
+        node, building = tree.query(shapely.points(data.node_x[at], data.node_y[at]), predicate="intersects")
+        node, first = np.unique(node, return_index=True)  # a node on a party wall belongs to one house
+        inside = np.bincount(building[first], weights=number[node], minlength=len(count)).astype(np.int64)
+        count = np.maximum(count, inside)
+        data.counts["address nodes outside buildings"] = len(at) - len(node)
+    return count
+
+
+def number_of_addresses(tags: dict[str, str]) -> int:
+    """Return how many addresses ``addr:housenumber`` names: "12;14" two, "12-16" one."""
+    text = tags.get("addr:housenumber", "")
+    return sum(1 for part in re.split(r"[;,]", text) if part.strip())
+
+
+def _flats(tags: dict[str, str]) -> int:
+    """Return ``building:flats``, or −1 if it is absent or unusable."""
+    text = tags.get("building:flats", "")
+    return min(int(text), MAX_FLATS) if text.isdecimal() else -1
+
+
+def _uses(
+    data: OsmData,
+    areas: Areas,
+    own: Areas,
+    kind: list[str],
+    footprint: NDArray[np.float64],
+    middle: NDArray[np.object_],
+    addresses: NDArray[np.int64],
+) -> NDArray[np.uint8]:
+    """Tell the use from the type of building, else from the land it stands on, its addresses and its size."""
+    use = np.array([TYPES.get(k, -1) for k in kind], np.int64)
+    untold = np.flatnonzero(use < 0)
+    data.counts["buildings without a telling type"] = len(untold)
+    land = _landuse(areas, middle[untold])
+    # where most dwellings of a file carry an address, a building without one is no home
+    addressed = (addresses > 0).sum() >= 0.25 * len(use)
+    outbuilding = (addresses[untold] == 0) & (addressed | (footprint[untold] < SHED_AREA))
+    use[untold] = np.where(outbuilding, BuildingUse.OTHER, BuildingUse.RESIDENTIAL)
+    for i, row in enumerate(untold):
+        told = _BY_LANDUSE.get(land[i])
+        if told is None or (told == BuildingUse.OTHER and addresses[row] > 0):
+            continue
+        if told != BuildingUse.OTHER and footprint[row] < SHED_AREA:
+            continue
+        use[row] = told
+    return use.astype(np.uint8)
+
+
+def _landuse(areas: Areas, middle: NDArray[np.object_]) -> list[str]:
+    """Return the land use at each point, of the smallest polygon around it; "" where there is none."""
+    rows = [i for i, t in enumerate(areas.tags) if "landuse" in t]
+    words = [""] * len(middle)
+    if rows and len(middle):
+        shapes = areas.shapes[rows]
+        point, polygon = shapely.STRtree(shapes).query(middle, predicate="within")
+        order = np.argsort(-shapely.area(shapes)[polygon], kind="stable")  # the smallest comes last and stays
+        for i in order:
+            words[point[i]] = areas.tags[rows[polygon[i]]]["landuse"]
+    return words
+
+
+def _with_points(
+    use: NDArray[np.uint8],
+    kind: list[str],
+    tree: shapely.STRtree,
+    points: NDArray[np.object_],
+    purposes: list[BuildingUse],
+) -> NDArray[np.uint8]:
+    """Let points of interest tell: an untyped building takes their use, a dwelling house with one is mixed."""
+    if not len(points):
+        return use
+    point, building = tree.query(points, predicate="intersects")
+    use = use.copy()
+    for i, row in zip(point, building, strict=True):
+        if use[row] == BuildingUse.RESIDENTIAL:
+            use[row] = BuildingUse.MIXED
+        elif use[row] == BuildingUse.OTHER and kind[row] not in TYPES:
+            use[row] = purposes[i]
+    return use
+
+
+# ---------------------------------------------------------------------- storeys and dwellings
+
+
+def _levels(own: Areas, kind: list[str], use: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return storeys above ground, and whether they come from a tag."""
+    found = np.array([tagged_levels(t) or 0.0 for t in own.tags])
+    tagged = found > 0
+    guess = np.array([_LEVELS_BY_TYPE.get(k, 0.0) for k in kind])
+    for value in BuildingUse:
+        alike = use == value
+        sample = found[alike & tagged]
+        number = float(np.median(sample)) if len(sample) >= MEDIAN_FROM else _LEVELS_BY_USE[value]
+        guess[alike & (guess == 0)] = number
+    return np.where(tagged, found, guess), tagged
+
+
+def tagged_levels(tags: dict[str, str]) -> float | None:
+    """Return storeys from ``building:levels``, else from ``height`` less ``min_height`` at 3 m each, else None."""
+    levels = _number(tags.get("building:levels"))
+    if levels is None:
+        height = _number(tags.get("height", tags.get("building:height")))
+        if height is None:
+            return None
+        levels = np.round((height - (_number(tags.get("min_height")) or 0.0)) / LEVEL_HEIGHT)
+    return float(np.clip(levels, 1.0, MAX_LEVELS))
+
+
+def _number(text: str | None) -> float | None:
+    """Return the largest number in a value such as "3", "2.5 m", "2;3" or "30'", or None."""
+    if text is None:
+        return None
+    parts: Iterable[re.Match[str]] = re.finditer(r"(\d+(?:[.,]\d+)?)\s*(ft|')?", text)
+    numbers = [float(p[1].replace(",", ".")) * (0.3048 if p[2] else 1.0) for p in parts]
+    return max(numbers) if numbers else None
+
+
+def _dwellings(
+    kind: list[str],
+    use: NDArray[np.uint8],
+    floor_area: NDArray[np.float64],
+    addresses: NDArray[np.int64],
+    flats: NDArray[np.int64],
+    data: OsmData,
+) -> NDArray[np.int64]:
+    """Count dwellings: ``building:flats``, else addresses, else by type and floor area.
+
+    In some countries every flat has its address, in others every entrance. Where the addresses in blocks of flats of
+    this file are at least half as many as flats of :data:`DWELLING_AREA` would fit, they are taken as flats.
+    """
+    home = (use == BuildingUse.RESIDENTIAL) | (use == BuildingUse.MIXED)
+    house = np.array([k in HOUSES for k in kind], bool)
+    block = home & np.array([k in FLATS for k in kind], bool)
+    by_area = np.maximum(np.round(floor_area / DWELLING_AREA), 1).astype(np.int64)
+    known = block & (addresses > 0)
+    per_flat = bool(known.any()) and addresses[known].sum() >= 0.5 * by_area[known].sum()
+    # an untyped building is a house up to twice a usual house's floor area (assumed)
+    small = house | (floor_area < 4 * DWELLING_AREA)
+    guess = np.where(small, 1, by_area)
+    if per_flat:
+        guess = np.where(addresses > 0, addresses, guess)
+    else:
+        guess = np.where(small, np.maximum(guess, addresses), np.maximum(by_area, addresses))
+    data.counts["one address a flat"] = int(per_flat)
+    return np.where(home, np.where(flats >= 0, flats, guess), 0)
