@@ -45,7 +45,13 @@ class Trigger:
         return cls(match[1], match[2], float(match[3].replace("_", "")))
 
     def holds(self, indicators: dict[str, float]) -> bool:
-        """Return whether the condition holds for these values of the indicators."""
+        """Return whether the condition holds for these values of the indicators.
+
+        Raises:
+            ValueError: if nothing in the model measures the indicator.
+        """
+        if self.indicator not in indicators:
+            raise ValueError(f"no indicator '{self.indicator}'; there are: {', '.join(indicators) or 'none'}")
         return _COMPARE[self.comparison](indicators[self.indicator], self.value)
 
 
@@ -82,7 +88,7 @@ class PolicySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True, arbitrary_types_allowed=True)
 
     name: str = Field(min_length=1)
-    close: tuple[str, ...] = ()
+    close: tuple[str, ...] = Field(default=(), strict=False)  # a file has lists only
     reduce: dict[str, float] = Field(default_factory=dict)
     from_: int | date | None = Field(default=None, alias="from")
     when: Trigger | None = None
@@ -266,20 +272,3 @@ class Authority(mesa.Agent):
         return {"policies_in_force": sum(policy.in_force for policy in self.policies)} | {
             f"policy.{policy.name}": int(policy.in_force) for policy in self.policies
         }
-
-
-def unknown_indicators(policies: Sequence[PolicySettings], known: Sequence[str]) -> list[str]:
-    """Return one problem for each policy that looks at an indicator which no process of the scenario has.
-
-    Args:
-        policies: policies of the scenario.
-        known: names of the indicators of all its processes.
-    """
-    allowed = ", ".join(known) if known else "none, as the scenario has no process with indicators"
-    return [
-        f"policy '{policy.name}': no indicator '{name}'; there are: {allowed}"
-        for policy in policies
-        for name in sorted(policy.indicators - set(known))
-    ]
-
-
