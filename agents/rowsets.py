@@ -1,0 +1,705 @@
+"""Sets of row agents: Mesa's AgentSet over columns.
+
+:class:`RowSet` holds agents of one class as row numbers of their table; :class:`MixedSet` holds agents of several
+classes, and ordinary Mesa agents among them. Both answer everything that a ``mesa.agent.AgentSet`` answers, in the same
+order and with the same values, from whole columns where they can.
+
+A plain ``AgentSet(list_of_row_agents)`` is empty at once: Mesa holds agents weakly, and a row agent is a temporary view.
+Use ``citizens.select(...)`` or ``table.rows(...)``, which give sets of this module.
+"""
+
+import builtins
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mesa.agent import AgentSet
+from numpy.typing import ArrayLike, NDArray
+
+from .compat import GroupBy, next_id
+
+if TYPE_CHECKING:
+    from .rows import RowModel, Table
+
+_MISSING = object()
+_CHUNK = 1 << 16
+_PLAIN = -1
+
+
+class RowGroupBy(GroupBy):
+    """Groups of row agents; ``agg`` works on columns."""
+
+    def agg(self, attr_name: str, func: Callable[..., Any]) -> dict[Any, Any]:
+        """Return group name -> ``func`` over the values of an attribute."""
+        return {
+            name: group.agg(attr_name, func)
+            if isinstance(group, ColumnarSet)
+            else func([getattr(agent, attr_name) for agent in group])
+            for name, group in self.groups.items()
+        }
+
+
+class ColumnarSet(AgentSet):
+    """What the sets of this module have in common. Subclasses answer positions, values and views."""
+
+    # ------------------------------------------------------------------ what a subclass answers
+
+    @property
+    def model(self) -> "RowModel":
+        """The model in which the agents live."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
+        """Yield the agents as they are now, leaving out those removed meanwhile if asked."""
+        raise NotImplementedError
+
+    def _take(self, positions: NDArray[np.int64]) -> "ColumnarSet":
+        """Return the set of the agents at some positions, in that order."""
+        raise NotImplementedError
+
+    def _adopt(self, other: "ColumnarSet") -> "ColumnarSet":
+        """Hold the agents of another set from now on."""
+        raise NotImplementedError
+
+    def _values(self, name: str, default: Any = _MISSING) -> NDArray[Any] | list[Any]:
+        """Return an attribute of every agent."""
+        raise NotImplementedError
+
+    def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
+        """Say which agents are of a class or one derived from it, (n,)."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ going through
+
+    @property
+    def random(self) -> Any:
+        """The model's generator."""
+        return self.model.random
+
+    @property
+    def _agents(self) -> dict[Any, None]:
+        return dict.fromkeys(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._views()
+
+    def __getitem__(self, item: int | slice) -> Any:
+        if isinstance(item, slice):
+            return list(self._take(np.arange(len(self))[item]))
+        return next(self._take(np.arange(len(self))[[item]])._views())
+
+    def to_list(self) -> list[Any]:
+        """Return the agents as a list (about 170 bytes each)."""
+        return list(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self):,} agents)"
+
+    # ------------------------------------------------------------------ choosing and ordering
+
+    def select(  # type: ignore[override]
+        self,
+        filter_func: Callable[[Any], bool] | None = None,
+        at_most: float = float("inf"),
+        inplace: bool = False,
+        agent_type: type | None = None,
+        where: Callable[[Any], Any] | ArrayLike | None = None,
+    ) -> "ColumnarSet":
+        """Choose agents.
+
+        Args:
+            filter_func: called with every agent, says whether to take it.
+            at_most: number of agents to take, or a share of them (a float up to 1): the first that qualify.
+            inplace: change this set instead of making a new one.
+            agent_type: take agents of this class and those derived from it.
+            where: called once with an object whose attributes are the columns of these agents, as int64, float64 or
+                bool arrays (n,), gives a bool array (n,); or such an array itself. Much faster than ``filter_func``.
+
+        Returns:
+            The chosen agents, in the order of this set.
+
+        Raises:
+            ValueError: if ``where`` does not give one bool an agent.
+        """
+        if filter_func is None and agent_type is None and where is None and at_most == float("inf"):
+            return self if inplace else self.copy()
+        limit = int(len(self) * at_most) if isinstance(at_most, float) and at_most <= 1.0 else at_most
+        chosen: ColumnarSet = self
+        if agent_type is not None:
+            chosen = chosen._take(np.flatnonzero(self._of_type(agent_type)))
+        if where is not None:
+            chosen = chosen._take(np.flatnonzero(chosen._mask(where)))
+        if filter_func is not None:
+            positions: list[int] = []
+            for position, agent in enumerate(chosen._views(skip_removed=False)):
+                if len(positions) >= limit:
+                    break
+                if filter_func(agent):
+                    positions.append(position)
+            chosen = chosen._take(np.array(positions, np.int64))
+        elif limit < len(chosen):
+            chosen = chosen._take(np.arange(int(limit)))
+        return self._adopt(chosen) if inplace else chosen
+
+    def _mask(self, where: Callable[[Any], Any] | ArrayLike) -> NDArray[np.bool_]:
+        mask = np.asarray(where(ColumnNamespace(self)) if callable(where) else where)
+        if mask.dtype != bool or mask.shape != (len(self),):
+            raise ValueError(
+                f"select(where=…): one True or False for each of {len(self)} agents wanted, "
+                f"got {mask.dtype} of shape {mask.shape}; for example where=lambda c: c.age > 60"
+            )
+        return mask
+
+    def shuffle(self, inplace: bool = False) -> "ColumnarSet":
+        """Bring the agents into random order, the same as Mesa would; 0.5 s a million agents."""
+        shuffled = self._take(self._permutation())
+        return self._adopt(shuffled) if inplace else shuffled
+
+    def _permutation(self) -> NDArray[np.int64]:
+        order = list(range(len(self)))
+        self.random.shuffle(order)
+        return np.array(order, np.int64)
+
+    def sort(  # type: ignore[override]
+        self, key: Callable[[Any], Any] | str, ascending: bool = False, inplace: bool = False
+    ) -> "ColumnarSet":
+        """Sort by an attribute or a function of the agent, the largest first unless ``ascending``."""
+        values = self._values(key) if isinstance(key, str) else [key(agent) for agent in self._views(False)]
+        if isinstance(values, np.ndarray):
+            # Descending and stable, without negating (which wraps around for unsigned types).
+            order = np.argsort(values if ascending else values[::-1], kind="stable")
+            order = order if ascending else len(values) - 1 - order[::-1]
+        else:
+            order = np.array(sorted(range(len(values)), key=values.__getitem__, reverse=not ascending), np.int64)
+        ordered = self._take(order)
+        return self._adopt(ordered) if inplace else ordered
+
+    def groupby(self, by: Callable[[Any], Any] | str, result_type: str = "agentset") -> RowGroupBy:  # type: ignore[override]
+        """Group by an attribute or a function of the agent; groups come in the order of their first agent."""
+        values = self._values(by) if isinstance(by, str) else [by(agent) for agent in self._views(False)]
+        groups: dict[Any, NDArray[np.int64]]
+        if isinstance(values, np.ndarray):
+            order = np.argsort(_narrow(values), kind="stable")
+            ordered = values[order]
+            members = np.split(order, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1) if len(values) else []
+            groups = {values[m[0]].item(): m for m in sorted(members, key=_first)}
+        else:
+            found = defaultdict(list)
+            for position, value in enumerate(values):
+                found[value].append(position)
+            groups = {name: np.array(positions, np.int64) for name, positions in found.items()}
+        sets = {name: self._take(positions) for name, positions in groups.items()}
+        return RowGroupBy({name: list(group) for name, group in sets.items()} if result_type == "list" else sets)
+
+    # ------------------------------------------------------------------ acting
+
+    def do(self, method: str | Callable[..., Any], *args: Any, **kwargs: Any) -> "ColumnarSet":  # type: ignore[override]
+        """Call a method (by name) or a function on every agent; agents made meanwhile wait, removed ones are left out."""
+        _call(self._views(), method, args, kwargs)
+        return self
+
+    def shuffle_do(self, method: str | Callable[..., Any], *args: Any, **kwargs: Any) -> "ColumnarSet":  # type: ignore[override]
+        """Call a method or function on every agent, in random order."""
+        _call(self._take(self._permutation())._views(), method, args, kwargs)
+        return self
+
+    def map(self, method: str | Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Call a method or function on every agent and return the answers."""
+        if isinstance(method, str):
+            return [getattr(agent, method)(*args, **kwargs) for agent in self._views()]
+        return [method(agent, *args, **kwargs) for agent in self._views()]
+
+    # ------------------------------------------------------------------ values
+
+    def get(self, attr_names: str | list[str], handle_missing: str = "error", default_value: Any = None) -> list[Any]:
+        """Return an attribute of every agent as Python values, or a list of several for each."""
+        if handle_missing not in ("error", "default"):
+            raise ValueError(f"handle_missing must be 'error' or 'default', not {handle_missing!r}")
+        default = _MISSING if handle_missing == "error" else default_value
+        if isinstance(attr_names, str):
+            return _as_list(self._values(attr_names, default))
+        return [list(row) for row in zip(*(_as_list(self._values(name, default)) for name in attr_names), strict=True)]
+
+    def agg(self, attribute: str, func: Callable[..., Any] | Iterable[Callable[..., Any]]) -> Any:
+        """Return ``func`` over the values of an attribute, or a list of answers for several functions.
+
+        numpy functions get an array, all others a list of Python values. Answers are Python values.
+        """
+        values = self._values(attribute)
+        if callable(func):
+            return _aggregate(values, func)
+        return [_aggregate(values, f) for f in func]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column of these agents as a new array (n,) of the column's own type."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ as a set
+
+    def copy(self) -> "ColumnarSet":
+        """Return another set of the same agents."""
+        return self._take(np.arange(len(self)))
+
+    __copy__ = copy
+
+    def add(self, agent: Any) -> None:
+        """Take an agent of the model into this set."""
+        if agent not in self:
+            self._adopt(gather(self.model, chain(self, [agent])))
+
+    def discard(self, agent: Any) -> None:
+        """Take an agent out of this set, if it is in it; it stays in the model."""
+        if agent in self:
+            self._adopt(self.select(lambda other: other != agent))
+
+    def remove(self, agent: Any) -> None:
+        """Take an agent out of this set; it stays in the model.
+
+        Raises:
+            KeyError: if it is not in the set.
+        """
+        if agent not in self:
+            raise KeyError(agent)
+        self.discard(agent)
+
+    def clear(self) -> None:
+        """Empty this set; the agents stay in the model."""
+        self._adopt(self._take(np.empty(0, np.int64)))
+
+    def _update(self, agents: Iterable[Any]) -> "ColumnarSet":
+        return self._adopt(gather(self.model, agents))
+
+    def _from_iterable(self, agents: Iterable[Any]) -> "ColumnarSet":  # type: ignore[override]
+        return gather(self.model, agents)
+
+
+class RowSet(ColumnarSet):
+    """A set of agents of one class.
+
+    Args:
+        table: where they live.
+        index: slice or int64 row numbers (n,) without repetition, of agents that are alive.
+
+    Attributes:
+        table: where they live.
+    """
+
+    def __init__(self, table: "Table", index: slice | NDArray[np.int64]):
+        self.table = table
+        self._index = index
+        self._removals = -1 if table.removals else 0
+        self._members: NDArray[np.bool_] | None = None
+
+    @property
+    def model(self) -> "RowModel":
+        """The model in which the agents live."""
+        return self.table.model
+
+    @property
+    def index(self) -> slice | NDArray[np.int64]:
+        """Where the agents are in the columns of their table: a slice if they lie together, else row numbers (n,)."""
+        if self._removals != self.table.removals:
+            rows = _numbers(self._index)
+            alive = self.table.alive[rows]
+            if not alive.all():
+                self._index = rows[alive]
+            self._removals = self.table.removals
+        return self._index
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row numbers of the agents, (n,)."""
+        return _numbers(self.index)
+
+    def __len__(self) -> int:
+        index = self.index
+        return index.stop - index.start if isinstance(index, slice) else len(index)
+
+    def __contains__(self, agent: object) -> bool:
+        if getattr(agent, "_table", None) is not self.table:
+            return False
+        row, index = agent._row, self.index  # type: ignore[attr-defined]
+        if isinstance(index, slice):
+            return index.start <= row < index.stop
+        if self._members is None:
+            self._members = np.zeros(len(self.table), bool)
+            self._members[index] = True
+        return bool(row < len(self._members) and self._members[row] and self.table.alive[row])
+
+    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
+        return self.table.views(_counted(self.index), skip_removed)
+
+    def _take(self, positions: NDArray[np.int64]) -> "RowSet":
+        index = self.index
+        return RowSet(self.table, positions + index.start if isinstance(index, slice) else index[positions])
+
+    def _adopt(self, other: ColumnarSet) -> "RowSet":
+        if not isinstance(other, RowSet) or other.table is not self.table:
+            raise TypeError(
+                f"a set of {self.table.cls.__name__} cannot hold other agents; make a new set: citizens | others"
+            )
+        self._index, self._removals, self._members = other.index, self.table.removals, None
+        return self
+
+    def _values(self, name: str, default: Any = _MISSING) -> NDArray[Any] | list[Any]:
+        values = self.table.values(name, self.index)
+        if values is not None:
+            return values
+        if default is _MISSING:
+            return [getattr(agent, name) for agent in self._views(False)]
+        return [getattr(agent, name, default) for agent in self._views(False)]
+
+    def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
+        return np.full(len(self), issubclass(self.table.cls, agent_type))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column of these agents as a new array (n,) of the column's own type."""
+        if name not in self.table.specs:
+            raise AttributeError(self.table.missing(name))
+        return self.table.columns[name][self.index].copy()
+
+    def set(self, attr_name: str, value: Any) -> "RowSet":
+        """Give an attribute of every agent one value, or each its own from an array (n,)."""
+        if attr_name in self.table.specs:
+            self.table.write(attr_name, self.index, value)
+        else:
+            for agent in self._views():
+                setattr(agent, attr_name, value)
+        return self
+
+    def copy(self) -> "RowSet":
+        """Return another set of the same agents."""
+        return RowSet(self.table, self.index)
+
+    __copy__ = copy
+
+    def __repr__(self) -> str:
+        return f"RowSet({len(self):,} × {self.table.cls.__name__})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"table": self.table, "_index": self._index, "_removals": self._removals, "_members": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class TableSet(RowSet):
+    """All agents of one class in a model, always up to date: what ``model.agents_by_type`` holds."""
+
+    def __init__(self, table: "Table"):
+        super().__init__(table, slice(0, 0))
+        self._seen = (0, 0)
+
+    @property
+    def index(self) -> slice | NDArray[np.int64]:
+        """Where the agents are in the columns of their table: a slice if none was removed, else row numbers (n,)."""
+        table = self.table
+        seen = (len(table), table.removals)
+        if self._seen != seen:
+            self._index = np.flatnonzero(table.alive) if table.removals else slice(0, len(table))
+            self._seen = seen
+        return self._index
+
+    def __contains__(self, agent: object) -> bool:
+        return getattr(agent, "_table", None) is self.table and agent.is_alive  # type: ignore[attr-defined]
+
+    def _adopt(self, other: ColumnarSet) -> RowSet:
+        raise TypeError(_model_owned(f"agents_by_type[{self.table.cls.__name__}]"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_index": slice(0, 0), "_seen": (0, 0)}
+
+
+class MixedSet(ColumnarSet):
+    """A set of agents of several classes, in any order.
+
+    Args:
+        model: where they live.
+        tables: tables of the row agents.
+        which: int16 (n,) number of each agent's table, −1 for an ordinary Mesa agent.
+        rows: int64 (n,) row in that table, or position in ``plain``.
+        plain: ordinary Mesa agents.
+    """
+
+    def __init__(
+        self,
+        model: "RowModel",
+        tables: tuple["Table", ...],
+        which: NDArray[np.int16],
+        rows: NDArray[np.int64],
+        plain: list[Any],
+    ):
+        self._model = model
+        self._tables = tables
+        self._which = which
+        self._rows = rows
+        self._plain = plain
+
+    @property
+    def model(self) -> "RowModel":
+        """The model in which the agents live."""
+        return self._model
+
+    def _refresh(self) -> None:
+        """Drop agents that were removed from the model."""
+        keep = np.ones(len(self._which), bool)
+        for number, table in enumerate(self._tables):
+            if table.removals:
+                mine = self._which == number
+                keep[mine] = table.alive[self._rows[mine]]
+        registered = self._model.plain_agents
+        present = np.array([agent in registered for agent in self._plain], bool)
+        if not present.all():
+            mine = self._which == _PLAIN
+            keep[mine] = present[self._rows[mine]]
+        if not keep.all():
+            self._which, self._rows = self._which[keep], self._rows[keep]
+
+    def __len__(self) -> int:
+        self._refresh()
+        return len(self._which)
+
+    def __contains__(self, agent: object) -> bool:
+        self._refresh()
+        table = getattr(agent, "_table", None)
+        if table is None:
+            rows = [row for row, other in enumerate(self._plain) if other is agent]
+            return bool(rows) and bool(np.any((self._which == _PLAIN) & (self._rows == rows[0])))
+        numbers = [number for number, other in enumerate(self._tables) if other is table]
+        return bool(numbers) and bool(np.any((self._which == numbers[0]) & (self._rows == agent._row)))  # type: ignore[attr-defined]
+
+    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
+        self._refresh()
+        removals = sum(table.removals for table in self._tables)
+        registered = self._model.plain_agents
+        for number, row in zip(_counted(self._which), _counted(self._rows), strict=True):
+            if number == _PLAIN:
+                if not skip_removed or self._plain[row] in registered:
+                    yield self._plain[row]
+            else:
+                table = self._tables[number]
+                if not skip_removed or table.alive[row] or sum(t.removals for t in self._tables) == removals:
+                    yield table.view(row)
+
+    def _take(self, positions: NDArray[np.int64]) -> ColumnarSet:
+        self._refresh()
+        which, rows = self._which[positions], self._rows[positions]
+        if len(which) and which[0] != _PLAIN and np.all(which == which[0]):
+            return RowSet(self._tables[which[0]], rows)
+        return MixedSet(self._model, self._tables, which, rows, self._plain)
+
+    def _adopt(self, other: ColumnarSet) -> ColumnarSet:
+        mixed = other if isinstance(other, MixedSet) else _mixed(self._model, list(other))
+        mixed._refresh()
+        self._tables, self._which, self._rows, self._plain = mixed._tables, mixed._which, mixed._rows, mixed._plain
+        return self
+
+    def _parts(self) -> Iterator[tuple[NDArray[np.int64], RowSet | list[Any]]]:
+        """Yield the agents class by class: their positions in this set, and themselves."""
+        self._refresh()
+        for number in np.unique(self._which).tolist():
+            positions = np.flatnonzero(self._which == number)
+            rows = self._rows[positions]
+            if number == _PLAIN:
+                yield positions, [self._plain[row] for row in rows.tolist()]
+            else:
+                yield positions, RowSet(self._tables[number], rows)
+
+    def _values(self, name: str, default: Any = _MISSING) -> NDArray[Any] | list[Any]:
+        parts = []
+        for positions, agents in self._parts():
+            if isinstance(agents, RowSet):
+                parts.append((positions, agents._values(name, default)))
+            elif default is _MISSING:
+                parts.append((positions, [getattr(agent, name) for agent in agents]))
+            else:
+                parts.append((positions, [getattr(agent, name, default) for agent in agents]))
+        arrays = [values.dtype for _, values in parts if isinstance(values, np.ndarray)]
+        if len(arrays) == len(parts) and len(set(arrays)) == 1:
+            merged = np.empty(len(self), arrays[0])
+            for positions, values in parts:
+                merged[positions] = values
+            return merged
+        answers = [None] * len(self)
+        for positions, values in parts:
+            for position, value in zip(positions.tolist(), _as_list(values), strict=True):
+                answers[position] = value
+        return answers
+
+    def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
+        chosen = np.zeros(len(self), bool)
+        for positions, agents in self._parts():
+            if isinstance(agents, RowSet):
+                chosen[positions] = agents._of_type(agent_type)
+            else:
+                chosen[positions] = [isinstance(agent, agent_type) for agent in agents]
+        return chosen
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return an attribute of these agents, which all must have it, as a new array (n,)."""
+        return np.array(self._values(name))
+
+    def set(self, attr_name: str, value: Any) -> "MixedSet":
+        """Give an attribute of every agent one value, or each its own from an array (n,)."""
+        each = isinstance(value, np.ndarray) and value.shape == (len(self),)
+        for positions, agents in self._parts():
+            mine = value[positions] if each else value
+            if isinstance(agents, RowSet):
+                agents.set(attr_name, mine)
+            else:
+                for number, agent in enumerate(agents):
+                    setattr(agent, attr_name, mine[number].item() if each else mine)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class AllAgents(MixedSet):
+    """All agents of a model, always up to date: what ``model.agents`` is."""
+
+    def __init__(self, model: "RowModel"):
+        super().__init__(model, (), np.empty(0, np.int16), np.empty(0, np.int64), [])
+        self._seen: Any = None
+
+    def _refresh(self) -> None:
+        model = self._model
+        tables = tuple(model.tables)
+        seen = (tuple((len(t), t.removals) for t in tables), next_id(model), len(model.plain_agents))
+        if seen == self._seen:
+            return
+        self._plain = list(model.plain_agents)
+        parts = [table.agents.rows for table in tables]
+        lengths = [len(rows) for rows in parts] + [len(self._plain)]
+        self._tables = tables
+        self._which = np.repeat(np.array([*range(len(tables)), _PLAIN], np.int16), lengths)
+        self._rows = np.concatenate([*parts, np.arange(len(self._plain))])
+        self._seen = seen
+
+    def __len__(self) -> int:
+        return sum(len(table.agents) for table in self._model.tables) + len(self._model.plain_agents)
+
+    def __contains__(self, agent: object) -> bool:
+        table = getattr(agent, "_table", None)
+        if table is not None:
+            return table.model is self._model and agent.is_alive  # type: ignore[attr-defined]
+        return agent in self._model.plain_agents
+
+    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
+        registered = self._model.plain_agents
+        plain = list(registered)
+        yield from chain.from_iterable([table.agents._views(skip_removed) for table in self._model.tables])
+        for agent in plain:
+            if not skip_removed or agent in registered:
+                yield agent
+
+    def _adopt(self, other: ColumnarSet) -> ColumnarSet:
+        raise TypeError(_model_owned("agents"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": self._model}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        AllAgents.__init__(self, state["model"])
+
+
+class ColumnNamespace:
+    """Columns of a set as attributes: what ``select(where=…)`` hands to its function."""
+
+    __slots__ = ("_agents",)
+
+    def __init__(self, agents: ColumnarSet):
+        self._agents = agents
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        return np.asarray(self._agents._values(name))
+
+
+def gather(model: "RowModel", agents: Iterable[Any]) -> ColumnarSet:
+    """Return the set of some agents of a model, each once, in their order."""
+    mixed = _mixed(model, list(dict.fromkeys(agents)))
+    return mixed._take(np.arange(len(mixed)))
+
+
+def _mixed(model: "RowModel", agents: list[Any]) -> MixedSet:
+    tables: dict[int, Table] = {}
+    numbers: dict[int, int] = {}
+    which, rows, plain = [], [], []
+    for agent in agents:
+        if agent.model is not model:
+            raise ValueError(f"{agent!r} lives in another model; a set holds agents of one model")
+        table = getattr(agent, "_table", None)
+        if table is None:
+            which.append(_PLAIN)
+            rows.append(len(plain))
+            plain.append(agent)
+        else:
+            tables[id(table)] = table
+            which.append(numbers.setdefault(id(table), len(numbers)))
+            rows.append(agent._row)
+    return MixedSet(model, tuple(tables.values()), np.array(which, np.int16), np.array(rows, np.int64), plain)
+
+
+def _model_owned(name: str) -> str:
+    return f"model.{name} is the model's own and always complete; work on a copy: model.{name}.copy()"
+
+
+def _numbers(index: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.arange(index.start, index.stop) if isinstance(index, slice) else index
+
+
+def _counted(index: slice | NDArray[Any]) -> Iterable[int]:
+    """Return numbers as Python integers without making them all at once."""
+    if isinstance(index, slice):
+        return range(index.start, index.stop)
+    return chain.from_iterable(index[i : i + _CHUNK].tolist() for i in range(0, len(index), _CHUNK))
+
+
+def _narrow(values: NDArray[Any]) -> NDArray[Any]:
+    """Return keys that sort like the values; in 16 bits if they fit, which numpy sorts by radix."""
+    if values.dtype.kind == "i" and values.size and int(values.max()) - int(values.min()) < 1 << 16:
+        return (values - values.min()).astype(np.uint16)
+    return values
+
+
+def _first(positions: NDArray[np.int64]) -> int:
+    return int(positions[0])
+
+
+def _as_list(values: NDArray[Any] | list[Any]) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else values
+
+
+def _call(
+    agents: Iterator[Any], method: str | Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    if isinstance(method, str):
+        for agent in agents:
+            getattr(agent, method)(*args, **kwargs)
+    else:
+        for agent in agents:
+            method(agent, *args, **kwargs)
+
+
+_QUICK = {builtins.sum: np.sum, builtins.min: np.min, builtins.max: np.max}
+
+
+def _aggregate(values: NDArray[Any] | list[Any], func: Callable[..., Any]) -> Any:
+    """Apply a function to values, as an array where the answer is the same as for a list."""
+    if isinstance(values, np.ndarray):
+        if func is len:
+            return len(values)
+        if func in _QUICK and values.dtype.kind in "iu" and values.size:
+            func = _QUICK[func]
+        elif not (getattr(func, "__module__", None) or "").startswith("numpy"):
+            values = values.tolist()
+    answer = func(values)
+    return answer.item() if isinstance(answer, np.generic) else answer
