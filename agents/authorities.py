@@ -85,7 +85,9 @@ class PolicySettings(BaseModel):
         compliance: share of the people who follow, 0 to 1; the same people in every policy.
     """
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, populate_by_name=True, frozen=True, arbitrary_types_allowed=True
+    )
 
     name: str = Field(min_length=1)
     close: tuple[str, ...] = Field(default=(), strict=False)  # a file has lists only
