@@ -1,0 +1,1 @@
+"""Epidemics: contagion between people who are in one place at one time."""

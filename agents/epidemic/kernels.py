@@ -1,0 +1,399 @@
+"""Kernels of the epidemic: contagion along visits in fixed-point numbers.
+
+Everybody susceptible has a *resistance*: a Sellke threshold, drawn once, divided by their susceptibility. Each visit to a
+place with infectious visitors takes its hazard off. Who has none left is infected. The law is that of a draw per contact
+(Sellke 1983, J. Appl. Probab. 20:390-394), but no random number is drawn in the loop.
+
+Infectiousness and hazards are integers, so sums depend neither on their order nor on how they are made: by place or by
+person, pair by pair or from a cumulative curve, by one thread or by many.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ...environment.randomness import uniform
+from ...environment.schedules import SLOTS_PER_DAY
+from ..presence import GUEST, HOME, own_factor
+
+SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED = 0, 1, 2, 3
+
+SHEDDING_UNIT = 2.0**-20
+"""Infectiousness is counted in this unit; 1 is that of the average infectious person."""
+HAZARD_UNIT = 2.0**-40
+"""Hazard and resistance are counted in this unit; a hazard of 1 infects with chance 1 − 1/e."""
+MAX_HAZARD = 2.0**55
+"""Most that one visit can take off, in units (a hazard of 32,768), so that no sum of a day can overflow."""
+MAX_RESISTANCE = 2**61
+"""Resistance of the unsusceptible, in units."""
+CURVE_FROM = 16
+"""Places with more infectious visits than this get a cumulative curve instead of a test per pair."""
+
+
+class Sources(NamedTuple):
+    """Where there is infectiousness today, by active place: compressed sparse rows of infectious visits.
+
+    Attributes:
+        slot: (places,) number of the active place, −1 where there is no infectiousness.
+        place: (active,) the active places, in order of their first infectious visitor.
+        rate: (active,) hazard units per unit of infectiousness and slot of overlap.
+        first: (active + 1,) position of the first infectious visit of each active place.
+        who, start, end: (visits,) infectious person, slots of the visit.
+        shed: (visits,) infectiousness of the person there, in units.
+        curve: (active,) row in ``curves``, −1 where pairs are tested.
+        curves: (rows, 97) infectiousness summed over the slots before each slot.
+        work: number of visits that a walk through all active places makes.
+    """
+
+    slot: NDArray[np.int32]
+    place: NDArray[np.int32]
+    rate: NDArray[np.float64]
+    first: NDArray[np.int32]
+    who: NDArray[np.int32]
+    start: NDArray[np.uint8]
+    end: NDArray[np.uint8]
+    shed: NDArray[np.int64]
+    curve: NDArray[np.int32]
+    curves: NDArray[np.int64]
+    work: int
+
+
+@njit(cache=True, nogil=True)
+def draw_days(cumulative, u):
+    """Return the number of days at quantile u of a discrete law, given P(days <= n) for n = 0, 1, …"""
+    days = 0
+    while days < cumulative.size - 1 and u >= cumulative[days]:
+        days += 1
+    return days
+
+
+@njit(cache=True, nogil=True)
+def draw_resistance(purpose, susceptibility, age, spell):
+    """Return the resistance (people,) of one susceptible spell: −ln(u) divided by the susceptibility of the age."""
+    resistance = np.empty(age.size, np.int64)
+    for person in range(age.size):
+        sigma = susceptibility[age[person]]
+        threshold = -np.log(uniform(purpose, person, spell)) / HAZARD_UNIT
+        if sigma * MAX_RESISTANCE > threshold:
+            # At least one unit, as nobody is infected without contact.
+            resistance[person] = max(np.int64(threshold / sigma + 0.5), 1)
+        else:
+            resistance[person] = MAX_RESISTANCE
+    return resistance
+
+
+@njit(cache=True, nogil=True)
+def expose(persons, day, health, change, latent, purpose):
+    """Infect people on a day: they become infectious on the day after their latent days."""
+    for person in persons:
+        health[person] = EXPOSED
+        change[person] = day + 1 + draw_days(latent, uniform(purpose, person, 0))
+
+
+@njit(cache=True, nogil=True)
+def progress(day, cases, health, change, infectious_days, purpose):
+    """Make the transitions that are due at the start of a day.
+
+    A person infected on day t is infectious on days t + L + 1 … t + L + D: exactly D days.
+
+    Args:
+        day: today.
+        cases: (n,) the people who are exposed or infectious.
+        health, change: (people,) state and day of the next transition, changed in place.
+        infectious_days: cumulative law of D.
+        purpose: key of the draw of D.
+
+    Returns:
+        Who is still exposed or infectious, who of them is infectious, in the order of ``cases``; number of people who
+        became infectious and who recovered.
+    """
+    kept = np.empty(cases.size, np.int32)
+    infectious = np.empty(cases.size, np.int32)
+    n_kept = n_infectious = began = ended = 0
+    for person in cases:
+        if health[person] == EXPOSED and change[person] == day:
+            health[person] = INFECTIOUS
+            change[person] = day + draw_days(infectious_days, uniform(purpose, person, 0))
+            began += 1
+        if health[person] == INFECTIOUS:
+            if change[person] == day:
+                health[person] = RECOVERED
+                ended += 1
+                continue
+            infectious[n_infectious] = person
+            n_infectious += 1
+        kept[n_kept] = person
+        n_kept += 1
+    return kept[:n_kept].copy(), infectious[:n_infectious].copy(), began, ended
+
+
+@njit(cache=True, nogil=True)
+def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
+    """Gather the visits of the infectious by place.
+
+    Args:
+        infectious: (n,) the infectious people.
+        visits: the day, :class:`~citytwin.agents.presence.Visits`.
+        slot: (places,) −1 everywhere; set for active places, to be cleared by :func:`deactivate`.
+        kind_rate: (kinds,) hazard units per unit of infectiousness and slot of overlap in a small place of the kind.
+        crowding: (places − homes,) factor by the size of the place, see ``transmission.crowding``.
+        shedding: (quantiles,) infectiousness of a person by quantile, mean 1.
+        purpose: key of the draw of the infectiousness.
+
+    Returns:
+        :class:`Sources`.
+    """
+    homes = visits.members.size - 1
+    most = 0
+    for person in infectious:
+        most += visits.first[person + 1] - visits.first[person]
+    # One walk in the order of people writes the visits as a list, which is then brought into the order of places.
+    of = np.empty(most, np.int32)
+    by = np.empty(most, np.int32)
+    begin = np.empty(most, np.uint8)
+    until = np.empty(most, np.uint8)
+    units = np.empty(most, np.int64)
+    place = np.empty(most, np.int32)
+    count = np.zeros(most + 1, np.int32)
+    n = active = work = 0
+    for person in infectious:
+        strength = shedding[np.int64(uniform(purpose, person, 0) * shedding.size)]
+        last_place = -1
+        for v in range(visits.first[person], visits.first[person + 1]):
+            q = visits.place[v]
+            own = own_factor(visits, person, q)
+            if own == 0.0:
+                q = visits.household[person]
+                own = visits.effect[visits.group[person], HOME]
+            if q == last_place and until[n - 1] == visits.start[v]:
+                until[n - 1] = visits.end[v]
+                continue
+            last_place = q
+            if slot[q] < 0:
+                slot[q] = active
+                place[active] = q
+                active += 1
+                work += visits.place_first[q + 1] - visits.place_first[q]
+            of[n] = slot[q]
+            by[n] = person
+            begin[n] = visits.start[v]
+            until[n] = visits.end[v]
+            units[n] = np.int64(strength * own / SHEDDING_UNIT + 0.5)
+            count[slot[q] + 1] += 1
+            n += 1
+    first = np.cumsum(count[: active + 1]).astype(np.int32)
+    who = np.empty(n, np.int32)
+    start = np.empty(n, np.uint8)
+    end = np.empty(n, np.uint8)
+    shed = np.empty(n, np.int64)
+    cursor = first.copy()
+    for m in range(n):
+        position = cursor[of[m]]
+        cursor[of[m]] += 1
+        who[position] = by[m]
+        start[position] = begin[m]
+        end[position] = until[m]
+        shed[position] = units[m]
+    rate = np.empty(active)
+    curve = np.empty(active, np.int32)
+    rows = 0
+    for s in range(active):
+        q = place[s]
+        rate[s] = kind_rate[visits.kind[q]]
+        if q >= homes:
+            rate[s] *= crowding[q - homes]
+        curve[s] = -1
+        if first[s + 1] - first[s] > CURVE_FROM:
+            curve[s] = rows
+            rows += 1
+    curves = np.zeros((rows, SLOTS_PER_DAY + 1), np.int64)
+    for s in range(active):
+        row = curve[s]
+        if row >= 0:
+            for m in range(first[s], first[s + 1]):
+                curves[row, start[m]] += shed[m]
+                curves[row, end[m]] -= shed[m]
+            level = total = 0
+            for t in range(SLOTS_PER_DAY + 1):
+                level, total = level + curves[row, t], total + level
+                curves[row, t] = total
+    return Sources(slot, place[:active].copy(), rate, first, who, start, end, shed, curve, curves, work)
+
+
+@njit(cache=True, nogil=True)
+def deactivate(sources):
+    """Forget the active places."""
+    for q in sources.place:
+        sources.slot[q] = -1
+
+
+@njit(cache=True, nogil=True)
+def _exposure(sources, s, start, end):
+    """Return infectiousness times slots of overlap of a visit to an active place, in units."""
+    row = sources.curve[s]
+    if row >= 0:
+        return sources.curves[row, end] - sources.curves[row, start]
+    total = 0
+    for m in range(sources.first[s], sources.first[s + 1]):
+        overlap = min(np.int64(sources.end[m]), end) - max(np.int64(sources.start[m]), start)
+        if overlap > 0:
+            total += overlap * sources.shed[m]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _hazard(sources, s, own, start, end):
+    """Return the hazard of a visit to an active place by somebody with this factor, in units."""
+    amount = sources.rate[s] * own * _exposure(sources, s, np.int64(start), np.int64(end))
+    return np.int64(min(amount, MAX_HAZARD) + 0.5)
+
+
+@njit(cache=True, nogil=True)
+def _longer(values):
+    out = np.empty(2 * values.size, values.dtype)
+    out[: values.size] = values
+    return out
+
+
+@njit(cache=True, nogil=True)
+def push(sources, visits, health, resistance):
+    """Take the hazards of today off, walking through the visitors of every active place.
+
+    Returns:
+        The people whose resistance ended, in no order to rely on.
+    """
+    homes = visits.members.size - 1
+    struck = np.empty(64, np.int32)
+    n = 0
+    for s in range(sources.place.size):
+        q = sources.place[s]
+        column = np.int64(visits.kind[q])
+        for v in range(visits.place_first[q], visits.place_first[q + 1]):
+            person = visits.visitor[v]
+            if health[person] != SUSCEPTIBLE:
+                continue
+            guest = q < homes and visits.household[person] != q
+            own = visits.effect[visits.group[person], GUEST if guest else column]
+            if own == 0.0:
+                continue
+            hazard = _hazard(sources, s, own, visits.visitor_start[v], visits.visitor_end[v])
+            before = resistance[person]
+            resistance[person] = before - hazard
+            if before > 0 and before <= hazard:
+                if n == struck.size:
+                    struck = _longer(struck)
+                struck[n] = person
+                n += 1
+        if q >= homes:
+            continue
+        for person in range(visits.members[q], visits.members[q + 1]):
+            group = visits.group[person]
+            if health[person] != SUSCEPTIBLE or visits.altered[group] < 2:
+                continue
+            for v in range(visits.first[person], visits.first[person + 1]):
+                if own_factor(visits, person, visits.place[v]) > 0.0:
+                    continue
+                hazard = _hazard(sources, s, visits.effect[group, HOME], visits.start[v], visits.end[v])
+                before = resistance[person]
+                resistance[person] = before - hazard
+                if before > 0 and before <= hazard:
+                    if n == struck.size:
+                        struck = _longer(struck)
+                    struck[n] = person
+                    n += 1
+    return struck[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def pull(sources, visits, health, resistance, low, high):
+    """Take the hazards of today off, walking through the visits of the susceptible people low … high − 1.
+
+    Returns:
+        The people whose resistance ended, in rising order.
+    """
+    struck = np.empty(64, np.int32)
+    n = 0
+    for person in range(low, high):
+        if health[person] != SUSCEPTIBLE:
+            continue
+        plain = visits.altered[visits.group[person]] == 0
+        total = 0
+        for v in range(visits.first[person], visits.first[person + 1]):
+            q = visits.place[v]
+            own = 1.0
+            if not plain:
+                own = own_factor(visits, person, q)
+                if own == 0.0:
+                    q = visits.household[person]
+                    own = visits.effect[visits.group[person], HOME]
+            s = sources.slot[q]
+            if s >= 0:
+                total += _hazard(sources, s, own, visits.start[v], visits.end[v])
+        if total > 0:
+            before = resistance[person]
+            resistance[person] = before - total
+            if before <= total:
+                if n == struck.size:
+                    struck = _longer(struck)
+                struck[n] = person
+                n += 1
+    return struck[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def find_infectors(persons, day, sources, visits, purpose):
+    """Return who infected each person of today and where, drawn in proportion to their hazards.
+
+    Args:
+        persons: (n,) people infected today.
+        day: today.
+        sources, visits: of today.
+        purpose: key of the draw.
+
+    Returns:
+        infector (n,) and place (n,).
+    """
+    infector = np.empty(persons.size, np.int32)
+    where = np.empty(persons.size, np.int32)
+    for n in range(persons.size):
+        person = persons[n]
+        total = 0
+        # The first round sums the hazards of the visits, the second one stops at the visit that the draw falls on.
+        for search in range(2):
+            target = uniform(purpose, person, day) * total
+            summed = 0
+            for v in range(visits.first[person], visits.first[person + 1]):
+                q = visits.place[v]
+                own = own_factor(visits, person, q)
+                if own == 0.0:
+                    q = visits.household[person]
+                    own = visits.effect[visits.group[person], HOME]
+                s = sources.slot[q]
+                if s < 0:
+                    continue
+                hazard = _hazard(sources, s, own, visits.start[v], visits.end[v])
+                summed += hazard
+                if search and summed > target:
+                    start, end = np.int64(visits.start[v]), np.int64(visits.end[v])
+                    share = (target - (summed - hazard)) / hazard * _exposure(sources, s, start, end)
+                    where[n] = q
+                    infector[n] = _pick(sources, s, start, end, share)
+                    break
+            total = summed
+    return infector, where
+
+
+@njit(cache=True, nogil=True)
+def _pick(sources, s, start, end, share):
+    """Return the infectious visitor at whom the exposure of a visit, summed over visitors, passes a share of it."""
+    chosen = -1
+    for m in range(sources.first[s], sources.first[s + 1]):
+        overlap = min(np.int64(sources.end[m]), end) - max(np.int64(sources.start[m]), start)
+        if overlap > 0 and sources.shed[m] > 0:
+            chosen = sources.who[m]
+            share -= overlap * sources.shed[m]
+            if share < 0:
+                break
+    return chosen

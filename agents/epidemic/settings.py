@@ -1,0 +1,61 @@
+"""The section ``[epidemic]`` of a scenario file."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ...environment.places import PLACE_GROUPS, PlaceKind
+from .disease import Disease
+
+DEFAULT_WEIGHTS: dict[PlaceKind, float] = dict.fromkeys(PlaceKind, 1.0)
+
+
+class EpidemicSettings(BaseModel):
+    """How an epidemic starts and spreads.
+
+    Attributes:
+        disease: a shipped name, a file, or the disease itself as a table.
+        r0: secondary cases of a typical early case on the visits of the city; the transmission rate follows from it.
+        transmission: rate per day of overlap at home between an average infectious and a fully susceptible person;
+            in place of ``r0``.
+        initial_infections: people infected on day 0, drawn at random.
+        weights: rate in other kinds of places relative to ``transmission``, by group of places; instead of the
+            default ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    disease: Disease
+    r0: float | None = Field(default=None, gt=0, le=100)
+    transmission: float | None = Field(default=None, ge=0, le=1000)
+    initial_infections: int = Field(default=10, ge=0)
+    weights: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("disease", mode="before")
+    @classmethod
+    def _load_disease(cls, value: Any) -> Any:
+        return Disease.load(value) if isinstance(value, str) else value
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _check_weights(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for name, weight in value.items():
+                if name not in PLACE_GROUPS:
+                    raise ValueError(f"'{name}' is no group of places; allowed are: {', '.join(PLACE_GROUPS)}")
+                if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1000:
+                    raise ValueError(f"{name} = {weight!r}: write a number from 0 to 1000")
+        return value
+
+    @model_validator(mode="after")
+    def _check_rate(self) -> "EpidemicSettings":
+        if self.r0 is not None and self.transmission is not None:
+            raise ValueError("give either 'r0' or 'transmission', not both")
+        return self
+
+    def weight_by_kind(self) -> dict[PlaceKind, float]:
+        """Return the weight of every kind of places."""
+        weights = dict(DEFAULT_WEIGHTS)
+        for name, weight in self.weights.items():
+            weights |= dict.fromkeys(PLACE_GROUPS[name], float(weight))
+        return weights
