@@ -240,7 +240,7 @@ def _section(
             return None
         node = Node({}, document.where, document.folder)
     try:
-        return model.model_validate_json(json.dumps(json_ready(node.plain)), strict=True)
+        return model.model_validate_json(json.dumps(json_ready(node.plain)))
     except ValidationError as error:
         problems += problems_of(error, model, document, path)
         return None
@@ -421,6 +421,10 @@ def _set(document: Node, parameters: Mapping[str, Any], where: Mapping[str, Wher
     return document, problems
 
 
+def _repeats(values: list[Any]) -> bool:
+    return len({json.dumps(value, sort_keys=True) for value in values}) < len(values)
+
+
 def _sweep_problems(scenario: Scenario) -> list[Problem]:
     """Check every point of a sweep before anything runs."""
     document, sweep = scenario.document, scenario.sweep
@@ -432,13 +436,15 @@ def _sweep_problems(scenario: Scenario) -> list[Problem]:
             problems.append(Problem(where, name, f"cannot be swept (not {', '.join(UNSWEPT)})"))
         elif not values:
             problems.append(Problem(where, name, "has no values; write at least one"))
-        elif len({json.dumps(json_ready(v), sort_keys=True) for v in axes.value[name].plain}) < len(values):
+        elif sweep.design == "grid" and _repeats(values):
             problems.append(Problem(where, name, "has the same value twice"))
     lengths = [len(values) for values in sweep.parameters.values()]
     if sweep.design == "list" and len(set(lengths)) > 1:
         given = ", ".join(f"{name} {len(values)}" for name, values in sweep.parameters.items())
         message = f"a list needs equally many values of each (given {given})"
         problems.append(Problem(axes.where, "sweep.parameters", message))
+    elif sweep.design == "list" and _repeats([list(row) for row in zip(*sweep.parameters.values(), strict=True)]):
+        problems.append(Problem(axes.where, "sweep.parameters", "the same values of all parameters stand there twice"))
     points = prod(lengths) if sweep.design == "grid" else max(lengths, default=1)
     if points > MAX_POINTS or points * sweep.replicates > MAX_RUNS:
         where = document.nearest(("sweep",)).where

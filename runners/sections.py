@@ -37,9 +37,9 @@ def _available(design: Any) -> Any:
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys are refused."""
+    """Base of all sections: unknown keys are refused, and no text or truth value is taken for a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class SyntheticCity(Section):
