@@ -103,13 +103,20 @@ class Buildings:
     addresses: NDArray[np.int64]
 
 
-def build_buildings(data: OsmData, areas: Areas, points: NDArray[np.object_], purposes: list[BuildingUse]) -> Buildings:
+def build_buildings(
+    data: OsmData,
+    areas: Areas,
+    points: NDArray[np.object_],
+    shapes: NDArray[np.object_],
+    purposes: list[BuildingUse],
+) -> Buildings:
     """Make the buildings of a file.
 
     Args:
         data: content of the file; its counts are added to.
         areas: all polygons of the file.
         points: (n,) points of interest as shapely points.
+        shapes: (n,) their polygons, None for nodes.
         purposes: what each of them says about the building around it.
     """
     rows = _select(areas)
@@ -123,7 +130,7 @@ def build_buildings(data: OsmData, areas: Areas, points: NDArray[np.object_], pu
     flats = np.array([_flats(t) for t in own.tags], np.int64)
     data.counts["addresses"] = int(addresses.sum())
     use = _uses(data, areas, own, kind, footprint, middle, addresses)
-    use = _with_points(use, kind, tree, points, purposes)
+    use = _with_points(use, kind, tree, middle, (points, shapes, purposes))
     levels, tagged = _levels(own, kind, use)
     floor_area = footprint * levels
     data.counts["buildings with tagged storeys"] = int(tagged.sum())
@@ -222,20 +229,27 @@ def _with_points(
     use: NDArray[np.uint8],
     kind: list[str],
     tree: shapely.STRtree,
-    points: NDArray[np.object_],
-    purposes: list[BuildingUse],
+    middle: NDArray[np.object_],
+    interests: tuple[NDArray[np.object_], NDArray[np.object_], list[BuildingUse]],
 ) -> NDArray[np.uint8]:
-    """Let points of interest tell: an untyped building takes their use, a dwelling house with one is mixed."""
+    """Let points of interest tell: an untyped building on their ground takes their use, a home with one is mixed."""
+    points, shapes, purposes = interests
     if not len(points):
         return use
-    point, building = tree.query(points, predicate="intersects")
-    use = use.copy()
-    for i, row in zip(point, building, strict=True):
-        if use[row] == BuildingUse.RESIDENTIAL:
-            use[row] = BuildingUse.MIXED
-        elif use[row] == BuildingUse.OTHER and kind[row] not in TYPES:
-            use[row] = purposes[i]
-    return use
+    told = use.copy()
+    outlines = np.flatnonzero(shapes != None)  # noqa: E711  (elementwise)
+    if len(outlines):
+        row, outline = shapely.STRtree(shapes[outlines]).query(middle, predicate="within")
+        for r, o in zip(row, outlines[outline], strict=True):
+            if kind[r] not in TYPES:
+                told[r] = purposes[o]
+    point, row = tree.query(points, predicate="intersects")
+    for i, r in zip(point, row, strict=True):
+        if told[r] == BuildingUse.RESIDENTIAL:
+            told[r] = BuildingUse.MIXED
+        elif told[r] == BuildingUse.OTHER and kind[r] not in TYPES:
+            told[r] = purposes[i]
+    return told
 
 
 # ---------------------------------------------------------------------- storeys and dwellings

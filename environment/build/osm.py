@@ -1,0 +1,93 @@
+"""A real town from OpenStreetMap: streets, buildings, points of interest and zones, as a :class:`fabric.Fabric`."""
+
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+
+from ..city import CityError, Source
+from ..places import SiteKind
+from . import osm_buildings, osm_read, osm_roads, osm_sites, osm_zones
+from .fabric import Fabric
+
+LICENCE = "ODbL 1.0"
+ATTRIBUTION = "© OpenStreetMap contributors"
+
+
+def read_osm(path: str | Path, *, name: str | None = None) -> Fabric:
+    """Read a town from an OpenStreetMap file.
+
+    Args:
+        path: .osm.pbf, .osm, .osm.gz or .osm.bz2, of one town or city.
+        name: name of the city; by default that of its largest place, else the file's.
+
+    Returns:
+        The fabric in the UTM zone of the file's centre. ``report`` says what was counted, mended and left out;
+        ``people`` is the number of residents that the file states, 0 if it states none that can be believed.
+
+    Raises:
+        CityError: if the file is missing, damaged, foreign, or without streets or buildings, or osmium is missing.
+    """
+    path = Path(path)
+    data = osm_read.read_data(path)
+    areas = osm_read.read_areas(data)
+    network = osm_roads.build_network(data)
+    if not len(network.nodes["x"]):
+        raise CityError(f"{path}: holds no streets; extract the area again with all objects, not buildings alone")
+    interests = osm_sites.find_interests(data, areas)
+    local = [kind != SiteKind.TRANSPORT_STOP for kind in interests.kind]
+    purposes = [use for use, indoors in zip(interests.purposes(), local, strict=True) if indoors]
+    buildings = osm_buildings.build_buildings(data, areas, interests.points[local], interests.shapes[local], purposes)
+    if not len(buildings.kind):
+        raise CityError(f"{path}: holds no buildings; extract the area again with all objects, not streets alone")
+    sites = osm_sites.build_sites(interests, buildings, data.counts)
+    zones = osm_zones.build_zones(data, areas, buildings)
+    sites["zone"] = osm_zones.zone_of(zones.table, sites["x"], sites["y"])
+    people, origin = osm_zones.stated_people(data, areas, buildings)
+    columns = buildings.columns | {"zone": osm_zones.zone_of(zones.table, buildings.columns["x"], buildings.columns["y"])}
+    layer = geopandas.GeoDataFrame(
+        {
+            "name": [t.get("name", "") for t in buildings.areas.tags],
+            "type": buildings.kind,
+            "use": columns["use"],
+            "levels": columns["levels"],
+            "dwellings": columns["dwellings"],
+            "origin": buildings.areas.origin,
+        },
+        geometry=buildings.areas.shapes,
+        crs=data.crs,
+    )
+    return Fabric(
+        name=name or osm_zones.name_of_city(data) or path.name.split(".")[0],
+        crs=data.crs,
+        zones=zones.table,
+        buildings=columns,
+        sites=sites,
+        nodes=network.nodes,
+        links=network.links,
+        layers={"buildings": layer, "roads": network.layer},
+        sources=[Source("OpenStreetMap", LICENCE, ATTRIBUTION, path.name, data.sha256)],
+        report={
+            "streets": network.report,
+            "buildings": _count_buildings(buildings),
+            "sites": {kind.name.lower(): int((sites["kind"] == kind).sum()) for kind in SiteKind},
+            "zones": zones.report,
+            "people": origin,
+            "read": {key: int(value) for key, value in sorted(data.counts.items())},
+        },
+        people=people,
+    )
+
+
+def _count_buildings(buildings: osm_buildings.Buildings) -> dict[str, Any]:
+    columns = buildings.columns
+    names = {use.name.lower(): int((columns["use"] == use).sum()) for use in osm_buildings.BuildingUse}
+    return {
+        "buildings": len(buildings.kind),
+        "by use": names,
+        "footprint km2": round(float(buildings.footprint.sum()) / 1e6, 4),
+        "dwellings": int(columns["dwellings"].sum()),
+        "floor area of homes km2": round(float(columns["floor_area"][columns["dwellings"] > 0].sum()) / 1e6, 4),
+        "addresses": int(np.sum(buildings.addresses)),
+    }
