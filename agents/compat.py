@@ -104,7 +104,7 @@ if HAS_EVENTS:
 
         def __init__(self, time: float, function: Callable[[], Any], priority: Any):
             super().__init__(time, function, priority=priority)
-            self.fn = _Kept(function)
+            self.fn: _Kept | None = _Kept(function)
 
         def __setstate__(self, state: dict[str, Any]) -> None:
             function = state["_fn_strong"]

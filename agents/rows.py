@@ -17,338 +17,24 @@ Rows are addresses: removing an agent clears its bit in ``table.alive`` and neve
 
 import copy
 import functools
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import mesa
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..environment.randomness import key, uniform
-from .compat import CompatModel, take_ids
-from .rowsets import AllAgents, RowSet, TableSet
+from .columns import Column
+from .compat import CompatModel
+from .mixedsets import AllAgents, gather
+from .rowsets import ColumnarSet, RowSet
+from .tables import Address, Table, set_row, set_table
 
-_GROWTH = 1.5
-
-
-class Column:
-    """One column of a class of row agents, declared in the class body.
-
-    Read on the class it gives itself, read on an agent the value in its row as a Python ``int``, ``float`` or ``bool``.
-
-    Args:
-        dtype: numpy type of the values: bool, an integer, ``"f4"`` or ``"f8"``.
-        default: value of rows for which none is given.
-        unit: unit of the values, for example ``"m/s"``.
-        doc: meaning.
-
-    Raises:
-        TypeError: for another type.
-        ValueError: if the default does not fit the type.
-    """
-
-    def __init__(self, dtype: Any, default: float = 0, unit: str = "", doc: str = ""):
-        self.dtype = np.dtype(dtype)
-        if self.dtype.kind not in "biuf" or self.dtype.itemsize > 8 or self.dtype == np.float16:
-            raise TypeError(f"Column of {self.dtype}: allowed are bool, i1 to i8, u1 to u8, f4 and f8")
-        self.name = ""
-        self.unit = unit
-        self.doc = doc
-        self.default = self.convert(default, 1, "default").item()
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        if self.name and self.name != name:
-            raise TypeError(f"{owner.__name__}.{name}: this Column is called '{self.name}' already; make another one")
-        self.name = name
-
-    def __get__(self, agent: Any, owner: type | None = None) -> Any:
-        if agent is None:
-            return self
-        return agent._table.cells[self.name][agent._row]
-
-    def __set__(self, agent: Any, value: Any) -> None:
-        agent._table.put(agent._row, self.name, value)
-
-    def __repr__(self) -> str:
-        unit = f", unit={self.unit!r}" if self.unit else ""
-        return f'Column("{self.dtype.str[1:]}", {self.default}{unit}, doc={self.doc!r})'
-
-    def convert(self, values: ArrayLike, rows: int, where: str) -> NDArray[Any]:
-        """Check values and bring them into the column's type.
-
-        Args:
-            values: one number, or one a row.
-            rows: number of rows to fill.
-            where: what to call the column in an error, for example ``"Citizen.age"``.
-
-        Returns:
-            Array (rows,), or of shape () for one number; not a copy if the type is right already.
-
-        Raises:
-            ValueError: if the length is wrong or a value does not fit the type.
-        """
-        array = np.asarray(values)
-        if array.ndim > 1 or (array.ndim == 1 and len(array) != rows):
-            raise ValueError(f"{where}: {_shape(array)} given for {rows} rows; give one value, or one a row")
-        if array.size == 0 or np.can_cast(array.dtype, self.dtype, "safe"):
-            return array.astype(self.dtype, copy=False)
-        if array.dtype.kind not in "biuf":
-            raise ValueError(f"{where}: numbers of type {self.dtype} wanted, got {array.dtype} ({array.flat[0]!r})")
-        if self.dtype.kind == "f":
-            with np.errstate(over="ignore"):
-                converted = array.astype(self.dtype)
-            bad = np.isinf(converted) & ~np.isinf(array)
-            allowed = f"up to {np.finfo(self.dtype).max:.3g} in size"
-        elif self.dtype.kind == "b":
-            bad, allowed = (array != 0) & (array != 1), "True or False"
-            converted = array.astype(bool)
-        elif array.dtype.kind == "f":
-            raise ValueError(
-                f"{where}: whole numbers wanted, got {array.dtype}; round them: values.astype('{self.dtype}')"
-            )
-        else:
-            limits = np.iinfo(self.dtype)
-            bad, allowed = (array < limits.min) | (array > limits.max), f"{limits.min} … {limits.max}"
-            converted = array.astype(self.dtype)
-        if bad.any():
-            at = f" in row {int(np.argmax(bad))}" if array.ndim else ""
-            raise ValueError(f"{where}: value {array[bad].flat[0]}{at} does not fit {self.dtype}; allowed is {allowed}")
-        return converted
+__all__ = ["AllAgents", "Column", "RowAgent", "RowModel", "RowSet", "Table"]
 
 
-def _shape(array: NDArray[Any]) -> str:
-    return f"{len(array)} values" if array.ndim == 1 else f"an array of shape {array.shape}"
-
-
-def widen(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values as Python would see them: bool, int64 or float64, so that arithmetic does not wrap around."""
-    if values.dtype.kind == "f":
-        return values.astype(np.float64, copy=False)
-    if values.dtype.kind == "b" or values.dtype == np.uint64:
-        return values
-    return values.astype(np.int64, copy=False)
-
-
-class Table:
-    """All agents of one class in one model, a row each.
-
-    Attributes:
-        model: the model.
-        cls: the class of the agents.
-        specs: every column by name, declared or attached.
-        columns: name -> array (rows,) of the column, writable in place. Fetch it again after agents were added: a
-            growing table moves its columns.
-        cells: name -> memoryview of the same memory, which gives and takes Python numbers.
-        uid: int64 (rows,), unique identifiers.
-        alive: bool (rows,), False once the agent was removed.
-        removals: how many rows were removed so far.
-    """
-
-    def __init__(self, model: "RowModel", cls: type["RowAgent"]):
-        self.model = model
-        self.cls = cls
-        self.specs: dict[str, Column] = cls.columns()
-        self.removals = 0
-        self._rows = 0
-        self._store: dict[str, NDArray[Any]] = {name: np.empty(0, c.dtype) for name, c in self.specs.items()}
-        self._uid = np.empty(0, np.int64)
-        self._alive = np.empty(0, bool)
-        self._expose()
-        self.agents = TableSet(self)
-
-    columns: Mapping[str, NDArray[Any]]
-    cells: dict[str, memoryview]
-    uid: NDArray[np.int64]
-    alive: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        """Return the number of rows, those of removed agents included; ``len(table.agents)`` counts the living."""
-        return self._rows
-
-    def __repr__(self) -> str:
-        return f"Table({self.cls.__name__}: {self._rows:,} rows, {self.removals:,} removed; {', '.join(self.specs)})"
-
-    def _expose(self) -> None:
-        """Bind what users see to the first rows of the memory in use."""
-        rows = self._rows
-        self.columns = MappingProxyType({name: values[:rows] for name, values in self._store.items()})
-        self.cells = {name: memoryview(values) for name, values in self._store.items()}
-        self.uid = self._uid[:rows]
-        self.alive = self._alive[:rows]
-
-    def _reserve(self, rows: int) -> None:
-        capacity = len(self._alive)
-        if rows <= capacity:
-            return
-        if capacity:
-            rows = max(rows, int(capacity * _GROWTH) + 8)
-        for name, values in self._store.items():
-            self._store[name] = _grown(values, rows)
-        self._uid = _grown(self._uid, rows)
-        self._alive = _grown(self._alive, rows)
-
-    def append(self, n: int, values: Mapping[str, ArrayLike]) -> slice:
-        """Add rows and return where they are.
-
-        Args:
-            n: number of agents.
-            values: column -> one number, or one an agent; columns not named get their default.
-
-        Raises:
-            TypeError: if there is no such column.
-            ValueError: if a length or value does not fit; then nothing was added.
-        """
-        if n < 0:
-            raise ValueError(f"{self.cls.__name__}: cannot make {n} agents")
-        for name in values:
-            if name not in self.specs:
-                raise TypeError(f"{self.missing(name)}; columns are: {', '.join(self.specs)}")
-        converted = {
-            name: column.convert(values[name], n, f"{self.cls.__name__}.{name}") if name in values else column.default
-            for name, column in self.specs.items()
-        }
-        new = slice(self._rows, self._rows + n)
-        self._reserve(new.stop)
-        for name, value in converted.items():
-            self._store[name][new] = value
-        first = take_ids(self.model, n)
-        self._uid[new] = np.arange(first, first + n)
-        self._alive[new] = True
-        self._rows = new.stop
-        self._expose()
-        return new
-
-    def attach(self, name: str, column: Column, values: ArrayLike | None = None) -> NDArray[Any]:
-        """Add a column while the model lives; ``agent.<name>`` then works as if the class had declared it.
-
-        Args:
-            name: name of the column.
-            column: a Column that belongs to no class.
-            values: one number, or one a row; without them the column's default.
-
-        Returns:
-            The column's array (rows,), to be fetched again from ``columns`` after agents were added.
-
-        Raises:
-            ValueError: if the name is taken or is no name, or the values do not fit.
-        """
-        if not name.isidentifier() or name.startswith("_"):
-            raise ValueError(f"'{name}' cannot name a column; use a Python name without leading underscore")
-        if name in self.specs or hasattr(self.cls, name):
-            raise ValueError(f"{self.cls.__name__} has '{name}' already; choose another name for the column")
-        column.__set_name__(self.cls, name)
-        store = np.empty(len(self._alive), column.dtype)
-        store[:] = column.default
-        if values is not None:
-            store[: self._rows] = column.convert(values, self._rows, f"{self.cls.__name__}.{name}")
-        self.specs[name] = column
-        self._store[name] = store
-        self._expose()
-        return self.columns[name]
-
-    def put(self, row: int, name: str, value: Any) -> None:
-        """Write one value, refusing what does not fit the column."""
-        try:
-            self.cells[name][row] = value
-        except KeyError:
-            raise AttributeError(self.missing(name)) from None
-        except (TypeError, ValueError):
-            where = f"{self.cls.__name__}.{name}"
-            self._store[name][row] = self.specs[name].convert(value, 1, where).reshape(())
-
-    def write(self, name: str, index: slice | NDArray[np.int64], values: ArrayLike) -> None:
-        """Write values into rows of a column, refusing what does not fit.
-
-        Args:
-            name: the column.
-            index: slice or row numbers (n,).
-            values: one number, or (n,).
-        """
-        rows = index.stop - index.start if isinstance(index, slice) else len(index)
-        self.columns[name][index] = self.specs[name].convert(values, rows, f"{self.cls.__name__}.{name}")
-
-    def values(self, name: str, index: slice | NDArray[np.int64]) -> NDArray[Any] | None:
-        """Return the values of rows as Python would see them (int64, float64 or bool), or None if it is no column."""
-        if name in self.specs:
-            return widen(self.columns[name][index])
-        return self.uid[index] if name == "unique_id" else None
-
-    def remove(self, rows: ArrayLike) -> None:
-        """Remove the agents of rows from the model; rows that are gone already are passed over.
-
-        Args:
-            rows: row numbers, or a bool array (rows,).
-        """
-        index = np.unique(_row_numbers(rows))
-        gone = index[self.alive[index]]
-        self.alive[gone] = False
-        self.removals += len(gone)
-
-    def view(self, row: int) -> Any:
-        """Return the agent of a row."""
-        agent = object.__new__(self.cls)
-        _set_table(agent, self)
-        _set_row(agent, row)
-        return agent
-
-    def views(self, rows: Iterable[int], skip_removed: bool = True) -> Iterator[Any]:
-        """Yield the agents of rows.
-
-        Args:
-            rows: row numbers, of agents living now.
-            skip_removed: pass over those that are removed while the caller goes through.
-        """
-        new, set_table, set_row, cls, removals = object.__new__, _set_table, _set_row, self.cls, self.removals
-        for row in rows:
-            if skip_removed and self.removals != removals and not self.alive[row]:
-                continue
-            agent = new(cls)
-            set_table(agent, self)
-            set_row(agent, row)
-            yield agent
-
-    def rows(self, rows: ArrayLike) -> RowSet:
-        """Return the set of agents of some rows, in that order.
-
-        Args:
-            rows: row numbers without repetition, or a bool array (rows,).
-        """
-        return RowSet(self, _row_numbers(rows))
-
-    def missing(self, name: str) -> str:
-        """Say that there is no such column, and what to do."""
-        return f"{self.cls.__name__} has no column '{name}'; declare it in the class body: {name} = Column(\"f4\")"
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("columns", "cells", "uid", "alive"):
-            del state[name]
-        # Copies, since a view into a larger memory would be saved with the whole of it.
-        state["_store"] = {name: values[: self._rows].copy() for name, values in self._store.items()}
-        state["_uid"], state["_alive"] = self.uid.copy(), self.alive.copy()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._expose()
-
-
-def _row_numbers(rows: ArrayLike) -> NDArray[np.int64]:
-    index = np.asarray(rows)
-    if index.dtype == bool:
-        return np.flatnonzero(index)
-    return index.astype(np.int64) if index.size else np.empty(0, np.int64)
-
-
-def _grown(values: NDArray[Any], rows: int) -> NDArray[Any]:
-    # A new array: numpy cannot resize one whose memory is seen by a memoryview.
-    grown = np.empty(rows, values.dtype)
-    grown[: len(values)] = values
-    return grown
-
-
-class RowAgent(mesa.Agent):
+class RowAgent(Address, mesa.Agent):
     """A ``mesa.Agent`` whose attributes are one row of a table.
 
     Subclasses declare their attributes as :class:`Column`; a subclass of a subclass adds columns and overrides methods.
@@ -360,10 +46,8 @@ class RowAgent(mesa.Agent):
         **values: column values of this agent; the others get their default.
     """
 
-    __slots__ = ("_row", "_table")
+    __slots__ = ()
 
-    _table: Table
-    _row: int
     _columns: ClassVar[dict[str, Column]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -383,8 +67,8 @@ class RowAgent(mesa.Agent):
 
     def __init__(self, model: "RowModel", **values: ArrayLike):
         table = _table_of(model, type(self))
-        _set_row(self, table.append(1, values).start)
-        _set_table(self, table)
+        set_row(self, table.append(1, values).start)
+        set_table(self, table)
 
     @classmethod
     def columns(cls) -> dict[str, Column]:
@@ -509,15 +193,11 @@ class RowAgent(mesa.Agent):
         return _view, (type(self), self._table, self._row)
 
 
-_set_table = RowAgent.__dict__["_table"].__set__
-_set_row = RowAgent.__dict__["_row"].__set__
-
-
 def _view(cls: type[RowAgent], table: Table, row: int) -> RowAgent:
     """Make a view while its table may not be filled yet (unpickling goes in circles)."""
     agent = object.__new__(cls)
-    _set_table(agent, table)
-    _set_row(agent, row)
+    set_table(agent, table)
+    set_row(agent, row)
     return agent
 
 
@@ -585,6 +265,10 @@ class RowModel(CompatModel):
     @agents.setter
     def agents(self, _agents: Any) -> None:
         raise AttributeError("model.agents belongs to Mesa; keep your own set under another name")
+
+    def set_of(self, agents: Iterable[Any]) -> ColumnarSet:
+        """Return the set of some agents of this model, each once, in their order."""
+        return gather(self, agents)
 
     @property
     def plain_agents(self) -> Any:

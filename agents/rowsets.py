@@ -4,8 +4,8 @@
 classes, and ordinary Mesa agents among them. Both answer everything that a ``mesa.agent.AgentSet`` answers, in the same
 order and with the same values, from whole columns where they can.
 
-A plain ``AgentSet(list_of_row_agents)`` is empty at once: Mesa holds agents weakly, and a row agent is a temporary view.
-Use ``citizens.select(...)`` or ``table.rows(...)``, which give sets of this module.
+A plain ``AgentSet(list_of_row_agents)`` is empty at once: Mesa holds agents weakly, and a row agent is a temporary
+view. Use ``citizens.select(...)``, ``table.rows(...)`` or ``model.set_of(...)``, which give sets of this module.
 """
 
 import builtins
@@ -18,12 +18,12 @@ import numpy as np
 from mesa.agent import AgentSet
 from numpy.typing import ArrayLike, NDArray
 
-from .compat import GroupBy, next_id
+from .compat import GroupBy
 
 if TYPE_CHECKING:
     from .rows import RowModel, Table
 
-_MISSING = object()
+MISSING = object()
 _CHUNK = 1 << 16
 _PLAIN = -1
 
@@ -66,12 +66,16 @@ class ColumnarSet(AgentSet):
         """Hold the agents of another set from now on."""
         raise NotImplementedError
 
-    def _values(self, name: str, default: Any = _MISSING) -> NDArray[Any] | list[Any]:
+    def _values(self, name: str, default: Any = MISSING) -> NDArray[Any] | list[Any]:
         """Return an attribute of every agent."""
         raise NotImplementedError
 
     def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
         """Say which agents are of a class or one derived from it, (n,)."""
+        raise NotImplementedError
+
+    def _position(self, agent: Any) -> int | None:
+        """Return where an agent stands in this set, or None."""
         raise NotImplementedError
 
     # ------------------------------------------------------------------ going through
@@ -199,7 +203,10 @@ class ColumnarSet(AgentSet):
     # ------------------------------------------------------------------ acting
 
     def do(self, method: str | Callable[..., Any], *args: Any, **kwargs: Any) -> "ColumnarSet":  # type: ignore[override]
-        """Call a method (by name) or a function on every agent; agents made meanwhile wait, removed ones are left out."""
+        """Call a method (by name) or a function on every agent.
+
+        Agents made meanwhile are not called, those removed meanwhile neither.
+        """
         _call(self._views(), method, args, kwargs)
         return self
 
@@ -220,10 +227,10 @@ class ColumnarSet(AgentSet):
         """Return an attribute of every agent as Python values, or a list of several for each."""
         if handle_missing not in ("error", "default"):
             raise ValueError(f"handle_missing must be 'error' or 'default', not {handle_missing!r}")
-        default = _MISSING if handle_missing == "error" else default_value
+        default = MISSING if handle_missing == "error" else default_value
         if isinstance(attr_names, str):
-            return _as_list(self._values(attr_names, default))
-        return [list(row) for row in zip(*(_as_list(self._values(name, default)) for name in attr_names), strict=True)]
+            return as_list(self._values(attr_names, default))
+        return [list(row) for row in zip(*(as_list(self._values(name, default)) for name in attr_names), strict=True)]
 
     def agg(self, attribute: str, func: Callable[..., Any] | Iterable[Callable[..., Any]]) -> Any:
         """Return ``func`` over the values of an attribute, or a list of answers for several functions.
@@ -250,12 +257,13 @@ class ColumnarSet(AgentSet):
     def add(self, agent: Any) -> None:
         """Take an agent of the model into this set."""
         if agent not in self:
-            self._adopt(gather(self.model, chain(self, [agent])))
+            self._adopt(self.model.set_of(chain(self, [agent])))
 
     def discard(self, agent: Any) -> None:
         """Take an agent out of this set, if it is in it; it stays in the model."""
-        if agent in self:
-            self._adopt(self.select(lambda other: other != agent))
+        position = self._position(agent)
+        if position is not None:
+            self._adopt(self._take(np.delete(np.arange(len(self)), position)))
 
     def remove(self, agent: Any) -> None:
         """Take an agent out of this set; it stays in the model.
@@ -272,10 +280,10 @@ class ColumnarSet(AgentSet):
         self._adopt(self._take(np.empty(0, np.int64)))
 
     def _update(self, agents: Iterable[Any]) -> "ColumnarSet":
-        return self._adopt(gather(self.model, agents))
+        return self._adopt(self.model.set_of(agents))
 
     def _from_iterable(self, agents: Iterable[Any]) -> "ColumnarSet":  # type: ignore[override]
-        return gather(self.model, agents)
+        return self.model.set_of(agents)
 
 
 class RowSet(ColumnarSet):
@@ -332,30 +340,38 @@ class RowSet(ColumnarSet):
         return bool(row < len(self._members) and self._members[row] and self.table.alive[row])
 
     def _views(self, skip_removed: bool = True) -> Iterator[Any]:
-        return self.table.views(_counted(self.index), skip_removed)
+        return self.table.views(counted(self.index), skip_removed)
 
     def _take(self, positions: NDArray[np.int64]) -> "RowSet":
         index = self.index
         return RowSet(self.table, positions + index.start if isinstance(index, slice) else index[positions])
 
     def _adopt(self, other: ColumnarSet) -> "RowSet":
-        if not isinstance(other, RowSet) or other.table is not self.table:
-            raise TypeError(
-                f"a set of {self.table.cls.__name__} cannot hold other agents; make a new set: citizens | others"
-            )
-        self._index, self._removals, self._members = other.index, self.table.removals, None
+        if isinstance(other, RowSet) and other.table is self.table:
+            self._index = other.index
+        elif len(other):
+            name = self.table.cls.__name__
+            raise TypeError(f"a set of {name} agents cannot hold others; make a new set: one_set | other_set")
+        else:
+            self._index = slice(0, 0)
+        self._removals, self._members = self.table.removals, None
         return self
 
-    def _values(self, name: str, default: Any = _MISSING) -> NDArray[Any] | list[Any]:
+    def _values(self, name: str, default: Any = MISSING) -> NDArray[Any] | list[Any]:
         values = self.table.values(name, self.index)
         if values is not None:
             return values
-        if default is _MISSING:
+        if default is MISSING:
             return [getattr(agent, name) for agent in self._views(False)]
         return [getattr(agent, name, default) for agent in self._views(False)]
 
     def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
         return np.full(len(self), issubclass(self.table.cls, agent_type))
+
+    def _position(self, agent: Any) -> int | None:
+        if agent not in self:
+            return None
+        return int(np.flatnonzero(self.rows == agent._row)[0])
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of these agents as a new array (n,) of the column's own type."""
@@ -408,207 +424,11 @@ class TableSet(RowSet):
     def __contains__(self, agent: object) -> bool:
         return getattr(agent, "_table", None) is self.table and agent.is_alive  # type: ignore[attr-defined]
 
-    def _adopt(self, other: ColumnarSet) -> RowSet:
-        raise TypeError(_model_owned(f"agents_by_type[{self.table.cls.__name__}]"))
+    def _adopt(self, _other: ColumnarSet) -> RowSet:
+        raise TypeError(model_owned(f"agents_by_type[{self.table.cls.__name__}]"))
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_index": slice(0, 0), "_seen": (0, 0)}
-
-
-class MixedSet(ColumnarSet):
-    """A set of agents of several classes, in any order.
-
-    Args:
-        model: where they live.
-        tables: tables of the row agents.
-        which: int16 (n,) number of each agent's table, −1 for an ordinary Mesa agent.
-        rows: int64 (n,) row in that table, or position in ``plain``.
-        plain: ordinary Mesa agents.
-    """
-
-    def __init__(
-        self,
-        model: "RowModel",
-        tables: tuple["Table", ...],
-        which: NDArray[np.int16],
-        rows: NDArray[np.int64],
-        plain: list[Any],
-    ):
-        self._model = model
-        self._tables = tables
-        self._which = which
-        self._rows = rows
-        self._plain = plain
-
-    @property
-    def model(self) -> "RowModel":
-        """The model in which the agents live."""
-        return self._model
-
-    def _refresh(self) -> None:
-        """Drop agents that were removed from the model."""
-        keep = np.ones(len(self._which), bool)
-        for number, table in enumerate(self._tables):
-            if table.removals:
-                mine = self._which == number
-                keep[mine] = table.alive[self._rows[mine]]
-        registered = self._model.plain_agents
-        present = np.array([agent in registered for agent in self._plain], bool)
-        if not present.all():
-            mine = self._which == _PLAIN
-            keep[mine] = present[self._rows[mine]]
-        if not keep.all():
-            self._which, self._rows = self._which[keep], self._rows[keep]
-
-    def __len__(self) -> int:
-        self._refresh()
-        return len(self._which)
-
-    def __contains__(self, agent: object) -> bool:
-        self._refresh()
-        table = getattr(agent, "_table", None)
-        if table is None:
-            rows = [row for row, other in enumerate(self._plain) if other is agent]
-            return bool(rows) and bool(np.any((self._which == _PLAIN) & (self._rows == rows[0])))
-        numbers = [number for number, other in enumerate(self._tables) if other is table]
-        return bool(numbers) and bool(np.any((self._which == numbers[0]) & (self._rows == agent._row)))  # type: ignore[attr-defined]
-
-    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
-        self._refresh()
-        removals = sum(table.removals for table in self._tables)
-        registered = self._model.plain_agents
-        for number, row in zip(_counted(self._which), _counted(self._rows), strict=True):
-            if number == _PLAIN:
-                if not skip_removed or self._plain[row] in registered:
-                    yield self._plain[row]
-            else:
-                table = self._tables[number]
-                if not skip_removed or table.alive[row] or sum(t.removals for t in self._tables) == removals:
-                    yield table.view(row)
-
-    def _take(self, positions: NDArray[np.int64]) -> ColumnarSet:
-        self._refresh()
-        which, rows = self._which[positions], self._rows[positions]
-        if len(which) and which[0] != _PLAIN and np.all(which == which[0]):
-            return RowSet(self._tables[which[0]], rows)
-        return MixedSet(self._model, self._tables, which, rows, self._plain)
-
-    def _adopt(self, other: ColumnarSet) -> ColumnarSet:
-        mixed = other if isinstance(other, MixedSet) else _mixed(self._model, list(other))
-        mixed._refresh()
-        self._tables, self._which, self._rows, self._plain = mixed._tables, mixed._which, mixed._rows, mixed._plain
-        return self
-
-    def _parts(self) -> Iterator[tuple[NDArray[np.int64], RowSet | list[Any]]]:
-        """Yield the agents class by class: their positions in this set, and themselves."""
-        self._refresh()
-        for number in np.unique(self._which).tolist():
-            positions = np.flatnonzero(self._which == number)
-            rows = self._rows[positions]
-            if number == _PLAIN:
-                yield positions, [self._plain[row] for row in rows.tolist()]
-            else:
-                yield positions, RowSet(self._tables[number], rows)
-
-    def _values(self, name: str, default: Any = _MISSING) -> NDArray[Any] | list[Any]:
-        parts = []
-        for positions, agents in self._parts():
-            if isinstance(agents, RowSet):
-                parts.append((positions, agents._values(name, default)))
-            elif default is _MISSING:
-                parts.append((positions, [getattr(agent, name) for agent in agents]))
-            else:
-                parts.append((positions, [getattr(agent, name, default) for agent in agents]))
-        arrays = [values.dtype for _, values in parts if isinstance(values, np.ndarray)]
-        if len(arrays) == len(parts) and len(set(arrays)) == 1:
-            merged = np.empty(len(self), arrays[0])
-            for positions, values in parts:
-                merged[positions] = values
-            return merged
-        answers = [None] * len(self)
-        for positions, values in parts:
-            for position, value in zip(positions.tolist(), _as_list(values), strict=True):
-                answers[position] = value
-        return answers
-
-    def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
-        chosen = np.zeros(len(self), bool)
-        for positions, agents in self._parts():
-            if isinstance(agents, RowSet):
-                chosen[positions] = agents._of_type(agent_type)
-            else:
-                chosen[positions] = [isinstance(agent, agent_type) for agent in agents]
-        return chosen
-
-    def column(self, name: str) -> NDArray[Any]:
-        """Return an attribute of these agents, which all must have it, as a new array (n,)."""
-        return np.array(self._values(name))
-
-    def set(self, attr_name: str, value: Any) -> "MixedSet":
-        """Give an attribute of every agent one value, or each its own from an array (n,)."""
-        each = isinstance(value, np.ndarray) and value.shape == (len(self),)
-        for positions, agents in self._parts():
-            mine = value[positions] if each else value
-            if isinstance(agents, RowSet):
-                agents.set(attr_name, mine)
-            else:
-                for number, agent in enumerate(agents):
-                    setattr(agent, attr_name, mine[number].item() if each else mine)
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
-
-class AllAgents(MixedSet):
-    """All agents of a model, always up to date: what ``model.agents`` is."""
-
-    def __init__(self, model: "RowModel"):
-        super().__init__(model, (), np.empty(0, np.int16), np.empty(0, np.int64), [])
-        self._seen: Any = None
-
-    def _refresh(self) -> None:
-        model = self._model
-        tables = tuple(model.tables)
-        seen = (tuple((len(t), t.removals) for t in tables), next_id(model), len(model.plain_agents))
-        if seen == self._seen:
-            return
-        self._plain = list(model.plain_agents)
-        parts = [table.agents.rows for table in tables]
-        lengths = [len(rows) for rows in parts] + [len(self._plain)]
-        self._tables = tables
-        self._which = np.repeat(np.array([*range(len(tables)), _PLAIN], np.int16), lengths)
-        self._rows = np.concatenate([*parts, np.arange(len(self._plain))])
-        self._seen = seen
-
-    def __len__(self) -> int:
-        return sum(len(table.agents) for table in self._model.tables) + len(self._model.plain_agents)
-
-    def __contains__(self, agent: object) -> bool:
-        table = getattr(agent, "_table", None)
-        if table is not None:
-            return table.model is self._model and agent.is_alive  # type: ignore[attr-defined]
-        return agent in self._model.plain_agents
-
-    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
-        registered = self._model.plain_agents
-        plain = list(registered)
-        yield from chain.from_iterable([table.agents._views(skip_removed) for table in self._model.tables])
-        for agent in plain:
-            if not skip_removed or agent in registered:
-                yield agent
-
-    def _adopt(self, other: ColumnarSet) -> ColumnarSet:
-        raise TypeError(_model_owned("agents"))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"model": self._model}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        AllAgents.__init__(self, state["model"])
 
 
 class ColumnNamespace:
@@ -623,32 +443,7 @@ class ColumnNamespace:
         return np.asarray(self._agents._values(name))
 
 
-def gather(model: "RowModel", agents: Iterable[Any]) -> ColumnarSet:
-    """Return the set of some agents of a model, each once, in their order."""
-    mixed = _mixed(model, list(dict.fromkeys(agents)))
-    return mixed._take(np.arange(len(mixed)))
-
-
-def _mixed(model: "RowModel", agents: list[Any]) -> MixedSet:
-    tables: dict[int, Table] = {}
-    numbers: dict[int, int] = {}
-    which, rows, plain = [], [], []
-    for agent in agents:
-        if agent.model is not model:
-            raise ValueError(f"{agent!r} lives in another model; a set holds agents of one model")
-        table = getattr(agent, "_table", None)
-        if table is None:
-            which.append(_PLAIN)
-            rows.append(len(plain))
-            plain.append(agent)
-        else:
-            tables[id(table)] = table
-            which.append(numbers.setdefault(id(table), len(numbers)))
-            rows.append(agent._row)
-    return MixedSet(model, tuple(tables.values()), np.array(which, np.int16), np.array(rows, np.int64), plain)
-
-
-def _model_owned(name: str) -> str:
+def model_owned(name: str) -> str:
     return f"model.{name} is the model's own and always complete; work on a copy: model.{name}.copy()"
 
 
@@ -656,7 +451,7 @@ def _numbers(index: slice | NDArray[np.int64]) -> NDArray[np.int64]:
     return np.arange(index.start, index.stop) if isinstance(index, slice) else index
 
 
-def _counted(index: slice | NDArray[Any]) -> Iterable[int]:
+def counted(index: slice | NDArray[Any]) -> Iterable[int]:
     """Return numbers as Python integers without making them all at once."""
     if isinstance(index, slice):
         return range(index.start, index.stop)
@@ -674,7 +469,7 @@ def _first(positions: NDArray[np.int64]) -> int:
     return int(positions[0])
 
 
-def _as_list(values: NDArray[Any] | list[Any]) -> list[Any]:
+def as_list(values: NDArray[Any] | list[Any]) -> list[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else values
 
 
@@ -689,7 +484,7 @@ def _call(
             method(agent, *args, **kwargs)
 
 
-_QUICK = {builtins.sum: np.sum, builtins.min: np.min, builtins.max: np.max}
+_QUICK: dict[Any, Callable[..., Any]] = {builtins.sum: np.sum, builtins.min: np.min, builtins.max: np.max}
 
 
 def _aggregate(values: NDArray[Any] | list[Any], func: Callable[..., Any]) -> Any:

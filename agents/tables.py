@@ -1,0 +1,249 @@
+"""Tables: all agents of one class in one model, as numpy columns."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .columns import Column, widen
+from .compat import take_ids
+from .rowsets import RowSet, TableSet
+
+if TYPE_CHECKING:
+    from .rows import RowAgent, RowModel
+
+_GROWTH = 1.5
+
+
+class Address:
+    """Where a row agent lives: its table and its row there."""
+
+    __slots__ = ("_row", "_table")
+
+    _table: "Table"
+    _row: int
+
+
+# Setters of the two slots, which work where assignment to an agent means a column.
+set_table = Address.__dict__["_table"].__set__
+set_row = Address.__dict__["_row"].__set__
+
+
+class Table:
+    """All agents of one class in one model, a row each.
+
+    Attributes:
+        model: the model.
+        cls: the class of the agents.
+        specs: every column by name, declared or attached.
+        columns: name -> array (rows,) of the column, writable in place. Fetch it again after agents were added: a
+            growing table moves its columns.
+        cells: name -> memoryview of the same memory, which gives and takes Python numbers.
+        uid: int64 (rows,), unique identifiers.
+        alive: bool (rows,), False once the agent was removed.
+        removals: how many rows were removed so far.
+    """
+
+    def __init__(self, model: "RowModel", cls: type["RowAgent"]):
+        self.model = model
+        self.cls = cls
+        self.specs: dict[str, Column] = cls.columns()
+        self.removals = 0
+        self._rows = 0
+        self._store: dict[str, NDArray[Any]] = {name: np.empty(0, c.dtype) for name, c in self.specs.items()}
+        self._uid = np.empty(0, np.int64)
+        self._alive = np.empty(0, bool)
+        self._expose()
+        self.agents = TableSet(self)
+
+    columns: Mapping[str, NDArray[Any]]
+    cells: dict[str, memoryview]
+    uid: NDArray[np.int64]
+    alive: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return the number of rows, those of removed agents included; ``len(table.agents)`` counts the living."""
+        return self._rows
+
+    def __repr__(self) -> str:
+        return f"Table({self.cls.__name__}: {self._rows:,} rows, {self.removals:,} removed; {', '.join(self.specs)})"
+
+    def _expose(self) -> None:
+        """Bind what users see to the first rows of the memory in use."""
+        rows = self._rows
+        self.columns = MappingProxyType({name: values[:rows] for name, values in self._store.items()})
+        self.cells = {name: memoryview(values) for name, values in self._store.items()}
+        self.uid = self._uid[:rows]
+        self.alive = self._alive[:rows]
+
+    def _reserve(self, rows: int) -> None:
+        capacity = len(self._alive)
+        if rows <= capacity:
+            return
+        if capacity:
+            rows = max(rows, int(capacity * _GROWTH) + 8)
+        for name, values in self._store.items():
+            self._store[name] = _grown(values, rows)
+        self._uid = _grown(self._uid, rows)
+        self._alive = _grown(self._alive, rows)
+
+    def append(self, n: int, values: Mapping[str, ArrayLike]) -> slice:
+        """Add rows and return where they are.
+
+        Args:
+            n: number of agents.
+            values: column -> one number, or one an agent; columns not named get their default.
+
+        Raises:
+            TypeError: if there is no such column.
+            ValueError: if a length or value does not fit; then nothing was added.
+        """
+        if n < 0:
+            raise ValueError(f"{self.cls.__name__}: cannot make {n} agents")
+        for name in values:
+            if name not in self.specs:
+                raise TypeError(f"{self.missing(name)}; columns are: {', '.join(self.specs)}")
+        converted = {
+            name: column.convert(values[name], n, f"{self.cls.__name__}.{name}") if name in values else column.default
+            for name, column in self.specs.items()
+        }
+        new = slice(self._rows, self._rows + n)
+        self._reserve(new.stop)
+        for name, value in converted.items():
+            self._store[name][new] = value
+        first = take_ids(self.model, n)
+        self._uid[new] = np.arange(first, first + n)
+        self._alive[new] = True
+        self._rows = new.stop
+        self._expose()
+        return new
+
+    def attach(self, name: str, column: Column, values: ArrayLike | None = None) -> NDArray[Any]:
+        """Add a column while the model lives; ``agent.<name>`` then works as if the class had declared it.
+
+        Args:
+            name: name of the column.
+            column: a Column that belongs to no class.
+            values: one number, or one a row; without them the column's default.
+
+        Returns:
+            The column's array (rows,), to be fetched again from ``columns`` after agents were added.
+
+        Raises:
+            ValueError: if the name is taken or is no name, or the values do not fit.
+        """
+        if not name.isidentifier() or name.startswith("_"):
+            raise ValueError(f"'{name}' cannot name a column; use a Python name without leading underscore")
+        if name in self.specs or hasattr(self.cls, name):
+            raise ValueError(f"{self.cls.__name__} has '{name}' already; choose another name for the column")
+        column.__set_name__(self.cls, name)
+        store = np.empty(len(self._alive), column.dtype)
+        store[:] = column.default
+        if values is not None:
+            store[: self._rows] = column.convert(values, self._rows, f"{self.cls.__name__}.{name}")
+        self.specs[name] = column
+        self._store[name] = store
+        self._expose()
+        return self.columns[name]
+
+    def put(self, row: int, name: str, value: Any) -> None:
+        """Write one value, refusing what does not fit the column."""
+        try:
+            self.cells[name][row] = value
+        except KeyError:
+            raise AttributeError(self.missing(name)) from None
+        except (TypeError, ValueError):
+            where = f"{self.cls.__name__}.{name}"
+            self._store[name][row] = self.specs[name].convert(value, 1, where).reshape(())
+
+    def write(self, name: str, index: slice | NDArray[np.int64], values: ArrayLike) -> None:
+        """Write values into rows of a column, refusing what does not fit.
+
+        Args:
+            name: the column.
+            index: slice or row numbers (n,).
+            values: one number, or (n,).
+        """
+        rows = index.stop - index.start if isinstance(index, slice) else len(index)
+        self.columns[name][index] = self.specs[name].convert(values, rows, f"{self.cls.__name__}.{name}")
+
+    def values(self, name: str, index: slice | NDArray[np.int64]) -> NDArray[Any] | None:
+        """Return the values of rows as Python would see them (int64, float64 or bool), or None if it is no column."""
+        if name in self.specs:
+            return widen(self.columns[name][index])
+        return self.uid[index] if name == "unique_id" else None
+
+    def remove(self, rows: ArrayLike) -> None:
+        """Remove the agents of rows from the model; rows that are gone already are passed over.
+
+        Args:
+            rows: row numbers, or a bool array (rows,).
+        """
+        index = np.unique(_row_numbers(rows))
+        gone = index[self.alive[index]]
+        self.alive[gone] = False
+        self.removals += len(gone)
+
+    def view(self, row: int) -> Any:
+        """Return the agent of a row."""
+        agent = object.__new__(self.cls)
+        set_table(agent, self)
+        set_row(agent, row)
+        return agent
+
+    def views(self, rows: Iterable[int], skip_removed: bool = True) -> Iterator[Any]:
+        """Yield the agents of rows.
+
+        Args:
+            rows: row numbers, of agents living now.
+            skip_removed: pass over those that are removed while the caller goes through.
+        """
+        new, put_table, put_row, cls, removals = object.__new__, set_table, set_row, self.cls, self.removals
+        for row in rows:
+            if skip_removed and self.removals != removals and not self.alive[row]:
+                continue
+            agent = new(cls)
+            put_table(agent, self)
+            put_row(agent, row)
+            yield agent
+
+    def rows(self, rows: ArrayLike) -> RowSet:
+        """Return the set of agents of some rows, in that order.
+
+        Args:
+            rows: row numbers without repetition, or a bool array (rows,).
+        """
+        return RowSet(self, _row_numbers(rows))
+
+    def missing(self, name: str) -> str:
+        """Say that there is no such column, and what to do."""
+        return f"{self.cls.__name__} has no column '{name}'; declare it in the class body: {name} = Column(\"f4\")"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("columns", "cells", "uid", "alive"):
+            del state[name]
+        # Copies, since a view into a larger memory would be saved with the whole of it.
+        state["_store"] = {name: values[: self._rows].copy() for name, values in self._store.items()}
+        state["_uid"], state["_alive"] = self.uid.copy(), self.alive.copy()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._expose()
+
+
+def _row_numbers(rows: ArrayLike) -> NDArray[np.int64]:
+    index = np.asarray(rows)
+    if index.dtype == bool:
+        return np.flatnonzero(index)
+    return index.astype(np.int64) if index.size else np.empty(0, np.int64)
+
+
+def _grown(values: NDArray[Any], rows: int) -> NDArray[Any]:
+    # A new array: numpy cannot resize one whose memory is seen by a memoryview.
+    grown = np.empty(rows, values.dtype)
+    grown[: len(values)] = values
+    return grown
