@@ -1,0 +1,220 @@
+"""``sweep.json``: what a sweep is, with what program and on which machines it ran; and whether another is the same.
+
+What decides the results (scenario, points, seeds, cities, program) must be the same when a sweep is resumed. What varies
+without touching them (times, machines, number of workers) is kept as a list of sessions.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .ledger import now
+from .store import MANIFEST, SCHEMA_VERSION, TASKS, write_atomic
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = __name__.partition(".")[0]
+_FLOORS = ("environment", "agents", "runners")
+_LIBRARIES = ("mesa", "numpy", "numba", "pyarrow")
+_SHOWN = 30
+
+Manifest = dict[str, Any]
+
+
+class ManifestError(ValueError):
+    """A ``sweep.json`` that is missing or damaged; the message names the file."""
+
+
+@cache
+def program() -> dict[str, str]:
+    """Return the versions of all that the bytes of the results depend on, with a checksum of this package's code."""
+    from .. import __version__
+
+    code = hashlib.sha256()
+    files = [*ROOT.glob("*.py"), *(file for floor in _FLOORS for file in (ROOT / floor).rglob("*.py"))]
+    for file in sorted(files):
+        code.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    versions = {"python": ".".join(platform.python_version_tuple()[:2]), PACKAGE: __version__, "code": code.hexdigest()[:16]}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = "none"
+    return versions
+
+
+def git_state() -> dict[str, Any] | None:
+    """Return the commit of the clone that this package runs from and whether it has changes; None without a clone."""
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        head, status = (
+            subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": head.strip(), "changed": bool(status.strip())}
+
+
+def machine() -> dict[str, Any]:
+    """Return what this machine is."""
+    return {
+        "host": socket.gethostname(),
+        "system": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "python": sys.version.split()[0],
+    }
+
+
+def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int) -> Manifest:
+    """Return the manifest of a sweep that is about to begin, all of it JSON-able.
+
+    Args:
+        tasks: all runs in order.
+        execute: import path of the function that makes a run.
+        context: what all runs share; its ``scenario`` is kept as a key of its own.
+        block: runs a shard.
+    """
+    points: dict[int, dict[str, Any]] = {}
+    for task in tasks:
+        points.setdefault(task["point"], task.get("parameters", {}))
+    context = dict(context)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "started": now(),
+        "ended": None,
+        "runs": len(tasks),
+        "parameters": list(dict.fromkeys(name for parameters in points.values() for name in parameters)),
+        "points": [{"point": point, "parameters": parameters} for point, parameters in points.items()],
+        "replicates": sorted({task["replicate"] for task in tasks}),
+        "scenario": context.pop("scenario", None),
+        "execute": execute,
+        "context": context,
+        "block": block,
+        "cities": _cities(tasks),
+        "tasks": _digest([_essence(task) for task in tasks]),
+        "versions": program(),
+        "git": git_state(),
+        "sessions": [],
+    }
+
+
+def _cities(tasks: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Return the checksum of ``city.json`` for every bundle that the tasks name."""
+    found: dict[str, str | None] = {}
+    for path in dict.fromkeys(task["city"] for task in tasks if isinstance(task.get("city"), str)):
+        head = Path(path) / "city.json"
+        found[path] = hashlib.sha256(head.read_bytes()).hexdigest() if head.is_file() else None
+    return found
+
+
+def _essence(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a task decides its results: where a city lies does not, what is in it is compared by checksum."""
+    return {key: value for key, value in task.items() if key != "city"}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Return the manifest of a results directory.
+
+    Raises:
+        ManifestError: if there is none, or it is damaged; the message names the file.
+    """
+    file = directory / MANIFEST
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError("not a table")
+    except FileNotFoundError:
+        raise ManifestError(f"{directory}: not a results directory (no {MANIFEST})") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ManifestError(f"{file}: not a readable description of a sweep ({error})") from None
+    return found
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write ``sweep.json``, wholly or not at all.
+
+    Raises:
+        OSError: if the disk does not take it.
+    """
+    write_atomic(directory / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:
+    """Write the tasks in run order, one JSON object a line.
+
+    Raises:
+        OSError: if the disk does not take them.
+    """
+    lines = (json.dumps(task, ensure_ascii=False) + "\n" for task in tasks)
+    write_atomic(directory / TASKS, "".join(lines).encode())
+
+
+def differences(old: Manifest, new: Manifest, old_tasks: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what keeps one sweep from being continued as another, in lines to be shown; the program is not looked at."""
+    lines = []
+    if old.get("schema_version") != new["schema_version"]:
+        lines.append(f"layout of the results: {old.get('schema_version')} there, {new['schema_version']} here")
+    if old.get("scenario") != new["scenario"]:
+        lines += ["scenario:", *_text_difference(old.get("scenario"), new["scenario"])]
+    lines += _changes("context", old.get("context"), new["context"])
+    lines += _changes("", {"execute": old.get("execute")}, {"execute": new["execute"]})
+    if old.get("tasks") != new["tasks"]:
+        lines += _task_differences(old_tasks, tasks)
+    cities = [sorted(map(str, manifest.get("cities", {}).values())) for manifest in (old, new)]
+    if cities[0] != cities[1]:
+        lines.append(f"cities: the bundles have changed ({', '.join(new['cities'])})")
+    return lines if len(lines) <= _SHOWN else [*lines[:_SHOWN], f"… and {len(lines) - _SHOWN} more lines"]
+
+
+def program_differences(old: Manifest) -> list[str]:
+    """Return how this program differs from the one that last worked on a sweep, in lines to be shown."""
+    return _changes("version of", old.get("versions"), program())
+
+
+def _text_difference(old: Any, new: Any) -> list[str]:
+    texts = [value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True) for value in (old, new)]
+    found = difflib.unified_diff(texts[0].splitlines(), texts[1].splitlines(), "there", "here", n=0, lineterm="")
+    return [f"  {line}" for line in found if not line.startswith(("---", "+++", "@@"))]
+
+
+def _changes(what: str, old: Any, new: Any) -> list[str]:
+    old = old if isinstance(old, dict) else {}
+    return [
+        f"{what} {key}: {_short(old.get(key))} there, {_short(new.get(key))} here".strip()
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _task_differences(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    if len(old) != len(new):
+        lines.append(f"runs: {len(old)} there, {len(new)} here")
+    for before, after in zip(old, new, strict=False):
+        if _essence(before) != _essence(after):
+            lines.append(f"first run that differs: {before.get('run_id')} there, {after.get('run_id')} here")
+            lines += [f"  {line}" for line in _changes("", _essence(before), _essence(after))]
+            break
+    return lines

@@ -1,0 +1,386 @@
+"""Sweeps: many runs in worker processes, each run committed by itself, nothing lost and nothing doubled.
+
+The supervisor is the process that called :func:`run_sweep`. It keeps one child process a slot (:mod:`runners.worker`),
+gives each one run at a time and starts it anew when it dies; a death is charged to the run in hand alone. It seals blocks
+of runs as they are completed (:mod:`runners.store`) and keeps the ledger (:mod:`runners.ledger`).
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import manifest as manifests
+from .ledger import Ledger, entries, now, states
+from .manifest import Manifest
+from .store import MANIFEST, RUN_ID, STAGE, TASKS, Store, read_tasks, runs_in_results
+from .supervisor import Progress, Supervisor, UnusableError
+from .tables import ID_COLUMNS, StoreError, parameter_types
+
+if TYPE_CHECKING:
+    from .results import Results
+    from .scenario import Scenario
+
+Resume = bool | Literal["anyway"]
+
+_LOCK = ".lock"
+_LEFTOVERS = {_LOCK, TASKS}
+"""What a sweep that was cut off while its directory was made may have left."""
+
+_LARGEST_SEED = 2**63 - 1
+
+
+class SweepError(RuntimeError):
+    """A sweep that cannot begin or go on; the message says why, what stands, and what to do."""
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """A sweep stopped by Ctrl-C or SIGTERM; the message says what is done and how to resume.
+
+    Attributes:
+        outcome: what is done so far.
+    """
+
+    def __init__(self, message: str, outcome: "SweepOutcome"):
+        super().__init__(message)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that is not in the results.
+
+    Attributes:
+        run_id: run.
+        point: number of its point.
+        replicate: number of its replicate.
+        seed: its seed.
+        parameters: values of the swept parameters.
+        state: ``failed`` (raised) or ``killed`` (its process died).
+        attempts: attempts made so far.
+        error: class of the exception, or name of the signal.
+        message: what it said.
+        trace: file with the traceback, relative to the results directory; empty if there is none.
+    """
+
+    run_id: str
+    point: int
+    replicate: int
+    seed: int
+    parameters: dict[str, Any]
+    state: str
+    attempts: int
+    error: str
+    message: str
+    trace: str
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name} = {value}" for name, value in self.parameters.items())
+        where = f"{self.run_id} (seed {self.seed}{', ' + values if values else ''})"
+        return f"{where}: {self.state}: {self.error}{': ' + self.message if self.message else ''}"
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """What a sweep came to, over all its sessions.
+
+    Attributes:
+        directory: results directory.
+        total: runs asked for.
+        done: runs in the results.
+        failed: runs that raised.
+        killed: runs whose process died, twice in a row.
+        failures: the failed and killed runs, in run order.
+    """
+
+    directory: Path
+    total: int
+    done: int
+    failed: int = 0
+    killed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+def sweep(
+    scenario: "Scenario | str | Path",
+    *,
+    out: str | Path,
+    workers: int | None = None,
+    resume: Resume = False,
+    progress: Progress | None = None,
+) -> "Results":
+    """Run all points and replicates of a scenario and return the results.
+
+    Args:
+        scenario: a scenario or the path of its file.
+        out: results directory to make, or to go on with.
+        workers: worker processes; one a core if None.
+        resume: go on with the sweep in ``out``; ``"anyway"`` also with another version of the program.
+        progress: called with (done, failed, total, seconds left).
+
+    Raises:
+        ScenarioError: if the scenario is wrong; nothing has been made then.
+        SweepError: if the sweep cannot begin or go on.
+        SweepInterrupted: after Ctrl-C; what is done stands.
+    """
+    from .results import Results
+    from .run import sweep_tasks
+
+    tasks, execute, context = sweep_tasks(scenario)
+    run_sweep(tasks, execute, context, out, workers=workers, resume=resume, progress=progress)
+    return Results(out)
+
+
+def run_sweep(
+    tasks: Sequence[Mapping[str, Any]],
+    execute: str,
+    context: Mapping[str, Any],
+    out: str | Path,
+    workers: int | None = None,
+    resume: Resume = False,
+    progress: Progress | None = None,
+    *,
+    block: int | None = None,
+) -> SweepOutcome:
+    """Make every run once, whatever happens to the processes, and gather the results.
+
+    Args:
+        tasks: the runs in order, JSON-able: ``run_id`` (a name for a file), ``point``, ``replicate``, ``seed``,
+            ``parameters`` (name → value), and whatever ``execute`` needs. ``city`` is the path of a bundle.
+        execute: import path of ``execute(task, context) -> {table: {column: array}}``, ``"package.module:function"``.
+        context: what all runs share, JSON-able; ``scenario`` is its text; ``warm``, if any, the import path of a function
+            of the context that compiles the kernels: called in one worker before the first run.
+        out: results directory.
+        workers: worker processes; one a core if None.
+        resume: go on with the sweep in ``out``: whatever is not in the results is run, also what failed before. A sweep
+            of other runs, cities or another program is refused; ``"anyway"`` accepts another program.
+        progress: called with (done, failed, total, seconds left).
+        block: runs a shard; by the number of runs if None.
+
+    Returns:
+        What the sweep came to; runs that failed are named there.
+
+    Raises:
+        SweepError: if the sweep cannot begin or go on; what was done stands.
+        SweepInterrupted: after Ctrl-C (runs in hand are finished first; a second one stops at once) or SIGTERM.
+    """
+    out = Path(out)
+    tasks = _check_tasks(_plain(list(tasks), "tasks"))
+    context = _plain(dict(context), "context")
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    if workers < 1:
+        raise SweepError(f"workers: {workers}; at least 1 is needed")
+    wanted = manifests.describe(tasks, execute, context, block or default_block(len(tasks)))
+    try:
+        if resume:
+            _check_same(out, wanted, tasks, anyway=resume == "anyway")
+        else:
+            _begin(out, wanted, tasks)
+        with _lock(out):
+            return _Session(out, tasks, context, workers, progress).run()
+    except (StoreError, manifests.ManifestError) as error:
+        raise SweepError(str(error)) from None
+    except UnusableError as error:
+        raise SweepError(f"{execute} cannot be run: {error}") from None
+    except OSError as error:
+        raise SweepError(_unwritable(out, error, len(tasks))) from None
+
+
+def default_block(runs: int) -> int:
+    """Return the number of runs a shard: a tenth of the runs, at least 4 and at most 100."""
+    return min(100, max(4, -(-runs // 10)))
+
+
+# ---------------------------------------------------------------------- before it begins
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return the value as JSON gives it back, so that a sweep and its resumption see the same."""
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError) as error:
+        raise SweepError(f"{name}: cannot be written as JSON ({error})") from None
+
+
+def _check_tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not tasks:
+        raise SweepError("no runs: a sweep needs at least one point and one replicate")
+    seen = set()
+    for task in tasks:
+        run = task.get("run_id")
+        if not isinstance(run, str) or not RUN_ID.fullmatch(run):
+            raise SweepError(f"run_id {run!r}: must be 1 to 100 letters, digits and '._-', beginning with a letter or digit")
+        if run in seen:
+            raise SweepError(f"run_id {run!r}: stands twice; every run needs a name of its own")
+        seen.add(run)
+        for name in ID_COLUMNS[1:]:
+            value = task.get(name)
+            if not isinstance(value, int) or not 0 <= value <= _LARGEST_SEED:
+                raise SweepError(f"run {run}: {name} is {value!r}; must be an integer from 0 to 2^63 - 1")
+        parameters = task.get("parameters", {})
+        if clash := sorted(set(ID_COLUMNS) & set(parameters)):
+            raise SweepError(f"run {run}: parameter '{clash[0]}' has the name of a column of every table; rename it")
+    return tasks
+
+
+def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]]) -> None:
+    """Make the results directory; ``sweep.json`` comes last and makes it one."""
+    if (out / MANIFEST).exists():
+        raise SweepError(f"{out}: holds a sweep already; go on with it by --resume (resume=True), or choose another name")
+    if out.exists() and not (out.is_dir() and {item.name for item in out.iterdir()} <= _LEFTOVERS):
+        raise SweepError(f"{out}: exists and is no sweep; choose another name or remove it first")
+    there = out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        manifests.write_tasks(out, tasks)
+        manifests.write_manifest(out, wanted)
+    except OSError:
+        with contextlib.suppress(OSError):
+            (out / TASKS).unlink(missing_ok=True)
+            if not there:
+                out.rmdir()
+        raise
+
+
+def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: bool) -> None:
+    """Refuse to go on with another sweep than the one in the directory, or with another program."""
+    if not (out / MANIFEST).is_file():
+        what = "is no sweep" if out.exists() else "does not exist"
+        raise SweepError(f"{out}: {what}, so there is nothing to resume; leave out --resume (resume=True) to begin one")
+    old = manifests.read_manifest(out)
+    wanted["block"] = old["block"]
+    lines = manifests.differences(old, wanted, read_tasks(out), tasks)
+    if lines:
+        shown = "\n  ".join(lines)
+        raise SweepError(
+            f"{out}: holds another sweep:\n  {shown}\nResume it with what it was begun with, or begin a new one elsewhere."
+        )
+    lines = manifests.program_differences(old)
+    if lines and not anyway:
+        shown = "\n  ".join(lines)
+        raise SweepError(
+            f"{out}: was made by another program:\n  {shown}\nResume it with that one, begin a new sweep elsewhere, "
+            "or accept runs of both in one sweep by resume='anyway'."
+        )
+
+
+@contextlib.contextmanager
+def _lock(out: Path) -> Iterator[None]:
+    """Keep a second supervisor out; the lock goes with the process, however it ends."""
+    with (out / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SweepError(f"{out}: another sweep is running here; wait for it or stop it") from None
+        except OSError as error:
+            # File systems without locks: there the user must take care.
+            if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+                raise
+        yield
+
+
+def _unwritable(out: Path, error: OSError, total: int) -> str:
+    done = 0
+    with contextlib.suppress(OSError, StoreError):
+        done = len(runs_in_results(out))
+    begun = f"{done} of {total} runs are in the results and stay there; put it right and resume the sweep (--resume)"
+    reason = error.strerror or str(error)
+    return f"{out}: cannot be written ({reason}); {begun if (out / MANIFEST).is_file() else 'nothing was begun'}"
+
+
+# ---------------------------------------------------------------------- one session
+
+
+class _Session:
+    """One time that a sweep is worked on, from its start or resumption to its end or interruption."""
+
+    def __init__(
+        self, out: Path, tasks: list[dict[str, Any]], context: dict[str, Any], workers: int, progress: Progress | None
+    ):
+        self.out = out
+        self.tasks = tasks
+        self.context = context
+        self.workers = workers
+        self.progress = progress
+        self.manifest = manifests.read_manifest(out)
+        self.manifest["versions"] = manifests.program()
+        scenario = self.manifest["scenario"]
+        footer = {
+            "scenario": scenario if isinstance(scenario, str) else json.dumps(scenario),
+            "versions": json.dumps(self.manifest["versions"]),
+        }
+        self.store = Store(out, [task["run_id"] for task in tasks], self.manifest["block"], footer)
+
+    def run(self) -> SweepOutcome:
+        self.store.clean()
+        done = self.store.committed()
+        stopped = self._work(done) if len(done) < len(self.tasks) else None
+        for number in range(self.store.blocks):
+            self.store.seal(number)
+        outcome = self._outcome()
+        if self.manifest["ended"] is None or self.manifest["sessions"][-1]["ended"] is None:
+            self._record(outcome, stopped)
+        self._tidy()
+        if stopped is not None:
+            raise SweepInterrupted(
+                f"Stopped by {stopped.name}: {outcome.done} of {outcome.total} runs are in {self.out}; "
+                f"go on with --resume (resume=True).",
+                outcome,
+            )
+        return outcome
+
+    def _work(self, done: set[str]) -> signal.Signals | None:
+        attempts: dict[str, int] = {}
+        for entry in entries(self.out):
+            attempts[entry.run_id] = max(entry.attempt, attempts.get(entry.run_id, 0))
+        about = {"started": now(), "ended": None, "workers": self.workers, "versions": self.manifest["versions"]}
+        self.manifest["sessions"].append(about | {"machine": manifests.machine()})
+        manifests.write_manifest(self.out, self.manifest)
+        opening = {
+            "execute": self.manifest["execute"],
+            "context": self.context,
+            "types": parameter_types(self.tasks),
+        }
+        with Ledger(self.out) as ledger:
+            supervisor = Supervisor(opening, self.workers, self.store, ledger, attempts, self.progress)
+            return supervisor.run(self.tasks, done)
+
+    def _outcome(self) -> SweepOutcome:
+        found = states(self.out)
+        failures = []
+        for task in self.tasks:
+            entry = found[task["run_id"]]
+            if entry.state in ("failed", "killed"):
+                about = {name: task[name] for name in ID_COLUMNS} | {"parameters": task.get("parameters", {})}
+                failures.append(
+                    Failure(
+                        **about,
+                        state=entry.state,
+                        attempts=entry.attempt,
+                        error=entry.error,
+                        message=entry.message,
+                        trace=entry.trace,
+                    )
+                )
+        count = Counter(entry.state for entry in found.values())
+        return SweepOutcome(self.out, len(self.tasks), count["done"], count["failed"], count["killed"], failures)
+
+    def _record(self, outcome: SweepOutcome, stopped: signal.Signals | None) -> None:
+        ended = now()
+        if self.manifest["sessions"]:
+            counts = {"done": outcome.done, "failed": outcome.failed, "killed": outcome.killed}
+            how = stopped.name if stopped else "finished"
+            self.manifest["sessions"][-1] |= {"ended": ended, "how": how} | counts
+        self.manifest["ended"] = None if stopped else ended
+        manifests.write_manifest(self.out, self.manifest)
+
+    def _tidy(self) -> None:
+        with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
+            (self.out / STAGE).rmdir()
