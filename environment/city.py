@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ SCHEMA: dict[str, dict[str, ColumnSpec]] = {
         "sex": ColumnSpec("u1", "0 female, 1 male"),
         "role": ColumnSpec("u1", "places.Role: what the person does on a working day"),
         "household": ColumnSpec("i4", "household, which is also the place number of the home", "households"),
-        "activity": ColumnSpec("i4", "place of the class, team or venue where the person learns or works", "places", True),
+        "activity": ColumnSpec("i4", "place (class, team, venue) where the person learns or works", "places", True),
     },
     "households": {
         "first": ColumnSpec("i4", "first person of the household; people are numbered household by household", extra=1),
@@ -122,7 +122,7 @@ LAYERS = ("zones", "buildings", "roads", "sites")
 
 
 class Columns(Mapping[str, NDArray[Any]]):
-    """Named numpy columns of one table; a column reads as an item or an attribute: ``people["age"]``, ``people.age``."""
+    """Named numpy columns of one table, read as items or attributes: ``people["age"]``, ``people.age``."""
 
     def __init__(self, columns: Mapping[str, NDArray[Any]], rows: int):
         self._columns = dict(columns)
@@ -226,7 +226,7 @@ class City:
             if table not in tables:
                 raise CityError(f"{self._where(table)}: table is missing")
             columns = {}
-            for name, spec in specs.items():
+            for name in specs:
                 if name not in tables[table]:
                     raise CityError(f"{self._where(table, name)}: column is missing; build the city again")
                 columns[name] = tables[table][name]
@@ -342,7 +342,8 @@ class City:
         except OSError as error:
             if stage is not None:
                 shutil.rmtree(stage, ignore_errors=True)
-            raise CityError(f"{path}: cannot write the city ({error.strerror or error}); nothing was kept") from None
+            reason = error.strerror or f"the disk is full? {error}"  # numpy raises without a number when a write is cut short
+            raise CityError(f"{path}: cannot write the city ({reason}); nothing was kept") from None
         return path
 
     def layer(self, name: str) -> "geopandas.GeoDataFrame | None":
@@ -390,7 +391,7 @@ class City:
     def _check(self) -> None:
         """Refuse whatever could make a kernel read outside its arrays."""
         if len(self.info.week) != DAYS_OF_WEEK or not all(0 <= t < len(self.schedules) for t in self.info.week):
-            raise CityError(f"{self._where('city')}: 'week' must name one of the {len(self.schedules)} day types for 7 days")
+            raise CityError(f"{self._where('city')}: 'week' must name a day type below {len(self.schedules)} for 7 days")
         for table, specs in SCHEMA.items():
             columns = getattr(self, table)
             for name, spec in specs.items():
@@ -425,25 +426,31 @@ class City:
 
 
 def _open_column(file: Path, dtype: str) -> NDArray[Any]:
+    """Map a column into memory; an empty one, which cannot be mapped, is read."""
     try:
-        values = np.load(file, mmap_mode="r", allow_pickle=False)
+        with file.open("rb") as stream:
+            shape, _, _ = _read_header(stream)
+            if 0 in shape:
+                return np.empty(shape, dtype)
+        return np.lib.format.open_memmap(file, mode="r")
     except FileNotFoundError:
         raise CityError(f"{file}: column is missing; build the city again") from None
-    except (OSError, ValueError) as error:
-        try:  # an empty column cannot be mapped
-            values = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            values = None
-        if values is None or values.size:
-            raise CityError(f"{file}: not a whole column of {dtype} ({error}); build the city again") from None
-    if not isinstance(values, np.ndarray):
-        raise CityError(f"{file}: not a column of {dtype}; build the city again")
-    return values
+    except (OSError, ValueError, EOFError) as error:
+        raise CityError(f"{file}: not a whole column of {dtype} ({error}); build the city again") from None
+
+
+def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read:
+        raise ValueError(f"version {version} of the format is not read here")
+    return read[version](stream)
 
 
 def _check_range(values: NDArray[Any], low: int, high: int, where: str) -> None:
     if values.size and (values.min() < low or values.max() >= high):
-        raise CityError(f"{where}: holds {values.min()} … {values.max()}, allowed is {low} … {high - 1}; build the city again")
+        held = f"{values.min()} … {values.max()}"
+        raise CityError(f"{where}: holds {held}, allowed is {low} … {high - 1}; build the city again")
 
 
 def _check_pointer(values: NDArray[Any], total: int, where: str) -> None:

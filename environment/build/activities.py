@@ -15,7 +15,7 @@ CLASS_SIZE = 24  # pupils; POLYMOD participants name a median of 23 (10 % to 90 
 STUDY_GROUP = 25  # students, assumed
 LARGEST_TEAM = 30  # people in one room
 TEAM_SIZES = (6, 20)  # people, drawn for each employer, mean near 12
-COMMUTE_SCALE = 4_000.0  # m, distance over which the chance to commute falls by e (assumed)
+COMMUTE_SCALE = 2_500.0  # m, distance over which the chance to commute falls by e (assumed)
 _CELLS = 20  # commuting is balanced between at most 20 x 20 squares
 
 # Chance of each role by age, from the youngest age of the row (assumed; about 72 % of ages 18 to 64 at work).

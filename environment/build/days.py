@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..places import PlaceKind, Role
+from ..places import PlaceKind
 from ..randomness import key, uniform
 from ..schedules import SLOTS_PER_DAY, Schedule
 
@@ -21,7 +21,6 @@ _CELL = 150.0  # m; homes in one square share their list of near venues
 _MOST_VISITS = 9
 
 # numba freezes these
-_HOME_ROLE, _RETIRED, _WORKER, _STUDENT = int(Role.AT_HOME), int(Role.RETIRED), int(Role.WORKER), int(Role.STUDENT)
 _SHOP, _LEISURE, _HOSPITAL = int(PlaceKind.SHOP), int(PlaceKind.LEISURE), int(PlaceKind.HOSPITAL)
 _KINDERGARTEN, _PRIMARY, _SECONDARY = int(PlaceKind.KINDERGARTEN), int(PlaceKind.PRIMARY), int(PlaceKind.SECONDARY)
 _UNIVERSITY = int(PlaceKind.UNIVERSITY)
@@ -32,7 +31,7 @@ def make_schedules(first, people: dict, places: dict, venue_weight: NDArray, see
 
     Args:
         first: int32 (households + 1,).
-        people: ``age, role, activity`` (place or −1) of each resident.
+        people: ``age, activity`` (place or −1) of each resident.
         places: ``kind, x, y`` of each place; the first ones are the homes.
         venue_weight: (places,) attraction of shops and leisure venues (floor area).
         seed: everything is drawn from it.
@@ -46,7 +45,7 @@ def make_schedules(first, people: dict, places: dict, venue_weight: NDArray, see
     schedules = []
     for day_type in range(len(DAY_TYPES)):
         visits = _plan_days(
-            first, people["age"], people["role"], people["activity"], kind, cell, shops, venues, leisure, steps,
+            first, people["age"], people["activity"], kind, cell, shops, venues, leisure, steps,
             day_type, key(seed, f"day type {day_type}"), key(seed, "habits"),
         )  # fmt: skip
         schedules.append(Schedule.from_visits(*visits, len(kind)))
@@ -124,7 +123,7 @@ def _chances(age, at_home, day_type):
 
 @njit(cache=True, nogil=True)
 def _plan_days(
-    first, age, role, activity, kind, cell, shops, venues, leisure, leisure_steps, day_type, day_key, habit_key
+    first, age, activity, kind, cell, shops, venues, leisure, leisure_steps, day_type, day_key, habit_key
 ):
     """Write one day of every resident: (first, place, start, end) of all visits in person order.
 

@@ -1,4 +1,4 @@
-"""Fabric: a city before its people. Importers and generators make one; :func:`populate.populate` turns it into a City."""
+"""Fabric: a city before its people. Importers and generators make one; populate() turns it into a City."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

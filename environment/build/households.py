@@ -26,7 +26,7 @@ AGE_SHARES: dict[str, tuple[float, ...]] = {
 """Share of residents by ten-year band, 80+ last: UN World Population Prospects as tabulated in Covasim's data files."""
 
 SIZE_SHARES = (0.336, 0.319, 0.156, 0.131, 0.040, 0.012, 0.006)
-"""Share of households of 1 … 7 persons: EU-28 2017, Eurostat labour force survey; 5+ (5.8 %) split by us (assumed)."""
+"""Share of households of 1 … 7 persons: EU-28 2017, Eurostat labour force survey; the split of 5+ (5.8 %) is assumed."""
 
 # Chance that a household of the size has 0, 1, 2 … minors, before the scaling that meets the age table (assumed; the
 # order of magnitude is that of Eurostat 2017: 29 % of households have children, 4 % are a lone parent with children).
@@ -75,7 +75,7 @@ def quota(weights: NDArray, total: int) -> NDArray[np.int64]:
     steps = np.cumsum(np.asarray(weights, float))
     if steps[-1] <= 0:
         raise ValueError("all weights are zero")
-    return np.diff(np.rint(steps * (total / steps[-1])).astype(np.int64), prepend=0)
+    return np.diff(np.rint(steps / steps[-1] * total).astype(np.int64), prepend=0)
 
 
 def ages_by_year(shares: tuple[float, ...]) -> NDArray[np.float64]:
@@ -149,7 +149,7 @@ def _fix_total(size: NDArray[np.int64], people: int) -> None:
 
 
 def _draw_minors(size: NDArray[np.int64], wanted: int, seed: int) -> NDArray[np.int64]:
-    """Draw the number of minors of each household so that they add up exactly; every household keeps one adult."""
+    """Draw the number of minors of each household so that they add up exactly; every household keeps an adult."""
     u = _keys(key(seed, "minors"), len(size))
     rows = np.minimum(size, len(_MINORS)) - 1
     some = _MINORS[:, 1:].sum(1)
@@ -220,9 +220,8 @@ def _wish_parents(first, minors, minor_pool, draw_key, residual, age, wish, kind
                 wish[person] = max(wish[first[h]] + _PARTNER_GAP_SD * _normal(draw_key, person, 0), oldest + 17.0)
             else:  # grown-up children who stay, 18 to about 27
                 wish[person] = 18.0 + 4.0 * -np.log(uniform(draw_key, person, 1))
-                wish[person] = min(wish[person], max(wish[first[h]] - 18.0, 18.0))
-            if wish[person] < 18.0:
-                wish[person] = 18.0
+                wish[person] = min(wish[person], wish[first[h]] - 18.0)
+            wish[person] = max(wish[person], 18.0)
             residual[min(int(wish[person]), residual.size - 1)] -= 1.0
 
 

@@ -320,7 +320,7 @@ def _build(blocks: _Blocks, zones: geopandas.GeoDataFrame, crs: str, seed: int, 
 
 
 def _dwellings(blocks: _Blocks, people: int, seed: int) -> tuple[dict[str, NDArray], NDArray[np.int64]]:
-    """Place residential buildings along the sides of every block: houses where it is thin, blocks of flats where dense."""
+    """Place residential buildings along the sides of every block: houses where thin, blocks of flats where dense."""
     total = max(1, round(people / PEOPLE_PER_DWELLING))
     dwellings = quota(blocks.people, total)
     density = 1e6 * blocks.people / np.maximum(blocks.area, 1.0)
@@ -359,8 +359,8 @@ def _sites(blocks: _Blocks, buildings: dict, block_first: NDArray[np.int64], peo
         label = f"sites, {site_kind.name.lower()}"
         chosen = np.concatenate(
             [
-                _spread(blocks, blocks.people, evenly, seed, label),
-                _spread(blocks, central, number - evenly, seed, label + ", central"),
+                _spread(blocks.people, evenly, seed, label),
+                _spread(central, number - evenly, seed, label + ", central"),
             ]
         )
         block.append(chosen)
@@ -368,13 +368,14 @@ def _sites(blocks: _Blocks, buildings: dict, block_first: NDArray[np.int64], peo
         area.append(floor * np.exp(0.6 * _normals(number, seed, label + ", size")))
     firms = max(3, round(0.45 * people / STAFF_PER_FIRM))
     distance = np.hypot(blocks.x - blocks.centre[0], blocks.y - blocks.centre[1])
-    estate = _spread(blocks, blocks.area * (distance > 0.5 * distance.max()), max(2, people // 60_000), seed, "estates")
+    estate = _spread(blocks.area * (distance > 0.5 * distance.max()), max(2, people // 60_000), seed, "estates")
     to_estate = cKDTree(np.stack([blocks.x[estate], blocks.y[estate]], 1)).query(np.stack([blocks.x, blocks.y], 1))[0]
     industrial = blocks.area * (to_estate < 0.08 * distance.max())
     parts = quota(np.array([0.35, 0.45, 0.20]), firms)
+    where = {"local": blocks.people, "central": central, "estates": industrial}
     block += [
-        _spread(blocks, weight, int(part), seed, f"firms, {label}")
-        for weight, part, label in zip((blocks.people, central, industrial), parts, ("local", "central", "estates"), strict=True)
+        _spread(weight, int(part), seed, f"firms, {label}")
+        for (label, weight), part in zip(where.items(), parts, strict=True)
     ]
     kind.append(np.full(firms, SiteKind.WORK, np.uint8))
     # staff by a Pareto law, so that few firms employ many; floor area stands for staff
@@ -434,7 +435,7 @@ def _inside(blocks: _Blocks, block, s, r):
     return (x * weights).sum(1), (y * weights).sum(1)
 
 
-def _spread(blocks: _Blocks, weight, number: int, seed: int, purpose: str) -> NDArray[np.int64]:
+def _spread(weight, number: int, seed: int, purpose: str) -> NDArray[np.int64]:
     """Choose blocks by weight, evenly along the space-filling order (systematic sampling from a random start)."""
     steps = np.cumsum(weight)
     start = uniforms(key(seed, purpose), np.arange(number), 0)
@@ -458,7 +459,7 @@ def _weighted_centre(x, y, weight) -> tuple[float, float]:
 def _neighbourhood_centres(blocks: _Blocks, weight, zones: int, seed: int) -> NDArray[np.float64]:
     """Return centres of compact neighbourhoods of like numbers of residents (Lloyd's algorithm on the blocks)."""
     points = np.stack([blocks.x, blocks.y], 1)
-    centres = points[_spread(blocks, weight, zones, seed, "neighbourhoods")]
+    centres = points[_spread(weight, zones, seed, "neighbourhoods")]
     for _ in range(8):
         zone = cKDTree(centres).query(points)[1]
         total = np.bincount(zone, weight, zones)

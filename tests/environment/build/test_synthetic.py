@@ -1,0 +1,212 @@
+"""Invented cities: streets, buildings, schools, work, days."""
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from citytwin.environment.build import activities, days, populate
+from citytwin.environment.build.synthetic import invent, invent_in_zones
+from citytwin.environment.city import City, CityError
+from citytwin.environment.places import PlaceKind, Role, SiteKind
+from citytwin.environment.roads import Access, RoadRank
+
+
+@pytest.fixture(scope="module")
+def city():
+    return City.synthetic(30_000, seed=2)
+
+
+def occupants(city):
+    working = city.people.activity[city.people.activity >= 0]
+    return np.bincount(working, minlength=len(city.places))
+
+
+@pytest.mark.parametrize("people", [1_000, 3_000, 30_000])
+def test_streets_connect_everyone(people):
+    fabric = invent(people, 3)
+    links, nodes = fabric.links, len(fabric.nodes["x"])
+    drives = (links["access"] & Access.CAR) > 0
+    graph = coo_array((np.ones(drives.sum()), (links["start"][drives], links["end"][drives])), shape=(nodes, nodes))
+    assert connected_components(graph, directed=True, connection="weak")[0] == 1
+    strong = connected_components(graph, directed=True, connection="strong")[1]
+    assert np.bincount(strong).max() > 0.97 * nodes
+    assert links["length"].min() > 0
+    straight = np.hypot(
+        fabric.nodes["x"][links["end"]] - fabric.nodes["x"][links["start"]],
+        fabric.nodes["y"][links["end"]] - fabric.nodes["y"][links["start"]],
+    )
+    assert links["length"] == pytest.approx(straight, rel=1e-5)
+
+
+def test_streets_have_a_hierarchy():
+    links = invent(50_000, 1).links
+    share = np.bincount(links["rank"], weights=links["length"], minlength=8) / links["length"].sum()
+    assert share[RoadRank.RESIDENTIAL] > share[RoadRank.TERTIARY] > share[RoadRank.SECONDARY] > 0
+    assert share[RoadRank.TRUNK] > 0 and share[RoadRank.PRIMARY] > 0
+
+
+@pytest.mark.parametrize("people", [999, 0, -5, 10_000_001])
+def test_size_out_of_range_is_refused(people):
+    with pytest.raises(CityError, match="1,000 to 10,000,000"):
+        invent(people, 1)
+
+
+def test_density_falls_from_the_centre_and_differs_between_neighbourhoods(city):
+    west, south, east, north = city.info.bounds
+    home = city.people.household
+    distance = np.hypot(city.places.x[home] - (west + east) / 2, city.places.y[home] - (south + north) / 2)
+    rings = np.linspace(0, (east - west) / 2, 4)
+    density = np.histogram(distance, rings)[0] / np.diff(rings**2)
+    assert density[0] > 2 * density[1] > 2 * density[2]
+    zones = city.layer("zones")
+    people = np.bincount(city.places.zone[home], minlength=len(zones))
+    by_zone = people / city.zones.area * 1e6
+    assert by_zone.max() > 2 * by_zone.min()
+    assert len(set(zones["name"])) == len(zones)
+
+
+def test_everyone_lives_in_a_building_of_their_zone(city):
+    homes = city.places.building[: city.homes]
+    assert (homes >= 0).all()
+    assert (city.buildings.dwellings[homes] > 0).all()
+    assert np.array_equal(city.buildings.zone[homes], city.places.zone[: city.homes])
+    polygons = city.layer("zones").geometry.to_numpy()
+    points = shapely.points(city.buildings.x[homes], city.buildings.y[homes])
+    inside = shapely.intersects(polygons[city.buildings.zone[homes]], points)
+    assert inside.mean() > 0.9  # buildings take the zone of their block, whose edges the border may cut
+
+
+def test_classes_by_level_and_age(city):
+    people, kind = city.people, city.places.kind
+    for role, level, ages in (
+        (Role.KINDERGARTEN, PlaceKind.KINDERGARTEN, (0, 5)),
+        (Role.PRIMARY, PlaceKind.PRIMARY, (6, 10)),
+        (Role.SECONDARY, PlaceKind.SECONDARY, (11, 19)),
+    ):
+        pupils = np.flatnonzero(people.role == role)
+        assert len(pupils) > 500
+        assert (kind[people.activity[pupils]] == level).all()
+        assert people.age[pupils].min() >= ages[0] and people.age[pupils].max() <= ages[1]
+        rooms, size = np.unique(people.activity[pupils], return_counts=True)
+        assert size.max() <= 24 and size.mean() > 18
+        spread = [np.ptp(people.age[pupils[people.activity[pupils] == room]].astype(int)) for room in rooms[:40]]
+        assert np.mean(spread) <= 1.5
+    # every class has one teacher, and a worker it is
+    classes = np.flatnonzero((kind >= PlaceKind.KINDERGARTEN) & (kind <= PlaceKind.UNIVERSITY))
+    staff = np.bincount(people.activity[people.role == Role.WORKER], minlength=len(kind))[classes]
+    assert (staff == 1).all()
+
+
+def test_pupils_go_to_a_school_near_home(city):
+    people, places = city.people, city.places
+    pupils = np.flatnonzero(people.role == Role.PRIMARY)
+    home = people.household[pupils]
+    went = np.hypot(
+        places.x[people.activity[pupils]] - places.x[home], places.y[people.activity[pupils]] - places.y[home]
+    )
+    schools = np.flatnonzero(city.sites.kind == SiteKind.PRIMARY)
+    distances = np.hypot(
+        city.sites.x[schools][None] - places.x[home][:, None], city.sites.y[schools][None] - places.y[home][:, None]
+    )
+    assert (went <= distances.min(1) + 1e-6).mean() > 0.6
+    assert went.mean() < 0.6 * distances.mean()
+
+
+def test_teams_fit_a_room_and_firms_are_heavy_tailed(city):
+    people, kind = city.people, city.places.kind
+    size = occupants(city)
+    teams = size[(kind == PlaceKind.WORK) | (kind == PlaceKind.HOSPITAL)]
+    assert teams.max() <= 30
+    assert 8 < (teams**2).sum() / teams.sum() < 16  # colleagues a worker sees, about 12
+    workers = people.activity[people.role == Role.WORKER]
+    firm = np.bincount(city.places.site[workers], minlength=len(city.sites))[city.sites.kind == SiteKind.WORK]
+    firm = np.sort(firm)[::-1]
+    assert firm[: len(firm) // 100].sum() > 0.15 * firm.sum()  # Axtell 2001: the largest firms carry the jobs
+    assert np.median(firm) <= 4
+
+
+def test_commuting_falls_with_distance():
+    city = City.synthetic(60_000, seed=1)
+    people, places = city.people, city.places
+    workers = np.flatnonzero(people.role == Role.WORKER)
+    home, work = people.household[workers], people.activity[workers]
+    real = np.hypot(places.x[work] - places.x[home], places.y[work] - places.y[home]).mean()
+    shuffled = np.random.default_rng(1).permutation(work)
+    by_chance = np.hypot(places.x[shuffled] - places.x[home], places.y[shuffled] - places.y[home]).mean()
+    assert real < 0.9 * by_chance
+    assert real == pytest.approx(city.info.report["mean commute, m"], abs=0.1)
+
+
+def test_every_day_of_everyone_fills_96_slots(city):
+    for schedule in city.schedules:
+        length = schedule.end.astype(int) - schedule.start
+        assert (length > 0).all()
+        assert (np.add.reduceat(length, schedule.first[:-1]) == 96).all()
+        inner = np.ones(schedule.visits, bool)
+        inner[schedule.first[:-1]] = False
+        assert np.array_equal(schedule.start[inner], np.roll(schedule.end, 1)[inner])
+        last = schedule.first[1:] - 1
+        assert (schedule.place[last] == city.people.household).all()
+
+
+def test_weekday_and_weekend_differ(city):
+    kind = city.places.kind
+    monday, sunday = city.schedule_on(0), city.schedule_on(6)
+    assert city.schedule_on(5) is not sunday and city.schedule_on(1) is not monday
+    school = kind == PlaceKind.PRIMARY
+    assert school[monday.place].sum() > 1_000 and school[sunday.place].sum() == 0
+    assert (kind[sunday.place] == PlaceKind.LEISURE).sum() > (kind[monday.place] == PlaceKind.LEISURE).sum()
+
+
+def test_kernels_equal_plain_python(monkeypatch):
+    compiled = City.synthetic(1_000, seed=8)
+    for module, names in (
+        (activities, ["_draw_roles"]),
+        (days, ["_hours", "_chances", "_plan_days"]),
+        (populate, ["_regroup"]),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name).py_func)
+    with np.errstate(over="ignore"):
+        plain = City.synthetic(1_000, seed=8)
+    for table in ("people", "places"):
+        for column in getattr(compiled, table):
+            assert np.array_equal(getattr(compiled, table)[column], getattr(plain, table)[column]), column
+    for ours, theirs in zip(compiled.schedules, plain.schedules, strict=True):
+        assert np.array_equal(ours.place, theirs.place)
+        assert np.array_equal(ours.start, theirs.start)
+        assert np.array_equal(ours.end, theirs.end)
+
+
+def squares(*sizes):
+    west, boxes = 0.0, []
+    for size in sizes:
+        boxes.append(shapely.box(west, 0, west + size, size))
+        west += size
+    names = [f"square {i}" for i in range(len(sizes))]
+    return geopandas.GeoDataFrame({"name": names}, geometry=boxes, crs="EPSG:25831")
+
+
+def test_streets_inside_given_zones():
+    zones = squares(1_500.0, 900.0, 40.0)
+    inhabitants = np.array([9_000, 3_000, 60])
+    fabric = invent_in_zones(zones, inhabitants, 1, "Squares")
+    dwellings = np.bincount(fabric.buildings["zone"], fabric.buildings["dwellings"], minlength=3)
+    assert dwellings / dwellings.sum() == pytest.approx(inhabitants / inhabitants.sum(), abs=0.01)
+    assert (dwellings > 0).all()
+    assert populate.populate(fabric, seed=1).info.crs == "EPSG:25831"
+
+
+def test_zones_in_degrees_are_refused():
+    with pytest.raises(CityError, match="projected CRS"):
+        invent_in_zones(squares(1.0).set_crs("EPSG:4326", allow_override=True), np.array([100]), 1, "Degrees")
+
+
+def test_nobody_can_live_without_dwellings():
+    fabric = invent(1_000, 1)
+    fabric.buildings["dwellings"][:] = 0
+    with pytest.raises(CityError, match="no dwellings"):
+        populate.populate(fabric, people=1_000)
