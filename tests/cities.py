@@ -3,6 +3,7 @@
 import geopandas
 import numpy as np
 import shapely
+
 from citytwin.environment.city import City, CityInfo
 from citytwin.environment.places import BuildingUse, PlaceKind, Role, SiteKind
 from citytwin.environment.roads import Access, RoadRank

@@ -1,0 +1,139 @@
+"""Citizens: the residents of a city, one row each, in the order in which the city numbers its people."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..environment.places import Role
+from ..environment.positions import place_point
+from ..environment.schedules import SLOT_MINUTES, SLOTS_PER_DAY
+from .rows import Column, RowAgent, RowModel, RowSet
+
+if TYPE_CHECKING:
+    from shapely import Point
+
+    from ..environment.city import City
+
+_SLOT_SECONDS = 60 * SLOT_MINUTES
+
+
+class Citizen(RowAgent):
+    """A resident.
+
+    A class of one's own adds columns and overrides hooks; a hook that no class overrides costs nothing::
+
+        class Cautious(Citizen):
+            worry = Column("f4", 0.5, doc="0 careless … 1 anxious")
+
+            def goes_out(self):
+                return self.random_float("courage") > self.worry
+    """
+
+    age = Column("u1", unit="years", doc="age in completed years")
+    sex = Column("u1", doc="0 female, 1 male")
+    role = Column("u1", Role.AT_HOME, doc="places.Role: what the person does on a working day")
+    household = Column("i4", -1, doc="household, which is also the place number of the home")
+    activity = Column("i4", -1, doc="place of the class, team or venue where the person learns or works, −1 for none")
+    zone = Column("i4", -1, doc="zone of the home")
+    compliance = Column("f4", doc="draw in 0 … 1: the person follows a policy whose compliance is above it")
+
+    @classmethod
+    def of_city(cls, model: RowModel, city: "City", **columns: ArrayLike) -> RowSet:
+        """Make a citizen of every resident of a city, in the city's numbering.
+
+        Args:
+            model: the model, which has no citizens of this class yet.
+            city: the city.
+            **columns: values of further columns, one number, or one a person.
+
+        Raises:
+            ValueError: if the model has citizens of this class already.
+        """
+        if len(model.table(cls)):
+            raise ValueError(f"the model has {cls.__name__} agents already; rows and people would not agree")
+        people = city.people
+        known = {name: people[name] for name in people if name in cls.columns()}
+        known["zone"] = city.places.zone[people.household]
+        return cls.create_agents(model, len(people), **(known | columns))
+
+    # ------------------------------------------------------------------ hooks
+
+    def goes_out(self) -> bool:
+        """Say whether the person leaves home today.
+
+        Asked each morning, only of classes that override it. Who says False stays at home all day; nobody meets them
+        anywhere else, and their household has them around.
+        """
+        return True
+
+    # ------------------------------------------------------------------ where they are
+
+    @property
+    def home(self) -> int:
+        """Place number of the home."""
+        return self.household
+
+    @property
+    def place(self) -> int:
+        """Place where the citizen is now: at the model's ``day`` and ``time_of_day`` (s since midnight, 0 if absent)."""
+        return self.place_at(getattr(self.model, "time_of_day", 0.0) / 3600)
+
+    @property
+    def geometry(self) -> "Point":
+        """Point where the citizen is now, in the city's CRS."""
+        return place_point(_city(self), self.place)
+
+    def place_at(self, hour: float, day: int | None = None) -> int:
+        """Return the place where the citizen is at some hour, exceptions of the day included.
+
+        Args:
+            hour: hours since midnight, 0 ≤ hour < 24.
+            day: day of the model's clock, today by default. Exceptions are known for today only.
+
+        Raises:
+            ValueError: if there is no such hour.
+        """
+        if not 0 <= hour < 24:
+            raise ValueError(f"hour {hour} is not in 0 … 24")
+        day = getattr(self.model, "day", 0) if day is None else day
+        return whereabouts(self.model, self.row, day, int(hour * 3600 // _SLOT_SECONDS))
+
+    @property
+    def housemates(self) -> RowSet:
+        """The others of the household, as the city has them."""
+        first = _city(self).households.first
+        rows = np.arange(first[self.household], first[self.household + 1])
+        return self._table.rows(rows[rows != self.row])
+
+
+def whereabouts(model: Any, person: int, day: int, slot: int) -> int:
+    """Return the place where a person is in a slot of a day.
+
+    With ``model.presence`` that is what really happens, exceptions included. Without it, the bare schedule of
+    ``model.city``, whose day 0 is then a Monday.
+
+    Args:
+        model: a model with a city.
+        person: number of the person in the city.
+        day: day of the model's clock.
+        slot: 0 … 95, quarters of an hour since midnight.
+
+    Raises:
+        ValueError: if there is no such slot.
+    """
+    if not 0 <= slot < SLOTS_PER_DAY:
+        raise ValueError(f"slot {slot} is not in 0 … {SLOTS_PER_DAY - 1}")
+    presence = getattr(model, "presence", None)
+    if presence is not None:
+        return int(presence.place_of(person, day, slot))
+    schedule = model.city.schedule_on(day % 7)
+    visits = slice(schedule.first[person], schedule.first[person + 1])
+    return int(schedule.place[visits][np.searchsorted(schedule.end[visits], slot, side="right")])
+
+
+def _city(agent: RowAgent) -> "City":
+    city = getattr(agent.model, "city", None)
+    if city is None:
+        raise AttributeError(f"{type(agent.model).__name__} has no city; give it one: model.city = City.load(path)")
+    return city
