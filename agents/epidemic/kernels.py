@@ -397,3 +397,99 @@ def _pick(sources, s, start, end, share):
             if share < 0:
                 break
     return chosen
+
+
+@njit(cache=True, nogil=True)
+def meet(index, visits, kind_rate, crowding, most, purpose):
+    """List whom each index person meets on a scheduled day, with the rate of infection.
+
+    In places with more than ``most`` visits one visit in every k is looked at, starting from a random one.
+
+    Args:
+        index: (n,) index persons.
+        visits: the day; exceptions are left out of account.
+        kind_rate, crowding: as in :func:`activate`, but in hazard per day of overlap.
+        most: bound on the visits looked at in one place, about.
+        purpose: key of the draw of the first visit looked at.
+
+    Returns:
+        first (n + 1,) position of each index person's entries; person met, hazard of the day, and k of each entry.
+    """
+    homes = visits.members.size - 1
+    first = np.zeros(index.size + 1, np.int64)
+    met = np.empty(1024, np.int32)
+    hazard = np.empty(1024)
+    stride = np.empty(1024, np.int32)
+    n = 0
+    for i in range(index.size):
+        person = index[i]
+        for v in range(visits.first[person], visits.first[person + 1]):
+            q = visits.place[v]
+            rate = kind_rate[visits.kind[q]]
+            if q >= homes:
+                rate *= crowding[q - homes]
+            low, high = visits.place_first[q], visits.place_first[q + 1]
+            step = max((high - low + most - 1) // most, 1)
+            low += np.int64(uniform(purpose, person, v) * step)
+            for u in range(low, high, step):
+                start = max(np.int64(visits.start[v]), np.int64(visits.visitor_start[u]))
+                end = min(np.int64(visits.end[v]), np.int64(visits.visitor_end[u]))
+                if end > start and visits.visitor[u] != person:
+                    if n == met.size:
+                        met, hazard, stride = _longer(met), _longer(hazard), _longer(stride)
+                    met[n] = visits.visitor[u]
+                    hazard[n] = rate * (end - start) / SLOTS_PER_DAY
+                    stride[n] = step
+                    n += 1
+        first[i + 1] = n
+    return first, met[:n].copy(), hazard[:n].copy(), stride[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def tally(days, first, met, hazard, stride, group_of, group, sigma, bins_from, bins_per_octave, counts, sums):
+    """Count pairs of index person and person met by their groups and mean daily hazard.
+
+    Args:
+        days: (types,) share of each day type in the week.
+        first: (types, n + 1) position of each index person's entries among those of all day types.
+        met, hazard, stride: (entries,) from :func:`meet`, of one day type after the other.
+        group_of: (n,) group of each index person.
+        group, sigma: (people,) group and susceptibility of everybody.
+        bins_from: binary logarithm of the hazard where bin 0 begins.
+        bins_per_octave: bins by doubling of the hazard.
+        counts, sums: (groups, groups, bins) number of pairs and sum of their hazards, added to.
+    """
+    hazard_of = np.zeros(group.size)
+    seen = np.empty(256, np.int32)
+    for i in range(group_of.size):
+        n = 0
+        for t in range(days.size):
+            for m in range(first[t, i], first[t, i + 1]):
+                person = met[m]
+                amount = days[t] * hazard[m] * sigma[person]
+                if amount <= 0.0:
+                    continue
+                if stride[m] > 1:
+                    # One of many visitors stands for its neighbours, who are other people on other days.
+                    b = _bin(amount, bins_from, bins_per_octave, counts.shape[2])
+                    counts[group_of[i], group[person], b] += stride[m]
+                    sums[group_of[i], group[person], b] += stride[m] * amount
+                    continue
+                if hazard_of[person] == 0.0:
+                    if n == seen.size:
+                        seen = _longer(seen)
+                    seen[n] = person
+                    n += 1
+                hazard_of[person] += amount
+        for m in range(n):
+            person = seen[m]
+            amount = hazard_of[person]
+            hazard_of[person] = 0.0
+            b = _bin(amount, bins_from, bins_per_octave, counts.shape[2])
+            counts[group_of[i], group[person], b] += 1
+            sums[group_of[i], group[person], b] += amount
+
+
+@njit(cache=True, nogil=True)
+def _bin(amount, bins_from, bins_per_octave, bins):
+    return min(max(np.int64((np.log2(amount) - bins_from) * bins_per_octave), 0), bins - 1)
