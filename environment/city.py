@@ -240,6 +240,15 @@ class City:
             f"{len(self.places):,} places, {self.info.crs})"
         )
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "City":
+        return self  # a city at rest never changes, so copies of a model share it
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.path is not None:
+            return City.load, (self.path,)
+        tables = {table: dict(getattr(self, table)) for table in SCHEMA}
+        return City, (self.info, tables, self.schedules, {name: self.layer(name) for name in LAYERS})
+
     # ------------------------------------------------------------------ building
 
     @classmethod
