@@ -8,7 +8,7 @@ import numpy as np
 
 from ..city import CityError, Source
 from ..places import SiteKind
-from . import osm_buildings, osm_read, osm_roads, osm_sites, osm_zones
+from . import osm_buildings, osm_interests, osm_read, osm_roads, osm_sites, osm_zones
 from .fabric import Fabric
 
 LICENCE = "ODbL 1.0"
@@ -35,17 +35,17 @@ def read_osm(path: str | Path, *, name: str | None = None) -> Fabric:
     network = osm_roads.build_network(data)
     if not len(network.nodes["x"]):
         raise CityError(f"{path}: holds no streets; extract the area again with all objects, not buildings alone")
-    interests = osm_sites.find_interests(data, areas)
-    local = [kind != SiteKind.TRANSPORT_STOP for kind in interests.kind]
-    purposes = [use for use, indoors in zip(interests.purposes(), local, strict=True) if indoors]
-    buildings = osm_buildings.build_buildings(data, areas, interests.points[local], interests.shapes[local], purposes)
+    interests = osm_interests.find_interests(data, areas)
+    indoors = np.flatnonzero([kind != SiteKind.TRANSPORT_STOP for kind in interests.kind])
+    buildings = osm_buildings.build_buildings(data, areas, interests.select(indoors))
     if not len(buildings.kind):
         raise CityError(f"{path}: holds no buildings; extract the area again with all objects, not streets alone")
     sites = osm_sites.build_sites(interests, buildings, data.counts)
     zones = osm_zones.build_zones(data, areas, buildings)
     sites["zone"] = osm_zones.zone_of(zones.table, sites["x"], sites["y"])
     people, origin = osm_zones.stated_people(data, areas, buildings)
-    columns = buildings.columns | {"zone": osm_zones.zone_of(zones.table, buildings.columns["x"], buildings.columns["y"])}
+    columns = buildings.columns
+    columns["zone"] = osm_zones.zone_of(zones.table, columns["x"], columns["y"])
     layer = geopandas.GeoDataFrame(
         {
             "name": [t.get("name", "") for t in buildings.areas.tags],

@@ -10,24 +10,36 @@ import shapely
 from numpy.typing import NDArray
 
 from ..places import BuildingUse
+from .osm_interests import Interests
 from .osm_read import Areas, OsmData
 
 LEVEL_HEIGHT = 3.0  # m, one floor approximated to 3 metres
 DWELLING_AREA = 90.0  # m2 gross floor area of a flat (assumed)
 SHED_AREA = 25.0  # m2 footprint under which an untyped building without address is an outbuilding (assumed)
+LOW = 2.0  # storeys up to which a shop with the only address of an untyped building fills it (assumed)
 MAX_LEVELS = 120.0
 MAX_FLATS = 2000
 
-_HOUSES = "house detached semidetached_house semi terrace terraced bungalow cabin static_caravan houseboat farm villa hut trailer"
+_HOUSES = (
+    "house detached semidetached_house semi terrace terraced bungalow cabin static_caravan houseboat farm villa hut "
+    "trailer"
+)
 _FLATS = "apartments residential dormitory flats"
-_WORK = "industrial commercial office warehouse factory manufacture works government civic public hotel train_station fire_station"
+_WORK = (
+    "industrial commercial office warehouse factory manufacture works government civic public hotel train_station "
+    "fire_station"
+)
 _SHOP = "retail supermarket shop kiosk mall"
 _SCHOOL = "school kindergarten university college"
-_LEISURE = "church chapel mosque synagogue temple cathedral religious monastery shrine sports_hall sports_centre stadium pavilion museum theatre cinema grandstand riding_hall"
+_LEISURE = (
+    "church chapel mosque synagogue temple cathedral religious monastery shrine sports_hall sports_centre stadium "
+    "pavilion museum theatre cinema grandstand riding_hall"
+)
 _OTHER = (
-    "garage garages shed roof carport storage_tank tank silo tech_cab service transformer_tower construction ruins collapsed "
-    "parking barn stable cowshed sty greenhouse farm_auxiliary bunker toilets bridge hangar boathouse transportation "
-    "water_tower digester container gatehouse guardhouse allotment_house outbuilding entrance tower kiln bicycle_shed"
+    "garage garages shed roof carport storage_tank tank silo tech_cab service utility transformer_tower construction "
+    "ruins collapsed parking barn stable cowshed sty greenhouse farm_auxiliary bunker toilets bridge hangar boathouse "
+    "transportation water_tower digester container gatehouse guardhouse allotment_house outbuilding entrance tower "
+    "kiln bicycle_shed"
 )
 TYPES: dict[str, BuildingUse] = {
     word: use
@@ -69,7 +81,9 @@ _BY_LANDUSE: dict[str, BuildingUse] = {
     "construction": BuildingUse.OTHER,
 }
 
-_LEVELS_BY_TYPE = {"bungalow": 1.0, "static_caravan": 1.0, "houseboat": 1.0, "cabin": 1.0, "apartments": 4.0, "dormitory": 4.0}
+_LEVELS_BY_TYPE = {
+    "bungalow": 1.0, "static_caravan": 1.0, "houseboat": 1.0, "cabin": 1.0, "apartments": 4.0, "dormitory": 4.0,
+}  # fmt: skip
 _LEVELS_BY_USE = {
     BuildingUse.RESIDENTIAL: 2.0,
     BuildingUse.WORK: 2.0,
@@ -103,21 +117,13 @@ class Buildings:
     addresses: NDArray[np.int64]
 
 
-def build_buildings(
-    data: OsmData,
-    areas: Areas,
-    points: NDArray[np.object_],
-    shapes: NDArray[np.object_],
-    purposes: list[BuildingUse],
-) -> Buildings:
+def build_buildings(data: OsmData, areas: Areas, interests: Interests) -> Buildings:
     """Make the buildings of a file.
 
     Args:
         data: content of the file; its counts are added to.
         areas: all polygons of the file.
-        points: (n,) points of interest as shapely points.
-        shapes: (n,) their polygons, None for nodes.
-        purposes: what each of them says about the building around it.
+        interests: points of interest, which tell the use of buildings whose type tells none.
     """
     rows = _select(areas)
     own = areas.select(rows)
@@ -129,12 +135,16 @@ def build_buildings(
     addresses = _addresses(data, own, tree)
     flats = np.array([_flats(t) for t in own.tags], np.int64)
     data.counts["addresses"] = int(addresses.sum())
-    use = _uses(data, areas, own, kind, footprint, middle, addresses)
-    use = _with_points(use, kind, tree, middle, (points, shapes, purposes))
-    levels, tagged = _levels(own, kind, use)
+    use = _uses(kind, _landuse(areas, middle), footprint, addresses)
+    data.counts["buildings without a telling type"] = sum(k not in TYPES for k in kind)
+    tagged = np.array([tagged_levels(t) or 0.0 for t in own.tags])
+    only = (addresses > 0) & (tagged <= LOW)
+    use = _with_points(use, kind, np.where(only, addresses, 0), _points_of(own, interests), interests.purposes())
+    levels = _levels(tagged, kind, use)
     floor_area = footprint * levels
-    data.counts["buildings with tagged storeys"] = int(tagged.sum())
-    dwellings = _dwellings(kind, use, floor_area, addresses, flats, data)
+    data.counts["buildings with tagged storeys"] = int((tagged > 0).sum())
+    dwellings, per_flat = _dwellings(kind, use, floor_area, addresses, flats)
+    data.counts["one address a flat"] = int(per_flat)
     columns = {
         "x": shapely.get_x(middle),
         "y": shapely.get_y(middle),
@@ -185,30 +195,22 @@ def _flats(tags: dict[str, str]) -> int:
 
 
 def _uses(
-    data: OsmData,
-    areas: Areas,
-    own: Areas,
-    kind: list[str],
-    footprint: NDArray[np.float64],
-    middle: NDArray[np.object_],
-    addresses: NDArray[np.int64],
+    kind: list[str], land: list[str], footprint: NDArray[np.float64], addresses: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
     """Tell the use from the type of building, else from the land it stands on, its addresses and its size."""
     use = np.array([TYPES.get(k, -1) for k in kind], np.int64)
-    untold = np.flatnonzero(use < 0)
-    data.counts["buildings without a telling type"] = len(untold)
-    land = _landuse(areas, middle[untold])
-    # where most dwellings of a file carry an address, a building without one is no home
+    # where most homes of a file carry an address, a building without one is no home
     addressed = (addresses > 0).sum() >= 0.25 * len(use)
-    outbuilding = (addresses[untold] == 0) & (addressed | (footprint[untold] < SHED_AREA))
-    use[untold] = np.where(outbuilding, BuildingUse.OTHER, BuildingUse.RESIDENTIAL)
-    for i, row in enumerate(untold):
-        told = _BY_LANDUSE.get(land[i])
-        if told is None or (told == BuildingUse.OTHER and addresses[row] > 0):
-            continue
-        if told != BuildingUse.OTHER and footprint[row] < SHED_AREA:
-            continue
-        use[row] = told
+    for row in np.flatnonzero(use < 0):
+        told = _BY_LANDUSE.get(land[row])
+        if told is not None and told != BuildingUse.OTHER and footprint[row] >= SHED_AREA:
+            use[row] = told
+        elif addresses[row] > 0:
+            use[row] = BuildingUse.RESIDENTIAL
+        elif told is not None or addressed or footprint[row] < SHED_AREA:
+            use[row] = BuildingUse.OTHER
+        else:
+            use[row] = BuildingUse.RESIDENTIAL
     return use.astype(np.uint8)
 
 
@@ -225,47 +227,57 @@ def _landuse(areas: Areas, middle: NDArray[np.object_]) -> list[str]:
     return words
 
 
+def _points_of(own: Areas, interests: Interests) -> list[tuple[int, int, bool]]:
+    """Return (building, point of interest, whether the building stands on its ground), by area the largest first."""
+    found: list[tuple[int, int, bool]] = []
+    outlines = interests.outlines()
+    if len(outlines):
+        outlines = outlines[np.argsort(-shapely.area(interests.shapes[outlines]), kind="stable")]
+        middle = shapely.point_on_surface(own.shapes)
+        outline, row = shapely.STRtree(middle).query(interests.shapes[outlines], predicate="contains")
+        found += [(int(r), int(outlines[o]), True) for o, r in zip(outline, row, strict=True)]
+    point, row = shapely.STRtree(own.shapes).query(interests.points, predicate="intersects")
+    return found + [(int(r), int(i), False) for i, r in zip(point, row, strict=True)]
+
+
 def _with_points(
     use: NDArray[np.uint8],
     kind: list[str],
-    tree: shapely.STRtree,
-    middle: NDArray[np.object_],
-    interests: tuple[NDArray[np.object_], NDArray[np.object_], list[BuildingUse]],
+    addresses: NDArray[np.int64],
+    points: list[tuple[int, int, bool]],
+    purposes: list[BuildingUse],
 ) -> NDArray[np.uint8]:
-    """Let points of interest tell: an untyped building on their ground takes their use, a home with one is mixed."""
-    points, shapes, purposes = interests
-    if not len(points):
-        return use
+    """Let points of interest tell the use of buildings whose type tells none, and make homes with one mixed.
+
+    An untyped building becomes what stands in it if it stands on the ground of an institution, if a school or
+    hospital is in it, or if it is low and all its addresses (0: not asked) are taken by points of interest; else it
+    is a home as well.
+    """
     told = use.copy()
-    outlines = np.flatnonzero(shapes != None)  # noqa: E711  (elementwise)
-    if len(outlines):
-        row, outline = shapely.STRtree(shapes[outlines]).query(middle, predicate="within")
-        for r, o in zip(row, outlines[outline], strict=True):
-            if kind[r] not in TYPES:
-                told[r] = purposes[o]
-    point, row = tree.query(points, predicate="intersects")
-    for i, r in zip(point, row, strict=True):
-        if told[r] == BuildingUse.RESIDENTIAL:
-            told[r] = BuildingUse.MIXED
-        elif told[r] == BuildingUse.OTHER and kind[r] not in TYPES:
-            told[r] = purposes[i]
+    inside = np.bincount([r for r, _, ground in points if not ground], minlength=len(use))
+    alone = (addresses > 0) & (addresses <= inside)
+    for row, i, ground in points:
+        typed = kind[row] in TYPES
+        whole = ground or alone[row] or purposes[i] in (BuildingUse.SCHOOL, BuildingUse.HOSPITAL)
+        if not typed and (whole or told[row] == BuildingUse.OTHER):
+            told[row] = purposes[i]
+        elif told[row] == BuildingUse.RESIDENTIAL and not ground:
+            told[row] = BuildingUse.MIXED
     return told
 
 
 # ---------------------------------------------------------------------- storeys and dwellings
 
 
-def _levels(own: Areas, kind: list[str], use: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return storeys above ground, and whether they come from a tag."""
-    found = np.array([tagged_levels(t) or 0.0 for t in own.tags])
-    tagged = found > 0
+def _levels(tagged: NDArray[np.float64], kind: list[str], use: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return storeys above ground: the tagged ones (0: none), else the median of like buildings, else by type."""
     guess = np.array([_LEVELS_BY_TYPE.get(k, 0.0) for k in kind])
     for value in BuildingUse:
         alike = use == value
-        sample = found[alike & tagged]
+        sample = tagged[alike & (tagged > 0)]
         number = float(np.median(sample)) if len(sample) >= MEDIAN_FROM else _LEVELS_BY_USE[value]
         guess[alike & (guess == 0)] = number
-    return np.where(tagged, found, guess), tagged
+    return np.where(tagged > 0, tagged, guess)
 
 
 def tagged_levels(tags: dict[str, str]) -> float | None:
@@ -294,8 +306,7 @@ def _dwellings(
     floor_area: NDArray[np.float64],
     addresses: NDArray[np.int64],
     flats: NDArray[np.int64],
-    data: OsmData,
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], bool]:
     """Count dwellings: ``building:flats``, else addresses, else by type and floor area.
 
     In some countries every flat has its address, in others every entrance. Where the addresses in blocks of flats of
@@ -314,5 +325,4 @@ def _dwellings(
         guess = np.where(addresses > 0, addresses, guess)
     else:
         guess = np.where(small, np.maximum(guess, addresses), np.maximum(by_area, addresses))
-    data.counts["one address a flat"] = int(per_flat)
-    return np.where(home, np.where(flats >= 0, flats, guess), 0)
+    return np.where(home, np.where(flats >= 0, flats, guess), 0), per_flat

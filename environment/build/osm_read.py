@@ -1,4 +1,4 @@
-"""Reading an OpenStreetMap file into arrays: tagged nodes, ways with positions, relations, and polygons made of them."""
+"""Reading an OpenStreetMap file into arrays: tagged nodes, ways with positions, relations, and polygons of them."""
 
 import hashlib
 from array import array

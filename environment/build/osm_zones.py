@@ -8,13 +8,15 @@ import geopandas
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from .osm_buildings import Buildings
 from .osm_read import Areas, OsmData
 
 COVERED = 0.8  # share of buildings inside, from which boundaries of a level make the zones
 MARGIN = 50.0  # m that the hull of the buildings is widened by
-QUARTERS = ("suburb", "neighbourhood", "quarter", "borough", "city_block")
+FEWEST = 20  # buildings that make a place a zone of its own (assumed)
+QUARTERS = ("suburb", "neighbourhood", "quarter", "borough")
 SETTLEMENTS = ("city", "town", "village", "hamlet")
 # bounds of belief for a stated number of residents (assumed): people share a dwelling, and a floor
 MOST_PER_DWELLING, LEAST_PER_DWELLING, LEAST_FLOOR = 8.0, 0.5, 10.0  # persons, persons, m2 gross floor per person
@@ -38,13 +40,16 @@ def build_zones(data: OsmData, areas: Areas, buildings: Buildings) -> Zones:
 
     Administrative boundaries count where at least two of a level hold 80 % of the buildings; buildings outside them
     belong to a zone "surroundings". Else every place node within the hull of the buildings gets the ground that is
-    nearer to it than to any other; without two of them, there is one zone.
+    nearer to it than to any other; places with less than 20 buildings are left out, one after the other from the
+    smallest. Without two places, there is one zone.
     """
     points = shapely.points(buildings.columns["x"], buildings.columns["y"])
     hull = shapely.buffer(shapely.convex_hull(shapely.multipoints(points)), MARGIN)
     for level in (11, 10, 9, 8):
         rows = [
-            i for i, t in enumerate(areas.tags) if t.get("boundary") == "administrative" and t.get("admin_level") == str(level)
+            i
+            for i, t in enumerate(areas.tags)
+            if t.get("boundary") == "administrative" and t.get("admin_level") == str(level)
         ]
         if len(rows) < 2:
             continue
@@ -52,22 +57,26 @@ def build_zones(data: OsmData, areas: Areas, buildings: Buildings) -> Zones:
         used = np.unique(number)
         share = len(np.unique(inside)) / len(points)
         if share >= COVERED and len(used) >= 2:
-            names = [areas.tags[rows[i]].get("name", f"zone {i + 1}") for i in used]
+            names = _distinct([areas.tags[rows[i]].get("name", "unnamed") for i in used])
             shapes = list(shapely.intersection(areas.shapes[np.array(rows)[used]], hull))
             if share < 1.0:
                 names.append("surroundings")
                 shapes.append(shapely.difference(hull, shapely.union_all(shapes)))
-            report = {"zones": len(names), "made of": f"boundaries of admin_level {level}", "buildings inside": round(share, 4)}
+            report = {"zones": len(names), "made of": f"boundaries of admin_level {level}"}
+            report["buildings inside"] = round(share, 4)
             return Zones(geopandas.GeoDataFrame({"name": names}, geometry=shapes, crs=data.crs), report)
     names, x, y = _places(data, hull)
-    if len(names) >= 2:
-        cells = _cells(x, y, hull)
-        holds = np.bincount(_nearest(cells, buildings.columns["x"], buildings.columns["y"]), minlength=len(cells)) > 0
-        if holds.sum() >= 2:
-            cells = _cells(x[holds], y[holds], hull)
-            names = [name for name, kept in zip(names, holds, strict=True) if kept]
+    while len(names) >= 2:
+        nearest = cKDTree(np.column_stack([x, y])).query(
+            np.column_stack([buildings.columns["x"], buildings.columns["y"]])
+        )[1]
+        holds = np.bincount(nearest, minlength=len(names))
+        smallest = int(holds.argmin())
+        if holds[smallest] >= FEWEST:
             report = {"zones": len(names), "made of": "cells around places (Voronoi)", "buildings inside": 1.0}
-            return Zones(geopandas.GeoDataFrame({"name": names}, geometry=cells, crs=data.crs), report)
+            table = geopandas.GeoDataFrame({"name": _distinct(names)}, geometry=_cells(x, y, hull), crs=data.crs)
+            return Zones(table, report)
+        names, x, y = [*names[:smallest], *names[smallest + 1 :]], np.delete(x, smallest), np.delete(y, smallest)
     table = geopandas.GeoDataFrame({"name": ["all"]}, geometry=[hull], crs=data.crs)
     return Zones(table, {"zones": 1, "made of": "hull of the buildings", "buildings inside": 1.0})
 
@@ -91,22 +100,30 @@ def _nearest(shapes: NDArray[np.object_], x: NDArray[np.float64], y: NDArray[np.
 
 def _places(data: OsmData, hull: shapely.Geometry) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
     """Return named places inside the hull, each spot once."""
-    rows = [
-        i
-        for i, t in enumerate(data.node_tags)
-        if t.get("place") in (*QUARTERS, *SETTLEMENTS) and t.get("name") and t["place"] != "city_block"
-    ]
+    rows = [i for i, t in enumerate(data.node_tags) if t.get("place") in (*QUARTERS, *SETTLEMENTS) and t.get("name")]
     shapely.prepare(hull)
     rows = [i for i in rows if shapely.contains_xy(hull, data.node_x[i], data.node_y[i])]
-    # the whole town's own node says nothing where its quarters are named
-    whole = [i for i in rows if data.node_tags[i]["place"] in ("city", "town")]
-    if len(whole) == 1 and sum(data.node_tags[i]["place"] in QUARTERS for i in rows) >= 3 and data.node_tags[whole[0]]["place"] == "city":
-        rows.remove(whole[0])
+    quarters = [i for i in rows if data.node_tags[i]["place"] in QUARTERS]
+    if len(quarters) >= 3:  # the node of a whole city says nothing where its quarters are named
+        rows = [i for i in rows if data.node_tags[i]["place"] != "city"]
     spots: dict[tuple[float, float], int] = {}
     for i in rows:
         spots.setdefault((round(data.node_x[i], 1), round(data.node_y[i], 1)), i)
     rows = list(spots.values())
     return [data.node_tags[i]["name"] for i in rows], data.node_x[rows], data.node_y[rows]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return names with a number after every repeated one."""
+    seen: dict[str, int] = {}
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+    count: dict[str, int] = {}
+    result = []
+    for name in names:
+        count[name] = count.get(name, 0) + 1
+        result.append(f"{name} ({count[name]})" if seen[name] > 1 else name)
+    return result
 
 
 def _cells(x: NDArray[np.float64], y: NDArray[np.float64], hull: shapely.Geometry) -> NDArray[np.object_]:
