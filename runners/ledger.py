@@ -1,7 +1,7 @@
 """What happened to every run: an append-only journal of the supervisors of a sweep.
 
-``ledger/0001.jsonl`` belongs to the first session of a sweep, ``0002.jsonl`` to the second …, one JSON object a line. The
-ledger is history; whether a run is in the results is decided by its commit alone (:mod:`runners.store`).
+``ledger/0001.jsonl`` belongs to the first session of a sweep, ``0002.jsonl`` to the second …, one JSON object a line.
+The ledger is history; whether a run is in the results is decided by its commit alone (:mod:`runners.store`).
 """
 
 import json
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from .store import ERRORS, LEDGER, read_tasks, runs_in_results, write_atomic
 
 State = Literal["queued", "started", "done", "failed", "killed"]
-"""``queued``: not begun; ``started``: in hand, or in hand when its sweep died; ``failed``: raised; ``killed``: its process died."""
+"""``queued``: not begun, or dropped; ``started``: in hand, or in hand when its sweep died; ``done``: in the results;
+``failed``: raised an exception; ``killed``: its process died."""
 
 _STATES = ("queued", "started", "done", "failed", "killed")
 
@@ -55,7 +55,8 @@ class Entry:
     trace: str = ""
 
 
-_FIELDS = {field.name: field.type for field in fields(Entry)}
+_TYPES: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float)}
+_FIELDS = {field.name: _TYPES.get(field.type, (str,)) for field in fields(Entry)}
 
 
 def now() -> str:
@@ -98,7 +99,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -120,11 +121,9 @@ def _parse(line: bytes) -> Entry | None:
     if not isinstance(found, dict) or found.get("state") not in _STATES:
         return None
     known = {name: value for name, value in found.items() if name in _FIELDS}
-    for name, value in known.items():
-        expected = {int: int, float: (int, float)}.get(_FIELDS[name], str)  # type: ignore[call-overload]
-        if not isinstance(value, expected):
-            return None
-    return Entry(**known) if "run_id" in known else None
+    if "run_id" not in known or not all(isinstance(value, _FIELDS[name]) for name, value in known.items()):
+        return None
+    return Entry(**known)
 
 
 def states(directory: str | Path) -> dict[str, Entry]:

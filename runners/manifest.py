@@ -1,7 +1,7 @@
 """``sweep.json``: what a sweep is, with what program and on which machines it ran; and whether another is the same.
 
-What decides the results (scenario, points, seeds, cities, program) must be the same when a sweep is resumed. What varies
-without touching them (times, machines, number of workers) is kept as a list of sessions.
+What decides the results (scenario, points, seeds, cities, program) must be the same when a sweep is resumed. What
+varies without touching them (times, machines, number of workers) is kept as a list of sessions.
 """
 
 import difflib
@@ -43,7 +43,11 @@ def program() -> dict[str, str]:
     files = [*ROOT.glob("*.py"), *(file for floor in _FLOORS for file in (ROOT / floor).rglob("*.py"))]
     for file in sorted(files):
         code.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
-    versions = {"python": ".".join(platform.python_version_tuple()[:2]), PACKAGE: __version__, "code": code.hexdigest()[:16]}
+    versions = {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        PACKAGE: __version__,
+        "code": code.hexdigest()[:16],
+    }
     for library in _LIBRARIES:
         try:
             versions[library] = metadata.version(library)
@@ -166,8 +170,10 @@ def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:
     write_atomic(directory / TASKS, "".join(lines).encode())
 
 
-def differences(old: Manifest, new: Manifest, old_tasks: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what keeps one sweep from being continued as another, in lines to be shown; the program is not looked at."""
+def differences(
+    old: Manifest, new: Manifest, old_tasks: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return what keeps one sweep from being continued as another, the program apart, in lines to be shown."""
     lines = []
     if old.get("schema_version") != new["schema_version"]:
         lines.append(f"layout of the results: {old.get('schema_version')} there, {new['schema_version']} here")

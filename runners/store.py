@@ -8,7 +8,8 @@
 A run is committed by one rename: it is in the results wholly or not at all. A block is a fixed stretch of the order of
 runs; when all its runs are committed it is sealed, and only when its shards stand on the disk are the staged files
 removed. A reader takes the shards and the staged runs that are in no shard, which is right at every moment and after
-every crash. The bytes of a shard follow from the runs in it alone: not from the workers, their order or an interruption.
+every crash. The bytes of a shard follow from the runs in it alone: not from the workers, their order or an
+interruption.
 
 A block that lacks a run because it failed is sealed as far as it goes, so that any tool reads the rest; its staged runs
 stay, and the shard is written again from them when the run has been made up for.
@@ -205,7 +206,7 @@ class Store:
                 self._write(number, runs)
                 sealed = runs
         if sealed == block:
-            for run in block:
+            for run in staged_runs(self.directory).intersection(block):
                 (self.directory / STAGE / f"{run}.arrow").unlink(missing_ok=True)
 
     def _write(self, number: int, runs: list[str]) -> None:
@@ -228,7 +229,7 @@ class Store:
         # A column without any value counts as float, so that it has a type like those of the other shards.
         kinds = [pa.float64() if pa.types.is_null(field.type) else field.type for field in schema]
         schema = pa.schema(list(zip(schema.names, kinds, strict=True)), metadata)
-        text = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+        text = [field.name for field in schema if field.type in (pa.string(), pa.large_string())]
         whole = pa.concat_tables([conform(piece, schema) for piece in pieces])
         part = path.with_name(f".{path.name}.tmp")
         try:

@@ -138,6 +138,7 @@ class Supervisor:
     def __init__(
         self,
         opening: Mapping[str, Any],
+        *,
         workers: int,
         store: Store,
         ledger: Ledger,

@@ -1,8 +1,8 @@
 """Sweeps: many runs in worker processes, each run committed by itself, nothing lost and nothing doubled.
 
 The supervisor is the process that called :func:`run_sweep`. It keeps one child process a slot (:mod:`runners.worker`),
-gives each one run at a time and starts it anew when it dies; a death is charged to the run in hand alone. It seals blocks
-of runs as they are completed (:mod:`runners.store`) and keeps the ledger (:mod:`runners.ledger`).
+gives each one run at a time and starts it anew when it dies; a death is charged to the run in hand alone. It seals
+blocks of runs as they are completed (:mod:`runners.store`) and keeps the ledger (:mod:`runners.ledger`).
 """
 
 import contextlib
@@ -143,10 +143,10 @@ def run_sweep(
     execute: str,
     context: Mapping[str, Any],
     out: str | Path,
+    *,
     workers: int | None = None,
     resume: Resume = False,
     progress: Progress | None = None,
-    *,
     block: int | None = None,
 ) -> SweepOutcome:
     """Make every run once, whatever happens to the processes, and gather the results.
@@ -155,8 +155,8 @@ def run_sweep(
         tasks: the runs in order, JSON-able: ``run_id`` (a name for a file), ``point``, ``replicate``, ``seed``,
             ``parameters`` (name → value), and whatever ``execute`` needs. ``city`` is the path of a bundle.
         execute: import path of ``execute(task, context) -> {table: {column: array}}``, ``"package.module:function"``.
-        context: what all runs share, JSON-able; ``scenario`` is its text; ``warm``, if any, the import path of a function
-            of the context that compiles the kernels: called in one worker before the first run.
+        context: what all runs share, JSON-able; ``scenario`` is its text; ``warm``, if any, the import path of a
+            function of the context that compiles the kernels: called in one worker before the first run.
         out: results directory.
         workers: worker processes; one a core if None.
         resume: go on with the sweep in ``out``: whatever is not in the results is run, also what failed before. A sweep
@@ -172,25 +172,28 @@ def run_sweep(
         SweepInterrupted: after Ctrl-C (runs in hand are finished first; a second one stops at once) or SIGTERM.
     """
     out = Path(out)
-    tasks = _check_tasks(_plain(list(tasks), "tasks"))
-    context = _plain(dict(context), "context")
+    runs = _check_tasks(_plain(list(tasks), "tasks"))
+    shared: dict[str, Any] = _plain(dict(context), "context")
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     if workers < 1:
         raise SweepError(f"workers: {workers}; at least 1 is needed")
-    wanted = manifests.describe(tasks, execute, context, block or default_block(len(tasks)))
+    wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
+    _check_directory(out, resume=bool(resume))
     try:
-        if resume:
-            _check_same(out, wanted, tasks, anyway=resume == "anyway")
-        else:
-            _begin(out, wanted, tasks)
+        made = not out.exists()
+        out.mkdir(parents=True, exist_ok=True)
         with _lock(out):
-            return _Session(out, tasks, context, workers, progress).run()
+            if resume:
+                _check_same(out, wanted, runs, anyway=resume == "anyway")
+            else:
+                _begin(out, wanted, runs, made=made)
+            return _Session(out, runs, shared, workers, progress).run()
     except (StoreError, manifests.ManifestError) as error:
         raise SweepError(str(error)) from None
     except UnusableError as error:
         raise SweepError(f"{execute} cannot be run: {error}") from None
     except OSError as error:
-        raise SweepError(_unwritable(out, error, len(tasks))) from None
+        raise SweepError(_unwritable(out, error, len(runs))) from None
 
 
 def default_block(runs: int) -> int:
@@ -216,7 +219,7 @@ def _check_tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for task in tasks:
         run = task.get("run_id")
         if not isinstance(run, str) or not RUN_ID.fullmatch(run):
-            raise SweepError(f"run_id {run!r}: must be 1 to 100 letters, digits and '._-', beginning with a letter or digit")
+            raise SweepError(f"run_id {run!r}: must be 1 to 100 letters, digits and '._-', the first a letter or digit")
         if run in seen:
             raise SweepError(f"run_id {run!r}: stands twice; every run needs a name of its own")
         seen.add(run)
@@ -230,44 +233,52 @@ def _check_tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return tasks
 
 
-def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]]) -> None:
-    """Make the results directory; ``sweep.json`` comes last and makes it one."""
-    if (out / MANIFEST).exists():
-        raise SweepError(f"{out}: holds a sweep already; go on with it by --resume (resume=True), or choose another name")
-    if out.exists() and not (out.is_dir() and {item.name for item in out.iterdir()} <= _LEFTOVERS):
+def _check_directory(out: Path, *, resume: bool) -> None:
+    """Refuse a directory that cannot be meant, before anything is made."""
+    if (out / MANIFEST).is_file():
+        if not resume:
+            raise SweepError(
+                f"{out}: holds a sweep already; go on with it (--resume, resume=True) or choose another name"
+            )
+    elif resume:
+        what = "is no sweep" if out.exists() else "does not exist"
+        raise SweepError(f"{out}: {what}, so there is nothing to resume; leave out --resume (resume=True) to begin one")
+    elif out.exists() and not (out.is_dir() and {item.name for item in out.iterdir()} <= _LEFTOVERS):
         raise SweepError(f"{out}: exists and is no sweep; choose another name or remove it first")
-    there = out.exists()
+
+
+def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bool) -> None:
+    """Make the directory a sweep: ``sweep.json`` comes last. If the disk does not take it, nothing is left."""
+    _check_directory(out, resume=False)  # again, now that nobody else can begin here
     try:
-        out.mkdir(parents=True, exist_ok=True)
         manifests.write_tasks(out, tasks)
         manifests.write_manifest(out, wanted)
     except OSError:
         with contextlib.suppress(OSError):
-            (out / TASKS).unlink(missing_ok=True)
-            if not there:
+            for name in _LEFTOVERS:
+                (out / name).unlink(missing_ok=True)
+            if made:
                 out.rmdir()
         raise
 
 
 def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: bool) -> None:
     """Refuse to go on with another sweep than the one in the directory, or with another program."""
-    if not (out / MANIFEST).is_file():
-        what = "is no sweep" if out.exists() else "does not exist"
-        raise SweepError(f"{out}: {what}, so there is nothing to resume; leave out --resume (resume=True) to begin one")
     old = manifests.read_manifest(out)
     wanted["block"] = old["block"]
     lines = manifests.differences(old, wanted, read_tasks(out), tasks)
     if lines:
         shown = "\n  ".join(lines)
         raise SweepError(
-            f"{out}: holds another sweep:\n  {shown}\nResume it with what it was begun with, or begin a new one elsewhere."
+            f"{out}: holds another sweep:\n  {shown}\n"
+            "Resume it with what it was begun with, or begin a new one under another name."
         )
     lines = manifests.program_differences(old)
     if lines and not anyway:
         shown = "\n  ".join(lines)
         raise SweepError(
-            f"{out}: was made by another program:\n  {shown}\nResume it with that one, begin a new sweep elsewhere, "
-            "or accept runs of both in one sweep by resume='anyway'."
+            f"{out}: was made by another program:\n  {shown}\n"
+            "Resume it with that one, begin a new sweep under another name, or accept a mixture by resume='anyway'."
         )
 
 
@@ -341,6 +352,7 @@ class _Session:
         for entry in entries(self.out):
             attempts[entry.run_id] = max(entry.attempt, attempts.get(entry.run_id, 0))
         about = {"started": now(), "ended": None, "workers": self.workers, "versions": self.manifest["versions"]}
+        self.manifest["ended"] = None
         self.manifest["sessions"].append(about | {"machine": manifests.machine()})
         manifests.write_manifest(self.out, self.manifest)
         opening = {
@@ -349,7 +361,14 @@ class _Session:
             "types": parameter_types(self.tasks),
         }
         with Ledger(self.out) as ledger:
-            supervisor = Supervisor(opening, self.workers, self.store, ledger, attempts, self.progress)
+            supervisor = Supervisor(
+                opening,
+                workers=self.workers,
+                store=self.store,
+                ledger=ledger,
+                attempts=attempts,
+                progress=self.progress,
+            )
             return supervisor.run(self.tasks, done)
 
     def _outcome(self) -> SweepOutcome:

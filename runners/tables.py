@@ -21,7 +21,7 @@ RESERVED = ("stage", "errors", "ledger", "logs")
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 Task = Mapping[str, Any]
-"""One run: ``run_id``, ``point``, ``replicate``, ``seed``, ``parameters``; what else it holds is the executor's matter."""
+"""One run: ``run_id``, ``point``, ``replicate``, ``seed``, ``parameters``, and whatever its executor needs."""
 
 Outputs = Mapping[str, Mapping[str, Any]]
 """What a run yields: table name → column name → array ``(rows,)``; ``summary`` has one row and may hold scalars."""

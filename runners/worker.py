@@ -1,8 +1,8 @@
 """A worker of a sweep: one process that makes run after run and commits each by itself.
 
-The supervisor (:mod:`runners.sweep`) speaks to it in JSON lines: commands arrive on its standard input, reports leave on
-its standard output. What a run prints goes to the worker's log. When the supervisor is gone the input ends, and so does
-the worker, in the middle of a run if need be: a run that is not committed leaves nothing behind.
+The supervisor (:mod:`runners.supervisor`) speaks to it in JSON lines: commands arrive on its standard input, reports
+leave on its standard output. What a run prints goes to the worker's log. When the supervisor is gone the input ends,
+and so does the worker, in the middle of a run if need be: a run that is not committed leaves nothing behind.
 """
 
 import faulthandler
@@ -25,7 +25,9 @@ from .ledger import record_error
 from .store import commit
 from .tables import Outputs, to_tables
 
-SINGLE_THREADED = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_IO_THREADS"), "1")
+SINGLE_THREADED = dict.fromkeys(
+    ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_IO_THREADS"), "1"
+)
 """Environment of a worker: libraries read it when first imported. As many workers as cores, one thread each."""
 
 BOOT = """
@@ -41,6 +43,8 @@ import_module(name + ".runners.worker").main()
 """
 """Program of a worker: exactly the supervisor's package, also from a clone that is not installed. The supervisor's main
 module is not imported again, so a script that calls ``sweep`` needs no ``if __name__ == "__main__"``."""
+
+_LONGEST_MESSAGE = 2000
 
 
 def load(path: str) -> Any:
@@ -156,7 +160,7 @@ class Worker:
         }
 
     def _failure(self, task: dict[str, Any], attempt: int, error: BaseException) -> dict[str, Any]:
-        found = {"error": type(error).__name__, "message": str(error)}
+        found = {"error": type(error).__name__, "message": str(error)[:_LONGEST_MESSAGE]}
         try:
             trace = record_error(self.directory, task, attempt, found | {"traceback": traceback.format_exc()})
         except OSError as failure:
