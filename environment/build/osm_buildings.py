@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..places import BuildingUse
 from .osm_interests import Interests
-from .osm_read import Areas, OsmData
+from .osm_read import Areas, OsmData, whole_number
 
 LEVEL_HEIGHT = 3.0  # m, one floor approximated to 3 metres
 DWELLING_AREA = 90.0  # m2 gross floor area of a flat (assumed)
@@ -133,7 +133,7 @@ def build_buildings(data: OsmData, areas: Areas, interests: Interests) -> Buildi
     tree = shapely.STRtree(own.shapes)
 
     addresses = _addresses(data, own, tree)
-    flats = np.array([_flats(t) for t in own.tags], np.int64)
+    flats = np.array([whole_number(t.get("building:flats"), MAX_FLATS) for t in own.tags], float)
     data.counts["addresses"] = int(addresses.sum())
     use = _uses(kind, _landuse(areas, middle), footprint, addresses)
     data.counts["buildings without a telling type"] = sum(k not in TYPES for k in kind)
@@ -186,12 +186,6 @@ def number_of_addresses(tags: dict[str, str]) -> int:
     """Return how many addresses ``addr:housenumber`` names: "12;14" two, "12-16" one."""
     text = tags.get("addr:housenumber", "")
     return sum(1 for part in re.split(r"[;,]", text) if part.strip())
-
-
-def _flats(tags: dict[str, str]) -> int:
-    """Return ``building:flats``, or −1 if it is absent or unusable."""
-    text = tags.get("building:flats", "")
-    return min(int(text), MAX_FLATS) if text.isdecimal() else -1
 
 
 def _uses(
@@ -305,7 +299,7 @@ def _dwellings(
     use: NDArray[np.uint8],
     floor_area: NDArray[np.float64],
     addresses: NDArray[np.int64],
-    flats: NDArray[np.int64],
+    flats: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], bool]:
     """Count dwellings: ``building:flats``, else addresses, else by type and floor area.
 
@@ -325,4 +319,4 @@ def _dwellings(
         guess = np.where(addresses > 0, addresses, guess)
     else:
         guess = np.where(small, np.maximum(guess, addresses), np.maximum(by_area, addresses))
-    return np.where(home, np.where(flats >= 0, flats, guess), 0), per_flat
+    return np.where(home, np.where(np.isfinite(flats), flats, guess), 0).astype(np.int64), per_flat

@@ -19,6 +19,8 @@ SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.gz", ".osm.bz2", ".xml")
 MAX_BYTES = 500_000_000
 """Largest file read; a metropolis with its surroundings is about 100 MB as .osm.pbf."""
 
+LARGEST = 300_000.0  # m from west to east or south to north that nine tenths of the points may span
+
 NODE_KEYS = (
     "addr:housenumber", "amenity", "craft", "emergency", "healthcare", "highway", "leisure", "office", "place",
     "public_transport", "railway", "shop", "tourism",
@@ -27,7 +29,7 @@ AREA_KEYS = (
     "amenity", "boundary", "building", "building:part", "craft", "emergency", "healthcare", "landuse", "leisure",
     "office", "place", "public_transport", "railway", "shop", "tourism",
 )  # fmt: skip
-_UNDEFINED = 2147483647  # coordinate of a node that the file does not hold
+FARTHEST = 84.0  # degrees north or south where UTM ends; a node the file does not hold comes as 214.7 degrees
 _TO_DEGREES = 1e-7
 
 
@@ -104,77 +106,107 @@ def read_data(path: Path) -> OsmData:
     """
     _check_file(path)
     try:
-        import osmium
+        raw = _parse(path)
     except ImportError:
         raise CityError('reading OpenStreetMap needs the package osmium; run: pip install "citytwin[osm]"') from None
+    lon, lat = _degrees(raw.lon), _degrees(raw.lat)
+    known = (np.abs(lon) <= 180.0) & (np.abs(lat) <= FARTHEST)
+    if not len(known):
+        raise CityError(f"{path}: holds no streets and no buildings; check the extract's area")
+    if not known.any():
+        raise CityError(
+            f"{path}: none of the nodes that its ways refer to comes before them; "
+            f"write a sorted, complete file: osmium sort {path} -o sorted.osm.pbf"
+        )
+    crs = utm_zone(float(np.median(lon[known])), float(np.median(lat[known])))
+    project = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    x, y = project.transform(np.where(known, lon, np.nan), np.where(known, lat, np.nan))
+    known = np.isfinite(x) & np.isfinite(y)
+    x[~known] = y[~known] = np.nan
+    for axis in (x, y):
+        low, high = np.percentile(axis[known], [5, 95])
+        if high - low > LARGEST:
+            raise CityError(
+                f"{path}: reaches over {(high - low) / 1000:,.0f} km, a city at most over {LARGEST / 1000:,.0f} km; "
+                f"cut it out: osmium extract --bbox WEST,SOUTH,EAST,NORTH {path} -o city.osm.pbf"
+            )
+    node_x, node_y = project.transform(_degrees(raw.node_lon), _degrees(raw.node_lat))
+    placed = np.flatnonzero(np.isfinite(node_x) & np.isfinite(node_y))
+    ways = Ways(np.array(raw.way_ids), raw.way_tags, np.array(raw.way_first), np.array(raw.ref), x, y)
+    counts = Counter(
+        {
+            "ways read": len(raw.way_ids),
+            "relations read": len(raw.relations),
+            "points read": len(known),
+            "points missing": int((~known).sum()),
+            "ways cut at the edge": len(np.unique(np.searchsorted(ways.first, np.flatnonzero(~known), side="right"))),
+        }
+    )
+    return OsmData(
+        crs=crs,
+        sha256=_checksum(path),
+        node_ids=np.array(raw.node_ids)[placed],
+        node_tags=[raw.node_tags[i] for i in placed],
+        node_x=node_x[placed],
+        node_y=node_y[placed],
+        ways=ways,
+        relations=raw.relations,
+        counts=counts,
+    )
 
-    node_ids, node_lon, node_lat = array("q"), array("i"), array("i")
-    node_tags: list[dict[str, str]] = []
-    way_ids, way_first = array("q"), array("q", [0])
-    way_tags: list[dict[str, str]] = []
-    ref, lon, lat = array("q"), array("i"), array("i")
-    relations = []
-    add_ref, add_lon, add_lat = ref.append, lon.append, lat.append
+
+@dataclass
+class _Raw:
+    """What a file holds, as it comes; coordinates in units of 1e-7 degrees."""
+
+    node_ids: array = field(default_factory=lambda: array("q"))
+    node_lon: array = field(default_factory=lambda: array("i"))
+    node_lat: array = field(default_factory=lambda: array("i"))
+    node_tags: list[dict[str, str]] = field(default_factory=list)
+    way_ids: array = field(default_factory=lambda: array("q"))
+    way_first: array = field(default_factory=lambda: array("q", [0]))
+    way_tags: list[dict[str, str]] = field(default_factory=list)
+    ref: array = field(default_factory=lambda: array("q"))
+    lon: array = field(default_factory=lambda: array("i"))
+    lat: array = field(default_factory=lambda: array("i"))
+    relations: list[tuple[int, dict[str, str], list[tuple[str, int, str]]]] = field(default_factory=list)
+
+
+def _parse(path: Path) -> _Raw:
+    """Read tagged nodes, all ways with the positions of their nodes, all relations."""
+    import osmium
+
+    raw = _Raw()
+    add_ref, add_lon, add_lat = raw.ref.append, raw.lon.append, raw.lat.append
+    telling = osmium.filter.KeyFilter(*NODE_KEYS)
+    telling.enable_for(osmium.osm.NODE)
     try:
-        processor = osmium.FileProcessor(str(path)).with_locations()
-        for item in processor.with_filter(osmium.filter.KeyFilter(*NODE_KEYS).enable_for(osmium.osm.NODE)):
-            if item.is_node():
-                node_ids.append(item.id)
-                node_tags.append(dict(item.tags))
-                node_lon.append(item.location.x)
-                node_lat.append(item.location.y)
-            elif item.is_way():
-                way_ids.append(item.id)
-                way_tags.append(dict(item.tags))
+        for item in osmium.FileProcessor(str(path)).with_locations().with_filter(telling):
+            if isinstance(item, osmium.osm.Node):
+                raw.node_ids.append(item.id)
+                raw.node_tags.append(dict(item.tags))
+                raw.node_lon.append(item.location.x)
+                raw.node_lat.append(item.location.y)
+            elif isinstance(item, osmium.osm.Way):
+                raw.way_ids.append(item.id)
+                raw.way_tags.append(dict(item.tags))
                 for point in item.nodes:
                     add_ref(point.ref)
                     add_lon(point.x)
                     add_lat(point.y)
-                way_first.append(len(ref))
-            elif item.is_relation():
-                relations.append((item.id, dict(item.tags), [(m.type, m.ref, m.role) for m in item.members]))
-    except (RuntimeError, ValueError, UnicodeDecodeError, OverflowError) as error:
-        # osmium reports damage of any kind as RuntimeError, bad coordinates as a subclass of its own
-        raise CityError(
-            f"{path}: not a whole OpenStreetMap file ({error}); download or extract it again"
-        ) from None
+                raw.way_first.append(len(raw.ref))
+            elif isinstance(item, osmium.osm.Relation):
+                raw.relations.append((item.id, dict(item.tags), [(m.type, m.ref, m.role) for m in item.members]))
+    except (RuntimeError, ValueError, OverflowError, MemoryError, osmium.InvalidLocationError) as error:
+        raise CityError(f"{path}: not a whole OpenStreetMap file ({error}); download or extract it again") from None
+    return raw
 
-    counts: Counter[str] = Counter()
-    known = np.frombuffer(lon, np.int32) != _UNDEFINED if len(lon) else np.zeros(0, bool)
-    counts["points read"] = len(known)
-    counts["points missing"] = int((~known).sum())
-    counts["ways read"] = len(way_ids)
-    counts["relations read"] = len(relations)
-    if not known.any():
-        if len(known):
-            raise CityError(
-                f"{path}: none of the nodes that its ways refer to comes before them; "
-                f"write a sorted, complete file: osmium sort {path} -o sorted.osm.pbf"
-            )
-        raise CityError(f"{path}: holds no streets and no buildings; check the extract's area")
-    way_lon = _degrees(lon)
-    way_lat = _degrees(lat)
-    crs = utm_zone(float(np.median(way_lon[known])), float(np.median(way_lat[known])))
-    project = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-    way_x, way_y = project.transform(way_lon, way_lat)
-    way_x[~known] = way_y[~known] = np.nan
-    node_x, node_y = project.transform(_degrees(node_lon), _degrees(node_lat))
-    ways = Ways(
-        np.array(way_ids, np.int64), way_tags, np.array(way_first, np.int64), np.array(ref, np.int64), way_x, way_y
-    )
-    ways_cut = np.add.reduceat(~known, ways.first[:-1][np.diff(ways.first) > 0]) > 0
-    counts["ways cut at the edge"] = int(ways_cut.sum())
-    return OsmData(
-        crs=crs,
-        sha256=_checksum(path),
-        node_ids=np.array(node_ids, np.int64),
-        node_tags=node_tags,
-        node_x=np.asarray(node_x, np.float64),
-        node_y=np.asarray(node_y, np.float64),
-        ways=ways,
-        relations=relations,
-        counts=counts,
-    )
+
+def whole_number(text: str | None, most: int) -> int | None:
+    """Return a tag's value as a whole number 0 … most, or None if it is absent, too large or something else."""
+    if text is None or not text.isdecimal() or len(text) > 9 or int(text) > most:
+        return None
+    return int(text)
 
 
 def utm_zone(lon: float, lat: float) -> str:

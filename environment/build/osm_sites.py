@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..places import BuildingUse, SiteKind
 from .osm_buildings import Buildings
 from .osm_interests import Interests
+from .osm_read import whole_number
 
 SHOP_AREA = 200.0  # m2, most that a point of interest on the ground floor of a dwelling house takes (assumed)
 LONE_AREA = 200.0  # m2 footprint from which a building typed as a school or hospital is one by itself (assumed)
@@ -68,10 +69,9 @@ def school_levels(tags: dict[str, str]) -> list[SiteKind]:
         for key in ("school:level", "school", "school:type", "school:FR"):
             words = re.split(r"[;,/ ]+", _plain(tags.get(key, "")))
             levels |= {_LEVEL_WORDS[word] for word in words if word in _LEVEL_WORDS}
-    youngest, oldest = tags.get("min_age", ""), tags.get("max_age", "")
-    if not levels and youngest.isdecimal() and int(youngest) >= 10:
+    if not levels and (whole_number(tags.get("min_age"), 99) or 0) >= 10:
         levels.add(SiteKind.SECONDARY)
-    if not levels and oldest.isdecimal() and int(oldest) <= 13:
+    if not levels and whole_number(tags.get("max_age"), 13):
         levels.add(SiteKind.PRIMARY)
     if not levels:
         name = _plain(" ".join(tags.get(key, "") for key in ("name", "official_name", "name:en")))
@@ -207,7 +207,6 @@ def _lone_institutions(
 def _capacity(tags: dict[str, str]) -> int:
     """Return pupils, beds or seats from tags, 0 if unknown."""
     for key in ("capacity:pupils", "capacity:students", "beds", "capacity:beds", "capacity:persons", "capacity"):
-        text = tags.get(key, "")
-        if text.isdecimal() and 0 < int(text) <= MAX_CAPACITY:
-            return int(text)
+        if number := whole_number(tags.get(key), MAX_CAPACITY):
+            return number
     return 0

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .osm_buildings import Buildings
-from .osm_read import Areas, OsmData
+from .osm_read import Areas, OsmData, whole_number
 
 COVERED = 0.8  # share of buildings inside, from which boundaries of a level make the zones
 MARGIN = 50.0  # m that the hull of the buildings is widened by
+MOST_PEOPLE = 99_999_999
 FEWEST = 20  # buildings that make a place a zone of its own (assumed)
 QUARTERS = ("suburb", "neighbourhood", "quarter", "borough")
 SETTLEMENTS = ("city", "town", "village", "hamlet")
@@ -173,8 +174,7 @@ def name_of_city(data: OsmData) -> str | None:
 
 def _population(tags: dict[str, str]) -> int:
     """Return the ``population`` tag, 0 if absent or unusable; "54 319" and "54,319" are read."""
-    text = re.sub(r"[\s,.']", "", tags.get("population", ""))
-    return int(text) if text.isdecimal() and len(text) <= 8 else 0
+    return whole_number(re.sub(r"[\s,.']", "", tags.get("population", "")), MOST_PEOPLE) or 0
 
 
 def _largest_place(data: OsmData) -> int | None:
