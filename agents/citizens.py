@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..environment.places import Role
 from ..environment.positions import place_point
 from ..environment.schedules import SLOT_MINUTES, SLOTS_PER_DAY
+from .presence import GUEST, HOME
 from .rows import Column, RowAgent, RowModel, RowSet
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ class Citizen(RowAgent):
 
     @property
     def place(self) -> int:
-        """Place where the citizen is now: at the model's ``day`` and ``time_of_day`` (s since midnight, 0 if absent)."""
-        return self.place_at(getattr(self.model, "time_of_day", 0.0) / 3600)
+        """Place where the citizen is now: on ``model.day`` at ``model.time_of_day`` (s since midnight, 0 if absent)."""
+        return whereabouts(self.model, self.row, getattr(self.model, "day", 0), slot_of_day(self.model))
 
     @property
     def geometry(self) -> "Point":
@@ -130,6 +131,26 @@ def whereabouts(model: Any, person: int, day: int, slot: int) -> int:
     schedule = model.city.schedule_on(day % 7)
     visits = slice(schedule.first[person], schedule.first[person + 1])
     return int(schedule.place[visits][np.searchsorted(schedule.end[visits], slot, side="right")])
+
+
+def everyone_at(model: Any, day: int, slot: int) -> NDArray[np.int32]:
+    """Return the place where each person of the city is in a slot of a day, (people,); see :func:`whereabouts`."""
+    if not 0 <= slot < SLOTS_PER_DAY:
+        raise ValueError(f"slot {slot} is not in 0 … {SLOTS_PER_DAY - 1}")
+    city, presence = model.city, getattr(model, "presence", None)
+    schedule = city.schedules[presence.day_type(day)] if presence is not None else city.schedule_on(day % 7)
+    # Visits of a person fill the day without gap, so just one of each person is under way.
+    place = schedule.place[(schedule.start <= slot) & (slot < schedule.end)]
+    if presence is None:
+        return place
+    home, kind = city.people.household, city.places.kind[place].astype(np.intp)
+    kind[(kind == HOME) & (place != home)] = GUEST
+    return np.where(presence.effect[presence.group, kind] > 0, place, home)
+
+
+def slot_of_day(model: Any) -> int:
+    """Return the quarter of an hour under way, 0 … 95, from ``model.time_of_day`` (s since midnight, 0 if absent)."""
+    return int(getattr(model, "time_of_day", 0.0) // _SLOT_SECONDS)
 
 
 def _city(agent: RowAgent) -> "City":

@@ -14,7 +14,8 @@ view, which is a temporary object, would be gone before its time came.
 import heapq
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mesa
@@ -22,6 +23,8 @@ from mesa.agent import AgentSet
 
 GroupBy: Any = sys.modules[AgentSet.__module__].GroupBy
 """Mesa's GroupBy; it lives beside AgentSet, which moved."""
+
+_SIDE = 1 << 40
 
 HAS_EVENTS = hasattr(mesa.Model, "schedule_event")
 """Whether Mesa itself has a clock and events (3.5)."""
@@ -58,6 +61,23 @@ def take_ids(model: mesa.Model, n: int) -> int:
 def next_id(model: mesa.Model) -> int:
     """Return the identifier that the next agent of the model will get."""
     return getattr(model, "agent_id_counter", 1)
+
+
+def ids_used(model: mesa.Model) -> tuple[int, int]:
+    """Return a mark that is another one after every agent that is made."""
+    return next_id(model), getattr(model, "_side_id_counter", _SIDE)
+
+
+@contextmanager
+def side_ids(model: mesa.Model) -> Iterator[None]:
+    """Give the agents made inside identifiers from a range of their own, so that later ones get what they would get."""
+    main = next_id(model)
+    model.agent_id_counter = getattr(model, "_side_id_counter", _SIDE)
+    try:
+        yield
+    finally:
+        model._side_id_counter = model.agent_id_counter
+        model.agent_id_counter = main
 
 
 def _check_event(now: float, function: Callable[[], Any], at: float | None, after: float | None) -> float:

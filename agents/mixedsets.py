@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compat import next_id
+from .compat import ids_used
 from .rowsets import MISSING, ColumnarSet, RowSet, as_list, counted, model_owned
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class AllAgents(MixedSet):
     def _refresh(self) -> None:
         model = self._model
         tables = tuple(model.tables)
-        seen = (tuple((len(t), t.removals) for t in tables), next_id(model), len(model.plain_agents))
+        seen = (tuple((len(t), t.removals) for t in tables), ids_used(model), len(model.plain_agents))
         if seen == self._seen:
             return
         self._plain = list(model.plain_agents)
