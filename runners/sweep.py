@@ -130,10 +130,12 @@ def sweep(
         SweepError: if the sweep cannot begin or go on.
         SweepInterrupted: after Ctrl-C; what is done stands.
     """
+    from .cities import CITIES
     from .results import Results
     from .run import sweep_tasks
 
-    tasks, execute, context = sweep_tasks(scenario)
+    _check_directory(Path(out), resume=bool(resume))
+    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES)
     run_sweep(tasks, execute, context, out, workers=workers, resume=resume, progress=progress)
     return Results(out)
 
@@ -243,7 +245,7 @@ def _check_directory(out: Path, *, resume: bool) -> None:
     elif resume:
         what = "is no sweep" if out.exists() else "does not exist"
         raise SweepError(f"{out}: {what}, so there is nothing to resume; leave out --resume (resume=True) to begin one")
-    elif out.exists() and not (out.is_dir() and {item.name for item in out.iterdir()} <= _LEFTOVERS):
+    elif out.exists() and not (out.is_dir() and {item.name for item in out.iterdir()} <= {*_LEFTOVERS, "cities"}):
         raise SweepError(f"{out}: exists and is no sweep; choose another name or remove it first")
 
 
