@@ -16,7 +16,7 @@ from ..agents.process import Process
 
 ENTRY_POINTS = "citytwin.processes"
 
-_BUILT_IN = {"epidemic": "..agents.epidemic.process:Epidemic"}
+_BUILT_IN = {"epidemic": "..agents.epidemic.epidemic:Epidemic"}
 """In the order in which the processes of one step advance; those of other packages follow by name."""
 
 

@@ -1,0 +1,103 @@
+"""Cities of scenarios: how they come to be, and where a sweep keeps those that it has built."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..environment.city import City, CityError
+from .sections import CitySettings
+
+CITIES = "cities"
+"""Folder of a results directory in which the cities built for it lie as bundles."""
+
+
+def build_city(settings: CitySettings) -> City:
+    """Build or load the city of a scenario.
+
+    Raises:
+        CityError: if that is not possible; the message names file and remedy.
+    """
+    if settings.bundle is not None:
+        return City.load(settings.bundle)
+    if settings.synthetic is not None:
+        invented = settings.synthetic
+        return City.synthetic(invented.people, seed=invented.seed, name=invented.name)
+    town = settings.osm
+    assert town is not None
+    return City.from_osm(town.file, people=town.people, seed=town.seed, census=town.census)
+
+
+def check_city(settings: CitySettings) -> None:
+    """Make sure, without building it, that the files of a city are there.
+
+    Raises:
+        CityError: if one is missing.
+    """
+    if settings.bundle is not None and not (Path(settings.bundle) / "city.json").is_file():
+        remedy = f"build one with 'citytwin city … --out {settings.bundle}'"
+        raise CityError(f"{settings.bundle}: not a city bundle (no city.json); {remedy}")
+    if settings.osm is not None:
+        for file in (settings.osm.file, settings.osm.census):
+            if file is not None and not Path(file).is_file():
+                raise CityError(f"{file}: no such file; a path in a scenario starts at the scenario's folder")
+
+
+def bundle_name(settings: CitySettings) -> str:
+    """Return a folder name for a built city; it differs wherever the settings do."""
+    text = json.dumps(settings.model_dump(mode="json", exclude_none=True), sort_keys=True)
+    if settings.synthetic is not None:
+        kind, people = settings.synthetic.name or "invented", settings.synthetic.people
+    else:
+        assert settings.osm is not None
+        kind, people = Path(settings.osm.file).name.partition(".")[0], settings.osm.people
+    size = "" if people is None else f"-{people}"
+    return f"{slug(kind)}{size}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.city"
+
+
+def prepare_cities(
+    wanted: Iterable[CitySettings], folder: Path, *, told: Callable[[str], None] | None = None
+) -> list[Path]:
+    """Build each city that is wanted once and keep it as a bundle.
+
+    Args:
+        wanted: cities, equal ones any number of times.
+        folder: where the bundles go; one that lies there already is used.
+        told: called with what is about to be built.
+
+    Returns:
+        The bundle of each of the wanted cities; a city that is a bundle already stays where it is.
+
+    Raises:
+        CityError: if one cannot be built or kept.
+    """
+    made: dict[str, Path] = {}
+    paths = []
+    for settings in wanted:
+        key = settings.model_dump_json()
+        if key not in made:
+            made[key] = Path(settings.bundle) if settings.bundle is not None else _kept(settings, folder, told)
+        paths.append(made[key])
+    return paths
+
+
+def _kept(settings: CitySettings, folder: Path, told: Callable[[str], None] | None) -> Path:
+    path = folder / bundle_name(settings)
+    if (path / "city.json").is_file():
+        return path
+    missing = next((new for new in reversed([folder, *folder.parents]) if not new.exists()), None)
+    if told is not None:
+        told(f"building the city {path.name}")
+    try:
+        return build_city(settings).save(path)
+    except BaseException:
+        if missing is not None:
+            shutil.rmtree(missing, ignore_errors=True)
+        raise
+
+
+def slug(name: str) -> str:
+    """Return a name as one word of letters, digits and hyphens that is safe as a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "scenario"

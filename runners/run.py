@@ -1,0 +1,228 @@
+"""Run scenarios: once, or as the tasks of a sweep."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..environment.city import City
+from . import manifest as manifests
+from . import store
+from .cities import CITIES, prepare_cities
+from .ledger import now
+from .model import CityModel, Outputs
+from .results import Results
+from .scenario import Scenario
+from .tables import to_tables
+
+Days = Callable[[int, int], None]
+"""``days(done, total)``; called after every step."""
+
+EXECUTE = f"{__name__}:execute_run"
+WARM = f"{__name__}:warm"
+
+WARM_UP = """
+name = "warm-up"
+[city]
+synthetic.people = 1_000
+[clock]
+days = 14
+[epidemic]
+disease = "covid"
+r0 = 6
+initial_infections = 20
+[[policy]]
+name = "schools closed"
+close = ["school"]
+when = "incidence > 100"
+compliance = 0.5
+[[policy]]
+name = "fewer contacts"
+reduce = { work = 0.5, guests = 0.5 }
+from = 5
+[output]
+tables = ["infections"]
+by_zone = true
+"""
+
+
+def run(
+    scenario: Scenario | str | Path,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    threads: int = 1,
+    *,
+    progress: Days | None = None,
+) -> Results:
+    """Run a scenario once, as its file stands; its ``[sweep]`` is left aside.
+
+    Args:
+        scenario: a scenario, the path of its file, or the name of a shipped one.
+        out: results directory to make; without it the results stay in memory.
+        seed: seed of the run; the scenario's by default.
+        threads: threads that kernels may use; the results do not depend on it.
+        progress: called after every step with the days done and their number.
+
+    Raises:
+        ScenarioError: if the scenario is wrong.
+        CityError: if the city cannot be built or loaded.
+        StoreError: if ``out`` exists already or cannot be written; nothing is left behind.
+    """
+    scenario = _loaded(scenario).at_point({})
+    seed = scenario.seed if seed is None else seed
+    task: dict[str, Any] = {"run_id": "run", "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
+    if out is None:
+        model = CityModel(scenario, seed=seed, threads=threads)
+        tables = to_tables(task, _stepped(model, progress), {})
+        return Results.in_memory(tables, manifests.describe([task], EXECUTE, _context(scenario, [model.city]), 1))
+    out = Path(out)
+    with claimed(out):
+        task["city"] = str(prepare_cities([scenario.city], out / CITIES)[0])
+        city = City.load(task["city"])
+        tables = to_tables(task, _stepped(CityModel(scenario, city, seed, threads=threads), progress), {})
+        _write(out, task, tables, _context(scenario, [city]))
+    return Results(out)
+
+
+def _loaded(scenario: Scenario | str | Path) -> Scenario:
+    return scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
+
+
+def _stepped(model: CityModel, progress: Days | None) -> Outputs:
+    while model.running:
+        model.step()
+        if progress is not None:
+            progress(model.day, model.scenario.clock.days)
+    return model.outputs()
+
+
+def _write(out: Path, task: Mapping[str, Any], tables: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+    """Write the results of one run as a sweep of one run would."""
+    described = manifests.describe([task], EXECUTE, context, 1)
+    manifests.write_tasks(out, [task])
+    store.commit(out, task["run_id"], tables)
+    footer = {"scenario": json.dumps(described["scenario"]), "versions": json.dumps(described["versions"])}
+    store.Store(out, [task["run_id"]], 1, footer).seal(0)
+    with contextlib.suppress(OSError):
+        (out / store.STAGE).rmdir()
+    manifests.write_manifest(out, described | {"ended": now()})
+
+
+# ---------------------------------------------------------------------- directories
+
+
+@contextlib.contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Make a results directory for the work inside; if that fails, nothing is left of it.
+
+    Raises:
+        StoreError: if something stands there already, or the disk does not take what is written.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        what = "holds results already" if (out / store.MANIFEST).is_file() else "exists already and is not empty"
+        raise store.StoreError(f"{out}: {what}; choose another name with --out, or remove it first")
+    there = out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        for item in out.iterdir() if out.is_dir() else ():
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+        if not there:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise store.StoreError(f"{out}: cannot be written ({reason}); nothing was kept") from None
+        raise
+
+
+# ---------------------------------------------------------------------- sweeps
+
+
+def sweep_tasks(
+    scenario: Scenario | str | Path, folder: Path, *, told: Callable[[str], None] | None = None
+) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
+    """Return the tasks of a sweep, the function that makes a run, and what all runs share.
+
+    Args:
+        scenario: a scenario, the path of its file, or the name of a shipped one.
+        folder: where cities that have to be built go.
+        told: called with what is about to be built.
+
+    Raises:
+        ScenarioError: if the scenario is wrong.
+        CityError: if a city cannot be built or loaded.
+    """
+    scenario = _loaded(scenario)
+    points = scenario.points()
+    cities = prepare_cities([scenario.at_point(point).city for point in points], folder, told=told)
+    tasks = [
+        {
+            "run_id": f"p{number:04d}-r{replicate:04d}",
+            "point": number,
+            "replicate": replicate,
+            "seed": seed,
+            "parameters": parameters,
+            "city": str(city),
+        }
+        for number, (parameters, city) in enumerate(zip(points, cities, strict=True))
+        for replicate, seed in enumerate(scenario.seeds())
+    ]
+    loaded = {path: City.load(path) for path in dict.fromkeys(cities)}
+    return tasks, EXECUTE, _context(scenario, loaded.values()) | {"warm": WARM}
+
+
+def _context(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:
+    """Return what all runs share, JSON-able: the scenario, and what to say of its cities."""
+    about = [
+        {
+            "name": city.info.name,
+            "people": len(city.people),
+            "area_km2": round(float(city.zones.area.sum()) / 1e6, 3),
+            "sources": [asdict(source) for source in city.info.sources],
+        }
+        for city in cities
+    ]
+    return {"scenario": scenario.to_dict(), "city_facts": about}
+
+
+def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
+    """Make one run of a sweep, in a worker.
+
+    Args:
+        task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run.
+        context: ``scenario``, as :meth:`Scenario.to_dict` gave it.
+    """
+    scenario = _base(json.dumps(context["scenario"], sort_keys=True)).with_parameters(task["parameters"])
+    return CityModel(scenario, _city(task["city"]), task["seed"]).run()
+
+
+@lru_cache(maxsize=1)
+def _base(text: str) -> Scenario:
+    data = json.loads(text)
+    data.pop("sweep", None)
+    return Scenario.from_dict(data)
+
+
+@lru_cache(maxsize=1)
+def _city(path: str) -> City:
+    return City.load(path)
+
+
+# ---------------------------------------------------------------------- warming up
+
+
+def warm(context: Mapping[str, Any] | None = None) -> None:  # noqa: ARG001
+    """Compile every kernel into numba's cache by running a small city for two weeks under two policies.
+
+    Args:
+        context: as for :func:`execute_run`; the kernels are the same for all.
+    """
+    scenario = Scenario.from_text(WARM_UP)
+    for threads in (1, 2):
+        CityModel(scenario, City.synthetic(1_000), threads=threads).run()
