@@ -32,9 +32,12 @@ class Column:
         self.default = self.convert(default, 1, "default").item()
 
     def __set_name__(self, owner: type, name: str) -> None:
-        if self.name and self.name != name:
+        self.name = self.name or name
+
+    def check_name(self, name: str, owner: type) -> None:
+        """Refuse to be called by two names."""
+        if self.name != name:
             raise TypeError(f"{owner.__name__}.{name}: this Column is called '{self.name}' already; make another one")
-        self.name = name
 
     def __get__(self, agent: Any, owner: type | None = None) -> Any:
         if agent is None:

@@ -58,6 +58,7 @@ class RowAgent(Address, mesa.Agent):
                 if isinstance(value, Column):
                     if name.startswith("_") or (hasattr(RowAgent, name) or name in ("pos", "cell")):
                         raise TypeError(f"{base.__name__}.{name}: the name is taken by every agent; choose another")
+                    value.check_name(name, base)
                     columns[name] = value
                 elif name in columns:
                     raise TypeError(
@@ -237,6 +238,8 @@ class RowModel(CompatModel):
 
     def __init__(self, *args: Any, rng: Any = None, **kwargs: Any):
         self._tables: dict[type[RowAgent], Table] = {}
+        if isinstance(rng, np.integer):
+            rng = int(rng)  # Mesa takes numpy's whole numbers for seeds, and Python's generator does not
         super().__init__(*args, rng=rng, **kwargs)
         seed = kwargs.get("seed", rng)
         if not isinstance(seed, int | np.integer):

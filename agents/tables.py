@@ -125,7 +125,7 @@ class Table:
 
         Args:
             name: name of the column.
-            column: a Column that belongs to no class.
+            column: a Column that has no other name yet.
             values: one number, or one a row; without them the column's default.
 
         Returns:
@@ -139,6 +139,7 @@ class Table:
         if name in self.specs or hasattr(self.cls, name):
             raise ValueError(f"{self.cls.__name__} has '{name}' already; choose another name for the column")
         column.__set_name__(self.cls, name)
+        column.check_name(name, self.cls)
         store = np.empty(len(self._alive), column.dtype)
         store[:] = column.default
         if values is not None:
