@@ -64,13 +64,14 @@ class Visits(NamedTuple):
     altered: NDArray[np.uint8]
 
 
-@njit(cache=True, nogil=True)
-def own_factor(visits, person, place):
-    """Return the person's factor at a scheduled place today; 0 if they are at home instead."""
-    column = np.int64(visits.kind[place])
-    if column == HOME and visits.household[person] != place:
-        column = GUEST
-    return visits.effect[visits.group[person], column]
+@njit(cache=True, nogil=True, inline="always")
+def own_factor(kind, household, group, effect, person, place):
+    """Return the person's factor at a scheduled place today; 0 if they are at home instead.
+
+    Takes columns of :class:`Visits` one by one: handing the tuple on in a loop would count references for all of them.
+    """
+    column = GUEST if kind[place] == HOME and household[person] != place else kind[place]
+    return effect[group[person], column]
 
 
 class Presence:
@@ -207,7 +208,7 @@ class Presence:
         rows = slice(visits.first[person], visits.first[person + 1])
         visit = visits.first[person] + int(np.searchsorted(visits.end[rows], slot, side="right"))
         place = int(visits.place[visit])
-        return place if own_factor(visits, person, place) > 0 else int(visits.household[person])
+        return place if own_factor(visits.kind, visits.household, visits.group, visits.effect, person, place) > 0 else int(visits.household[person])
 
 
 def factors(close: Sequence[str] = (), reduce: dict[str, float] | None = None) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from .transmission import NextGeneration, crowding
 SECONDS_PER_DAY = 86_400
 INCIDENCE_DAYS = 7
 INCIDENCE_PEOPLE = 100_000
-PULL_COST = 1.0
+PULL_COST = 0.45
 """Time of a visit walked in the order of people, relative to one walked in the order of places."""
 
 COUNTED_AS: dict[PlaceKind, str] = {

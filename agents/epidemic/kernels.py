@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...environment.randomness import uniform
 from ...environment.schedules import SLOTS_PER_DAY
-from ..presence import GUEST, HOME, own_factor
+from ..presence import GUEST, HOME
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED = 0, 1, 2, 3
 
@@ -28,8 +28,8 @@ MAX_HAZARD = 2.0**55
 """Most that one visit can take off, in units (a hazard of 32,768), so that no sum of a day can overflow."""
 MAX_RESISTANCE = 2**61
 """Resistance of the unsusceptible, in units."""
-CURVE_FROM = 16
-"""Places with more infectious visits than this get a cumulative curve instead of a test per pair."""
+CURVE_FROM = 200
+"""Places with more pairs of a visit and an infectious visit than this get a cumulative curve instead of a test a pair."""
 
 
 class Sources(NamedTuple):
@@ -145,10 +145,12 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     Returns:
         :class:`Sources`.
     """
-    homes = visits.members.size - 1
+    visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
+    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    place_first, homes = visits.place_first, visits.members.size - 1
     most = 0
     for person in infectious:
-        most += visits.first[person + 1] - visits.first[person]
+        most += visit_first[person + 1] - visit_first[person]
     # One walk in the order of people writes the visits as a list, which is then brought into the order of places.
     of = np.empty(most, np.int32)
     by = np.empty(most, np.int32)
@@ -161,25 +163,26 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     for person in infectious:
         strength = shedding[np.int64(uniform(purpose, person, 0) * shedding.size)]
         last_place = -1
-        for v in range(visits.first[person], visits.first[person + 1]):
-            q = visits.place[v]
-            own = own_factor(visits, person, q)
+        for v in range(visit_first[person], visit_first[person + 1]):
+            q = visit_place[v]
+            abroad = q < homes and household[person] != q
+            own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
             if own == 0.0:
-                q = visits.household[person]
-                own = visits.effect[visits.group[person], HOME]
-            if q == last_place and until[n - 1] == visits.start[v]:
-                until[n - 1] = visits.end[v]
+                q = household[person]
+                own = effect[group[person], HOME]
+            if q == last_place and until[n - 1] == visit_start[v]:
+                until[n - 1] = visit_end[v]
                 continue
             last_place = q
             if slot[q] < 0:
                 slot[q] = active
                 place[active] = q
                 active += 1
-                work += visits.place_first[q + 1] - visits.place_first[q]
+                work += place_first[q + 1] - place_first[q]
             of[n] = slot[q]
             by[n] = person
-            begin[n] = visits.start[v]
-            until[n] = visits.end[v]
+            begin[n] = visit_start[v]
+            until[n] = visit_end[v]
             units[n] = np.int64(strength * own / SHEDDING_UNIT + 0.5)
             count[slot[q] + 1] += 1
             n += 1
@@ -201,11 +204,11 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     rows = 0
     for s in range(active):
         q = place[s]
-        rate[s] = kind_rate[visits.kind[q]]
+        rate[s] = kind_rate[kind[q]]
         if q >= homes:
             rate[s] *= crowding[q - homes]
         curve[s] = -1
-        if first[s + 1] - first[s] > CURVE_FROM:
+        if np.int64(first[s + 1] - first[s]) * (place_first[q + 1] - place_first[q]) > CURVE_FROM:
             curve[s] = rows
             rows += 1
     curves = np.zeros((rows, SLOTS_PER_DAY + 1), np.int64)
@@ -230,27 +233,6 @@ def deactivate(sources):
 
 
 @njit(cache=True, nogil=True)
-def _exposure(sources, s, start, end):
-    """Return infectiousness times slots of overlap of a visit to an active place, in units."""
-    row = sources.curve[s]
-    if row >= 0:
-        return sources.curves[row, end] - sources.curves[row, start]
-    total = 0
-    for m in range(sources.first[s], sources.first[s + 1]):
-        overlap = min(np.int64(sources.end[m]), end) - max(np.int64(sources.start[m]), start)
-        if overlap > 0:
-            total += overlap * sources.shed[m]
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _hazard(sources, s, own, start, end):
-    """Return the hazard of a visit to an active place by somebody with this factor, in units."""
-    amount = sources.rate[s] * own * _exposure(sources, s, np.int64(start), np.int64(end))
-    return np.int64(min(amount, MAX_HAZARD) + 0.5)
-
-
-@njit(cache=True, nogil=True)
 def _longer(values):
     out = np.empty(2 * values.size, values.dtype)
     out[: values.size] = values
@@ -264,21 +246,37 @@ def push(sources, visits, health, resistance):
     Returns:
         The people whose resistance ended, in no order to rely on.
     """
-    homes = visits.members.size - 1
+    first, begin, until, shed = sources.first, sources.start, sources.end, sources.shed
+    curve, curves, rate = sources.curve, sources.curves, sources.rate
+    visitor, visitor_start, visitor_end = visits.visitor, visits.visitor_start, visits.visitor_end
+    visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
+    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    place_first, members, altered = visits.place_first, visits.members, visits.altered
+    homes = members.size - 1
     struck = np.empty(64, np.int32)
     n = 0
     for s in range(sources.place.size):
         q = sources.place[s]
-        column = np.int64(visits.kind[q])
-        for v in range(visits.place_first[q], visits.place_first[q + 1]):
-            person = visits.visitor[v]
+        column = np.int64(kind[q])
+        for v in range(place_first[q], place_first[q + 1]):
+            person = visitor[v]
             if health[person] != SUSCEPTIBLE:
                 continue
-            guest = q < homes and visits.household[person] != q
-            own = visits.effect[visits.group[person], GUEST if guest else column]
+            own = effect[group[person], GUEST if q < homes and household[person] != q else column]
             if own == 0.0:
                 continue
-            hazard = _hazard(sources, s, own, visits.visitor_start[v], visits.visitor_end[v])
+            start, end = visitor_start[v], visitor_end[v]
+            row = curve[s]
+            if row >= 0:
+                exposure = curves[row, end] - curves[row, start]
+            else:
+                exposure = 0
+                for m in range(first[s], first[s + 1]):
+                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
+                    exposure += max(overlap, 0) * shed[m]
+            if exposure == 0:
+                continue
+            hazard = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
             before = resistance[person]
             resistance[person] = before - hazard
             if before > 0 and before <= hazard:
@@ -288,14 +286,25 @@ def push(sources, visits, health, resistance):
                 n += 1
         if q >= homes:
             continue
-        for person in range(visits.members[q], visits.members[q + 1]):
-            group = visits.group[person]
-            if health[person] != SUSCEPTIBLE or visits.altered[group] < 2:
+        # Members who would be elsewhere today and are at home instead.
+        for person in range(members[q], members[q + 1]):
+            if health[person] != SUSCEPTIBLE or altered[group[person]] < 2:
                 continue
-            for v in range(visits.first[person], visits.first[person + 1]):
-                if own_factor(visits, person, visits.place[v]) > 0.0:
+            for v in range(visit_first[person], visit_first[person + 1]):
+                other = visit_place[v]
+                abroad = other < homes and other != q
+                if effect[group[person], GUEST if abroad else np.int64(kind[other])] > 0.0:
                     continue
-                hazard = _hazard(sources, s, visits.effect[group, HOME], visits.start[v], visits.end[v])
+                start, end = visit_start[v], visit_end[v]
+                row = curve[s]
+                if row >= 0:
+                    exposure = curves[row, end] - curves[row, start]
+                else:
+                    exposure = 0
+                    for m in range(first[s], first[s + 1]):
+                        overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
+                        exposure += max(overlap, 0) * shed[m]
+                hazard = np.int64(min(rate[s] * effect[group[person], HOME] * exposure, MAX_HAZARD) + 0.5)
                 before = resistance[person]
                 resistance[person] = before - hazard
                 if before > 0 and before <= hazard:
@@ -313,24 +322,41 @@ def pull(sources, visits, health, resistance, low, high):
     Returns:
         The people whose resistance ended, in rising order.
     """
+    first, begin, until, shed = sources.first, sources.start, sources.end, sources.shed
+    curve, curves, rate, slot = sources.curve, sources.curves, sources.rate, sources.slot
+    visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
+    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    altered = visits.altered
+    homes = visits.members.size - 1
     struck = np.empty(64, np.int32)
     n = 0
     for person in range(low, high):
         if health[person] != SUSCEPTIBLE:
             continue
-        plain = visits.altered[visits.group[person]] == 0
+        plain = altered[group[person]] == 0
         total = 0
-        for v in range(visits.first[person], visits.first[person + 1]):
-            q = visits.place[v]
+        for v in range(visit_first[person], visit_first[person + 1]):
+            q = visit_place[v]
             own = 1.0
             if not plain:
-                own = own_factor(visits, person, q)
+                abroad = q < homes and household[person] != q
+                own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
                 if own == 0.0:
-                    q = visits.household[person]
-                    own = visits.effect[visits.group[person], HOME]
-            s = sources.slot[q]
-            if s >= 0:
-                total += _hazard(sources, s, own, visits.start[v], visits.end[v])
+                    q = household[person]
+                    own = effect[group[person], HOME]
+            s = slot[q]
+            if s < 0:
+                continue
+            start, end = visit_start[v], visit_end[v]
+            row = curve[s]
+            if row >= 0:
+                exposure = curves[row, end] - curves[row, start]
+            else:
+                exposure = 0
+                for m in range(first[s], first[s + 1]):
+                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
+                    exposure += max(overlap, 0) * shed[m]
+            total += np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
         if total > 0:
             before = resistance[person]
             resistance[person] = before - total
@@ -355,6 +381,11 @@ def find_infectors(persons, day, sources, visits, purpose):
     Returns:
         infector (n,) and place (n,).
     """
+    first, begin, until, shed, who = sources.first, sources.start, sources.end, sources.shed, sources.who
+    rate, slot = sources.rate, sources.slot
+    visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
+    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    homes = visits.members.size - 1
     infector = np.empty(persons.size, np.int32)
     where = np.empty(persons.size, np.int32)
     for n in range(persons.size):
@@ -364,39 +395,38 @@ def find_infectors(persons, day, sources, visits, purpose):
         for search in range(2):
             target = uniform(purpose, person, day) * total
             summed = 0
-            for v in range(visits.first[person], visits.first[person + 1]):
-                q = visits.place[v]
-                own = own_factor(visits, person, q)
+            for v in range(visit_first[person], visit_first[person + 1]):
+                q = visit_place[v]
+                abroad = q < homes and household[person] != q
+                own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
                 if own == 0.0:
-                    q = visits.household[person]
-                    own = visits.effect[visits.group[person], HOME]
-                s = sources.slot[q]
+                    q = household[person]
+                    own = effect[group[person], HOME]
+                s = slot[q]
                 if s < 0:
                     continue
-                hazard = _hazard(sources, s, own, visits.start[v], visits.end[v])
+                start, end = visit_start[v], visit_end[v]
+                exposure = 0
+                for m in range(first[s], first[s + 1]):
+                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
+                    exposure += max(overlap, 0) * shed[m]
+                hazard = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
                 summed += hazard
-                if search and summed > target:
-                    start, end = np.int64(visits.start[v]), np.int64(visits.end[v])
-                    share = (target - (summed - hazard)) / hazard * _exposure(sources, s, start, end)
-                    where[n] = q
-                    infector[n] = _pick(sources, s, start, end, share)
-                    break
+                if search == 0 or summed <= target:
+                    continue
+                # Within the visit, the infectious visitor at whom the exposure passes the same share of it.
+                left = (target - (summed - hazard)) / hazard * exposure
+                where[n] = q
+                for m in range(first[s], first[s + 1]):
+                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
+                    if overlap > 0 and shed[m] > 0:
+                        infector[n] = who[m]
+                        left -= overlap * shed[m]
+                        if left < 0:
+                            break
+                break
             total = summed
     return infector, where
-
-
-@njit(cache=True, nogil=True)
-def _pick(sources, s, start, end, share):
-    """Return the infectious visitor at whom the exposure of a visit, summed over visitors, passes a share of it."""
-    chosen = -1
-    for m in range(sources.first[s], sources.first[s + 1]):
-        overlap = min(np.int64(sources.end[m]), end) - max(np.int64(sources.start[m]), start)
-        if overlap > 0 and sources.shed[m] > 0:
-            chosen = sources.who[m]
-            share -= overlap * sources.shed[m]
-            if share < 0:
-                break
-    return chosen
 
 
 @njit(cache=True, nogil=True)
@@ -415,6 +445,9 @@ def meet(index, visits, kind_rate, crowding, most, purpose):
     Returns:
         first (n + 1,) position of each index person's entries; person met, hazard of the day, and k of each entry.
     """
+    visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
+    visitor, visitor_start, visitor_end = visits.visitor, visits.visitor_start, visits.visitor_end
+    place_first, kind = visits.place_first, visits.kind
     homes = visits.members.size - 1
     first = np.zeros(index.size + 1, np.int64)
     met = np.empty(1024, np.int32)
@@ -423,21 +456,21 @@ def meet(index, visits, kind_rate, crowding, most, purpose):
     n = 0
     for i in range(index.size):
         person = index[i]
-        for v in range(visits.first[person], visits.first[person + 1]):
-            q = visits.place[v]
-            rate = kind_rate[visits.kind[q]]
+        for v in range(visit_first[person], visit_first[person + 1]):
+            q = visit_place[v]
+            rate = kind_rate[kind[q]]
             if q >= homes:
                 rate *= crowding[q - homes]
-            low, high = visits.place_first[q], visits.place_first[q + 1]
+            low, high = place_first[q], place_first[q + 1]
             step = max((high - low + most - 1) // most, 1)
             low += np.int64(uniform(purpose, person, v) * step)
             for u in range(low, high, step):
-                start = max(np.int64(visits.start[v]), np.int64(visits.visitor_start[u]))
-                end = min(np.int64(visits.end[v]), np.int64(visits.visitor_end[u]))
-                if end > start and visits.visitor[u] != person:
+                start = max(np.int64(visit_start[v]), np.int64(visitor_start[u]))
+                end = min(np.int64(visit_end[v]), np.int64(visitor_end[u]))
+                if end > start and visitor[u] != person:
                     if n == met.size:
                         met, hazard, stride = _longer(met), _longer(hazard), _longer(stride)
-                    met[n] = visits.visitor[u]
+                    met[n] = visitor[u]
                     hazard[n] = rate * (end - start) / SLOTS_PER_DAY
                     stride[n] = step
                     n += 1
