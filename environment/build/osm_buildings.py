@@ -17,6 +17,7 @@ LEVEL_HEIGHT = 3.0  # m, one floor approximated to 3 metres
 DWELLING_AREA = 90.0  # m2 gross floor area of a flat (assumed)
 SHED_AREA = 25.0  # m2 footprint under which an untyped building without address is an outbuilding (assumed)
 LOW = 2.0  # storeys up to which a shop with the only address of an untyped building fills it (assumed)
+ON_WALL = 0.5  # m from a wall within which a point is on it
 MAX_LEVELS = 120.0
 MAX_FLATS = 2000
 
@@ -174,12 +175,22 @@ def _addresses(data: OsmData, own: Areas, tree: shapely.STRtree) -> NDArray[np.i
     at = [i for i, t in enumerate(data.node_tags) if "addr:housenumber" in t]
     if at:
         number = np.array([number_of_addresses(data.node_tags[i]) for i in at], np.int64)
-        node, building = tree.query(shapely.points(data.node_x[at], data.node_y[at]), predicate="intersects")
-        node, first = np.unique(node, return_index=True)  # a node on a party wall belongs to one house
-        inside = np.bincount(building[first], weights=number[node], minlength=len(count)).astype(np.int64)
+        building = building_at(tree, shapely.points(data.node_x[at], data.node_y[at]))
+        lost = building < 0
+        inside = np.bincount(building[~lost], weights=number[~lost], minlength=len(count)).astype(np.int64)
         count = np.maximum(count, inside)
-        data.counts["address nodes outside buildings"] = len(at) - len(node)
+        data.counts["address nodes outside buildings"] = int(lost.sum())
     return count
+
+
+def building_at(tree: shapely.STRtree, points: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Return the row of the building around each point or with the point on its wall, −1 where there is none."""
+    found = np.full(len(points), -1, np.int64)
+    for predicate, distance in (("dwithin", ON_WALL), ("intersects", None)):
+        point, row = tree.query(points, predicate=predicate, distance=distance)
+        order = np.lexsort((-row, point))  # of several buildings the first one stays
+        found[point[order]] = row[order]
+    return found
 
 
 def number_of_addresses(tags: dict[str, str]) -> int:
@@ -230,8 +241,8 @@ def _points_of(own: Areas, interests: Interests) -> list[tuple[int, int, bool]]:
         middle = shapely.point_on_surface(own.shapes)
         outline, row = shapely.STRtree(middle).query(interests.shapes[outlines], predicate="contains")
         found += [(int(r), int(outlines[o]), True) for o, r in zip(outline, row, strict=True)]
-    point, row = shapely.STRtree(own.shapes).query(interests.points, predicate="intersects")
-    return found + [(int(r), int(i), False) for i, r in zip(point, row, strict=True)]
+    row = building_at(shapely.STRtree(own.shapes), interests.points)
+    return found + [(int(row[i]), int(i), False) for i in np.flatnonzero(row >= 0)]
 
 
 def _with_points(

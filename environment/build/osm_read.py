@@ -29,6 +29,7 @@ AREA_KEYS = (
     "amenity", "boundary", "building", "building:part", "craft", "emergency", "healthcare", "landuse", "leisure",
     "office", "place", "public_transport", "railway", "shop", "tourism",
 )  # fmt: skip
+SMALLEST = 1.0  # m2 of a polygon that is kept
 FARTHEST = 84.0  # degrees north or south where UTM ends; a node the file does not hold comes as 214.7 degrees
 _TO_DEGREES = 1e-7
 
@@ -378,6 +379,6 @@ def _mend(shapes: NDArray[np.object_], counts: Counter[str]) -> tuple[NDArray[np
         fixed = shapely.make_valid(shapes[row])
         parts = [p for p in shapely.get_parts(fixed) if shapely.get_dimensions(p) == 2]
         shapes[row] = shapely.union_all(parts) if parts else shapely.Polygon()
-    keep = np.flatnonzero(shapely.area(shapes) > 0)
+    keep = np.flatnonzero(shapely.area(shapes) >= SMALLEST)
     counts["polygons without area"] += len(shapes) - len(keep)
     return shapes, keep

@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ..places import BuildingUse, SiteKind
-from .osm_buildings import Buildings
+from .osm_buildings import Buildings, building_at
 from .osm_interests import Interests
 from .osm_read import whole_number
 
@@ -147,9 +147,7 @@ def _levels(
 def _containing(interests: Interests, buildings: Buildings) -> NDArray[np.int64]:
     """Return each point's building: the one around it, for an area itself or the largest inside; else −1."""
     tree = shapely.STRtree(buildings.areas.shapes)
-    home = np.full(len(interests), -1, np.int64)
-    point, building = tree.query(interests.points, predicate="intersects")
-    home[point[::-1]] = building[::-1]
+    home = building_at(tree, interests.points)
     by_origin = {text: row for row, text in enumerate(buildings.areas.origin)}
     for i in interests.outlines():
         if interests.origin[i] in by_origin:
