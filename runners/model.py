@@ -30,7 +30,7 @@ ZONE_TABLE = "zone_series"
 class CityModel(RowModel):
     """A scenario happening in a city: citizens, an authority, and the processes that move the city forward.
 
-    Every draw depends on the seed alone, so the same scenario, city and seed give the same run on any number of threads.
+    Every draw depends on the seed alone, so one scenario, city and seed give the same run on any number of threads.
 
     Args:
         scenario: a Scenario, the path of its file, or the name of a shipped one.

@@ -1,0 +1,113 @@
+"""Compare the points of a sweep with a baseline, pairing runs of one seed.
+
+Every point has the same seeds and every draw is a hash of the seed, so two runs of one seed differ by their policies
+alone. The mean of the paired differences therefore varies much less than the difference of two means; a point compared
+with itself differs by exactly 0.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .tables import StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.90
+"""Probability with which an interval is meant to hold the expected difference."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure of the summary by which points are compared.
+
+    Attributes:
+        column: column of the summary.
+        label: what tables call it.
+        unit: unit of ``scale`` times the column.
+        scale: factor from the column to the unit.
+        decimals: digits shown after the point.
+        change: unit of a difference.
+    """
+
+    column: str
+    label: str
+    unit: str
+    scale: float = 1.0
+    decimals: int = 0
+    change: str = ""
+
+
+MEASURES = (
+    Measure("attack_rate", "attack rate", "%", 100.0, 1, "percentage points"),
+    Measure("infections", "infections", "people"),
+    Measure("peak_infectious", "peak", "infectious people"),
+    Measure("peak_day", "peak day", "day", 1.0, 1, "days"),
+)
+"""What is compared; columns that a summary lacks are left out."""
+
+
+def measures_in(summary: "pd.DataFrame") -> list[Measure]:
+    """Return the measures that a summary has."""
+    return [measure for measure in MEASURES if measure.column in summary.columns]
+
+
+def compare(summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL) -> "pd.DataFrame":
+    """Return how each point differs from the baseline point.
+
+    The interval is the mean of the paired differences plus or minus the quantile of Student's t distribution with
+    n − 1 degrees of freedom times their standard error (Student 1908), for n pairs of runs of one seed.
+
+    Args:
+        summary: a row a run, with ``point``, ``seed`` and the columns of :data:`MEASURES`; runs may be missing.
+        baseline: the point with which all are compared.
+        level: probability of the interval.
+
+    Returns:
+        A row a point and measure: ``point``, ``measure`` (column of the summary), ``runs`` (at the point), ``mean``
+        (over them), ``pairs`` (seeds that both points have), ``difference`` (mean over the pairs; missing without
+        one), ``low`` and ``high`` (the interval; missing with fewer than two pairs). All in units of the summary.
+
+    Raises:
+        StoreError: if the baseline has no run.
+    """
+    import pandas as pd
+
+    by_point = {int(point): rows.set_index("seed") for point, rows in summary.groupby("point", sort=True)}
+    if baseline not in by_point:
+        there = ", ".join(str(point) for point in by_point) or "none"
+        raise StoreError(f"baseline {baseline}: no run of this point is in the results; points with runs: {there}")
+    base = by_point[baseline]
+    rows = []
+    for point, runs in by_point.items():
+        seeds = runs.index.intersection(base.index)
+        for measure in measures_in(summary):
+            pairs = (runs.loc[seeds, measure.column] - base.loc[seeds, measure.column]).dropna().to_numpy(float)
+            low, high = interval(pairs, level)
+            rows.append(
+                {
+                    "point": point,
+                    "measure": measure.column,
+                    "runs": len(runs),
+                    "mean": float(runs[measure.column].mean()),
+                    "pairs": len(pairs),
+                    "difference": float(pairs.mean()) if len(pairs) else float("nan"),
+                    "low": low,
+                    "high": high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def interval(values: "np.ndarray", level: float = LEVEL) -> tuple[float, float]:
+    """Return the t interval of the mean of values (n,); two missing values if n < 2."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    mean = float(values.mean())
+    half = float(t.ppf((1 + level) / 2, len(values) - 1)) * float(values.std(ddof=1)) / sqrt(len(values))
+    return mean - half, mean + half

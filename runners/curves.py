@@ -1,0 +1,231 @@
+"""The picture of an epidemic: curves of every point over its seeds, drawn with matplotlib without a display."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .labels import attributions, cities_of, headline, point_label, short_names, value_text
+from .tables import StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .results import Results
+
+# Okabe & Ito 2008, "Color Universal Design", without their yellow, which is too light for a line.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+GREY = "#57606a"
+MAX_POINTS = len(PALETTE) * len(STYLES)
+"""Points that are drawn; beyond this number nobody could tell the curves apart."""
+DPI = 150
+
+
+def curves_png(results: "Results") -> bytes:
+    """Return the picture as PNG.
+
+    Raises:
+        StoreError: if the series has no curves of an epidemic.
+    """
+    target = io.BytesIO()
+    draw_curves(results).savefig(target, format="png", dpi=DPI)
+    return target.getvalue()
+
+
+def save_curves(results: "Results", path: Path) -> Path:
+    """Write the picture as PNG.
+
+    Raises:
+        StoreError: if there are no curves, or the file cannot be written.
+    """
+    picture = curves_png(results)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path
+
+
+def draw_curves(results: "Results") -> "Figure":
+    """Draw who is infectious and who has been infected so far, by day and point.
+
+    A line is the median over the seeds of a point, its band reaches from the lowest to the highest of them.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    series = results.series
+    wanted = {"date", "infectious", "cumulative_infections", "susceptible"}
+    if not wanted <= set(series.columns):
+        raise StoreError(f"no curves to draw: the series lacks {', '.join(sorted(wanted - set(series.columns)))}")
+    policies = [name for name in series.columns if name.startswith("policy.")]
+    figure = Figure(figsize=(10, 6.6 + 0.22 * len(policies)), layout="constrained")
+    FigureCanvasAgg(figure)
+    heights = [3.4, 2.0]
+    if policies:
+        heights.insert(0, 0.24 * len(policies))
+    axes = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
+    if policies:
+        _draw_policies(axes[0], series, policies)
+    _draw_points(results, axes[-2], axes[-1])
+    _title(figure, results)
+    return figure
+
+
+def _draw_points(results: "Results", upper: "Axes", lower: "Axes") -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    looks = _looks(results)
+    faint = 0.15 if len(looks) < 4 else 0.08
+    for point, rows in results.series.groupby("point", sort=True):
+        if point not in looks:
+            continue
+        colour, style = looks[int(point)]
+        people = float(rows["susceptible"].iloc[0] + rows["cumulative_infections"].iloc[0])
+        for axes, column, scale in ((upper, "infectious", 1.0), (lower, "cumulative_infections", 100.0 / people)):
+            dates, curves = _by_seed(rows, column)
+            curves = curves * scale
+            axes.plot(dates, np.median(curves, axis=0), color=colour, linestyle=style, linewidth=1.9, zorder=3)
+            if len(curves) > 1:
+                axes.fill_between(dates, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=faint, linewidth=0)
+    for axes in (upper, lower):
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.01)
+        axes.grid(axis="y", color="#d8dee4", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    upper.set_ylabel("infectious people")
+    lower.set_ylabel("infected so far,\n% of the people")
+    locator = AutoDateLocator(minticks=4, maxticks=9)
+    lower.xaxis.set_major_locator(locator)
+    time = ["%H:%M", "%H:%M", "%S.%f"]  # never met: a step is a day
+    lower.xaxis.set_major_formatter(
+        ConciseDateFormatter(
+            locator,
+            formats=["%Y", "%b", "%d %b", *time],
+            zero_formats=["", "%Y", "%d %b", *time],
+            offset_formats=["", "%Y", "%Y", *time],
+        )
+    )
+    _legend(upper, results, looks)
+
+
+def _by_seed(rows: "pd.DataFrame", column: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the dates, and a curve a seed (seeds, days)."""
+    table = rows.pivot_table(index="seed", columns="date", values=column)
+    return table.columns.to_numpy(), table.to_numpy(float)
+
+
+# ---------------------------------------------------------------------- which point looks how
+
+
+def _grid_axes(results: "Results") -> list[tuple[str, list[Any]]]:
+    """Return the one or two parameters that a grid sweeps, the one of more values first; nothing for other sweeps."""
+    axes = [(name, list(values)) for name, values in results.scenario.sweep.parameters.items()]
+    axes = [axis for axis in axes if len(axis[1]) > 1]
+    axes.sort(key=lambda axis: -len(axis[1]))
+    one_by_one = results.scenario.sweep.design == "grid" and len(axes) in (1, 2)
+    fits = one_by_one and len(axes[0][1]) <= len(PALETTE) and (len(axes) == 1 or len(axes[1][1]) <= len(STYLES))
+    return axes if fits else []
+
+
+def _looks(results: "Results") -> dict[int, tuple[str, Any]]:
+    """Return colour and line style of the points that are drawn."""
+    axes = _grid_axes(results)
+    if not axes:
+        return {
+            point: (PALETTE[point % len(PALETTE)], STYLES[point // len(PALETTE)])
+            for point in range(min(len(results.points), MAX_POINTS))
+        }
+    looks = {}
+    for point, parameters in enumerate(results.points):
+        position = [values.index(parameters[name]) for name, values in axes]
+        looks[point] = (PALETTE[position[0]], STYLES[position[1] if len(position) > 1 else 0])
+    return looks
+
+
+def _legend(axes: "Axes", results: "Results", looks: dict[int, tuple[str, Any]]) -> None:
+    """Say beside the curves what colours and line styles mean, one block a swept parameter."""
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import offset_copy
+
+    def line(label: str, colour: str, style: Any) -> Line2D:
+        return Line2D([], [], color=colour, linestyle=style, linewidth=1.9, label=label)
+
+    if len(results.points) < 2:
+        return
+    names = short_names(results.info["parameters"])
+    blocks = [
+        (
+            names[name],
+            [line(value_text(v), *((PALETTE[i], "-") if n == 0 else (GREY, STYLES[i]))) for i, v in enumerate(values)],
+        )
+        for n, (name, values) in enumerate(_grid_axes(results))
+    ]
+    if not blocks:
+        lines = [line(point_label(results.points[point], names), *look) for point, look in looks.items()]
+        left_out = len(results.points) - len(looks)
+        blocks = [(f"{left_out} more points are not drawn" if left_out else "", lines)]
+    down = 0.0
+    for title, handles in blocks:
+        legend = axes.legend(
+            handles=handles,
+            title=title,
+            title_fontproperties={"weight": "bold", "size": 9},
+            alignment="left",
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            bbox_transform=offset_copy(axes.transAxes, axes.get_figure(root=True), y=-down, units="points"),
+            frameon=False,
+            fontsize=9,
+            handlelength=2.6,
+        )
+        axes.add_artist(legend).set_clip_on(False)  # it lies beside the axes, and the layout makes room for it
+        down += 15.0 * (len(handles) + 1) + 10.0
+
+
+# ---------------------------------------------------------------------- what is around
+
+
+def _draw_policies(axes: "Axes", series: "pd.DataFrame", policies: list[str]) -> None:
+    """Draw a bar for each policy over the days on which it is in force; fainter where only some runs have it."""
+    shares = series.groupby("date", sort=True)[policies].mean()
+    dates = shares.index.to_numpy()
+    for row, name in enumerate(policies):
+        share = shares[name].to_numpy()
+        colours = np.zeros((1, len(share), 4))
+        colours[..., :3] = np.array([0x57, 0x60, 0x6A]) / 255
+        colours[..., 3] = 0.15 * (share > 0) + 0.45 * share
+        low, high = _edges(dates)
+        axes.imshow(colours, extent=(low, high, row + 0.36, row - 0.36), aspect="auto", interpolation="none")
+    axes.set_ylim(len(policies) - 0.5, -0.5)
+    axes.set_yticks(range(len(policies)), [name.removeprefix("policy.") for name in policies], fontsize=9)
+    axes.tick_params(length=0, labelbottom=False)
+    axes.spines[:].set_visible(False)
+
+
+def _edges(dates: NDArray[Any]) -> tuple[float, float]:
+    from matplotlib.dates import date2num
+
+    numbers = date2num(dates)
+    return float(numbers[0]) - 0.5, float(numbers[-1]) + 0.5
+
+
+def _title(figure: "Figure", results: "Results") -> None:
+    figure.suptitle(f"{results.scenario.name}\n", x=0.012, ha="left", fontsize=15, fontweight="bold", linespacing=1.1)
+    height = figure.get_size_inches()[1]
+    figure.text(0.012, 1 - 0.36 / height, headline(results), ha="left", va="top", fontsize=10, color=GREY)
+    seeds = len(results.info["replicates"])
+    notes = [f"Line: median of {seeds} seeds; band: lowest to highest."] if seeds > 1 else []
+    notes += [f"City: {note}" for note in attributions(cities_of(results))]
+    if notes:
+        figure.supxlabel("   ".join(notes), x=0.012, ha="left", fontsize=8.5, color=GREY)

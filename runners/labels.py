@@ -1,0 +1,98 @@
+"""Words and figures as people read them: names of parameters and points, numbers, sources."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from .compare import Measure
+
+if TYPE_CHECKING:
+    from .results import Results
+
+MINUS = "−"
+
+
+def short_names(parameters: Sequence[str]) -> dict[str, str]:
+    """Return for each dotted parameter the shortest name that tells it from the others.
+
+    ``policy.schools closed.compliance`` becomes ``schools closed: compliance``, ``epidemic.r0`` becomes ``r0``.
+    """
+    names = {}
+    for parameter in parameters:
+        head, _, rest = parameter.partition(".")
+        if head == "policy":
+            name, _, key = rest.partition(".") if rest.count(".") == 1 else rest.rpartition(".")
+            names[parameter] = f"{name}: {key}"
+        else:
+            last = parameter.rpartition(".")[2]
+            clash = sum(other.rpartition(".")[2] == last for other in parameters if not other.startswith("policy.")) > 1
+            names[parameter] = parameter if clash else last
+    return names
+
+
+def value_text(value: Any) -> str:
+    """Return a parameter's value as a file would say it, large numbers with thousands parted."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {value_text(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(value_text, value))
+    return str(value)
+
+
+def point_label(parameters: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return what a point is, in one line."""
+    return ", ".join(f"{names[name]} {value_text(value)}" for name, value in parameters.items()) or "as in the file"
+
+
+def amount(value: float, measure: Measure, *, sign: bool = False) -> str:
+    """Return a figure in the unit of its measure; a dash if it is missing."""
+    if isnan(value):
+        return "–"
+    scaled = round(value * measure.scale, measure.decimals)
+    text = f"{abs(scaled):,.{measure.decimals}f}"
+    return (MINUS if scaled < 0 else "+" if sign and scaled > 0 else "") + text
+
+
+def spread(difference: float, low: float, high: float, measure: Measure) -> str:
+    """Return a difference with its interval, for example ``−3.2 (−3.6 … −2.8)``."""
+    middle = amount(difference, measure, sign=True)
+    if isnan(low):
+        return middle
+    return f"{middle} ({amount(low, measure, sign=True)} … {amount(high, measure, sign=True)})"
+
+
+def cities_of(results: "Results") -> list[dict[str, Any]]:
+    """Return what the results say of their cities: name, people, area_km2 and sources of each."""
+    return list(results.info.get("context", {}).get("city_facts", []))
+
+
+def attributions(cities: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the attribution of every source, each once."""
+    found = [
+        source["attribution"] for city in cities for source in city.get("sources", []) if source.get("attribution")
+    ]
+    return list(dict.fromkeys(found))
+
+
+def city_text(city: Mapping[str, Any]) -> str:
+    """Return name and number of people of a city; some names say the number already."""
+    people = f"{city['people']:,}"
+    return f"{city['name']}" + (f" ({people} people)" if people not in city["name"] else " people")
+
+
+def headline(results: "Results") -> str:
+    """Return in one line where, how long and how often a scenario was run."""
+    scenario = results.scenario
+    cities = cities_of(results)
+    where = " and ".join(city_text(city) for city in cities[:2]) or "a city"
+    if len(cities) > 2:
+        where += f" and {len(cities) - 2} more cities"
+    points, seeds = len(results.points), len(results.info["replicates"])
+    how_often = f"{points} point{'s' * (points > 1)} x {seeds} seed{'s' * (seeds > 1)}"
+    return f"{where}, {scenario.clock.days} days from {scenario.clock.start}, {how_often}"
