@@ -29,7 +29,7 @@ AREA_KEYS = (
     "amenity", "boundary", "building", "building:part", "craft", "emergency", "healthcare", "landuse", "leisure",
     "office", "place", "public_transport", "railway", "shop", "tourism",
 )  # fmt: skip
-SMALLEST = 1.0  # m2 of a polygon that is kept
+SMALLEST = 0.1  # m2 of a polygon that is kept; corners are known to a centimetre
 FARTHEST = 84.0  # degrees north or south where UTM ends; a node the file does not hold comes as 214.7 degrees
 _TO_DEGREES = 1e-7
 
