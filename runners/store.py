@@ -109,7 +109,8 @@ def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]") -> No
     part = stage / f".{run_id}.{os.getpid()}.tmp"
     try:
         with part.open("wb") as sink:
-            for name, table in tables.items():
+            # The summary comes last: a file that has it is whole.
+            for name, table in sorted(tables.items(), key=lambda item: item[0] == SUMMARY):
                 schema = table.schema.with_metadata({"citytwin.table": name})
                 with pa.ipc.new_stream(sink, schema) as stream:
                     stream.write_table(table.replace_schema_metadata(schema.metadata))
@@ -136,14 +137,16 @@ def _read_staged(directory: Path, run_id: str) -> "dict[str, pa.Table]":
 
     file = directory / STAGE / f"{run_id}.arrow"
     tables = {}
-    try:
-        with pa.memory_map(str(file)) as source:
+    with pa.memory_map(str(file)) as source:
+        try:
             while source.tell() < source.size():
                 stream = pa.ipc.open_stream(source)
                 name = stream.schema.metadata[b"citytwin.table"].decode()
                 tables[name] = stream.read_all().replace_schema_metadata(None)
-    except (pa.ArrowInvalid, KeyError, TypeError) as error:
-        raise StoreError(f"{file}: damaged ({error}); remove it and resume the sweep") from None
+            if SUMMARY not in tables:
+                raise ValueError("cut short")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{file}: damaged ({error}); remove it and resume the sweep") from None
     return tables
 
 
@@ -260,6 +263,10 @@ def _shard(directory: Path, table: str, number: int) -> Path:
     return directory / table / f"part-{number:05d}.parquet"
 
 
+def _shard_paths(directory: Path, table: str) -> list[Path]:
+    return sorted((directory / table).glob("part-*.parquet"))
+
+
 def _shard_runs(path: Path) -> list[str]:
     try:
         with path.open("rb") as source:
@@ -307,7 +314,7 @@ def runs_in_results(directory: str | Path) -> set[str]:
     """Return the runs whose results can be read, sealed or staged."""
     directory = Path(directory)
     staged = staged_runs(directory)
-    return staged.union(*(_shard_runs(path) for path in (directory / SUMMARY).glob("part-*.parquet")))
+    return staged.union(*(_shard_runs(path) for path in _shard_paths(directory, SUMMARY)))
 
 
 def read_table(directory: str | Path, name: str) -> "pa.Table":
@@ -340,7 +347,7 @@ def _pieces(directory: Path, name: str, order: Mapping[str, int]) -> "Iterator[p
     """Yield the shards of a table, and the table of the staged runs that are in no shard."""
     # Staged runs are listed first: one that is sealed after that is in a shard read after it.
     staged = staged_runs(directory)
-    for path in sorted((directory / name).glob("part-*.parquet")):
+    for path in _shard_paths(directory, name):
         with path.open("rb") as source:
             shard, runs = _open_shard(path, source)
             staged.difference_update(runs)

@@ -110,7 +110,7 @@ def to_tables(task: Task, outputs: Outputs, types: Mapping[str, str]) -> "dict[s
 def _numbers(values: NDArray[Any]) -> "pa.Array":
     import pyarrow as pa
 
-    values = np.ascontiguousarray(values)
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 

@@ -1,38 +1,41 @@
-"""What the workers of the tests' sweeps run: small functions that import numpy alone."""
+"""What the sweeps of the tests run: small functions that import numpy alone, and helpers around them."""
 
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+HERE = Path(__file__).resolve().parent
+EXECUTE = "sweep_toys:execute"
+PROGRAM = {"python": "3", "citytwin": "0", "code": "the same all along"}
 ROWS = 5
 
 
 def execute(task, context):
-    """Make a small run that follows from the task alone, misbehaving where ``context`` says so, by run.
+    """Make a small run that follows from the task alone; it misbehaves where the context says so, by run.
 
-    ``context``: ``pause`` seconds a run; ``raises``, ``dies``, ``exits``, ``full``: lists of runs; ``dies_once`` and
-    ``raises_while``: lists of runs, and ``marks``: folder where they leave a mark; ``counts``: folder of one file a start.
+    ``context``: ``pause`` seconds a run; ``raises``, ``dies``, ``exits``: lists of runs that always do (``raises`` until
+    the file ``luck`` exists); ``dies_once``: runs that die at their first start; ``marks``: folder for a file a start.
     """
     run = task["run_id"]
-    if "counts" in context:
-        Path(context["counts"], f"{run}-{time.time_ns()}-{os.getpid()}").touch()
-    time.sleep(context.get("pause", 0.0))
-    if run in context.get("dies", ()):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if run in context.get("dies_once", ()) and not Path(context["marks"], run).exists():
-        Path(context["marks"], run).touch()
+    first = True
+    if "marks" in context:
+        marks = Path(context["marks"])
+        first = not list(marks.glob(f"{run}-*"))
+        (marks / f"{run}-{time.time_ns()}-{os.getpid()}").touch()
+    if run in context.get("dies", ()) or (first and run in context.get("dies_once", ())):
         os.kill(os.getpid(), signal.SIGKILL)
     if run in context.get("exits", ()):
         print("about to leave", flush=True)
         os._exit(7)
-    if run in context.get("raises", ()):
+    if run in context.get("raises", ()) and not Path(context.get("luck", "/nowhere")).exists():
         raise ValueError(f"no luck in {run}")
-    if run in context.get("raises_while", ()) and Path(context["marks"]).exists():
-        raise ValueError("not yet")
+    time.sleep(context.get("pause", 0.0))
     return outputs(task)
 
 
@@ -56,12 +59,12 @@ def outputs(task):
 
 
 def warm(context):
-    """Leave a mark that this was called, and by whom."""
-    Path(context["marks"], f"warm-{os.getpid()}").write_text(json.dumps(context))
+    """Leave a mark that this was called."""
+    Path(context["marks"], f"warm-{os.getpid()}").touch()
 
 
 def make_tasks(points=3, replicates=4, **extra):
-    """Return the tasks of a grid, points outside, with one swept parameter."""
+    """Return the tasks of a grid with one swept parameter, replicate after replicate and point after point."""
     return [
         {
             "run_id": f"r{point:03d}-{replicate:03d}",
@@ -74,3 +77,50 @@ def make_tasks(points=3, replicates=4, **extra):
         for point in range(points)
         for replicate in range(replicates)
     ]
+
+
+def files(directory):
+    """Return the results of a sweep: path relative to the directory → bytes of every Parquet file."""
+    return {str(file.relative_to(directory)): file.read_bytes() for file in sorted(directory.glob("*/*.parquet"))}
+
+
+def start_sweep(out, tasks, context, **options):
+    """Start a sweep in a process of its own, as a user's script would, and return the process."""
+    code = (
+        "import json, sys\n"
+        f"sys.path[:0] = {[str(HERE.parent), str(HERE)]!r}\n"
+        "import conftest\n"
+        "from citytwin.runners import manifest\n"
+        f"manifest.program = lambda: {PROGRAM}\n"
+        "from citytwin.runners.sweep import SweepError, SweepInterrupted, run_sweep\n"
+        "given = json.load(sys.stdin)\n"
+        "try:\n"
+        "    outcome = run_sweep(**given)\n"
+        "except (SweepError, SweepInterrupted) as error:\n"
+        "    sys.exit(f'{type(error).__name__}: {error}')\n"
+        "print(json.dumps({name: getattr(outcome, name) for name in ('total', 'done', 'failed', 'killed')}))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    given = {"tasks": tasks, "execute": EXECUTE, "context": context, "out": str(out)} | options
+    process.stdin.write(json.dumps(given))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def wait_for(condition, *, patience=60.0):
+    """Wait until a condition holds."""
+    limit = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.005)
+
+
+def is_alive(pid):
+    """Say whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
