@@ -15,10 +15,11 @@ A block that lacks a run because it failed is sealed as far as it goes, so that 
 stay, and the shard is written again from them when the run has been made up for.
 """
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -88,7 +89,10 @@ def read_tasks(directory: Path) -> list[dict[str, Any]]:
     file = directory / TASKS
     try:
         with file.open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
+            tasks = [json.loads(line) for line in lines]
+        if not all(isinstance(task, dict) and isinstance(task.get("run_id"), str) for task in tasks):
+            raise ValueError("a line is no task")
+        return tasks
     except (OSError, ValueError) as error:
         raise StoreError(f"{file}: cannot be read ({error}); restore it or start the sweep anew") from None
 
@@ -137,16 +141,15 @@ def _read_staged(directory: Path, run_id: str) -> "dict[str, pa.Table]":
 
     file = directory / STAGE / f"{run_id}.arrow"
     tables = {}
-    with pa.memory_map(str(file)) as source:
-        try:
-            while source.tell() < source.size():
-                stream = pa.ipc.open_stream(source)
-                name = stream.schema.metadata[b"citytwin.table"].decode()
-                tables[name] = stream.read_all().replace_schema_metadata(None)
-            if SUMMARY not in tables:
-                raise ValueError("cut short")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{file}: damaged ({error}); remove it and resume the sweep") from None
+    with pa.memory_map(str(file)) as source, _blamed(file, "remove it and resume the sweep"):
+        while source.tell() < source.size():
+            stream = pa.ipc.open_stream(source)
+            name = stream.schema.metadata[b"citytwin.table"].decode()
+            tables[name] = stream.read_all().replace_schema_metadata(None)
+            tables[name].validate(full=True)  # a damaged offset would lead out of the memory
+            _check_runs(tables[name], {run_id})
+        if SUMMARY not in tables:
+            raise ValueError("cut short")
     return tables
 
 
@@ -277,14 +280,27 @@ def _shard_runs(path: Path) -> list[str]:
 
 def _open_shard(path: Path, source: BinaryIO) -> "tuple[pq.ParquetFile, list[str]]":
     """Return a shard and the runs that it covers."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _blamed(path, "restore it or start the sweep anew"):
         shard = pq.ParquetFile(source)
         return shard, [str(run) for run in json.loads(shard.metadata.metadata[b"citytwin.runs"])]
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path}: no shard of a sweep ({error}); restore it or start the sweep anew") from None
+
+
+def _check_runs(table: "pa.Table", known: Set[str]) -> None:
+    if not known >= set(table.column("run_id").unique().to_pylist()):
+        raise ValueError("holds runs of another sweep")
+
+
+@contextlib.contextmanager
+def _blamed(path: Path, remedy: str) -> Iterator[None]:
+    """Turn whatever a damaged or foreign file leads to into an error that names it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: damaged, or not of this sweep ({error}); {remedy}") from None
 
 
 def _encoding(kind: "pa.DataType") -> str | None:
@@ -351,7 +367,10 @@ def _pieces(directory: Path, name: str, order: Mapping[str, int]) -> "Iterator[p
         with path.open("rb") as source:
             shard, runs = _open_shard(path, source)
             staged.difference_update(runs)
-            yield shard.read().replace_schema_metadata(None)
+            with _blamed(path, "restore it or start the sweep anew"):
+                table = shard.read().replace_schema_metadata(None)
+                _check_runs(table, order.keys())
+        yield table
     for run in sorted(staged & order.keys(), key=order.__getitem__):
         tables = _read_staged(directory, run)
         if name in tables:

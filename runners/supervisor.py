@@ -145,7 +145,7 @@ class Supervisor:
         attempts: Mapping[str, int],
         progress: Progress | None,
     ):
-        self.directory = store.directory
+        self.directory = store.directory.absolute()  # a run may change the working directory
         self.opening = dict(opening)
         self.warm = self.opening["context"].get("warm")
         self.limit = workers
@@ -160,7 +160,7 @@ class Supervisor:
         self.deaths: dict[str, int] = {}
         self.stillborn = 0
         self.total = self.done = self.failed = self.settled = 0
-        self.began = 0.0
+        self.spent = 0.0
         self.block_of: dict[str, int] = {}
         self.missing: list[int] = []
         self.sealer = ThreadPoolExecutor(1, "seal")
@@ -187,7 +187,6 @@ class Supervisor:
             self.block_of.update(dict.fromkeys(runs, number))
             self.missing.append(len(set(runs) - done))
         (self.directory / LOGS).mkdir(exist_ok=True)
-        self.began = time.monotonic()
         self._tell()
         with self._signals():
             try:
@@ -277,6 +276,7 @@ class Supervisor:
         run = task["run_id"]
         self.ledger.write(run, state, **{"attempt": process.attempt, "pid": process.pid, **details})
         self.settled += 1
+        self.spent += time.monotonic() - process.since
         if state == "done":
             self.done += 1
             block = self.block_of[run]
@@ -320,9 +320,15 @@ class Supervisor:
 
     def _tell(self) -> None:
         if self.progress is not None:
-            left = self.total - self.done - self.failed
-            spent = time.monotonic() - self.began
-            self.progress(self.done, self.failed, self.total, spent / self.settled * left if self.settled else None)
+            self.progress(self.done, self.failed, self.total, self._seconds_left())
+
+    def _seconds_left(self) -> float | None:
+        """Estimate the time to the end: every run takes what runs took on average so far."""
+        if not self.settled:
+            return None
+        mean = self.spent / self.settled
+        begun = sum(max(0.0, mean - (time.monotonic() - process.since)) for process in self._busy())
+        return (len(self.todo) * mean + begun) / self.limit
 
     # ------------------------------------------------------------------ stopping
 

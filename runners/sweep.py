@@ -12,7 +12,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -115,6 +115,7 @@ def sweep(
     workers: int | None = None,
     resume: Resume = False,
     progress: Progress | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> "Results":
     """Run all points and replicates of a scenario and return the results.
 
@@ -124,6 +125,7 @@ def sweep(
         workers: worker processes; one a core if None.
         resume: go on with the sweep in ``out``; ``"anyway"`` also with another version of the program.
         progress: called with (done, failed, total, seconds left).
+        told: called with what is about to be built before the first run.
 
     Raises:
         ScenarioError: if the scenario is wrong; nothing has been made then.
@@ -135,7 +137,7 @@ def sweep(
     from .run import sweep_tasks
 
     _check_directory(Path(out), resume=bool(resume))
-    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES)
+    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told)
     run_sweep(tasks, execute, context, out, workers=workers, resume=resume, progress=progress)
     return Results(out)
 
@@ -176,7 +178,7 @@ def run_sweep(
     out = Path(out)
     runs = _check_tasks(_plain(list(tasks), "tasks"))
     shared: dict[str, Any] = _plain(dict(context), "context")
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    workers = _cores() if workers is None else workers
     if workers < 1:
         raise SweepError(f"workers: {workers}; at least 1 is needed")
     wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
@@ -204,6 +206,11 @@ def default_block(runs: int) -> int:
 
 
 # ---------------------------------------------------------------------- before it begins
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plain(value: Any, name: str) -> Any:

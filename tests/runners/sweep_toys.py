@@ -19,8 +19,8 @@ ROWS = 5
 def execute(task, context):
     """Make a small run that follows from the task alone; it misbehaves where the context says so, by run.
 
-    ``context``: ``pause`` seconds a run; ``raises``, ``dies``, ``exits``: lists of runs that always do (``raises`` until
-    the file ``luck`` exists); ``dies_once``: runs that die at their first start; ``marks``: folder for a file a start.
+    ``context``: ``pause`` seconds a run; ``raises``, ``dies``, ``exits``: lists of runs that do (``raises`` until the
+    file ``luck`` exists); ``dies_once``: runs that die at their first start; ``marks``: folder for a file a start.
     """
     run = task["run_id"]
     first = True

@@ -394,7 +394,7 @@ def test_foreign_shard_is_named(tmp_path, content):
         pq.write_table(pa.table({"a": [1]}), path)
     else:
         path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"part-00000\.parquet: no shard of a sweep"):
+    with pytest.raises(StoreError, match=r"part-00000\.parquet: damaged, or not of this sweep"):
         read_table(results.directory, "summary")
 
 
@@ -406,8 +406,34 @@ def test_staged_run_cut_short_anywhere_is_named(tmp_path):
     whole = file.read_bytes()
     for keep in range(0, len(whole) - 8, 7):
         file.write_bytes(whole[:keep])
-        with pytest.raises(StoreError, match=r"r000-000.arrow: damaged .*; remove it and resume"):
+        with pytest.raises(StoreError, match=r"r000-000.arrow: damaged, .*; remove it and resume"):
             read_table(results.directory, "summary")
+
+
+def test_damaged_bytes_are_named_or_harmless(tmp_path):
+    tasks = toys.make_tasks(1, 4)
+    results = make_store(tmp_path / "out", tasks)
+    for task in tasks:
+        put(results.directory, task)
+    generator = np.random.default_rng(11)
+    errors = 0
+    for path in ("stage/r000-001.arrow", "series/part-00000.parquet"):
+        file = results.directory / path
+        if path.startswith("series"):
+            results.seal(0)
+        whole = np.frombuffer(file.read_bytes(), np.uint8)
+        for _ in range(100):
+            damaged = whole.copy()
+            damaged[generator.integers(len(whole), size=3)] = generator.integers(256, size=3)
+            file.write_bytes(damaged.tobytes())
+            try:
+                read_table(results.directory, "series")
+            except StoreError as error:
+                assert str(file) in str(error)
+                errors += 1
+        file.write_bytes(whole.tobytes())
+    check_tables(results.directory, tasks)
+    assert errors > 100
 
 
 def test_missing_table_and_no_sweep(tmp_path):
