@@ -73,6 +73,9 @@ def prepare_cities(
     Raises:
         CityError: if one cannot be built or kept.
     """
+    wanted = list(wanted)
+    for settings in wanted:
+        check_city(settings)
     made: dict[str, Path] = {}
     paths = []
     for settings in wanted:

@@ -8,6 +8,7 @@ from .compare import Measure
 
 if TYPE_CHECKING:
     from .results import Results
+    from .scenario import Scenario
 
 MINUS = "−"
 
@@ -84,6 +85,34 @@ def city_text(city: Mapping[str, Any]) -> str:
     """Return name and number of people of a city; some names say the number already."""
     people = f"{city['people']:,}"
     return f"{city['name']}" + (f" ({people} people)" if people not in city["name"] else " people")
+
+
+def scenario_text(scenario: "Scenario") -> str:
+    """Return what a scenario would run, for people to read."""
+    clock, sweep = scenario.clock, scenario.sweep
+    city = scenario.city.synthetic or scenario.city.osm
+    if scenario.city.bundle is not None:
+        where = f"bundle {scenario.city.bundle}"
+    elif scenario.city.osm is not None:
+        where = f"OpenStreetMap {scenario.city.osm.file}"
+    else:
+        where = "invented"
+    people = f", {city.people:,} people" if city is not None and city.people is not None else ""
+    lines = [
+        f"{scenario.name}: ready to run",
+        f"  city      {where}{people}",
+        f"  clock     {clock.days} days from {clock.start}",
+        f"  processes {', '.join(scenario.processes)}",
+    ]
+    lines += [f"  {'policy' if n == 0 else '':<9} {policy.name}" for n, policy in enumerate(scenario.policies)]
+    names = short_names(list(sweep.parameters))
+    for number, (name, values) in enumerate(sweep.parameters.items()):
+        lines.append(f"  {'sweep' if number == 0 else '':<9} {names[name]}: {', '.join(map(value_text, values))}")
+    seeds = scenario.seeds()
+    span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+    points = len(scenario.points())
+    lines.append(f"  runs      {scenario.runs} ({points} point{'s' * (points > 1)}, {span})")
+    return "\n".join(lines)
 
 
 def headline(results: "Results") -> str:

@@ -170,13 +170,12 @@ class Scenario:
 
 def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     """Validate all but the sweep's values; return the scenario if every section is valid."""
-    problems = [
+    not_finite = [
         Problem(node.where, dotted_key(document, path), f"must be a finite number (given {node.value})")
         for path, node in leaves(document)
         if isinstance(node.value, float) and not isfinite(node.value)
     ]
-    not_finite = {(problem.where, problem.key) for problem in problems}
-    problems += _unknown_sections(document)
+    problems = _unknown_sections(document)
     document = _absolute_paths(document)
     name = _name(document, problems)
     seed = _seed(document, problems)
@@ -193,7 +192,8 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
         problems.append(Problem(document.where, "", message))
     policies = _policies(document, problems)
     problems += _cross_check(document, city=city, clock=clock, processes=processes, policies=policies, output=output)
-    problems = [p for p in problems if "finite" in p.message or (p.where, p.key) not in not_finite]
+    told = {(problem.where, problem.key) for problem in not_finite}
+    problems = not_finite + [problem for problem in problems if (problem.where, problem.key) not in told]
     if problems or city is None or clock is None or sweep is None or output is None:
         return None, problems
     return Scenario(name, seed, city, clock, processes, tuple(p for p in policies if p), sweep, output, document), []

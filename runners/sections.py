@@ -45,7 +45,7 @@ class Section(BaseModel):
 class SyntheticCity(Section):
     """An invented city of any size."""
 
-    people: int = Field(ge=100, le=10_000_000)
+    people: int = Field(ge=1_000, le=10_000_000)
     seed: int = Field(default=1, ge=0, lt=2**63)
     name: str | None = Field(default=None, min_length=1, max_length=100)
 

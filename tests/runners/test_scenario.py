@@ -89,7 +89,7 @@ def test_a_good_scenario() -> None:
 
 
 def test_defaults() -> None:
-    scenario = Scenario.from_text('name = "x"\n[city]\nsynthetic.people = 500\n[epidemic]\n')
+    scenario = Scenario.from_text('name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n')
     assert scenario.seed == 1
     assert scenario.clock.days == 120
     assert scenario.points() == [{}]
@@ -139,7 +139,7 @@ def test_parameters_reach_into_tables_and_take_dates() -> None:
 
 def test_policies_with_dots_in_their_names_are_found_by_the_longest_name() -> None:
     policy = '[[policy]]\nname = "{}"\nclose = ["work"]\n'
-    text = 'name = "x"\n[city]\nsynthetic.people = 500\n[epidemic]\n' + policy.format("a") + policy.format("a.b")
+    text = 'name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n' + policy.format("a") + policy.format("a.b")
     scenario = Scenario.from_text(text).with_parameters({"policy.a.b.compliance": 0.25})
     assert [p.compliance for p in scenario.policies] == [1.0, 0.25]
 
@@ -156,6 +156,7 @@ name = "x"
 [city]
 bundle = "towns/a.city"
 [epidemic]
+disease = "covid"
 [sweep.parameters]
 "city.bundle" = ["towns/a.city", "../b.city"]
 """
@@ -275,7 +276,7 @@ WRONG = [
     ("seed = 5", "seed = -5", "seed = -5", "seed", "given -5"),
     ("seed = 5", "sed = 5", "sed = 5", "sed", "did you mean 'seed'?"),
     ("[epidemic]", "[epidmic]", "[epidmic]", "epidmic", "did you mean 'epidemic'?"),
-    ("people = 2_000", "people = 50", "people = 50", "city.synthetic.people", "must be at least 100 (given 50)"),
+    ("people = 2_000", "people = 50", "people = 50", "city.synthetic.people", "must be at least 1000 (given 50)"),
     ("people = 2_000", "people = 2.5", "people = 2.5", "city.synthetic.people", "must be a whole number (given 2.5)"),
     ("people = 2_000", "peple = 2_000", "peple", "city.synthetic.peple", "did you mean 'people'?"),
     ("people = 2_000", "peple = 2_000", "peple", "city.synthetic.people", "is missing"),
@@ -403,7 +404,7 @@ def test_a_base_value_outside_every_combination_does_no_harm() -> None:
 
 def test_too_many_policies_at_once() -> None:
     policies = "".join(f'[[policy]]\nname = "p{n}"\nclose = ["shop"]\nfrom = {{}}\n'.format(n) for n in range(17))
-    head = 'name = "x"\n[city]\nsynthetic.people = 500\n[epidemic]\n'
+    head = 'name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n'
     assert "17 can be in force at once, allowed are 16" in problems(head + policies)[0]
     ending = "".join(f'[[policy]]\nname = "p{n}"\nclose = ["shop"]\nfrom = {n}\nuntil = {n + 5}\n' for n in range(17))
     assert len(Scenario.from_text(head + ending).policies) == 17

@@ -1,0 +1,5 @@
+"""``python -m citytwin`` is the command line."""
+
+from .runners.cli import main
+
+main()

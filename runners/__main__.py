@@ -1,0 +1,5 @@
+"""``python -m citytwin.runners`` is the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,474 @@
+"""The command line: ``citytwin …``. What a command needs is imported when it runs, so that ``--help`` is quick.
+
+Exit codes: 0 done, 1 some runs failed (they are named), 2 the request is wrong, 130 stopped by Ctrl-C.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from .results import Results
+    from .scenario import Scenario
+
+SOME_FAILED = 1
+WRONG_REQUEST = 2
+INTERRUPTED = 130
+_NAMED = 10
+
+app = typer.Typer(
+    name="citytwin",
+    help="What would happen in this city if …: run scenarios in a city, sweep policies, compare them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+city_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a city, or look at one.")
+app.add_typer(city_app, name="city")
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one (quickstart).")
+]
+ResultsArgument = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results directory.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the file; any number of times."),
+]
+CityOutOption = Annotated[Path, typer.Option("--out", help="The bundle to make: a directory, by custom called ….city.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the city.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in its message, never in a traceback."""
+    try:
+        app()
+    except Exception as error:
+        if not _is_mistake(error):
+            raise
+        typer.echo(str(error), err=True)
+        sys.exit(WRONG_REQUEST)
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Return whether an error is about what was asked for, and says all there is to say."""
+    from ..agents.epidemic.transmission import TransmissionError
+    from ..environment.city import CityError
+    from .documents import ScenarioError
+    from .manifest import ManifestError
+    from .sweep import SweepError
+    from .tables import StoreError
+
+    return isinstance(error, CityError | ManifestError | ScenarioError | StoreError | SweepError | TransmissionError)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"citytwin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+# ---------------------------------------------------------------------- cities
+
+
+@city_app.command("synthetic")
+def city_synthetic(
+    people: Annotated[int, typer.Option("--people", help="Residents, 1,000 to 10,000,000.")],
+    out: CityOutOption,
+    seed: SeedOption = 1,
+    name: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Invent a plausible European city of any size.
+
+    \b
+    Example:
+        citytwin city synthetic --people 100000 --seed 7 --out toy.city
+    """
+    from ..environment.city import City
+
+    _keep_city(lambda: City.synthetic(people, seed=seed, name=name), out, as_json)
+
+
+@city_app.command("osm")
+def city_osm(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.")],
+    out: CityOutOption,
+    people: Annotated[
+        int | None, typer.Option("--people", min=1, help="Residents; left out, what the extract itself states.")
+    ] = None,
+    seed: SeedOption = 1,
+    zones: Annotated[
+        Path | None, typer.Option("--zones", help="Zones with figures of a census: GeoJSON or GeoPackage.")
+    ] = None,
+    census: Annotated[
+        Path | None, typer.Option("--census", help="TOML that says which columns hold inhabitants and households.")
+    ] = None,
+    name: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a city of a town in OpenStreetMap.
+
+    \b
+    Examples:
+        citytwin city osm town.osm.pbf --people 50000 --out town.city
+        citytwin city osm town.osm.pbf --zones zones.geojson --census table.toml --out town.city
+    """
+    from .cities import build_city
+    from .sections import CitySettings, OsmCity
+
+    texts = {key: str(path) for key, path in (("zones", zones), ("census", census)) if path is not None}
+    town = OsmCity(file=str(file), people=people, seed=seed, name=name, **texts)
+    _keep_city(lambda: build_city(CitySettings(osm=town)), out, as_json)
+
+
+def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
+    from ..environment.city import CityError
+    from .describe import city_facts, city_text
+
+    if out.exists():
+        raise CityError(f"{out}: exists already; choose another name or remove it first")
+    city = build()
+    city.save(out)
+    facts = city_facts(city)
+    typer.echo(json.dumps(facts | {"path": str(out)}, indent=2) if as_json else f"{city_text(facts)}\n\nKept in {out}")
+
+
+@city_app.command("show")
+def city_show(
+    bundle: Annotated[Path, typer.Argument(metavar="CITY", help="A city bundle.")],
+    as_json: JsonOption = False,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE.png", help="Draw a map of the city as well.")
+    ] = None,
+) -> None:
+    """Say what is in a city: people, places, roads, sources and licences.
+
+    \b
+    Examples:
+        citytwin city show toy.city
+        citytwin city show toy.city --picture toy.png
+    """
+    from ..environment.city import City
+    from .describe import city_facts, city_text
+
+    city = City.load(bundle)
+    facts = city_facts(city)
+    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else city_text(facts))
+    if picture is not None:
+        from .maps import save_map
+
+        save_map(city, picture)
+        typer.echo(f"\nMap: {picture}", err=as_json)
+
+
+# ---------------------------------------------------------------------- scenarios
+
+
+@app.command()
+def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
+    """Read a scenario and say what it would run, or everything that is wrong with it.
+
+    \b
+    Examples:
+        citytwin check quickstart
+        citytwin check my-scenario.toml --set epidemic.r0=3
+    """
+    from .cities import check_city
+    from .documents import ScenarioError
+    from .labels import scenario_text
+
+    try:
+        loaded = _load(scenario, changes)
+        for point in loaded.points():
+            check_city(loaded.at_point(point).city)
+    except ScenarioError as error:
+        if not as_json:
+            raise
+        problems = [{"where": str(p.where), "key": p.key, "message": p.message} for p in error.problems]
+        typer.echo(json.dumps({"ok": False, "problems": problems}, indent=2, ensure_ascii=False))
+        raise typer.Exit(WRONG_REQUEST) from None
+    if as_json:
+        facts = {
+            "ok": True,
+            "name": loaded.name,
+            "runs": loaded.runs,
+            "seeds": loaded.seeds(),
+            "points": loaded.points(),
+        }
+        typer.echo(json.dumps(facts | {"scenario": loaded.to_dict()}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(scenario_text(loaded))
+
+
+@app.command("run")
+def run_once(
+    scenario: ScenarioArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Results directory to make; results/<name>-run if left out.")
+    ] = None,
+    changes: SetOption = [],  # noqa: B006
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the run; the file's if left out.")] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads; the results do not depend on it.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a scenario once, as its file stands; what it sweeps is left aside.
+
+    \b
+    Examples:
+        citytwin run quickstart --out results/first
+        citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
+    """
+    from .cities import check_city, slug
+    from .run import run
+
+    loaded = _load(scenario, changes)
+    check_city(loaded.city)
+    out = out or Path("results") / f"{slug(loaded.name)}-run"
+    with _bar("days") as move:
+        results = run(loaded, out, seed, threads, progress=lambda done, total: move(done, total, None, ""))
+    _finish(results, as_json)
+
+
+@app.command("sweep")
+def sweep_all(
+    scenario: ScenarioArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Results directory to make; results/<name> if left out.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that run side by side; one a core if left out.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a sweep that was stopped, and try again what failed.")
+    ] = False,
+    executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
+    changes: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Run all points and seeds of a scenario and say what each policy did.
+
+    Ctrl-C stops after the runs in hand; --resume goes on.
+
+    \b
+    Examples:
+        citytwin sweep quickstart
+        citytwin sweep my-scenario.toml --out results/mine --workers 4
+        citytwin sweep my-scenario.toml --out results/mine --resume
+    """
+    from .cities import slug
+    from .sweep import SweepInterrupted, sweep
+
+    if executor != "local":
+        raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
+    loaded = _load(scenario, changes)
+    swept = [text.partition("=")[0] for text in changes if text.partition("=")[0] in loaded.sweep.parameters]
+    if swept:
+        raise typer.BadParameter(f"{swept[0]} is swept; change its values in the file", param_hint="--set")
+    out = out or Path("results") / slug(loaded.name)
+
+    def moved(done: int, failed: int, total: int, left: float | None) -> None:
+        move(done + failed, total, left, f"{failed} failed" if failed else "")
+
+    try:
+        with _bar("runs") as move:
+            results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=_tell)
+    except SweepInterrupted as stopped:
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _finish(results, as_json)
+
+
+def _load(name: str, changes: list[str]) -> "Scenario":
+    from .scenario import Scenario
+
+    parameters = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or not key.strip():
+            raise typer.BadParameter(f"'{change}' is not KEY=VALUE, as in epidemic.r0=2.5", param_hint="--set")
+        parameters[key.strip()] = _value(value.strip())
+    scenario = Scenario.load(name)
+    return scenario.with_parameters(parameters, label="--set") if parameters else scenario
+
+
+def _value(text: str) -> Any:
+    """Read a value as TOML; what is none is a text, so that quotes need not be quoted in a shell."""
+    import tomllib
+
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return read["value"] if list(read) == ["value"] else text
+
+
+def _finish(results: "Results", as_json: bool) -> None:
+    """Show what came out and name what failed."""
+    failures = results.failures
+    whole = bool(len(results.summary)) if not failures else _has_runs(results)
+    picture = None
+    if whole and results.directory is not None:
+        from .curves import save_curves
+
+        picture = save_curves(results, results.directory / "curves.png")
+    if as_json:
+        from .describe import results_facts
+
+        typer.echo(json.dumps(results_facts(results), indent=2, ensure_ascii=False))
+    elif whole:
+        from .report import text_report
+
+        typer.echo(f"{text_report(results)}\n\nResults: {results.directory}\nPicture: {picture}")
+    if failures:
+        shown = [f"  {run}: {what}" for run, what in list(failures.items())[:_NAMED]]
+        shown += [f"  … and {len(failures) - _NAMED} more"] if len(failures) > _NAMED else []
+        typer.echo(f"\n{len(failures)} of {results.info['runs']} runs failed:\n" + "\n".join(shown), err=True)
+        typer.echo(f"Tracebacks are in {results.directory}/errors; --resume tries them again.", err=True)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _has_runs(results: "Results") -> bool:
+    return "summary" in results.tables and len(results.summary) > 0
+
+
+# ---------------------------------------------------------------------- results
+
+
+@app.command()
+def compare(
+    results: ResultsArgument,
+    baseline: Annotated[int, typer.Option("--baseline", min=0, help="Point with which the others are compared.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how each point of a sweep differs from a baseline, runs of one seed paired.
+
+    \b
+    Example:
+        citytwin compare results/quickstart --baseline 0
+    """
+    from .report import text_report
+    from .results import Results
+
+    opened = Results(results)
+    if as_json:
+        from .describe import comparison_facts
+
+        typer.echo(json.dumps(comparison_facts(opened, baseline), indent=2, ensure_ascii=False))
+    else:
+        typer.echo(text_report(opened, baseline))
+
+
+@app.command()
+def report(
+    results: ResultsArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="HTML file to write; report.html in the results if left out.")
+    ] = None,
+    baseline: Annotated[int, typer.Option("--baseline", min=0, help="Point with which the others are compared.")] = 0,
+) -> None:
+    """Write a page with picture, tables and origin of the numbers: one HTML file that stands alone.
+
+    \b
+    Example:
+        citytwin report results/quickstart --out report.html
+    """
+    from .report import write_report
+    from .results import Results
+
+    path = write_report(Results(results), out or results / "report.html", baseline)
+    typer.echo(f"Report: {path}")
+
+
+# ---------------------------------------------------------------------- around
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to put the examples in.")]) -> None:
+    """Copy the example scenarios into a folder, to change them.
+
+    \b
+    Example:
+        citytwin init my-scenarios
+    """
+    from .documents import Problem, ScenarioError, Where, shipped
+
+    examples = shipped()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        there = [file.name for file in examples.values() if (directory / file.name).exists()]
+        if there:
+            message = f"holds {', '.join(there)} already; choose another folder"
+            raise ScenarioError([Problem(Where(str(directory)), "", message)])
+        for file in examples.values():
+            (directory / file.name).write_bytes(file.read_bytes())
+    except OSError as error:
+        message = f"cannot be written ({error.strerror or error})"
+        raise ScenarioError([Problem(Where(str(directory)), "", message)]) from None
+    listed = "\n".join(f"  {directory / file.name}" for file in examples.values())
+    typer.echo(f"{listed}\n\nTry: citytwin check {directory / 'quickstart.toml'}")
+
+
+@app.command()
+def warm() -> None:
+    """Compile all kernels into the cache, so that the first run need not wait for it.
+
+    \b
+    Example:
+        citytwin warm
+    """
+    import time
+
+    from .run import warm as compile_kernels
+
+    began = time.perf_counter()
+    compile_kernels()
+    typer.echo(f"Kernels are compiled ({time.perf_counter() - began:.1f} s).")
+
+
+def _tell(message: str) -> None:
+    if sys.stderr.isatty():
+        typer.echo(message, err=True)
+
+
+@contextmanager
+def _bar(unit: str) -> Iterator[Callable[[int, int, float | None, str], None]]:
+    """Show progress while something long goes on; nothing if nobody is watching.
+
+    Yields:
+        ``move(done, total, seconds_left, note)``; without ``seconds_left`` they are estimated.
+    """
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, leave=False, dynamic_ncols=True) as bar:
+
+        def move(done: int, total: int, left: float | None, note: str) -> None:
+            time_left = "{remaining}" if left is None else tqdm.format_interval(left)
+            bar.bar_format = f"{{percentage:3.0f}}% |{{bar}}| {{n_fmt}}/{{total_fmt}} {unit}, {time_left} left {note}"
+            bar.total = total
+            bar.n = done
+            bar.refresh()
+
+        yield move

@@ -1,0 +1,210 @@
+"""A map of a city: people, streets by rank, buildings and institutions, drawn with matplotlib without a display."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..environment.places import SiteKind
+from ..environment.roads import RoadRank
+from .tables import StoreError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..environment.city import City
+
+DPI = 150
+CELL = 100.0
+"""Side of the cells in which people are counted, m; larger in cities of more than 400 cells across."""
+MAX_BUILDINGS = 60_000
+"""Buildings that are drawn one by one; in larger cities they would be smaller than a dot."""
+
+_WIDTHS = {  # points, by rank
+    RoadRank.MOTORWAY: 2.4,
+    RoadRank.TRUNK: 2.0,
+    RoadRank.PRIMARY: 1.6,
+    RoadRank.SECONDARY: 1.2,
+    RoadRank.TERTIARY: 0.9,
+    RoadRank.UNCLASSIFIED: 0.5,
+    RoadRank.RESIDENTIAL: 0.45,
+    RoadRank.LIVING_STREET: 0.45,
+}
+_THIN = 0.25
+# Colours of Okabe & Ito 2008, told apart by shape as well.
+_MARKS: tuple[tuple[str, tuple[SiteKind, ...], str, str, float], ...] = (
+    ("school", (SiteKind.PRIMARY, SiteKind.SECONDARY), "o", "#0072B2", 16),
+    ("university", (SiteKind.UNIVERSITY,), "D", "#CC79A7", 26),
+    ("hospital", (SiteKind.HOSPITAL,), "P", "#D55E00", 60),
+    ("ambulance", (SiteKind.AMBULANCE_STATION,), "^", "#D55E00", 34),
+    ("fire station", (SiteKind.FIRE_STATION,), "s", "#E69F00", 30),
+    ("police", (SiteKind.POLICE_STATION,), "v", "#000000", 30),
+)
+_INK = "#3a4149"
+_PAPER = "#fbfaf7"
+
+
+def save_map(city: "City", path: Path) -> Path:
+    """Write a map of a city as PNG.
+
+    Raises:
+        StoreError: if the file cannot be written.
+    """
+    figure = draw_map(city)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png", dpi=DPI)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path
+
+
+def draw_map(city: "City") -> "Figure":
+    """Draw a city: where people live, streets by rank, buildings, schools, hospitals and stations."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    west, south, east, north = city.info.bounds
+    margin = 0.03 * max(east - west, north - south, 1.0)
+    wide, high = east - west + 2 * margin, north - south + 2 * margin
+    size = 9.0
+    sides = (size * min(1.0, wide / high) + 2.6, size * min(1.0, high / wide) + 0.65)
+    figure = Figure(figsize=sides, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_facecolor(_PAPER)
+    axes.set_aspect("equal")
+    _draw_people(figure, axes, city)
+    _draw_buildings(axes, city)
+    _draw_roads(axes, city)
+    _draw_sites(axes, city)
+    axes.set_xlim(west - margin, east + margin)
+    axes.set_ylim(south - margin, north + margin)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color("#c8ccd0")
+    _draw_scale(axes, wide)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0)
+    people = f"{len(city.people):,}"
+    title = city.info.name if people in city.info.name else f"{city.info.name}, {people} people"
+    axes.set_title(title[:1].upper() + title[1:], loc="left", fontsize=14, fontweight="bold", pad=8)
+    notes = list(dict.fromkeys(source.attribution for source in city.info.sources if source.attribution))
+    figure.supxlabel("   ".join([*notes, city.info.crs]), x=0.012, ha="left", fontsize=8.5, color=_INK)
+    return figure
+
+
+def _draw_people(figure: "Figure", axes: "Axes", city: "City") -> None:
+    """Shade the cells by the people who live there, per hectare."""
+    from matplotlib.colors import LogNorm
+
+    west, south, east, north = city.info.bounds
+    cell = max(CELL, max(east - west, north - south) / 400)
+    columns, rows = (max(1, int(np.ceil(side / cell))) for side in (east - west, north - south))
+    homes = city.people.household
+    counts, _, _ = np.histogram2d(
+        city.places.y[homes],
+        city.places.x[homes],
+        bins=(rows, columns),
+        range=((south, south + rows * cell), (west, west + columns * cell)),
+    )
+    density = np.ma.masked_equal(counts / (cell * cell / 10_000), 0)
+    if density.count() == 0:
+        return
+    top = max(float(density.max()), 10.0)
+    picture = axes.imshow(
+        density,
+        extent=(west, west + columns * cell, south, south + rows * cell),
+        origin="lower",
+        cmap="YlGnBu",
+        norm=LogNorm(vmin=1.0, vmax=top),
+        alpha=0.55,
+        interpolation="nearest",
+        zorder=1,
+    )
+    bar = figure.colorbar(picture, cax=axes.inset_axes((1.025, 0.01, 0.022, 0.3)))
+    bar.set_label("residents per hectare", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _draw_buildings(axes: "Axes", city: "City") -> None:
+    import shapely
+    from matplotlib.collections import PolyCollection
+
+    layer = city.layer("buildings")
+    if layer is None or not 0 < len(layer) <= MAX_BUILDINGS:
+        return
+    parts, _ = shapely.get_parts(layer.geometry.to_numpy(), return_index=True)
+    rings = shapely.get_exterior_ring(parts)
+    outlines = PolyCollection(
+        _pieces(rings[~shapely.is_missing(rings)]), facecolors="#8b8378", linewidths=0, alpha=0.75
+    )
+    outlines.set_zorder(2)
+    axes.add_collection(outlines)
+
+
+def _draw_roads(axes: "Axes", city: "City") -> None:
+    import shapely
+    from matplotlib.collections import LineCollection
+
+    layer = city.layer("roads")
+    if layer is None or not len(layer):
+        return
+    lines = layer.geometry.to_numpy()
+    rank = np.asarray(city.links.rank)
+    for at in sorted(set(rank.tolist()), reverse=True):
+        width = _WIDTHS.get(RoadRank(at), _THIN)
+        colour = "#b0573a" if at <= RoadRank.PRIMARY else "#5c6670" if at <= RoadRank.TERTIARY else "#a3abb3"
+        drawn = LineCollection(_pieces(shapely.get_parts(lines[rank == at])), colors=colour, linewidths=width)
+        drawn.set_capstyle("round")
+        drawn.set_zorder(3 + (12 - at) / 20)
+        axes.add_collection(drawn)
+
+
+def _pieces(shapes: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """Return the coordinates (n, 2) of each line."""
+    import shapely
+
+    points, owner = shapely.get_coordinates(shapes, return_index=True)
+    return np.split(points, np.flatnonzero(np.diff(owner)) + 1) if len(points) else []
+
+
+def _draw_sites(axes: "Axes", city: "City") -> None:
+    from matplotlib.lines import Line2D
+
+    axes.add_line(Line2D([], [], color="#b0573a", linewidth=1.8, label="motorway to primary"))
+    axes.add_line(Line2D([], [], color="#5c6670", linewidth=1.2, label="secondary, tertiary"))
+    axes.add_line(Line2D([], [], color="#a3abb3", linewidth=0.8, label="street, path"))
+    kind = np.asarray(city.sites.kind)
+    for label, kinds, marker, colour, area in _MARKS:
+        rows = np.isin(kind, kinds)
+        if rows.any():
+            axes.scatter(
+                city.sites.x[rows],
+                city.sites.y[rows],
+                s=area if rows.sum() < 200 else area / 3,
+                marker=marker,
+                color=colour,
+                edgecolors="white",
+                linewidths=0.6,
+                label=f"{label} ({rows.sum():,})",
+                zorder=5,
+            )
+
+
+def _draw_scale(axes: "Axes", wide: float) -> None:
+    """Draw a bar of a round length, about a fifth of the map."""
+    from matplotlib.patheffects import withStroke
+
+    length = 10.0 ** np.floor(np.log10(wide / 5))
+    length *= max(step for step in (1, 2, 5) if step * length <= wide / 4)
+    low, high = axes.get_xlim()[0], axes.get_ylim()[0]
+    x, y = low + 0.03 * wide, high + 0.03 * wide
+    axes.plot([x, x + length], [y, y], color=_INK, linewidth=3, solid_capstyle="butt", zorder=6)
+    label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    text = axes.text(x + length / 2, y + 0.012 * wide, label, ha="center", fontsize=9, color=_INK, zorder=6)
+    text.set_path_effects([withStroke(linewidth=3, foreground=_PAPER)])
