@@ -211,11 +211,11 @@ class Infectiousness(_Part):
         # The mean of a gamma variable up to x is that of a variable of shape k + 1.
         return np.diff(gammainc(self.dispersion + 1, edges)) * _QUANTILES
 
-    def laplace(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean of exp(−rate · infectiousness)."""
+    def laplace(self, rate: NDArray[np.float64], *, biased: bool = False) -> NDArray[np.float64]:
+        """Return the mean of exp(−rate · infectiousness), with ``biased`` weighted by the infectiousness itself."""
         if self.dispersion is None:
             return np.exp(-rate)
-        return np.exp(-self.dispersion * np.log1p(rate / self.dispersion))
+        return np.exp(-(self.dispersion + biased) * np.log1p(rate / self.dispersion))
 
 
 class Disease(_Part):

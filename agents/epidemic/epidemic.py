@@ -15,7 +15,7 @@ from ..process import Process
 from . import kernels
 from .kernels import EXPOSED, HAZARD_UNIT, INFECTIOUS, RECOVERED, SHEDDING_UNIT, SUSCEPTIBLE, Sources
 from .settings import EpidemicSettings
-from .transmission import NextGeneration, crowding
+from .transmission import calibrated, crowding
 
 SECONDS_PER_DAY = 86_400
 INCIDENCE_DAYS = 7
@@ -56,7 +56,7 @@ class Epidemic(Process):
         settings: the section ``[epidemic]``.
 
     Attributes:
-        r0: secondary cases of a typical early case.
+        r0: secondary cases of a typical early case that was asked for, not a number where a transmission was.
         transmission: rate per day of overlap at home between an average infectious and a fully susceptible person.
         cases: int32 (n,) the people who are exposed or infectious.
         infectious: int32 (n,) those of them who are infectious.
@@ -86,14 +86,12 @@ class Epidemic(Process):
         if settings.initial_infections > self.people:
             raise ValueError(f"initial_infections = {settings.initial_infections}: the city has {self.people} people")
         weights = settings.weight_by_kind()
-        # The sample of index cases belongs to the city, so that all replicates of a scenario have one rate.
-        generation = NextGeneration.of(self.presence, disease, weights)
         if settings.transmission is None:
             self.r0 = disease.r0 if settings.r0 is None else settings.r0
-            self.transmission = generation.transmission(self.r0)
+            self.transmission = calibrated(self.presence, disease, weights, self.r0)
         else:
+            self.r0 = float("nan")
             self.transmission = settings.transmission
-            self.r0 = generation.r0(self.transmission)
         self.direction: Literal["auto", "push", "pull"] = "auto"
 
         self._kind_rate = np.array([weights[kind] for kind in PlaceKind]) * (

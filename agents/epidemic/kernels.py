@@ -158,7 +158,7 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     until = np.empty(most, np.uint8)
     units = np.empty(most, np.int64)
     place = np.empty(most, np.int32)
-    count = np.zeros(most + 1, np.int32)
+    count = np.zeros(most, np.int32)
     n = active = work = 0
     for person in infectious:
         strength = shedding[np.int64(uniform(purpose, person, 0) * shedding.size)]
@@ -184,9 +184,12 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
             begin[n] = visit_start[v]
             until[n] = visit_end[v]
             units[n] = np.int64(strength * own / SHEDDING_UNIT + 0.5)
-            count[slot[q] + 1] += 1
+            count[slot[q]] += 1
             n += 1
-    first = np.cumsum(count[: active + 1]).astype(np.int32)
+    first = np.empty(active + 1, np.int32)
+    first[0] = 0
+    for s in range(active):
+        first[s + 1] = first[s] + count[s]
     who = np.empty(n, np.int32)
     start = np.empty(n, np.uint8)
     end = np.empty(n, np.uint8)
@@ -235,7 +238,8 @@ def deactivate(sources):
 @njit(cache=True, nogil=True)
 def _longer(values):
     out = np.empty(2 * values.size, values.dtype)
-    out[: values.size] = values
+    for n in range(values.size):
+        out[n] = values[n]
     return out
 
 
@@ -430,8 +434,8 @@ def find_infectors(persons, day, sources, visits, purpose):
 
 
 @njit(cache=True, nogil=True)
-def meet(index, visits, kind_rate, crowding, most, purpose):
-    """List whom each index person meets on a scheduled day, with the rate of infection.
+def meet(index, visits, kind_rate, crowding, sigma, most, purpose):
+    """List whom each index person meets on a scheduled day, with the hazard for them.
 
     In places with more than ``most`` visits one visit in every k is looked at, starting from a random one.
 
@@ -439,6 +443,7 @@ def meet(index, visits, kind_rate, crowding, most, purpose):
         index: (n,) index persons.
         visits: the day; exceptions are left out of account.
         kind_rate, crowding: as in :func:`activate`, but in hazard per day of overlap.
+        sigma: (people,) susceptibility.
         most: bound on the visits looked at in one place, about.
         purpose: key of the draw of the first visit looked at.
 
@@ -461,17 +466,18 @@ def meet(index, visits, kind_rate, crowding, most, purpose):
             rate = kind_rate[kind[q]]
             if q >= homes:
                 rate *= crowding[q - homes]
-            low, high = place_first[q], place_first[q + 1]
+            low, high = np.int64(place_first[q]), np.int64(place_first[q + 1])
             step = max((high - low + most - 1) // most, 1)
             low += np.int64(uniform(purpose, person, v) * step)
             for u in range(low, high, step):
                 start = max(np.int64(visit_start[v]), np.int64(visitor_start[u]))
                 end = min(np.int64(visit_end[v]), np.int64(visitor_end[u]))
-                if end > start and visitor[u] != person:
+                amount = rate * (end - start) / SLOTS_PER_DAY * sigma[visitor[u]]
+                if amount > 0.0 and visitor[u] != person:
                     if n == met.size:
                         met, hazard, stride = _longer(met), _longer(hazard), _longer(stride)
                     met[n] = visitor[u]
-                    hazard[n] = rate * (end - start) / SLOTS_PER_DAY
+                    hazard[n] = amount
                     stride[n] = step
                     n += 1
         first[i + 1] = n
@@ -479,50 +485,70 @@ def meet(index, visits, kind_rate, crowding, most, purpose):
 
 
 @njit(cache=True, nogil=True)
-def tally(days, first, met, hazard, stride, group_of, group, sigma, bins_from, bins_per_octave, counts, sums):
-    """Count pairs of index person and person met by their groups and mean daily hazard.
+def relate(days, index, first, met, hazard, stride, lineage, people):
+    """List whom each index person can infect, each once, with the hazards from the index person and its ancestors.
+
+    Ancestors are its infector, the infector of that, and so on; they are left out themselves. People met in a place where
+    only one visit in k is looked at stand for k others, whom no ancestor is taken to have met.
 
     Args:
-        days: (types,) share of each day type in the week.
-        first: (types, n + 1) position of each index person's entries among those of all day types.
-        met, hazard, stride: (entries,) from :func:`meet`, of one day type after the other.
-        group_of: (n,) group of each index person.
-        group, sigma: (people,) group and susceptibility of everybody.
-        bins_from: binary logarithm of the hazard where bin 0 begins.
-        bins_per_octave: bins by doubling of the hazard.
-        counts, sums: (groups, groups, bins) number of pairs and sum of their hazards, added to.
+        days: (types,) share of each day type.
+        index: (generations, n) index persons of this generation and of those before it, the last one first.
+        first: (generations, types, n + 1) position of each person's entries among those of all generations and types.
+        met, hazard, stride: (entries,) from :func:`meet`.
+        lineage: (generations, n) position of each index person, of its infector, … in their generation.
+        people: number of people.
+
+    Returns:
+        position of the index person; person; hazards (entries, generations) per day of infectiousness from the index
+        person, its infector, …; number of people that the entry stands for.
     """
-    hazard_of = np.zeros(group.size)
-    seen = np.empty(256, np.int32)
-    for i in range(group_of.size):
-        n = 0
+    depth, n = lineage.shape
+    total = np.zeros((people, depth))
+    size = 0
+    for t in range(days.size):
+        size += first[0, t, n] - first[0, t, 0]
+    owner = np.empty(size, np.int32)
+    person = np.empty(size, np.int32)
+    hazards = np.zeros((size, depth))
+    weight = np.ones(size)
+    count = 0
+    for i in range(n):
+        for back in range(1, depth):
+            ancestor = lineage[back, i]
+            for t in range(days.size):
+                for m in range(first[back, t, ancestor], first[back, t, ancestor + 1]):
+                    if stride[m] == 1:
+                        total[met[m], back] += days[t] * hazard[m]
+        begin = count
         for t in range(days.size):
-            for m in range(first[t, i], first[t, i + 1]):
-                person = met[m]
-                amount = days[t] * hazard[m] * sigma[person]
-                if amount <= 0.0:
+            for m in range(first[0, t, i], first[0, t, i + 1]):
+                other = met[m]
+                known = False
+                for back in range(1, depth):
+                    known = known or other == index[back, lineage[back, i]]
+                if known:
                     continue
+                amount = days[t] * hazard[m]
                 if stride[m] > 1:
-                    # One of many visitors stands for its neighbours, who are other people on other days.
-                    b = _bin(amount, bins_from, bins_per_octave, counts.shape[2])
-                    counts[group_of[i], group[person], b] += stride[m]
-                    sums[group_of[i], group[person], b] += stride[m] * amount
+                    hazards[count, 0] = amount
+                    weight[count] = stride[m]
+                elif total[other, 0] > 0.0:
+                    total[other, 0] += amount
                     continue
-                if hazard_of[person] == 0.0:
-                    if n == seen.size:
-                        seen = _longer(seen)
-                    seen[n] = person
-                    n += 1
-                hazard_of[person] += amount
-        for m in range(n):
-            person = seen[m]
-            amount = hazard_of[person]
-            hazard_of[person] = 0.0
-            b = _bin(amount, bins_from, bins_per_octave, counts.shape[2])
-            counts[group_of[i], group[person], b] += 1
-            sums[group_of[i], group[person], b] += amount
-
-
-@njit(cache=True, nogil=True)
-def _bin(amount, bins_from, bins_per_octave, bins):
-    return min(max(np.int64((np.log2(amount) - bins_from) * bins_per_octave), 0), bins - 1)
+                else:
+                    total[other, 0] = amount
+                owner[count] = i
+                person[count] = other
+                count += 1
+        for m in range(begin, count):
+            if weight[m] == 1.0:
+                for back in range(depth):
+                    hazards[m, back] = total[person[m], back]
+                total[person[m], 0] = 0.0
+        for back in range(1, depth):
+            ancestor = lineage[back, i]
+            for t in range(days.size):
+                for m in range(first[back, t, ancestor], first[back, t, ancestor + 1]):
+                    total[met[m], back] = 0.0
+    return owner[:count].copy(), person[:count].copy(), hazards[:count].copy(), weight[:count].copy()

@@ -2,35 +2,50 @@
 
 The hazard of a pair is ``transmission · weight of the kind of place · crowding · overlap in days``.
 
-R0 is the mean number of secondary cases of a typical early case. It is computed from the next-generation matrix
-(Diekmann, Heesterbeek & Metz 1990, J. Math. Biol. 28:365-382) on the actual visits: K[a, b] is the number of people of
-group b whom a case of group a infects if everybody else is susceptible, and R0 is its dominant eigenvalue. Groups are
-bands of age, each split by whether people have a class or team. For a sample of index cases in each group, the mean daily
-hazard h of every person they meet in the week is summed over places, and the pair is infected with chance
-1 − E[exp(−h · D · infectiousness)] over the laws of the infectious days D and of the infectiousness.
+R0 is the mean number of secondary cases of a typical early case. In a city of homes, classes and teams a typical case was
+itself infected by somebody who also met its housemates or classmates: some of them are infected already, others are about
+to be, and its infector is no longer susceptible. (Pellis, Ball & Trapman 2012, Math. Biosci. 235:85-97, discuss the
+reproduction numbers of such models.) R0 counts what remains for the case.
+
+It is computed on the visits of the schedule by chains of infections. Whom a case meets in the week is listed with the mean
+daily hazard h; the cases of the next generation are drawn from these pairs in proportion to the expected infections, and
+so on. R0 is the mean over the last generation of the sum over people met of
+
+    e1 · (1 − (1 − p)^(1 + s1)) / (1 + s1) · product over b = 2, 3 of eb · (1 − p)^sb
+
+with p = 1 − E[exp(−h D X)] the chance that the case infects the person, over the laws of the infectious days D and the
+infectiousness X; eb the chance that the ancestor b generations back has not done so, E[D X exp(−h D X)] / E[D X], as its
+D X is known to have infected somebody; and sb the number of other people, among those that both meet, whom that ancestor is
+expected to have infected. Those of b = 1 compete with the case on equal terms, those of b > 1 come before it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.city import City
 from ...environment.places import PlaceKind
-from ...environment.randomness import key, uniforms
+from ...environment.randomness import key, uniform
 from ..presence import Presence
 from .disease import Disease
-from .kernels import meet, tally
+from .kernels import meet, relate
 
 SATURATING = (PlaceKind.SHOP, PlaceKind.LEISURE, PlaceKind.HOSPITAL)
 """Kinds where people have a number of contacts that hardly grows with the number of visitors; elsewhere all meet."""
 
-AGE_BANDS = (0, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80)
-SAMPLE = 300
-"""Index cases in each group."""
-MOST_VISITS = 256
-"""Visits looked at in one place."""
-_BINS_FROM, _BINS_PER_OCTAVE, _BINS = -64.0, 4, 320
+CHAINS = 2000
+"""Chains of infections followed; R0 then has a standard error of 1 to 2 %."""
+FIRST_CHAINS = (500, 1000)
+"""Chains followed before that, to find the rate at which the last chains are drawn."""
+GENERATIONS = 4
+"""Length of the chains; the kind of people who are infected has settled by then."""
+MEMORY = 3
+"""Generations back whose infections are taken into account."""
+MOST_VISITS = 64
+"""Visits looked at in one place, about."""
 
 
 class TransmissionError(ValueError):
@@ -56,126 +71,188 @@ def crowding(city: City, day_type: int) -> NDArray[np.float64]:
     return np.where(np.isin(city.places.kind[homes:], SATURATING), factor, 1.0)
 
 
-@dataclass
-class NextGeneration:
-    """Pairs of index case and person met by groups and mean daily hazard at a transmission of 1.
+class Reproduction:
+    """R0 of a disease in a city as a function of the rate of transmission, and the other way round.
 
-    Attributes:
-        counts, sums: (groups, groups, bins) pairs per index case, and the sum of their hazards.
-        disease: gives the laws of infectious days and infectiousness.
+    Args:
+        presence: presence in the city; its exceptions are left out of account, its seed is not used.
+        disease: gives susceptibility, infectious days and infectiousness.
+        weights: weight of every kind of place.
     """
 
-    counts: NDArray[np.float64]
-    sums: NDArray[np.float64]
-    disease: Disease
-
-    @classmethod
-    def of(cls, presence: Presence, disease: Disease, weights: dict[PlaceKind, float]) -> "NextGeneration":
-        """Count the pairs on the schedule of a city, policies left out of account.
-
-        Args:
-            presence: presence in the city; the city's seed is that of the sample of index cases.
-            disease: gives the susceptibility by age.
-            weights: weight of every kind of place.
-        """
+    def __init__(self, presence: Presence, disease: Disease, weights: dict[PlaceKind, float]):
         city = presence.city
-        seed = city.info.seed
-        age = np.asarray(city.people.age)
-        band = np.searchsorted(AGE_BANDS, age, side="right") - 1
-        group = (2 * band + (np.asarray(city.people.activity) >= 0)).astype(np.int64)
-        groups = 2 * len(AGE_BANDS)
-        chosen = _sample(group, groups, seed)
-        rate = np.array([weights[kind] for kind in PlaceKind])
+        self._people = len(city.people)
+        self._seed = city.info.seed
+        self._sigma = disease.susceptibility.by_age()[city.people.age]
+        self._rate = np.array([weights[kind] for kind in PlaceKind])
         types, days = np.unique(city.info.week, return_counts=True)
-        parts = []
-        for number in types:
-            day = next(d for d in range(7) if presence.day_type(d) == number)
-            parts.append(
-                meet(
-                    chosen,
-                    presence.visits(day),
-                    rate,
-                    crowding(city, number),
-                    MOST_VISITS,
-                    key(seed, f"next generation {number}"),
-                )
-            )
-        offset = np.concatenate([[0], np.cumsum([len(part[1]) for part in parts])])
-        counts = np.zeros((groups, groups, _BINS))
-        sums = np.zeros((groups, groups, _BINS))
-        tally(
-            days / days.sum(),
-            np.stack([part[0] + start for part, start in zip(parts, offset[:-1], strict=True)]),
-            *(np.concatenate([part[column] for part in parts]) for column in (1, 2, 3)),
-            group[chosen],
-            group,
-            disease.susceptibility.by_age()[age],
-            _BINS_FROM,
-            _BINS_PER_OCTAVE,
-            counts,
-            sums,
-        )
-        cases = np.maximum(np.bincount(group[chosen], minlength=groups), 1)[:, None, None]
-        return cls(counts / cases, sums / cases, disease)
-
-    def matrix(self, transmission: float) -> NDArray[np.float64]:
-        """Return the next-generation matrix (groups, groups): row of the case, column of those infected."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(self.counts > 0, self.sums / self.counts, 0.0)
-        return (self.counts * self._chance(mean * transmission)).sum(axis=2)
-
-    def _chance(self, hazard: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the chance that a pair of this mean daily hazard is infected over the infectious days of one."""
-        share = np.diff(self.disease.infectious_days(), prepend=0.0)
-        days = np.flatnonzero(share > 0)
-        escape = np.zeros_like(hazard)
-        used = hazard > 0
-        escape[used] = self.disease.infectiousness.laplace(hazard[used][:, None] * days) @ share[days]
-        return np.where(used, 1.0 - escape, 0.0)
+        self._days = days / days.sum()
+        self._visits = [presence.visits(next(d for d in range(7) if presence.day_type(d) == t)) for t in types]
+        self._crowding = [crowding(city, number) for number in types]
+        self._chance, self._escape = _pair_functions(disease)
+        self._mean_days = disease.infectious.mean
 
     def r0(self, transmission: float) -> float:
-        """Return R0 at a rate of transmission."""
-        return float(np.abs(np.linalg.eigvals(self.matrix(transmission))).max())
+        """Return R0 at a rate of transmission per day of overlap at home."""
+        return self._secondary(self._last_generation(transmission, CHAINS), transmission)
 
     def transmission(self, r0: float) -> float:
         """Return the rate of transmission, per day of overlap at home, that gives R0.
 
         Raises:
-            TransmissionError: if even certain infection of everybody met gives less.
+            TransmissionError: if none does.
         """
-        infectious = self.disease.infectious.mean
-        slope = float(np.abs(np.linalg.eigvals(self.sums.sum(axis=2))).max()) * infectious
-        most = float(np.abs(np.linalg.eigvals(self.counts.sum(axis=2))).max())
-        if slope <= 0 or r0 >= 0.99 * most:
-            raise TransmissionError(
-                f"r0 = {r0:g} cannot be reached: a typical case meets {most:.3g} susceptible people; "
-                "lower r0, or give transmission instead"
-            )
-        low, high = 0.0, r0 / slope
-        while self.r0(high) < r0:
-            low, high = high, 2 * high
-        # Regula falsi (Illinois) on a function that is concave in the rate.
-        f_low, f_high = self.r0(low) - r0 if low else -r0, self.r0(high) - r0
-        for _ in range(50):
-            middle = high - f_high * (high - low) / (f_high - f_low)
-            value = self.r0(middle) - r0
-            if abs(value) < 1e-9 * r0:
-                return middle
-            if value * f_high < 0:
-                low, f_low = high, f_high
+        rate = 1e-9 / self._mean_days
+        for chains in (*FIRST_CHAINS, CHAINS):
+            rate = self._solve(self._last_generation(rate, chains), r0)
+        return rate
+
+    def _solve(self, pairs: "_Pairs", r0: float) -> float:
+        linear = float(np.exp2(pairs.octaves[:, 0]) @ pairs.weight) / pairs.chains * self._mean_days
+        low, high = 0.0, r0 / linear
+        # More transmission gives fewer secondary cases once all is infected close to the infector: stop at a maximum.
+        below, value = -r0, self._secondary(pairs, high) - r0
+        while value < 0:
+            low, high = high, 1.5 * high
+            below, value = value, self._secondary(pairs, high) - r0
+            if value < below + 1e-4 * r0:
+                raise TransmissionError(
+                    f"r0 = {r0:g} cannot be reached: a typical case infects {below + r0:.3g} people at most; "
+                    "lower r0, or give transmission instead"
+                )
+        # Regula falsi in the Illinois form.
+        side = 0
+        while abs(value) > 1e-6 * r0 and high - low > 1e-9 * high:
+            middle = (low * value - high * below) / (value - below)
+            found = self._secondary(pairs, middle) - r0
+            if found < 0:
+                low, below = middle, found
+                value = value / 2 if side < 0 else value
+                side = -1
             else:
-                f_low /= 2
-            high, f_high = middle, value
-        return middle
+                high, value = middle, found
+                below = below / 2 if side > 0 else below
+                side = 1
+        return high
+
+    def _secondary(self, pairs: "_Pairs", transmission: float) -> float:
+        return float(self._infected(pairs, transmission).sum()) / pairs.chains
+
+    def _infected(self, pairs: "_Pairs", transmission: float) -> NDArray[np.float64]:
+        """Return the expected infections of each entry by its case, see the head of the module."""
+        shift = np.log2(max(transmission, 1e-300))
+        chance = np.minimum(self._chance(pairs.octaves[:, 0] + shift), 1 - 1e-12)
+        out = pairs.weight * chance
+        for back in range(1, pairs.octaves.shape[1]):
+            met = pairs.met[back - 1]
+            owner, p = pairs.owner[met], chance[met]
+            escape = self._escape(pairs.octaves[met, back] + shift)
+            others = np.bincount(owner, 1 - escape, minlength=pairs.chains)[owner] - (1 - escape)
+            if back == 1:
+                out[met] *= -np.expm1((1 + others) * np.log1p(-p)) / ((1 + others) * p)
+            else:
+                out[met] *= (1 - p) ** others
+            out[met] *= escape
+        return out
+
+    def _last_generation(self, transmission: float, chains: int) -> "_Pairs":
+        """Draw chains of infections and return whom the cases of the last generation can infect."""
+        draw = key(self._seed, "chain of infections")
+        cases = _systematic(self._sigma, chains, uniform(draw, 0, 0)).astype(np.int32)
+        lineage = np.arange(chains)[None]
+        past: list[tuple[NDArray[np.int32], list[tuple[NDArray[Any], ...]]]] = []
+        for generation in range(GENERATIONS):
+            lists = [
+                meet(cases, visits, self._rate, crowds, self._sigma, MOST_VISITS, key(self._seed, f"met {generation} {t}"))
+                for t, (visits, crowds) in enumerate(zip(self._visits, self._crowding, strict=True))
+            ]
+            past = [(cases, lists), *past][: MEMORY + 1]
+            pairs = self._relate(past, lineage)
+            infected = self._infected(pairs, transmission)
+            if not infected.any():
+                raise TransmissionError("nobody meets anybody who is susceptible: no transmission gives any r0")
+            chosen = _systematic(infected, chains, uniform(draw, 0, generation + 1))
+            cases = pairs.person[chosen]
+            lineage = np.concatenate([np.arange(chains)[None], lineage[:, pairs.owner[chosen]]])[: MEMORY + 1]
+        return pairs
+
+    def _relate(
+        self, past: list[tuple[NDArray[np.int32], list[tuple[NDArray[Any], ...]]]], lineage: NDArray[np.int64]
+    ) -> "_Pairs":
+        """Put the lists of the last generations end to end for the kernel."""
+        parts = [part for _, lists in past for part in lists]
+        offsets = np.cumsum([0, *(len(part[1]) for part in parts[:-1])])
+        first = np.stack([part[0] + offset for part, offset in zip(parts, offsets, strict=True)])
+        owner, person, hazards, weight = relate(
+            self._days,
+            np.stack([cases for cases, _ in past]),
+            first.reshape(len(past), len(self._visits), -1),
+            *(np.concatenate([part[column] for part in parts]) for column in (1, 2, 3)),
+            lineage,
+            self._people,
+        )
+        octaves = np.log2(np.maximum(hazards, 1e-300))
+        met = [np.flatnonzero(hazards[:, back]) for back in range(1, len(past))]
+        return _Pairs(lineage.shape[1], owner, person, octaves, weight, met)
 
 
-def _sample(group: NDArray[np.int64], groups: int, seed: int) -> NDArray[np.int32]:
-    """Return up to SAMPLE people of each group, those with the smallest draws, ordered by number."""
-    draw = uniforms(key(seed, "index case"), np.arange(len(group)), 0)
-    chosen = []
-    for number in range(groups):
-        members = np.flatnonzero(group == number)
-        if len(members) > SAMPLE:
-            members = members[np.argpartition(draw[members], SAMPLE)[:SAMPLE]]
-        chosen.append(members)
-    return np.sort(np.concatenate(chosen)).astype(np.int32)
+class _Pairs(NamedTuple):
+    """Whom the cases of one generation can infect: see :func:`~citytwin.agents.epidemic.kernels.relate`.
+
+    Attributes:
+        chains: number of cases.
+        owner, person, weight: (entries,) number of the case, person met, number of people the entry stands for.
+        octaves: (entries, generations) binary logarithm of the hazards from the case and its ancestors.
+        met: for each ancestor the entries of people whom it meets too.
+    """
+
+    chains: int
+    owner: NDArray[np.int32]
+    person: NDArray[np.int32]
+    octaves: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    met: list[NDArray[np.int64]]
+
+
+_Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def _pair_functions(disease: Disease) -> tuple[_Function, _Function]:
+    """Return p and e as functions of the binary logarithm of the mean hazard per infectious day.
+
+    They are interpolated between 16 points an octave, p as the slowly varying ratio of chance to hazard.
+    """
+    share = np.diff(disease.infectious_days(), prepend=0.0)
+    days = np.flatnonzero(share > 0)
+    octave = np.arange(-30, 30, 1 / 16)
+    hazard = 2.0**octave
+    chance_per_hazard = (1 - disease.infectiousness.laplace(hazard[:, None] * days) @ share[days]) / hazard
+    spared = disease.infectiousness.laplace(hazard[:, None] * days, biased=True) @ (days * share[days]) / (days @ share[days])
+
+    def chance(octaves: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.interp(octaves, octave, chance_per_hazard) * np.exp2(octaves)
+
+    def escape(octaves: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.interp(octaves, octave, spared)
+
+    return chance, escape
+
+
+def _systematic(weight: NDArray[np.float64], number: int, u: float) -> NDArray[np.int64]:
+    """Return positions (number,) drawn in proportion to weights by systematic sampling from one uniform number."""
+    total = np.cumsum(weight)
+    chosen = np.searchsorted(total, (np.arange(number) + u) / number * total[-1], side="right")
+    return np.minimum(chosen, len(weight) - 1)
+
+
+_rates: WeakKeyDictionary[City, dict[tuple[str, tuple[float, ...], float], float]] = WeakKeyDictionary()
+
+
+def calibrated(presence: Presence, disease: Disease, weights: dict[PlaceKind, float], r0: float) -> float:
+    """Return :meth:`Reproduction.transmission`, remembered for as long as the city lives, as a sweep asks again and again."""
+    known = _rates.setdefault(presence.city, {})
+    case = (disease.model_dump_json(), tuple(weights[kind] for kind in PlaceKind), r0)
+    if case not in known:
+        known[case] = Reproduction(presence, disease, weights).transmission(r0)
+    return known[case]
