@@ -385,6 +385,9 @@ def _with_collective(
     """Add the units of collective homes, and order everything by zone."""
     age_class = np.searchsorted(table.age_from, pool.age, side="right") - 1
     of_class = [np.flatnonzero(age_class == c) for c in range(len(table.age_from))]
+    for c, rows in enumerate(of_class):  # adults where the class has any
+        grown = rows[pool.age[rows] >= ADULT_AGE]
+        of_class[c] = grown if len(grown) else rows
     filled = np.flatnonzero([len(rows) > 0 for rows in of_class])
     nearest = filled[np.abs(np.arange(len(of_class))[:, None] - filled).argmin(1)]  # for classes the sample lacks
     sizes, zones, ages, sexes = [], [], [], []
