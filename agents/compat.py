@@ -134,6 +134,17 @@ if HAS_EVENTS:
     class CompatModel(_ScenarioModel):
         """``mesa.Model`` with the idioms of Mesa 3.5 on every supported version."""
 
+        def __setstate__(self, state: dict[str, Any]) -> None:
+            """Restore a model; one saved by its own ``step`` goes on with the next step.
+
+            Mesa takes the event of a step from the list, runs it and only then puts the next one there, so that a
+            model saved meanwhile would never step again.
+            """
+            self.__dict__.update(state)
+            steps = self._default_schedule
+            if steps.is_active and not any(event is steps._current_event for event in self._event_list._events):
+                steps._schedule_next(self.time + 1.0)
+
         def schedule_event(
             self,
             function: Callable[[], Any],
