@@ -59,6 +59,11 @@ _TYPES: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float)}
 _FIELDS = {field.name: _TYPES.get(field.type, (str,)) for field in fields(Entry)}
 
 
+def _json(value: Any, indent: int | None = None) -> bytes:
+    # Messages may hold halves of characters, as odd file names do; JSON writes those as escapes.
+    return json.dumps(value, indent=indent, ensure_ascii=False).encode(errors="backslashreplace")
+
+
 def now() -> str:
     """Return the time, ISO 8601 in UTC to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -88,7 +93,7 @@ class Ledger:
     def write(self, run_id: str, state: State, **details: Any) -> None:
         """Append a line; it reaches the system at once, so it outlives this process."""
         line = {"run_id": run_id, "state": state, "time": now(), "host": self._host} | details
-        content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        content = _json(line) + b"\n"
         while content:
             content = content[os.write(self._handle, content) :]
 
@@ -155,5 +160,5 @@ def record_error(directory: Path, task: dict[str, Any], attempt: int, details: d
     folder.mkdir(exist_ok=True)
     path = folder / f"{task['run_id']}-{attempt}.json"
     content = {"task": task, "attempt": attempt, "time": now(), "host": socket.gethostname()} | details
-    write_atomic(path, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+    write_atomic(path, _json(content, indent=2) + b"\n")
     return str(path.relative_to(directory))

@@ -257,7 +257,7 @@ class Store:
             raise
 
     def clean(self) -> None:
-        """Remove what a crash left half-written; for the one supervisor of a sweep, before its workers start."""
+        """Remove what a crash left half-written; for the one supervisor of a sweep, while no worker runs."""
         for file in [*self.directory.glob(".*.tmp"), *self.directory.glob("*/.*.tmp")]:
             file.unlink(missing_ok=True)
 

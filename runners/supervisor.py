@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from .ledger import Ledger, State, record_error
@@ -31,6 +32,9 @@ _STILLBORN = 3
 
 _PATIENCE = 10.0
 """Seconds that a worker has to end by itself once it has nothing to do."""
+
+_RECENT = 50
+"""Runs from which the time left is estimated."""
 
 _LOG_TAIL = 4000
 """Bytes of a dead worker's output that are kept with the run."""
@@ -60,15 +64,18 @@ class _Process:
         self.log_start = 0
         start = {"package": PACKAGE, "root": str(ROOT), "path": sys.path}
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", BOOT, json.dumps(start)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                # The order of sets of strings must not differ from worker to worker.
-                env={"PYTHONHASHSEED": "0"} | os.environ | SINGLE_THREADED,
-                process_group=0,  # Ctrl-C in a terminal reaches the supervisor alone
-            )
+            try:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-c", BOOT, json.dumps(start)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=output,
+                    # The order of sets of strings must not differ from worker to worker.
+                    env={"PYTHONHASHSEED": "0"} | os.environ | SINGLE_THREADED,
+                    process_group=0,  # Ctrl-C in a terminal reaches the supervisor alone
+                )
+            except OSError as error:
+                raise UnusableError(f"no worker can be started ({error.strerror}); use fewer workers") from None
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
     @property
@@ -159,8 +166,8 @@ class Supervisor:
         self.stopping: signal.Signals | None = None
         self.deaths: dict[str, int] = {}
         self.stillborn = 0
-        self.total = self.done = self.failed = self.settled = 0
-        self.spent = 0.0
+        self.total = self.done = self.failed = 0
+        self.recent: deque[float] = deque(maxlen=_RECENT)
         self.block_of: dict[str, int] = {}
         self.missing: list[int] = []
         self.sealer = ThreadPoolExecutor(1, "seal")
@@ -174,7 +181,7 @@ class Supervisor:
             done: runs that are in the results already.
 
         Returns:
-            The signal that stopped it early, or None.
+            The signal that stopped it before all runs were settled, or None.
 
         Raises:
             UnusableError: if the workers cannot work at all.
@@ -199,7 +206,7 @@ class Supervisor:
                 self._tidy()
         for sealed in self.seals:
             sealed.result()
-        return self.stopping
+        return self.stopping if self.done + self.failed < self.total else None
 
     # ------------------------------------------------------------------ the loop
 
@@ -229,10 +236,7 @@ class Supervisor:
 
     def _start(self) -> None:
         slot = min(set(range(len(self.processes) + 1)) - {process.slot for process in self.processes})
-        try:
-            process = _Process(slot, self.directory / LOGS / f"worker-{slot}.log", self.events)
-        except BlockingIOError as error:
-            raise UnusableError(f"no further process can be started ({error.strerror}); use fewer workers") from None
+        process = _Process(slot, self.directory / LOGS / f"worker-{slot}.log", self.events)
         self.processes.append(process)
         process.send(do="open", directory=str(self.directory), **self.opening)
 
@@ -275,8 +279,7 @@ class Supervisor:
     def _settle(self, task: dict[str, Any], state: State, process: _Process, details: Mapping[str, Any]) -> None:
         run = task["run_id"]
         self.ledger.write(run, state, **{"attempt": process.attempt, "pid": process.pid, **details})
-        self.settled += 1
-        self.spent += time.monotonic() - process.since
+        self.recent.append(time.monotonic() - process.since)
         if state == "done":
             self.done += 1
             block = self.block_of[run]
@@ -323,12 +326,12 @@ class Supervisor:
             self.progress(self.done, self.failed, self.total, self._seconds_left())
 
     def _seconds_left(self) -> float | None:
-        """Estimate the time to the end: every run takes what runs took on average so far."""
-        if not self.settled:
+        """Estimate the time to the end from the median of the latest runs; a worker's first one takes longer."""
+        if not self.recent:
             return None
-        mean = self.spent / self.settled
-        begun = sum(max(0.0, mean - (time.monotonic() - process.since)) for process in self._busy())
-        return (len(self.todo) * mean + begun) / self.limit
+        usual = median(self.recent)
+        begun = sum(max(0.0, usual - (time.monotonic() - process.since)) for process in self._busy())
+        return (len(self.todo) * usual + begun) / self.limit
 
     # ------------------------------------------------------------------ stopping
 

@@ -410,5 +410,6 @@ class _Session:
         manifests.write_manifest(self.out, self.manifest)
 
     def _tidy(self) -> None:
+        self.store.clean()  # what workers that were killed in the middle of a commit left
         with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
             (self.out / STAGE).rmdir()

@@ -15,7 +15,7 @@ ID_COLUMNS = ("run_id", "point", "replicate", "seed")
 """The columns with which every table begins."""
 
 SUMMARY = "summary"
-RESERVED = ("stage", "errors", "ledger", "logs")
+RESERVED = ("stage", "errors", "ledger", "logs", "cities")
 """Directories of a sweep that are no tables."""
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -89,7 +89,7 @@ def to_tables(task: Task, outputs: Outputs, types: Mapping[str, str]) -> "dict[s
         count = rows.pop()
         if name == SUMMARY and count != 1:
             raise StoreError(f"table '{SUMMARY}' has {count} rows; a run must yield one")
-        heads: dict[str, pa.Array] = {"run_id": _texts([task["run_id"]] * count)}
+        heads: dict[str, pa.Array] = {"run_id": _repeated(task["run_id"], count)}
         for column in ID_COLUMNS[1:]:
             heads[column] = _numbers(np.full(count, task[column], np.int64))
         if name == SUMMARY:
@@ -131,6 +131,18 @@ def _texts(values: Sequence[str | None]) -> "pa.Array":
     kind, width = (pa.string(), np.int32) if offsets[-1] < 2**31 else (pa.large_string(), np.int64)
     buffers = [valid, pa.py_buffer(offsets.astype(width)), pa.py_buffer(b"".join(encoded))]
     return pa.Array.from_buffers(kind, len(encoded), buffers)
+
+
+def _repeated(text: str, count: int) -> "pa.Array":
+    import pyarrow as pa
+
+    encoded = text.encode()
+    offsets = np.arange(0, (count + 1) * len(encoded), len(encoded), dtype=np.int64)
+    if offsets[-1] >= 2**31:
+        return _texts([text] * count)
+    return pa.Array.from_buffers(
+        pa.string(), count, [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(encoded * count)]
+    )
 
 
 def _parameter(value: Any, kind: str) -> "pa.Array":

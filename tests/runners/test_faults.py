@@ -209,6 +209,17 @@ def test_ctrl_c_lets_runs_in_hand_finish(tmp_path, marks, undisturbed):
     assert toys.files(out) == undisturbed
 
 
+def test_ctrl_c_when_the_last_runs_are_in_hand_is_no_interruption(tmp_path, marks):
+    context = CONTEXT | {"marks": str(marks), "pause": 0.5}
+    process = toys.start_sweep(tmp_path / "out", toys.make_tasks(1, 2), context, workers=2)
+    toys.wait_for(lambda: len(list(marks.iterdir())) == 2)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    assert process.returncode == 0
+    assert json.loads(said)["done"] == 2
+    assert json.loads((tmp_path / "out" / "sweep.json").read_text())["sessions"][0]["how"] == "finished"
+
+
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
 def test_second_ctrl_c_and_sigterm_drop_runs_in_hand(tmp_path, marks, signals):
     tasks = toys.make_tasks(1, 3)

@@ -24,6 +24,15 @@ def test_lines_come_back(tmp_path):
     assert first.time <= second.time
 
 
+def test_text_that_is_no_unicode(tmp_path):
+    odd = os.fsdecode(b"caf\xe9.toml")
+    with Ledger(tmp_path) as ledger:
+        ledger.write("a", "failed", message=odd)
+    assert [entry.message for entry in entries(tmp_path)] == [odd]
+    path = record_error(tmp_path, toys.make_tasks()[0], 1, {"message": odd})
+    assert json.loads((tmp_path / path).read_text())["message"] == odd
+
+
 def test_every_session_has_its_file(tmp_path):
     with Ledger(tmp_path) as one, Ledger(tmp_path) as two:
         two.write("b", "started")
