@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..city import CityError, Source
 from .census_fit import fit_households
 from .fabric import Fabric
-from .osm_read import utm_zone
+from .osm_read import first_at, utm_zone
+from .osm_zones import zone_of
 
 __all__ = ["ZoneTable", "fit_households", "lay_zones", "read_zone_table"]
 
@@ -148,23 +149,14 @@ def lay_zones(fabric: Fabric, table: ZoneTable) -> Fabric:
     Buildings outside every zone lose their dwellings: the table does not count who lives there.
     """
     zones = table.zones.to_crs(fabric.crs)
-    shapes = np.asarray(zones.geometry.array)
-    tree = shapely.STRtree(shapes)
-    buildings, sites = dict(fabric.buildings), dict(fabric.sites)
-    for part in (buildings, sites):
-        points = shapely.points(part["x"], part["y"])
-        zone = np.full(len(points), -1, np.int32)
-        point, number = tree.query(points, predicate="intersects")
-        zone[point[::-1]] = number[::-1]
-        lost = np.flatnonzero(zone < 0)
-        if len(lost):
-            zone[lost] = tree.nearest(points[lost])
-        part["zone"] = zone
-        if part is buildings:
-            part["dwellings"] = part["dwellings"].copy()
-            part["dwellings"][lost] = 0
-            outside = len(lost)
-    report = fabric.report | {"zones": {"zones": len(zones), "made of": "census", "buildings outside": outside}}
+    buildings, sites = (
+        part | {"zone": zone_of(zones, part["x"], part["y"])} for part in (fabric.buildings, fabric.sites)
+    )
+    tree = shapely.STRtree(np.asarray(zones.geometry.array))
+    inside = first_at(tree, shapely.points(buildings["x"], buildings["y"])) >= 0
+    buildings["dwellings"] = np.where(inside, buildings["dwellings"], 0).astype(np.int32)
+    made = {"zones": len(zones), "made of": "census", "buildings outside": int((~inside).sum())}
+    report = fabric.report | {"zones": made}
     return replace(
         fabric,
         zones=zones[["name", "geometry"]],

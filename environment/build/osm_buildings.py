@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..places import BuildingUse
 from .osm_interests import Interests
-from .osm_read import Areas, OsmData, whole_number
+from .osm_read import Areas, OsmData, first_at, whole_number
 
 LEVEL_HEIGHT = 3.0  # m, one floor approximated to 3 metres
 DWELLING_AREA = 90.0  # m2 gross floor area of a flat (assumed)
@@ -185,12 +185,8 @@ def _addresses(data: OsmData, own: Areas, tree: shapely.STRtree) -> NDArray[np.i
 
 def building_at(tree: shapely.STRtree, points: NDArray[np.object_]) -> NDArray[np.int64]:
     """Return the row of the building around each point or with the point on its wall, −1 where there is none."""
-    found = np.full(len(points), -1, np.int64)
-    for predicate, distance in (("dwithin", ON_WALL), ("intersects", None)):
-        point, row = tree.query(points, predicate=predicate, distance=distance)
-        order = np.lexsort((-row, point))  # of several buildings the first one stays
-        found[point[order]] = row[order]
-    return found
+    around = first_at(tree, points)
+    return np.where(around >= 0, around, first_at(tree, points, distance=ON_WALL))
 
 
 def number_of_addresses(tags: dict[str, str]) -> int:

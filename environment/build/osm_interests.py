@@ -164,7 +164,8 @@ def _once(interests: Interests, counts: Counter[str]) -> Interests:
         outer = outlines[outer]
         rank = np.empty(len(keep), np.intp)  # by size, the smallest first; of equal ones the later row first
         rank[np.lexsort((-np.arange(len(keep)), area))] = np.arange(len(keep))
-        for i, o in sorted(zip(inner.tolist(), outer.tolist(), strict=True), key=lambda pair: int(rank[pair[0]])):
+        order = np.lexsort((rank[outer], rank[inner]))
+        for i, o in zip(inner[order].tolist(), outer[order].tolist(), strict=True):
             if keep[i] and keep[o] and rank[i] < rank[o] and interests.value[i] == interests.value[o]:
                 keep[i] = False
                 interests.tags[o] = interests.tags[i] | interests.tags[o]

@@ -210,6 +210,17 @@ def whole_number(text: str | None, most: int) -> int | None:
     return int(text)
 
 
+def first_at(
+    tree: shapely.STRtree, points: NDArray[np.object_], *, distance: float | None = None
+) -> NDArray[np.int64]:
+    """Return for each point the first shape of the tree that it lies in (or within a distance of), −1 for none."""
+    found = np.full(len(points), -1, np.int64)
+    point, row = tree.query(points, predicate="intersects" if distance is None else "dwithin", distance=distance)
+    order = np.lexsort((-row, point))  # the last assignment stays, which is the first shape
+    found[point[order]] = row[order]
+    return found
+
+
 def utm_zone(lon: float, lat: float) -> str:
     """Return the EPSG code of the regular 6-degree UTM zone of a position in degrees."""
     zone = int((lon + 180.0) // 6.0) % 60 + 1
@@ -280,8 +291,9 @@ def read_areas(data: OsmData) -> Areas:
         shapes.append(shape)
         tags.append(relation_tags)
         origin.append(f"relation/{number}")
-        if "building" in relation_tags:  # the outline tagged once more is the same building
-            replaced.update(row for row in outer_rows if "building" in ways.tags[row])
+        for key in ("building", "boundary"):  # an outline tagged once more is the same thing
+            if key in relation_tags:
+                replaced.update(row for row in outer_rows if key in ways.tags[row])
 
     wanted = [row for row, t in enumerate(ways.tags) if _is_area(t) and row not in replaced]
     rows_kept, rings_made = _closed_ways(data, np.array(wanted, np.int64))

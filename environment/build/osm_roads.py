@@ -36,8 +36,8 @@ class Network:
 def build_network(data: OsmData) -> Network:
     """Split the streets at the nodes they share, and make a link for each direction that somebody may use.
 
-    A way that leaves the extract (a node is missing) ends there. Parallel links and loops are kept. Turn restrictions
-    and traffic signals are not read.
+    A way that leaves the extract (a node is missing) ends there. Parallel links and loops are kept. Turn restrictions,
+    barriers and traffic signals are not read.
     """
     ways = data.ways
     streets = [

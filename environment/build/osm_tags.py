@@ -66,6 +66,8 @@ _ACCESS_KEYS: tuple[tuple[str, Access, Access], ...] = (  # key, what "no" close
 def access(tags: Tags) -> Access:
     """Return who may use a street at all, in any direction."""
     allowed = RANKS[tags["highway"]][1]
+    if tags.get("motorroad") == "yes":
+        allowed &= ~(BICYCLE | FOOT)
     for key, closes, opens in _ACCESS_KEYS:
         value = tags.get(key)
         if value is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .osm_buildings import Buildings
-from .osm_read import Areas, OsmData, whole_number
+from .osm_read import Areas, OsmData, first_at, whole_number
 
 COVERED = 0.8  # share of buildings inside, from which boundaries of a level make the zones
 MARGIN = 50.0  # m that the hull of the buildings is widened by
@@ -84,19 +84,13 @@ def build_zones(data: OsmData, areas: Areas, buildings: Buildings) -> Zones:
 
 def zone_of(table: geopandas.GeoDataFrame, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int32]:
     """Return the zone around each point, the nearest one where none is around it."""
-    return _nearest(np.asarray(table.geometry.array), x, y)
-
-
-def _nearest(shapes: NDArray[np.object_], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int32]:
-    tree = shapely.STRtree(shapes)
+    tree = shapely.STRtree(np.asarray(table.geometry.array))
     points = shapely.points(x, y)
-    zone = np.full(len(points), -1, np.int32)
-    point, number = tree.query(points, predicate="intersects")
-    zone[point[::-1]] = number[::-1]  # on a common border the first zone wins
+    zone = first_at(tree, points)
     lost = np.flatnonzero(zone < 0)
     if len(lost):
         zone[lost] = tree.nearest(points[lost])
-    return zone
+    return zone.astype(np.int32)
 
 
 def _places(data: OsmData, hull: shapely.Geometry) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:

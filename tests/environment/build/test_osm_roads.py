@@ -100,6 +100,7 @@ def direction_bits(town, folder, tags):
         ({"vehicle": "no", "bicycle": "yes"}, BICYCLE | FOOT, BICYCLE | FOOT),
         ({"motor_vehicle": "no", "psv": "yes"}, BICYCLE | FOOT | BUS, BICYCLE | FOOT | BUS),
         ({"bicycle": "use_sidepath"}, CAR | FOOT | BUS, CAR | FOOT | BUS),
+        ({"highway": "primary", "motorroad": "yes"}, CAR | BUS, CAR | BUS),
         ({"highway": "pedestrian"}, FOOT, FOOT),
         ({"highway": "pedestrian", "bicycle": "yes"}, FOOT | BICYCLE, FOOT | BICYCLE),
         ({"highway": "cycleway"}, FOOT | BICYCLE, FOOT | BICYCLE),
