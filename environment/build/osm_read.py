@@ -123,7 +123,6 @@ def read_data(path: Path) -> OsmData:
     project = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     x, y = project.transform(np.where(known, lon, np.nan), np.where(known, lat, np.nan))
     known = np.isfinite(x) & np.isfinite(y)
-    x[~known] = y[~known] = np.nan
     for axis in (x, y):
         low, high = np.percentile(axis[known], [5, 95])
         if high - low > LARGEST:
@@ -131,6 +130,9 @@ def read_data(path: Path) -> OsmData:
                 f"{path}: reaches over {(high - low) / 1000:,.0f} km, a city at most over {LARGEST / 1000:,.0f} km; "
                 f"cut it out: osmium extract --bbox WEST,SOUTH,EAST,NORTH {path} -o city.osm.pbf"
             )
+    far = known & (np.hypot(x - np.median(x[known]), y - np.median(y[known])) > LARGEST)  # misplaced nodes
+    known &= ~far
+    x[~known] = y[~known] = np.nan
     node_x, node_y = project.transform(_degrees(raw.node_lon), _degrees(raw.node_lat))
     placed = np.flatnonzero(np.isfinite(node_x) & np.isfinite(node_y))
     ways = Ways(np.array(raw.way_ids), raw.way_tags, np.array(raw.way_first), np.array(raw.ref), x, y)
@@ -140,6 +142,7 @@ def read_data(path: Path) -> OsmData:
             "relations read": len(raw.relations),
             "points read": len(known),
             "points missing": int((~known).sum()),
+            "points too far away": int(far.sum()),
             "ways cut at the edge": len(np.unique(np.searchsorted(ways.first, np.flatnonzero(~known), side="right"))),
         }
     )

@@ -190,6 +190,15 @@ def test_outlines_that_do_not_close_or_are_cut_are_counted(town, tmp_path):
     assert fabric.report["read"]["polygons without area"] == 1
 
 
+def test_a_misplaced_node_is_taken_as_missing(town, tmp_path):
+    town.box(0, 0, 10, 10, HOUSE)
+    corners = town.nodes((50, 0), (60, 0), (60, 10), (55, 12), (50, 10), (5_000_000, 0))
+    town.way([*corners, corners[0]], HOUSE)
+    fabric = read(town, tmp_path)
+    assert fabric.report["read"]["points too far away"] == 1
+    assert fabric.report["buildings"]["footprint km2"] * 1e6 == pytest.approx(100 + 110, rel=2e-3)
+
+
 def test_land_tells_the_use_of_untyped_buildings(town, tmp_path):
     for i, land in enumerate(("residential", "industrial", "retail", "farmland")):
         town.box(100 * i, 0, 80, 80, {"landuse": land})
