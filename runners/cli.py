@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 city_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a city, or look at one.")
 app.add_typer(city_app, name="city")

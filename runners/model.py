@@ -72,6 +72,7 @@ class CityModel(RowModel):
         super().__init__(rng=_seed(seed, rng, scenario.seed))
         self.scenario = scenario
         self.city = build_city(scenario.city) if city is None else city
+        scenario.check_people(len(self.city.people))
         self.threads = threads
         self.day = 0
         self.presence = Presence(self.city, self.seed_number, threads, first_weekday=scenario.clock.start.weekday())
@@ -94,7 +95,7 @@ class CityModel(RowModel):
         return self.scenario.clock.date(self.day)
 
     def step(self) -> None:
-        """Simulate one step of the clock: the authority decides, then the processes advance in their order.
+        """Simulate one step of the clock: authority and citizens decide, then the processes advance in their order.
 
         Raises:
             RuntimeError: if the clock has ended.
@@ -104,6 +105,8 @@ class CityModel(RowModel):
             raise RuntimeError(f"the clock has ended after {clock.days} days; a longer run needs a larger clock.days")
         start = self.day * clock.step
         self.authority.step()
+        if self.citizens.table.cls.overrides("goes_out"):
+            self.presence.confine([citizen.row for citizen in self.citizens if not citizen.goes_out()])
         for process in self.processes:
             process.advance(start, start + clock.step)
         self._series.append({"day": self.day, "date": np.datetime64(self.date, "D")} | self._figures())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .scenario import Scenario
 
+
 class Results:
     """The results of a run or a sweep.
 

@@ -160,7 +160,11 @@ def sweep_tasks(
     """
     scenario = _loaded(scenario)
     points = scenario.points()
-    cities = prepare_cities([scenario.at_point(point).city for point in points], folder, told=told)
+    variants = [scenario.at_point(point) for point in points]
+    cities = prepare_cities([variant.city for variant in variants], folder, told=told)
+    loaded = {path: City.load(path) for path in dict.fromkeys(cities)}
+    for variant, path in zip(variants, cities, strict=True):
+        variant.check_people(len(loaded[path].people))
     tasks = [
         {
             "run_id": f"p{number:04d}-r{replicate:04d}",
@@ -173,7 +177,6 @@ def sweep_tasks(
         for number, (parameters, city) in enumerate(zip(points, cities, strict=True))
         for replicate, seed in enumerate(scenario.seeds())
     ]
-    loaded = {path: City.load(path) for path in dict.fromkeys(cities)}
     return tasks, EXECUTE, _context(scenario, loaded.values()) | {"warm": WARM}
 
 

@@ -129,6 +129,16 @@ class Scenario:
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True))
 
+    def check_people(self, people: int) -> None:
+        """Make sure that the scenario fits a city of so many people.
+
+        Raises:
+            ScenarioError: if it does not.
+        """
+        problems = _people_problems(self.document, self.processes, people)
+        if problems:
+            raise ScenarioError(problems)
+
     # ------------------------------------------------------------------ varying
 
     def with_parameters(self, parameters: Mapping[str, Any], *, label: str = "parameters") -> "Scenario":
@@ -317,13 +327,8 @@ def _cross_check(
     """Find what is wrong between sections that are each valid; None stands for one that is not."""
     problems = []
     source = None if city is None else city.synthetic or city.osm
-    people = None if source is None else source.people
-    for section, settings in processes.items():
-        infections = getattr(settings, "initial_infections", None)
-        if people is not None and infections is not None and infections > people:
-            node = document.nearest((section, "initial_infections"))
-            message = f"more than the city has people (given {infections:,}, people {people:,})"
-            problems.append(Problem(node.where, f"{section}.initial_infections", message))
+    if source is not None and source.people is not None:
+        problems += _people_problems(document, processes, source.people)
     indicators = {name for section in processes for name in process_class(section).indicators}
     for number, policy in enumerate(policies):
         if policy is None:
@@ -343,6 +348,17 @@ def _cross_check(
                 allowed = f"allowed: {', '.join(tables) or 'none'} ({always} are always written)"
                 message = f"no such table (given '{table}'); {allowed}{suggestion(table, tables)}"
                 problems.append(Problem(node.where, "output.tables", message))
+    return problems
+
+
+def _people_problems(document: Node, processes: Mapping[str, Any], people: int) -> list[Problem]:
+    problems = []
+    for section, settings in processes.items():
+        infections = getattr(settings, "initial_infections", None)
+        if infections is not None and infections > people:
+            node = document.nearest((section, "initial_infections"))
+            message = f"more than the city has people (given {infections:,}, people {people:,})"
+            problems.append(Problem(node.where, f"{section}.initial_infections", message))
     return problems
 
 

@@ -139,7 +139,8 @@ def test_parameters_reach_into_tables_and_take_dates() -> None:
 
 def test_policies_with_dots_in_their_names_are_found_by_the_longest_name() -> None:
     policy = '[[policy]]\nname = "{}"\nclose = ["work"]\n'
-    text = 'name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n' + policy.format("a") + policy.format("a.b")
+    head = 'name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n'
+    text = head + policy.format("a") + policy.format("a.b")
     scenario = Scenario.from_text(text).with_parameters({"policy.a.b.compliance": 0.25})
     assert [p.compliance for p in scenario.policies] == [1.0, 0.25]
 

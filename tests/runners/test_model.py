@@ -1,0 +1,297 @@
+"""The city model: steps, seeds, copies, Mesa's ways of using a model, and processes of others."""
+
+import copy
+import datetime
+import gc
+import pickle
+import weakref
+from pathlib import Path
+from typing import Any, ClassVar
+
+import mesa
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+from citytwin.agents.citizens import Citizen
+from citytwin.agents.process import Process
+from citytwin.agents.rows import Column
+from citytwin.environment.city import City
+from citytwin.runners import processes
+from citytwin.runners.model import CityModel
+from citytwin.runners.scenario import Scenario
+
+
+def equal(one: dict, other: dict) -> bool:
+    """Return whether two runs have the same tables, to the bit."""
+    return one.keys() == other.keys() and all(
+        one[table].keys() == other[table].keys()
+        and all(np.array_equal(one[table][name], other[table][name]) for name in one[table])
+        for table in one
+    )
+
+
+def test_the_clock(tiny: Scenario, town: City) -> None:
+    model = CityModel(tiny, town)
+    assert (model.day, model.date, model.time, model.running) == (0, datetime.date(2026, 1, 5), 0, True)
+    model.step()
+    assert (model.day, model.date, model.time, model.steps) == (1, datetime.date(2026, 1, 6), 1, 1)
+    model.run()
+    assert (model.day, model.running) == (25, False)
+    with pytest.raises(RuntimeError, match="the clock has ended after 25 days"):
+        model.step()
+
+
+def test_everybody_is_counted_every_day(tiny: Scenario, town: City) -> None:
+    tables = CityModel(tiny, town).run()
+    series = tables["series"]
+    whole = sum(series[name] for name in ("susceptible", "exposed", "infectious", "recovered"))
+    assert np.all(whole == len(town.people))
+    assert np.array_equal(series["day"], np.arange(25))
+    assert series["date"][24] == np.datetime64("2026-01-29")
+    assert np.array_equal(np.cumsum(series["new_infections"]), series["cumulative_infections"])
+    assert tables["summary"]["infections"] == series["new_infections"].sum() > 15
+    assert tables["summary"]["people"] == len(town.people)
+
+
+def test_citizens_are_the_people_of_the_city(tiny: Scenario, town: City) -> None:
+    model = CityModel(tiny, town)
+    assert len(model.citizens) == len(town.people)
+    assert np.array_equal(model.citizens.column("age"), town.people.age)
+    assert np.array_equal(model.citizens.column("compliance"), model.presence.compliance)
+    assert model.authority in model.agents
+    model.run()
+    sick = model.citizens.select(where=lambda c: c.health > 0)
+    assert len(sick) == model.outputs()["summary"]["infections"][0]
+
+
+def test_policies_act_when_they_say(tiny: Scenario, town: City) -> None:
+    tables = CityModel(tiny, town).run()
+    in_force = tables["series"]["policy.schools closed"]
+    assert np.array_equal(np.flatnonzero(in_force), np.arange(8, 20))
+    assert tables["summary"]["days_in_force.schools closed"] == 12
+    working = tables["series"]["policy.work less"]
+    assert tables["summary"]["days_in_force.work less"] == working.sum() > 0
+
+
+def test_only_the_seed_decides(tiny: Scenario, town: City) -> None:
+    first = CityModel(tiny, town, seed=7).run()
+    assert equal(first, CityModel(tiny, town, seed=7, threads=2).run())
+    assert equal(first, CityModel(tiny, town, rng=7).run())
+    assert equal(first, CityModel(tiny.with_parameters({"seed": 7}), town).run())
+    assert not equal(first, CityModel(tiny, town, seed=8).run())
+    assert CityModel(tiny, town).seed_number == 3
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.5, "x"])
+def test_a_seed_that_is_no_whole_number_is_refused(tiny: Scenario, town: City, seed: Any) -> None:
+    with pytest.raises(ValueError, match="a whole number from 0 is wanted"):
+        CityModel(tiny, town, seed=seed)
+
+
+def test_tables_are_written_where_they_are_asked_for(tiny: Scenario, town: City) -> None:
+    assert set(CityModel(tiny, town).run()) == {"summary", "series"}
+    asked = tiny.with_parameters({"output.tables": ["infections"], "output.by_zone": True})
+    tables = CityModel(asked, town).run()
+    assert set(tables) == {"summary", "series", "zone_series", "infections"}
+    assert len(tables["infections"]["person"]) == tables["summary"]["infections"][0]
+    zones = len(town.zones)
+    by_day = tables["zone_series"]["new_infections"].reshape(25, zones).sum(axis=1)
+    assert np.array_equal(by_day, tables["series"]["new_infections"])
+    assert np.array_equal(tables["zone_series"]["zone"][:zones], np.arange(zones))
+
+
+# ---------------------------------------------------------------------- copies
+
+
+def test_a_copy_goes_on_as_the_model_does(tiny: Scenario, town: City) -> None:
+    model = CityModel(tiny, town)
+    for _ in range(10):
+        model.step()
+    copied, pickled = copy.deepcopy(model), pickle.loads(pickle.dumps(model))
+    undisturbed = CityModel(tiny, town).run()
+    assert copied.city is town
+    for other in (copied, pickled, model):
+        assert equal(other.run(), undisturbed)
+
+
+def test_copies_do_not_touch_each_other(tiny: Scenario, town: City) -> None:
+    model = CityModel(tiny, town)
+    model.step()
+    copied = copy.deepcopy(model)
+    copied.run()
+    assert model.day == 1
+    assert len(model.citizens.select(where=lambda c: c.health > 0)) == 15
+
+
+def test_a_pickled_model_holds_the_path_of_its_city_and_not_the_city(
+    tiny: Scenario, town: City, tmp_path: Path
+) -> None:
+    city = City.load(town.save(tmp_path / "town.city"))
+    model = CityModel(tiny, city)
+    model.step()
+    assert b"town.city" in pickle.dumps(model)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.city.path == city.path
+    assert again.presence.city is again.city
+    assert equal(again.run(), CityModel(tiny, town).run())
+
+
+def test_models_are_freed(tiny: Scenario, town: City) -> None:
+    models = []
+    for seed in range(5):
+        model = CityModel(tiny, town, seed)
+        model.step()
+        models.append(weakref.ref(model))
+    del model
+    gc.collect()
+    assert [alive() for alive in models] == [None] * 5
+
+
+# ---------------------------------------------------------------------- Mesa's ways
+
+
+def test_the_data_collector_has_the_series(tiny: Scenario, town: City) -> None:
+    model = CityModel(tiny, town)
+    series = model.run()["series"]
+    frame = model.datacollector.get_model_vars_dataframe()
+    assert len(frame) == 25
+    for name in frame.columns:
+        assert frame[name].tolist() == series[name].tolist()
+
+
+def test_batch_run(tiny: Scenario, town: City) -> None:
+    given: dict[str, Any] = {"scenario": [tiny], "city": [town], "threads": 1}
+    options: dict[str, Any] = {"number_processes": 1, "display_progress": False}
+    if "rng" in mesa.batch_run.__code__.co_varnames:  # Mesa 3.5 names the seeds apart
+        rows = mesa.batch_run(CityModel, given, rng=[5, 6], **options)
+    else:
+        rows = mesa.batch_run(CityModel, given | {"seed": [5, 6]}, **options)
+    expected = [CityModel(tiny, town, seed).run()["summary"]["infections"][0] for seed in (5, 6)]
+    assert [row["cumulative_infections"] for row in rows] == expected
+
+
+@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # of affine, called by rasterio
+def test_the_space_is_made_when_it_is_asked_for(tiny: Scenario, town: City) -> None:
+    model = CityModel(tiny, town)
+    assert model.space is model.space
+    assert model.space.crs == town.info.crs
+    assert len(model.space.agents) > 0
+    model.step()
+
+
+class Cautious(Citizen):
+    """Somebody who never leaves home."""
+
+    worry = Column("f4", 1.0)
+
+    def goes_out(self) -> bool:
+        """Stay at home."""
+        return self.worry < 0.5
+
+
+def test_a_class_of_citizens_decides_for_itself(tiny: Scenario, town: City) -> None:
+    model = CityModel(tiny, town, citizen_class=Cautious)
+    model.run()
+    summary = model.outputs()["summary"]
+    away = [name for name in summary if name.startswith("infections_") and name != "infections_home"]
+    assert len(away) > 3
+    assert all(summary[name][0] == 0 for name in away)
+    assert isinstance(next(iter(model.citizens)), Cautious)
+
+
+# ---------------------------------------------------------------------- processes of others
+
+
+class NoiseSettings(BaseModel, extra="forbid"):
+    """Section of a process that a package could add."""
+
+    loudness: float = 1.0
+
+
+class Noise(Process):
+    """A process that counts its own seconds."""
+
+    section: ClassVar[str] = "noise"
+    Settings: ClassVar[type[BaseModel]] = NoiseSettings
+    indicators: ClassVar[dict[str, str]] = {"noise": "seconds passed"}
+    table_names: ClassVar[tuple[str, ...]] = ("sounds",)
+    figure = "noise_seconds"
+
+    def __init__(self, model: Any, settings: NoiseSettings):
+        super().__init__(model, settings)
+        self.spans: list[tuple[float, float]] = []
+
+    def advance(self, start: float, end: float) -> None:
+        """Note the span."""
+        self.spans.append((start, end))
+
+    def indicator_values(self) -> dict[str, float]:
+        """Return the seconds so far."""
+        return {"noise": self.spans[-1][1] if self.spans else 0.0}
+
+    def series(self) -> dict[str, int | float]:
+        """Return loudness times seconds so far."""
+        return {self.figure: self.indicator_values()["noise"] * self.settings.loudness}
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return a row a span."""
+        return {"sounds": {"start": np.array([start for start, _ in self.spans])}}
+
+
+class _Point:
+    """Stands for an entry point."""
+
+    def __init__(self, what: Any):
+        self.what = what
+
+    def load(self) -> Any:
+        return self.what
+
+
+def use(monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
+    monkeypatch.setattr(processes, "_others", lambda: {"noise": _Point(what)})
+
+
+NOISY = """\
+name = "noisy"
+[city]
+synthetic.people = 1_000
+[clock]
+days = 4
+[epidemic]
+disease = "covid"
+[noise]
+loudness = 2.0
+[[policy]]
+name = "hush"
+close = ["leisure"]
+when = "noise > 100_000"
+[output]
+tables = ["sounds"]
+"""
+
+
+def test_a_process_of_another_package_joins_in(monkeypatch: pytest.MonkeyPatch, town: City) -> None:
+    use(monkeypatch, Noise)
+    scenario = Scenario.from_text(NOISY)
+    assert list(scenario.processes) == ["epidemic", "noise"]
+    tables = CityModel(scenario, town).run()
+    assert tables["series"]["noise_seconds"].tolist() == [2 * 86_400.0 * day for day in (1, 2, 3, 4)]
+    assert tables["sounds"]["start"].tolist() == [0, 86_400, 172_800, 259_200]
+    assert tables["series"]["policy.hush"].tolist() == [0, 0, 1, 1]  # 86,400 s on day 1, 172,800 s on day 2
+
+
+def test_two_processes_must_not_use_one_name(monkeypatch: pytest.MonkeyPatch, town: City) -> None:
+    class Same(Noise):
+        figure = "infectious"
+
+    use(monkeypatch, Same)
+    with pytest.raises(ValueError, match="process 'noise': there is a figure 'infectious' already"):
+        CityModel(Scenario.from_text(NOISY), town)
+
+
+def test_an_entry_point_that_is_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, int)
+    with pytest.raises(TypeError, match="entry point 'noise'"):
+        Scenario.from_text(NOISY)
