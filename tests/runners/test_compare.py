@@ -1,0 +1,109 @@
+"""Comparing points: pairs of one seed, intervals, and runs that are missing."""
+
+import math
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from citytwin.runners.compare import MEASURES, compare, interval
+from citytwin.runners.results import Results
+from citytwin.runners.tables import StoreError
+
+# Two-sided 90 % quantiles of Student's t for 1 to 5 degrees of freedom, from the printed table (Fisher & Yates).
+STUDENT_90 = {1: 6.314, 2: 2.920, 3: 2.353, 4: 2.132, 5: 2.015}
+
+
+def summary(points: dict[int, dict[int, float]]) -> pd.DataFrame:
+    """Return a summary with an attack rate a point and seed."""
+    rows = [
+        {"point": point, "seed": seed, "attack_rate": value}
+        for point, runs in points.items()
+        for seed, value in runs.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def row(frame: pd.DataFrame, point: int, measure: str = "attack_rate") -> pd.Series:
+    [found] = [r for _, r in frame.iterrows() if r["point"] == point and r["measure"] == measure]
+    return found
+
+
+def test_pairs_by_hand() -> None:
+    found = row(compare(summary({0: {1: 0.5, 2: 0.4, 3: 0.6}, 1: {3: 0.3, 1: 0.3, 2: 0.1}})), 1)
+    differences = [-0.2, -0.3, -0.3]
+    assert found["difference"] == pytest.approx(statistics.mean(differences))
+    half = STUDENT_90[2] * statistics.stdev(differences) / math.sqrt(3)
+    assert found["low"] == pytest.approx(statistics.mean(differences) - half, rel=1e-3)
+    assert found["high"] == pytest.approx(statistics.mean(differences) + half, rel=1e-3)
+    assert found["mean"] == pytest.approx(0.7 / 3)
+    assert (found["runs"], found["pairs"]) == (3, 3)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
+def test_interval_against_the_printed_table(n: int) -> None:
+    values = np.arange(n, dtype=float)
+    low, high = interval(values)
+    half = STUDENT_90[n - 1] * statistics.stdev(values.tolist()) / math.sqrt(n)
+    assert (high - low) / 2 == pytest.approx(half, rel=1e-3)
+    assert (high + low) / 2 == pytest.approx(values.mean())
+
+
+def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
+    """Of 4,000 samples of 4 normal numbers 90 % hold the mean; 1.5 points are three standard errors."""
+    generator = np.random.default_rng(1)
+    held = [low <= 3.0 <= high for low, high in (interval(generator.normal(3.0, 2.0, 4)) for _ in range(4_000))]
+    assert abs(np.mean(held) - 0.9) < 0.015
+
+
+@given(st.dictionaries(st.integers(0, 99), st.floats(0, 1), min_size=1, max_size=8), st.data())
+def test_a_point_equal_to_the_baseline_differs_by_exactly_zero(runs: dict[int, float], data: st.DataObject) -> None:
+    kept = data.draw(st.sets(st.sampled_from(sorted(runs)), min_size=1))
+    found = row(compare(summary({0: runs, 1: {seed: runs[seed] for seed in kept}})), 1)
+    assert found["difference"] == 0.0
+    assert found["pairs"] == len(kept)
+    assert (found["low"], found["high"]) == (0.0, 0.0) or len(kept) == 1
+
+
+def test_runs_that_are_missing_leave_the_pairs_there_are() -> None:
+    frame = compare(summary({0: {1: 0.5, 2: 0.4, 3: 0.9}, 1: {2: 0.1, 3: 0.4, 4: 0.0}, 2: {9: 0.5}, 4: {1: 0.25}}))
+    assert (row(frame, 1)["runs"], row(frame, 1)["pairs"]) == (3, 2)
+    assert row(frame, 1)["difference"] == pytest.approx((-0.3 - 0.5) / 2)
+    assert row(frame, 2)["pairs"] == 0
+    assert math.isnan(row(frame, 2)["difference"])
+    assert row(frame, 4)["difference"] == -0.25
+    assert math.isnan(row(frame, 4)["low"])
+    assert sorted(frame["point"].unique()) == [0, 1, 2, 4]
+
+
+def test_a_value_that_is_missing_makes_no_pair() -> None:
+    frame = compare(summary({0: {1: 0.5, 2: float("nan")}, 1: {1: 0.25, 2: 0.1}}))
+    assert (row(frame, 1)["pairs"], row(frame, 1)["difference"]) == (1, -0.25)
+
+
+def test_another_baseline_turns_the_sign() -> None:
+    table = summary({0: {1: 0.5, 2: 0.4}, 1: {1: 0.3, 2: 0.3}})
+    there, back = row(compare(table), 1), row(compare(table, 1), 0)
+    assert there["difference"] == pytest.approx(-back["difference"])
+    assert there["low"] == pytest.approx(-back["high"])
+
+
+def test_a_baseline_without_runs_is_refused() -> None:
+    with pytest.raises(StoreError, match="baseline 3: no run of this point is in the results; points with runs: 0, 1"):
+        compare(summary({0: {1: 0.5}, 1: {1: 0.5}}), 3)
+
+
+def test_a_sweep(swept: Path) -> None:
+    results = Results(swept)
+    frame = results.compare()
+    assert len(frame) == 4 * len(MEASURES)
+    assert (frame["pairs"] == 3).all()
+    base = frame[frame["point"] == 0]
+    assert (base[["difference", "low", "high"]] == 0.0).all(axis=None)
+    means = results.summary.groupby("point")["infections"].mean()
+    for point in range(4):
+        assert row(frame, point, "infections")["difference"] == pytest.approx(means[point] - means[0])

@@ -1,0 +1,324 @@
+"""Tables, pictures and pages: what they say, that they fit, and that nothing foreign gets into a page."""
+
+import base64
+import copy
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import image
+
+from citytwin.environment.city import City, Source
+from citytwin.runners.compare import MEASURES
+from citytwin.runners.curves import MAX_POINTS, PALETTE, curves_png, draw_curves, save_curves
+from citytwin.runners.describe import city_facts, city_text
+from citytwin.runners.labels import amount, point_label, short_names, spread, value_text
+from citytwin.runners.maps import draw_map, save_map
+from citytwin.runners.report import WIDTH, html_report, text_report
+from citytwin.runners.results import Results
+from citytwin.runners.run import run
+from citytwin.runners.scenario import Scenario
+from citytwin.runners.tables import StoreError
+
+
+@pytest.fixture
+def results(swept: Path) -> Results:
+    return Results(swept)
+
+
+def without(results: Results, *runs: str) -> Results:
+    """Return the results as if some runs had not been made."""
+    rest = copy.copy(results)
+    for name in ("summary", "series"):
+        table = results.table(name)
+        rest.__dict__[name] = table[~table["run_id"].isin(runs)].reset_index(drop=True)
+    return rest
+
+
+# ---------------------------------------------------------------------- words and figures
+
+
+def test_short_names_tell_parameters_apart() -> None:
+    names = short_names(
+        ["policy.schools closed.compliance", "policy.a.b.reduce.work", "epidemic.r0", "city.synthetic.seed"]
+    )
+    assert list(names.values()) == ["schools closed: compliance", "a.b.reduce: work", "r0", "seed"]
+    assert short_names(["city.synthetic.seed", "noise.seed"]) == {
+        "city.synthetic.seed": "city.synthetic.seed",
+        "noise.seed": "noise.seed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (50_000, "50,000"),
+        (0.30000000000000004, "0.3"),
+        ("x", "x"),
+        ([1, 2], "1, 2"),
+        ({"work": 0.5}, "work 0.5"),
+    ],
+)
+def test_values(value: Any, text: str) -> None:
+    assert value_text(value) == text
+
+
+def test_amounts_have_the_decimals_and_signs_of_their_measure() -> None:
+    rate, people = MEASURES[0], MEASURES[1]
+    assert amount(0.8047, rate) == "80.5"
+    assert amount(-0.0141, rate, sign=True) == "−1.4"
+    assert amount(0.0141, rate, sign=True) == "+1.4"
+    assert amount(-0.0001, rate, sign=True) == "0.0"
+    assert amount(40_234.5, people) == "40,234"
+    assert amount(float("nan"), people) == "–"
+    assert spread(-12.3, -14.6, 0.2, people) == "−12 (−15 … 0)"
+    assert spread(-12.3, float("nan"), float("nan"), people) == "−12"
+
+
+def test_a_point_in_one_line() -> None:
+    assert (
+        point_label({"epidemic.r0": 2.5, "policy.x.from": 20}, short_names(["epidemic.r0", "policy.x.from"]))
+        == "r0 2.5, x: from 20"
+    )
+    assert point_label({}, {}) == "as in the file"
+
+
+# ---------------------------------------------------------------------- the table of a terminal
+
+
+def test_the_table_says_what_the_summary_says(results: Results) -> None:
+    text = text_report(results)
+    lines = text.splitlines()
+    assert lines[0] == "tiny town: invented city of 1,000 people, 25 days from 2026-01-05, 4 points x 3 seeds"
+    assert max(map(len, lines)) <= WIDTH
+    means = results.summary.groupby("point")[["attack_rate", "peak_day"]].mean()
+    rules = [number for number, line in enumerate(lines) if line.startswith("─")]
+    for point in range(4):
+        cells = lines[rules[0] + 1 + point].split()
+        assert cells[:4] == [str(point), *(f"{v:g}" for v in results.points[point].values()), "3"]
+        assert float(cells[4]) == pytest.approx(100 * means["attack_rate"][point], abs=0.051)
+        assert float(cells[-1]) == pytest.approx(means["peak_day"][point], abs=0.051)
+    assert lines[rules[1] + 1].split() == ["0", "baseline", "baseline", "baseline"]
+    change = 100 * (means["attack_rate"][3] - means["attack_rate"][0])
+    shown = re.match(r"\s+3\s+3\s+([+−][\d.]+) \(", lines[rules[1] + 4])
+    assert shown is not None
+    assert float(shown.group(1).replace("−", "-")) == pytest.approx(change, abs=0.051)
+
+
+def test_a_single_run_has_no_differences(tiny: Scenario) -> None:
+    text = text_report(run(tiny))
+    assert "1 point x 1 seed" in text
+    assert "Difference" not in text
+
+
+def test_missing_runs_are_counted(results: Results) -> None:
+    text = text_report(without(results, "p0001-r0000", "p0002-r0000", "p0002-r0001", "p0002-r0002"))
+    rows = [line.split() for line in text.splitlines() if re.match(r"\s+[0-3]  ", line)]
+    assert rows[1][3:6] == ["2", "of", "3"]
+    assert rows[2][3:6] == ["0", "of", "3"]
+    assert rows[5][:2] == ["1", "2"]
+    assert rows[6] == ["2", *["no", "run"] * 3]
+
+
+def test_many_parameters_are_named_below_the_table(results: Results) -> None:
+    wide = copy.copy(results)
+    names = [f"policy.a policy of a quite long name {n}.compliance" for n in range(6)]
+    wide.info = results.info | {
+        "parameters": names,
+        "points": [{"point": p, "parameters": dict.fromkeys(names, p / 4)} for p in range(4)],
+    }
+    lines = text_report(wide).splitlines()
+    assert [line for line in lines if line.startswith("    3  a policy of a quite long name 0: compliance 0.75, ")]
+
+
+def test_a_baseline_that_does_not_exist(results: Results) -> None:
+    with pytest.raises(StoreError, match="baseline 4: there are points 0 to 3"):
+        text_report(results, 4)
+
+
+def test_nothing_to_report(results: Results) -> None:
+    none = without(results, *results.summary["run_id"])
+    for make in (text_report, html_report):
+        with pytest.raises(StoreError, match="no run is in the results yet"):
+            make(none)
+
+
+# ---------------------------------------------------------------------- the picture
+
+
+def test_curves_are_the_medians_over_seeds(results: Results) -> None:
+    figure = draw_curves(results)
+    upper, lower = figure.axes[-2:]
+    for axes, column, scale in ((upper, "infectious", 1.0), (lower, "cumulative_infections", 100 / 1_000)):
+        lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 25]
+        assert len(lines) == 4
+        for point, line in enumerate(lines):
+            rows = results.series[results.series["point"] == point]
+            expected = rows.groupby("day")[column].median().to_numpy() * scale
+            assert np.allclose(line.get_ydata(), expected)
+    assert upper.get_ylabel() == "infectious people"
+    assert {(line.get_color(), line.get_linestyle()) for line in upper.get_lines()} == {
+        (PALETTE[0], "-"),
+        (PALETTE[1], "-"),
+        (PALETTE[0], "--"),
+        (PALETTE[1], "--"),
+    }
+    words = [text.get_text() for text in figure.findobj(mpl.text.Text)]
+    assert "tiny town" in "".join(words)
+    assert "invented city of 1,000 people, 25 days from 2026-01-05, 4 points x 3 seeds" in words
+    assert "schools closed: compliance" in words
+
+
+def test_policies_are_shown_when_they_are_in_force(results: Results) -> None:
+    top = draw_curves(results).axes[0]
+    assert [label.get_text() for label in top.get_yticklabels()] == ["schools closed", "work less"]
+    bar = top.images[0].get_array()
+    assert np.array_equal(np.flatnonzero(bar[0, :, 3] > 0), np.arange(8, 20))
+
+
+def test_the_picture_is_a_png_and_no_display_is_needed(results: Results, tmp_path: Path) -> None:
+    path = save_curves(results, tmp_path / "new" / "curves.png")
+    picture = image.imread(path)
+    assert picture.shape[0] > 800
+    assert picture.shape[1] == 1_500
+    assert picture[..., :3].std() > 0.05
+    with pytest.raises(StoreError, match="cannot be written"):
+        save_curves(results, tmp_path / "new" / "curves.png" / "x.png")
+
+
+def test_more_points_than_can_be_told_apart(results: Results) -> None:
+    many = copy.copy(results)
+    parameters = {"epidemic.r0": 1.0}
+    one = results.series[results.series["point"] == 0]
+    count = MAX_POINTS + 3
+    many.info = results.info | {
+        "parameters": ["epidemic.r0"],
+        "points": [{"point": p, "parameters": parameters} for p in range(count)],
+        "scenario": {k: v for k, v in results.info["scenario"].items() if k != "sweep"},
+    }
+    many.__dict__.pop("scenario", None)
+    many.__dict__["series"] = pd.concat([one.assign(point=point) for point in range(count)])
+    figure = draw_curves(many)
+    assert len([line for line in figure.axes[-2].get_lines() if len(line.get_xdata()) == 25]) == MAX_POINTS
+    assert "3 more points are not drawn" in [text.get_text() for text in figure.findobj(mpl.text.Text)]
+
+
+def test_a_series_without_an_epidemic_has_no_curves(results: Results) -> None:
+    other = copy.copy(results)
+    other.__dict__["series"] = results.series[["run_id", "point", "seed", "day", "date"]]
+    with pytest.raises(StoreError, match="the series lacks cumulative_infections, infectious, susceptible"):
+        curves_png(other)
+
+
+# ---------------------------------------------------------------------- the page
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and cells of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.cells: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "td":
+            self.cells.append(data)
+
+
+def test_the_page_stands_alone(results: Results, tmp_path: Path) -> None:
+    text = results.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    [picture] = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
+    assert picture.startswith("data:image/png;base64,")
+    assert base64.b64decode(picture.partition(",")[2]).startswith(b"\x89PNG")
+    assert not [tag for tag, attributes in page.tags if tag in ("script", "link") or "href" in attributes]
+    assert "http" not in text
+    means = results.summary.groupby("point")["attack_rate"].mean()
+    assert f"{100 * means[3]:.1f}" in page.cells
+    for said in ("Where the numbers come from", results.info["versions"]["code"], "schools closed: compliance"):
+        assert said in text
+
+
+def test_a_page_shows_names_and_messages_as_text(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = '<script>alert("x")</script>'
+    bad = copy.copy(results)
+    scenario = results.info["scenario"] | {"name": evil}
+    facts = [
+        {
+            "name": evil,
+            "people": 1_000,
+            "area_km2": 1.0,
+            "sources": [{"name": evil, "licence": evil, "attribution": evil, "file": "", "sha256": ""}],
+        }
+    ]
+    bad.info = results.info | {"scenario": scenario, "context": {"city_facts": facts}}
+    bad.__dict__.pop("scenario", None)
+    monkeypatch.setattr(Results, "failures", {evil: evil})
+    text = html_report(bad)
+    assert not [tag for tag, _ in Page(text).tags if tag == "script"]
+    assert text.count("&lt;script&gt;") >= 6
+    assert "Runs that failed: 1" in text
+
+
+def test_a_report_that_cannot_be_written(results: Results, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        results.report(tmp_path / "file" / "report.html")
+
+
+# ---------------------------------------------------------------------- cities
+
+
+def test_facts_of_a_city(town: City) -> None:
+    facts = city_facts(town)
+    assert facts["people"] == 600
+    assert facts["households"] == 300
+    assert facts["mean_household_size"] == 2.0
+    assert sum(facts["ages"].values()) == sum(facts["roles"].values()) == 600
+    assert facts["household_sizes"]["1"] == facts["household_sizes"]["4"] * 2 == 100
+    assert facts["ages"]["0–4"] == 50  # the child of 4 in every sixth household
+    assert facts["places"]["home"] == 300
+    assert facts["sites"]["fire station"] == 1
+    assert facts["area_km2"] == 1.0
+    text = city_text(facts)
+    assert max(map(len, text.splitlines())) <= 100
+    for said in ("Tiny", "600, mean age", "300, 2.00 people on average", "EPSG:32631"):
+        assert said in text
+
+
+def test_sources_are_shown(town: City) -> None:
+    mapped = copy.copy(town)
+    mapped.info = copy.copy(town.info)
+    mapped.info.sources = [Source("OpenStreetMap", "ODbL 1.0", "© OpenStreetMap contributors", "t.osm", "ab" * 32)]
+    text = city_text(city_facts(mapped))
+    assert "OpenStreetMap: © OpenStreetMap contributors (ODbL 1.0)" in text
+    words = [found.get_text() for found in draw_map(mapped).findobj(mpl.text.Text)]
+    assert any("© OpenStreetMap contributors" in word for word in words)
+
+
+def test_a_map(tmp_path: Path) -> None:
+    city = City.synthetic(1_000)
+    figure = draw_map(city)
+    words = [found.get_text() for found in figure.findobj(mpl.text.Text)]
+    assert "Invented city of 1,000" in words
+    assert "residents per hectare" in words
+    assert any(re.fullmatch(r"\d+ k?m", word) for word in words)
+    density = figure.axes[0].images[0].get_array()
+    assert density.sum() == pytest.approx(1_000)  # people per cell of one hectare
+    picture = image.imread(save_map(city, tmp_path / "map.png"))
+    assert picture[..., :3].std() > 0.05
+    with pytest.raises(StoreError, match="cannot be written"):
+        save_map(city, tmp_path / "map.png" / "map.png")
