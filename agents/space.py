@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from affine import Affine
 from mesa_geo import GeoAgent, GeoSpace
 from mesa_geo.raster_layers import ImageLayer, RasterBase
 from numpy.typing import NDArray
-from rasterio.transform import array_bounds
-from rasterio.warp import Resampling, calculate_default_transform, reproject
+from rasterio.warp import Resampling, reproject, transform_bounds
 from shapely.geometry.base import BaseGeometry
 
 from ..environment.grid import CELL, CityGrid, picture
@@ -105,7 +105,19 @@ SITE_CLASSES: dict[SiteKind, type[Site]] = {
 }
 
 
-class GridPicture(RasterBase):
+class _Raster(RasterBase):
+    """A raster whose transform is made here: rasterio's helper warns with new versions of the affine package."""
+
+    def _update_transform(self) -> None:
+        west, south, east, north = self.total_bounds
+        self._transform = Affine((east - west) / self.width, 0.0, west, 0.0, (south - north) / self.height, north)
+
+
+class _Image(_Raster, ImageLayer):
+    """A picture in another CRS."""
+
+
+class GridPicture(_Raster):
     """A layer of a grid, drawn as a picture whenever it is looked at.
 
     Args:
@@ -136,21 +148,23 @@ class GridPicture(RasterBase):
         """
         if inplace:
             raise ValueError("the grid stays in the CRS of its city; take a converted picture: layer.to_crs(crs)")
-        source, (west, south, east, north) = self.values, self.grid.bounds
-        transform, width, height = calculate_default_transform(
-            self.crs, crs, self.width, self.height, west, south, east, north
+        source = self.values
+        # Twice as fine, so that no cell falls between two pixels.
+        image = _Image(
+            np.zeros((len(source), 2 * self.height, 2 * self.width), np.uint8),
+            crs,
+            np.array(transform_bounds(self.crs, crs, *self.grid.bounds)),
         )
-        target = np.zeros((len(source), height, width), np.uint8)
         reproject(
             source,
-            target,
+            image.values,
             src_transform=self.transform,
             src_crs=self.crs,
-            dst_transform=transform,
-            dst_crs=crs,
+            dst_transform=image.transform,
+            dst_crs=image.crs,
             resampling=Resampling.nearest,
         )
-        return ImageLayer(target, crs, np.array(array_bounds(height, width, transform)))
+        return image
 
 
 class CitySpace(GeoSpace):
