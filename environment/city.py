@@ -263,6 +263,67 @@ class City:
 
         return populate(invent(people, seed, name), people=people, seed=seed)
 
+    @classmethod
+    def from_osm(
+        cls,
+        path: str | Path,
+        people: int | None = None,
+        seed: int = 1,
+        census: str | Path | None = None,
+        name: str | None = None,
+    ) -> "City":
+        """Make a city of a town in OpenStreetMap; needs ``pip install "citytwin[osm]"``.
+
+        Args:
+            path: an extract (``.osm.pbf``, ``.osm``, ``.osm.gz``, ``.osm.bz2``).
+            people: residents; without them those that the extract states, or the census counts.
+            seed: everything that is drawn depends on it.
+            census: TOML file that names zones and a table of ages and households, see
+                :func:`.build.census.read_zone_table`; residents are then fitted zone by zone.
+            name: name of the city; without it the one in the extract.
+
+        Raises:
+            CityError: if a file cannot be read or used, or the number of residents is unknown.
+        """
+        from .build.osm import read_osm
+        from .build.populate import populate
+
+        if census is None:
+            return populate(read_osm(path, name=name), people=people, seed=seed)
+        from .build.census import fit_households, lay_zones, read_zone_table
+
+        if people is not None:
+            raise CityError(f"{path}: give the number of people or a census, not both; {census} counts them")
+        table = read_zone_table(census)
+        fabric = lay_zones(read_osm(path, name=name), table)
+        fit = fit_households(table, seed=seed)
+        fabric.report |= {"census": table.report | fit.report}
+        return populate(fabric, seed=seed, households=fit.households, household_zone=fit.zone)
+
+    @classmethod
+    def from_census(cls, census: str | Path, seed: int = 1, name: str | None = None) -> "City":
+        """Make a city of a census by zone alone: residents as counted, streets and buildings invented in the zones.
+
+        Args:
+            census: TOML file that names zones and a table of ages and households, see
+                :func:`.build.census.read_zone_table`.
+            seed: everything that is drawn depends on it.
+            name: name of the city; without it the name of the census file.
+
+        Raises:
+            CityError: if a file cannot be read or used.
+        """
+        from .build.census import fit_households, read_zone_table
+        from .build.populate import populate
+        from .build.synthetic import invent_in_zones
+
+        table = read_zone_table(census)
+        fabric = invent_in_zones(table.zones, table.inhabitants, seed, name or Path(census).stem)
+        fit = fit_households(table, seed=seed)
+        fabric.sources += table.sources
+        fabric.report |= {"census": table.report | fit.report}
+        return populate(fabric, seed=seed, households=fit.households, household_zone=fit.zone)
+
     # ------------------------------------------------------------------ reading and writing
 
     @classmethod
