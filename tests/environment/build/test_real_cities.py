@@ -1,0 +1,87 @@
+"""Whole cities from real files: OpenStreetMap towns and a census; the data sets are described in tests/DATA.md."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from citytwin.environment.city import City, CityError
+from citytwin.environment.places import PlaceKind
+
+DATA = os.environ.get("CITYTWIN_DATA")
+needs_data = pytest.mark.skipif(DATA is None, reason="CITYTWIN_DATA is unset; tests/DATA.md says where the sets are from")
+FOLDER = Path(DATA or ".")
+
+AGES = {"0-15": "Hab_00_15_Age", "16-24": "Hab_16_24_Age", "25-39": "Hab_25_39_Age", "40-64": "Hab_40_64_Age"}
+AGES["65+"] = "Hab_65_nn_Age"
+
+
+def write_census(folder: Path) -> Path:
+    """Write the description of Barcelona's table."""
+    source = FOLDER / "barcelona_city"
+    lines = [
+        f'zones = "{source / "geo" / "barris.geojson"}"',
+        f'table = "{source / "population" / "barris_population_age_households.csv"}"',
+        'zones_key = "BARRI"',
+        'table_key = "Codi_Barri"',
+        'name = "NOM"',
+        'inhabitants = "Hab"',
+        "[ages]",
+        *(f'"{label}" = "{column}"' for label, column in AGES.items()),
+        "[households]",
+        *(f'"{size}" = "Dom_{size:02}_Pers"' for size in range(1, 9)),
+        '"9+" = "Dom_09_nn_Pers"',
+    ]
+    path = folder / "barcelona.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@needs_data
+def test_kampen_is_a_whole_town(tmp_path):
+    city = City.from_osm(FOLDER / "kampen_flood_city" / "kampen.osm.pbf")
+    assert len(city.people) == 54_319
+    homes = city.places.building[: city.homes]
+    assert (city.buildings.dwellings[homes] > 0).all()
+    for kind in (PlaceKind.PRIMARY, PlaceKind.SECONDARY, PlaceKind.WORK, PlaceKind.SHOP, PlaceKind.LEISURE):
+        assert (city.places.kind == kind).sum() > 30, kind
+    assert any("OpenStreetMap" in source.attribution for source in city.info.sources)
+    again = City.load(city.save(tmp_path / "kampen.city"))
+    assert again.counts() == city.counts()
+    assert again.info.report == city.info.report
+    for schedule in again.schedules:
+        length = schedule.end.astype(int) - schedule.start
+        assert (np.add.reduceat(length, schedule.first[:-1]) == 96).all()
+
+
+@needs_data
+def test_number_of_people_is_asked_for_where_the_map_does_not_say():
+    with pytest.raises(CityError, match="states no population; give the number of people"):
+        City.from_osm(FOLDER / "small_osm" / "helsinki_centre.osm.pbf")
+    assert len(City.from_osm(FOLDER / "small_osm" / "helsinki_centre.osm.pbf", people=8_000).people) == 8_000
+
+
+@needs_data
+def test_barcelona_has_the_people_of_its_census(tmp_path):
+    """Ages and household sizes of all 73 neighbourhoods, counted in the finished city, against the published table."""
+    pandas = pytest.importorskip("pandas")
+    city = City.from_census(write_census(tmp_path), seed=3, name="Barcelona")
+    table = pandas.read_csv(FOLDER / "barcelona_city" / "population" / "barris_population_age_households.csv")
+    zone = city.places.zone[city.people.household]
+    bounds = [0, 16, 25, 40, 65, 256]
+    ages = np.stack([np.histogram(city.people.age[zone == z], bounds)[0] for z in range(73)])
+    assert np.array_equal(ages, table[list(AGES.values())].to_numpy())
+    size = np.minimum(np.diff(city.households.first), 9)
+    home_zone = city.places.zone[: city.homes]
+    sizes = np.stack([np.bincount(size[home_zone == z], minlength=10)[1:] for z in range(73)])
+    wanted = table[[f"Dom_{n:02}_Pers" for n in range(1, 9)] + ["Dom_09_nn_Pers"]].to_numpy()
+    # beyond the table's households stand units of collective homes, which the table counts as people only
+    assert (sizes >= wanted).all()
+    share = sizes.sum(0) / sizes.sum() - wanted.sum(0) / wanted.sum()
+    assert np.abs(share).max() < 0.01
+
+
+@needs_data
+def test_people_and_census_exclude_each_other(tmp_path):
+    with pytest.raises(CityError, match="not both"):
+        City.from_osm(FOLDER / "small_osm" / "monaco.osm.gz", people=1, census=write_census(tmp_path))
