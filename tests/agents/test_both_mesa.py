@@ -1,0 +1,41 @@
+"""The agents are the same on Mesa 3.3 (Python 3.11) and Mesa 3.5 (Python 3.12 and later).
+
+The suite runs on one Mesa; this runs the tests of agents on the other, where the variable CITYTWIN_PYTHON_MESA33 or
+CITYTWIN_PYTHON_MESA35 names an interpreter that has it and what citytwin depends on.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from citytwin.agents.compat import HAS_EVENTS
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHER, VARIABLE = ("3.3", "CITYTWIN_PYTHON_MESA33") if HAS_EVENTS else ("3.5", "CITYTWIN_PYTHON_MESA35")
+TESTS = (
+    "test_rows.py",
+    "test_rowsets.py",
+    "test_rowsets_twin.py",
+    "test_row_models.py",
+    "test_citizens.py",
+    "test_space.py",
+)
+
+
+def run(*command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_agents_on_the_other_mesa():
+    python = os.environ.get(VARIABLE)
+    if not python:
+        pytest.skip(f"{VARIABLE} names no interpreter with Mesa {OTHER}")
+    version = run(python, "-c", "import mesa; print(mesa.__version__)")
+    assert version.returncode == 0, f"{VARIABLE}={python} cannot import mesa:\n{version.stderr}"
+    assert version.stdout.startswith(OTHER), f"{VARIABLE}={python} has Mesa {version.stdout}"
+    files = [str(ROOT / "tests" / "agents" / name) for name in TESTS]
+    tests = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    assert tests.returncode == 0, tests.stdout[-4000:] + tests.stderr[-2000:]
+    assert " passed" in tests.stdout
