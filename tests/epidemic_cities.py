@@ -146,7 +146,16 @@ class Town(RowModel):
 
     def step(self):
         """Make one day."""
+        self.morning()
+        self.rest_of_day()
+
+    def morning(self, confined=()):
+        """Let the authority decide and keep some people at home today."""
         self.authority.step()
+        self.presence.confine(confined)
+
+    def rest_of_day(self):
+        """Let the epidemic move on."""
         for process in self.processes:
             process.advance(self.day * DAY, (self.day + 1) * DAY)
         self.rows.append(self.authority.series() | self.epidemic.series())

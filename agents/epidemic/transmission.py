@@ -174,7 +174,8 @@ class Reproduction:
                 raise TransmissionError("nobody meets anybody who is susceptible: no transmission gives any r0")
             chosen = _systematic(infected, chains, uniform(draw, 0, generation + 1))
             cases = pairs.person[chosen]
-            lineage = np.concatenate([np.arange(chains)[None], lineage[:, pairs.owner[chosen]]])[: MEMORY + 1]
+            line = np.concatenate([np.arange(chains)[None], lineage[:, pairs.owner[chosen]]])
+            lineage = np.ascontiguousarray(line[: MEMORY + 1])
         return pairs
 
     def _relate(

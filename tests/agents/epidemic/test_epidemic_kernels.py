@@ -1,0 +1,145 @@
+"""Kernels of the epidemic against plain Python: equal to the bit, by place and by person, on any number of threads."""
+
+import numpy as np
+import pytest
+from epidemic_cities import Town, disease_of, one_place, random_city
+from epidemic_twin import Twin
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from citytwin.agents.authorities import PolicySettings
+from citytwin.agents.epidemic import kernels
+from citytwin.agents.presence import VISIT_GROUPS
+
+DISEASE = disease_of(
+    {"law": "empirical", "probability": (0.3, 0.4, 0.3)},
+    {"law": "empirical", "probability": (0.1, 0.2, 0.3, 0.4)},
+    susceptibility={"from_age": (0, 20, 60), "factor": (0.5, 1.0, 1.3)},
+    infectiousness={"dispersion": 0.5},
+)
+
+POLICIES = st.lists(
+    st.builds(
+        lambda close, reduce, start, length, compliance: {
+            "close": close,
+            "reduce": reduce,
+            "from": start,
+            "until": start + length,
+            "compliance": compliance,
+        },
+        st.lists(st.sampled_from(sorted(VISIT_GROUPS)), max_size=4),
+        st.dictionaries(st.sampled_from(sorted(VISIT_GROUPS)), st.floats(0, 1), max_size=3),
+        st.integers(0, 6),
+        st.integers(1, 8),
+        st.sampled_from([0.0, 0.3, 0.8, 1.0]),
+    ).filter(lambda policy: policy["close"] or policy["reduce"]),
+    max_size=3,
+)
+WAYS = [("push", 1), ("pull", 1), ("pull", 2), ("pull", 4), ("auto", 1)]
+
+
+def town(seed, policies, transmission=3.0, *, threads=1, city=None, disease=DISEASE):
+    """Return a town with an epidemic that infects about half of it within ten days."""
+    return Town(
+        random_city(seed) if city is None else city,
+        disease,
+        policies=[PolicySettings.model_validate(policy | {"name": str(n)}) for n, policy in enumerate(policies)],
+        seed=seed,
+        threads=threads,
+        transmission=transmission,
+        initial_infections=4,
+    )
+
+
+def state(model):
+    """Return everything that the kernels write, as arrays."""
+    columns = model.citizens.table.columns
+    table = model.epidemic.tables()["infections"]
+    return [columns[name].copy() for name in ("health", "health_until", "resistance")] + [
+        table[name] for name in ("person", "infector", "place", "day")
+    ]
+
+
+def run_twin(model, days, confined):
+    """Run a town and, reading its presence of every day, the twin; return the twin's state as :func:`state` does."""
+    epidemic = model.epidemic
+    disease = epidemic.settings.disease
+    twin = Twin(
+        model.presence,
+        model.seed_number,
+        disease.susceptibility.by_age().tolist(),
+        disease.latent_days().tolist(),
+        disease.infectious_days().tolist(),
+        disease.infectiousness.quantiles().tolist(),
+        epidemic._kind_rate.tolist(),
+        [crowds.tolist() for crowds in epidemic._crowding],
+    )
+    for day in range(days):
+        model.morning(confined.get(day, []))
+        twin.make_day(day, epidemic._first_cases().tolist())
+        model.rest_of_day()
+    rows = np.array(twin.infections, np.int64).reshape(-1, 4).T
+    return [np.array(column) for column in (twin.health, twin.until, twin.resistance)] + list(rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    policies=POLICIES,
+    confined=st.dictionaries(st.integers(0, 9), st.lists(st.integers(0, 59), max_size=30), max_size=4),
+    transmission=st.sampled_from([0.3, 3.0, 30.0]),
+)
+def test_every_way_through_the_visits_gives_the_bits_of_plain_python(seed, policies, confined, transmission):
+    expected = None
+    for direction, threads in WAYS:
+        model = town(seed, policies, transmission, threads=threads)
+        model.epidemic.direction = direction
+        if expected is None:
+            expected = run_twin(model, 10, confined)
+        else:
+            for day in range(10):
+                model.morning(confined.get(day, []))
+                model.rest_of_day()
+        for mine, other in zip(state(model), expected, strict=True):
+            assert np.array_equal(mine, other)
+
+
+def test_the_random_cities_put_the_kernels_to_work():
+    # The property above would hold emptily if nobody were infected, redirected or a guest.
+    infections = redirected = in_homes_of_others = 0
+    for seed in range(10):
+        model = town(seed, [{"close": ["work", "guests"], "from": 2, "compliance": 0.8}])
+        model.days(10)
+        table = model.epidemic.tables()["infections"]
+        infections += np.count_nonzero(table["infector"] >= 0)
+        homes = model.city.people.household[table["person"]]
+        in_homes_of_others += np.count_nonzero((table["kind"] == 0) & (table["place"] != homes))
+        redirected += np.count_nonzero(model.presence.visits(0).altered == 2)
+    assert infections > 200
+    assert in_homes_of_others > 10
+    assert redirected > 0
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_curves_of_a_crowded_place_give_the_bits_of_pairs(direction):
+    # The twin goes through all pairs; 300 visits to one place with some infectious ones are far above CURVE_FROM.
+    model = town(3, [], 0.002, city=one_place(300), disease=disease_of(1, 5, infectiousness={"dispersion": 0.5}))
+    model.epidemic.direction = direction
+    expected = run_twin(model, 8, {})
+    assert 20 < len(model.epidemic.infectious) < 280
+    assert 300 * len(model.epidemic.infectious) > kernels.CURVE_FROM
+    for mine, other in zip(state(model), expected, strict=True):
+        assert np.array_equal(mine, other)
+
+
+def test_no_place_stays_active():
+    model = town(1, [])
+    model.days(8)
+    assert len(model.epidemic.infectious) > 0
+    assert np.all(model.epidemic._slot == -1)
+
+
+@pytest.mark.parametrize("u", [1e-12, 0.2999, 0.3, 0.65, 1 - 1e-12])
+def test_days_are_drawn_by_quantile(u):
+    law = np.array([0.3, 0.3, 0.6, 1.0])
+    assert kernels.draw_days(law, u) == int(np.searchsorted(law, u, side="right"))
