@@ -29,6 +29,7 @@ ENOUGH = 50  # households of a size in the sample, below which further ones are 
 SAMPLE_PEOPLE = 300_000
 MOST_SAMPLED = 7  # persons of the largest household that is sampled
 CLOSE = 0.05  # persons by age class to which weights are balanced before rounding
+REPLACED = 100  # replacements tried and banned in a zone before what is missing is told
 _STEPS = 60
 
 
@@ -298,18 +299,58 @@ class _Types:
     def exchange(
         self, whole: NDArray[np.int64], weights: NDArray[np.float64], ages: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Exchange households until the ages are met, in place; return what remains (persons missing by class)."""
+        """Exchange households until the ages are met, in place; return what remains (persons missing by class).
+
+        Where no exchange moves one person between the two classes most off, a household is replaced by another of
+        its size, and the exchanges go on from there; the best that was found stays.
+        """
         missing = ages - whole @ self.people
-        for _ in range(4 * int(np.abs(missing).sum()) + 4):
-            if not missing.any():
+        best, kept = missing.copy(), whole.copy()
+        banned: set[tuple[int, int]] = set()
+        for _ in range(4 * int(np.abs(missing).sum()) + 20 * REPLACED):
+            if np.abs(missing).sum() < np.abs(best).sum():
+                best, kept = missing.copy(), whole.copy()
+            if not best.any() or len(banned) >= REPLACED:
                 break
             a, b = int(missing.argmax()), int(missing.argmin())
-            chain = next((c for c in self._chains(a, b) if self._move_all(whole, weights, c)), None)
-            if chain is None:
+            if any(self._move_all(whole, weights, chain) for chain in self._chains(a, b)):
+                missing[a] -= 1
+                missing[b] += 1
+            elif not self._replace(whole, missing, (a, b), banned):
                 break
-            missing[a] -= 1
-            missing[b] += 1
-        return missing
+        whole[:] = kept
+        return best
+
+    def _replace(
+        self, whole: NDArray[np.int64], missing: NDArray[np.int64], pair: tuple[int, int], banned: set[tuple[int, int]]
+    ) -> bool:
+        """Replace one household, in place, by the one that leaves least missing and has less of b or more of a.
+
+        Less of b if no exchange takes anybody out of it, more of a if none brings anybody into it, else either. No
+        replacement is made twice or taken back: ``banned`` keeps them.
+        """
+        a, b = pair
+        others = range(self.people.shape[1])
+        leaves_b = any((whole[self.moves[c, b][0]] > 0).any() for c in others if c != b)
+        enters_a = any((whole[self.moves[a, c][0]] > 0).any() for c in others if c != a)
+        found: tuple[int, int, int] | None = None
+        for origin in np.flatnonzero(whole > 0).tolist():
+            aims = np.arange(self.first[self.size[origin]], self.first[self.size[origin] + 1])
+            change = self.people[aims] - self.people[origin]
+            helps = ((change[:, b] < 0) & (enters_a or not leaves_b)) | ((change[:, a] > 0) & leaves_b)
+            helps &= np.array([(origin, aim) not in banned for aim in aims.tolist()], bool)
+            if helps.any():
+                left = np.abs(missing - change[helps]).sum(1)
+                if found is None or left.min() < found[0]:
+                    found = (int(left.min()), origin, int(aims[helps][left.argmin()]))
+        if found is None:
+            return False
+        _, origin, aim = found
+        whole[origin] -= 1
+        whole[aim] += 1
+        missing -= self.people[aim] - self.people[origin]
+        banned |= {(origin, aim), (aim, origin)}
+        return True
 
     def _chains(self, a: int, b: int) -> list[list[tuple[int, int]]]:
         """Return ways to move one person from class b to class a, directly or by another class."""

@@ -86,8 +86,8 @@ def _count_buildings(buildings: osm_buildings.Buildings) -> dict[str, Any]:
     return {
         "buildings": len(buildings.kind),
         "by use": names,
-        "footprint km2": round(float(buildings.footprint.sum()) / 1e6, 4),
+        "footprint km2": round(float(buildings.footprint.sum()) / 1e6, 6),
         "dwellings": int(columns["dwellings"].sum()),
-        "floor area of homes km2": round(float(columns["floor_area"][columns["dwellings"] > 0].sum()) / 1e6, 4),
+        "floor area of homes km2": round(float(columns["floor_area"][columns["dwellings"] > 0].sum()) / 1e6, 6),
         "addresses": int(np.sum(buildings.addresses)),
     }

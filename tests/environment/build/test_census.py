@@ -8,7 +8,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -349,13 +349,15 @@ def test_weights_are_those_of_least_relative_entropy():
     assert found[keep] == pytest.approx(solved.x, abs=0.001)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     people=st.integers(150, 1500),
     seed=st.integers(0, 1000),
-    bounds=st.lists(st.integers(1, 90), min_size=1, max_size=8, unique=True),
+    bounds=st.lists(st.integers(1, 85), min_size=1, max_size=8, unique=True),
     last=st.integers(2, 8),
 )
+@example(people=150, seed=0, bounds=[88, 10, 90, 28], last=2)  # two of one class in a large household: no exchange
+@example(people=150, seed=0, bounds=[88, 52, 90, 28], last=2)
 def test_tables_of_real_households_are_met_exactly(people, seed, bounds, last):
     """A table counted from one sample of households can be met by another sample, to the person."""
     truth = sample_households(people, seed)
