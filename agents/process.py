@@ -19,6 +19,8 @@ class Process:
         section: name of its section in a scenario file, for example ``"epidemic"``.
         Settings: pydantic model of that section; it must refuse unknown keys.
         indicators: figures that policies may ask for (``when = "incidence > 50"``), each with its meaning and unit.
+        file_keys: keys of the section that may name a file; a path there starts at the scenario's folder. Where a key
+            takes names of other things too, a file is told by a slash or the suffix ``.toml``.
         table_names: names of the tables that :meth:`tables` can yield, written where ``[output] tables`` asks for them.
 
     Args:
@@ -29,6 +31,7 @@ class Process:
     section: ClassVar[str] = ""
     Settings: ClassVar[type[BaseModel]] = BaseModel
     indicators: ClassVar[dict[str, str]] = {}
+    file_keys: ClassVar[tuple[str, ...]] = ()
     table_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: Any, settings: Any):

@@ -76,6 +76,7 @@ class Epidemic(Process):
         "prevalence": "share of the people who are infectious",
         "attack": "share of the people infected so far",
     }
+    file_keys: ClassVar[tuple[str, ...]] = ("disease",)
     table_names: ClassVar[tuple[str, ...]] = ("infections",)
 
     def __init__(self, model: Any, settings: EpidemicSettings):
