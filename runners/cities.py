@@ -25,9 +25,12 @@ def build_city(settings: CitySettings) -> City:
     if settings.synthetic is not None:
         invented = settings.synthetic
         return City.synthetic(invented.people, seed=invented.seed, name=invented.name)
+    if settings.census is not None:
+        counted = settings.census
+        return City.from_census(counted.file, seed=counted.seed, name=counted.name)
     town = settings.osm
     assert town is not None
-    return City.from_osm(town.file, people=town.people, seed=town.seed, census=town.census)
+    return City.from_osm(town.file, people=town.people, seed=town.seed, census=town.census, name=town.name)
 
 
 def check_city(settings: CitySettings) -> None:
@@ -39,21 +42,18 @@ def check_city(settings: CitySettings) -> None:
     if settings.bundle is not None and not (Path(settings.bundle) / "city.json").is_file():
         remedy = f"build one with 'citytwin city … --out {settings.bundle}'"
         raise CityError(f"{settings.bundle}: not a city bundle (no city.json); {remedy}")
-    if settings.osm is not None:
-        for file in (settings.osm.file, settings.osm.census):
-            if file is not None and not Path(file).is_file():
-                raise CityError(f"{file}: no such file; a path in a scenario starts at the scenario's folder")
+    for file in settings.files:
+        if not Path(file).is_file():
+            raise CityError(f"{file}: no such file; a path in a scenario starts at the scenario's folder")
 
 
 def bundle_name(settings: CitySettings) -> str:
     """Return a folder name for a built city; it differs wherever the settings do."""
     text = json.dumps(settings.model_dump(mode="json", exclude_none=True), sort_keys=True)
-    if settings.synthetic is not None:
-        kind, people = settings.synthetic.name or "invented", settings.synthetic.people
-    else:
-        assert settings.osm is not None
-        kind, people = Path(settings.osm.file).name.partition(".")[0], settings.osm.people
-    size = "" if people is None else f"-{people}"
+    source = settings.synthetic or settings.osm or settings.census
+    assert source is not None
+    kind = source.name or (Path(settings.files[0]).name.partition(".")[0] if settings.files else "invented")
+    size = "" if settings.people is None else f"-{settings.people}"
     return f"{slug(kind)}{size}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.city"
 
 

@@ -117,11 +117,8 @@ def city_osm(
         int | None, typer.Option("--people", min=1, help="Residents; left out, what the extract itself states.")
     ] = None,
     seed: SeedOption = 1,
-    zones: Annotated[
-        Path | None, typer.Option("--zones", help="Zones with figures of a census: GeoJSON or GeoPackage.")
-    ] = None,
     census: Annotated[
-        Path | None, typer.Option("--census", help="TOML that says which columns hold inhabitants and households.")
+        Path | None, typer.Option("--census", help="TOML that names zones, and a table of their ages and households.")
     ] = None,
     name: NameOption = None,
     as_json: JsonOption = False,
@@ -131,14 +128,32 @@ def city_osm(
     \b
     Examples:
         citytwin city osm town.osm.pbf --people 50000 --out town.city
-        citytwin city osm town.osm.pbf --zones zones.geojson --census table.toml --out town.city
+        citytwin city osm town.osm.pbf --census census.toml --out town.city
     """
-    from .cities import build_city
-    from .sections import CitySettings, OsmCity
+    from ..environment.city import City
 
-    texts = {key: str(path) for key, path in (("zones", zones), ("census", census)) if path is not None}
-    town = OsmCity(file=str(file), people=people, seed=seed, name=name, **texts)
-    _keep_city(lambda: build_city(CitySettings(osm=town)), out, as_json)
+    _keep_city(lambda: City.from_osm(file, people=people, seed=seed, census=census, name=name), out, as_json)
+
+
+@city_app.command("census")
+def city_census(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="TOML that names zones, and a table of their ages and households.")
+    ],
+    out: CityOutOption,
+    seed: SeedOption = 1,
+    name: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a city of a census by zone: residents as counted, streets and buildings invented.
+
+    \b
+    Example:
+        citytwin city census census.toml --out town.city
+    """
+    from ..environment.city import City
+
+    _keep_city(lambda: City.from_census(file, seed=seed, name=name), out, as_json)
 
 
 def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
@@ -324,8 +339,10 @@ def _value(text: str) -> Any:
 
 def _finish(results: "Results", as_json: bool) -> None:
     """Show what came out and name what failed."""
+    from .describe import first_point
+
     failures = results.failures
-    whole = bool(len(results.summary)) if not failures else _has_runs(results)
+    whole = "summary" in results.tables and len(results.summary) > 0
     picture = None
     if whole and results.directory is not None:
         from .curves import save_curves
@@ -338,17 +355,13 @@ def _finish(results: "Results", as_json: bool) -> None:
     elif whole:
         from .report import text_report
 
-        typer.echo(f"{text_report(results)}\n\nResults: {results.directory}\nPicture: {picture}")
+        typer.echo(f"{text_report(results, first_point(results))}\n\nResults: {results.directory}\nPicture: {picture}")
     if failures:
         shown = [f"  {run}: {what}" for run, what in list(failures.items())[:_NAMED]]
         shown += [f"  … and {len(failures) - _NAMED} more"] if len(failures) > _NAMED else []
         typer.echo(f"\n{len(failures)} of {results.info['runs']} runs failed:\n" + "\n".join(shown), err=True)
         typer.echo(f"Tracebacks are in {results.directory}/errors; --resume tries them again.", err=True)
         raise typer.Exit(SOME_FAILED)
-
-
-def _has_runs(results: "Results") -> bool:
-    return "summary" in results.tables and len(results.summary) > 0
 
 
 # ---------------------------------------------------------------------- results

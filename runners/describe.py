@@ -182,10 +182,10 @@ def results_facts(results: "Results") -> dict[str, Any]:
         "done": done,
         "failed": len(failures),
         "failures": failures,
-        "points": comparison_facts(results, _baseline(results)) if done else [],
+        "points": comparison_facts(results, first_point(results)) if done else [],
     }
 
 
-def _baseline(results: "Results") -> int:
+def first_point(results: "Results") -> int:
     """Return point 0, or the first one that has a run."""
     return int(results.summary["point"].min())

@@ -15,7 +15,7 @@ from .toml_lines import key_lines
 MAX_BYTES = 1_000_000
 MAX_EXTENDS = 20
 MAX_PROBLEMS = 20
-CITY_KINDS = ("synthetic", "osm", "bundle")
+CITY_KINDS = ("synthetic", "osm", "census", "bundle")
 
 KeyPath = tuple[str | int, ...]
 

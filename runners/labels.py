@@ -90,14 +90,9 @@ def city_text(city: Mapping[str, Any]) -> str:
 def scenario_text(scenario: "Scenario") -> str:
     """Return what a scenario would run, for people to read."""
     clock, sweep = scenario.clock, scenario.sweep
-    city = scenario.city.synthetic or scenario.city.osm
-    if scenario.city.bundle is not None:
-        where = f"bundle {scenario.city.bundle}"
-    elif scenario.city.osm is not None:
-        where = f"OpenStreetMap {scenario.city.osm.file}"
-    else:
-        where = "invented"
-    people = f", {city.people:,} people" if city is not None and city.people is not None else ""
+    city = scenario.city
+    where = f"bundle {city.bundle}" if city.bundle is not None else " and ".join(city.files) or "invented"
+    people = f", {city.people:,} people" if city.people is not None else ""
     lines = [
         f"{scenario.name}: ready to run",
         f"  city      {where}{people}",

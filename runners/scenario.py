@@ -281,8 +281,8 @@ def _policies(document: Node, problems: list[Problem]) -> list[PolicySettings | 
 _PATHS: tuple[KeyPath, ...] = (
     ("city", "bundle"),
     ("city", "osm", "file"),
-    ("city", "osm", "zones"),
     ("city", "osm", "census"),
+    ("city", "census", "file"),
 )
 
 
@@ -291,7 +291,7 @@ def _absolute_paths(document: Node) -> Node:
     paths = list(_PATHS)
     for section in sections():
         if document.get(section) is not None:
-            paths += [(section, name) for name in getattr(process_class(section), "files", ())]
+            paths += [(section, name) for name in process_class(section).file_keys]
     for path in paths:
         node = document.nearest(path)
         if isinstance(node.value, str):
@@ -326,9 +326,8 @@ def _cross_check(
 ) -> list[Problem]:
     """Find what is wrong between sections that are each valid; None stands for one that is not."""
     problems = []
-    source = None if city is None else city.synthetic or city.osm
-    if source is not None and source.people is not None:
-        problems += _people_problems(document, processes, source.people)
+    if city is not None and city.people is not None:
+        problems += _people_problems(document, processes, city.people)
     indicators = {name for section in processes for name in process_class(section).indicators}
     for number, policy in enumerate(policies):
         if policy is None:

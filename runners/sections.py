@@ -56,24 +56,52 @@ class OsmCity(Section):
     file: str = Field(min_length=1)
     people: int | None = Field(default=None, ge=1, le=50_000_000)
     seed: int = Field(default=1, ge=0, lt=2**63)
-    zones: str | None = None
-    census: str | None = None
+    census: str | None = Field(default=None, min_length=1)
+    name: str | None = Field(default=None, min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _counted_once(self) -> "OsmCity":
+        if self.people is not None and self.census is not None:
+            raise ValueError("people: the census counts them; give 'people' or 'census', not both")
+        return self
+
+
+class CensusCity(Section):
+    """Zones and their inhabitants from a census, streets and buildings invented."""
+
+    file: str = Field(min_length=1)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     name: str | None = Field(default=None, min_length=1, max_length=100)
 
 
 class CitySettings(Section):
-    """Where the scenario plays: exactly one of the three."""
+    """Where the scenario plays: exactly one of these."""
 
     synthetic: SyntheticCity | None = None
     osm: OsmCity | None = None
+    census: CensusCity | None = None
     bundle: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "CitySettings":
-        given = [name for name in ("synthetic", "osm", "bundle") if getattr(self, name) is not None]
+        kinds = list(type(self).model_fields)
+        given = [name for name in kinds if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"needs exactly one of synthetic, osm, bundle (given {' and '.join(given) or 'none'})")
+            raise ValueError(f"needs exactly one of {', '.join(kinds)} (given {' and '.join(given) or 'none'})")
         return self
+
+    @property
+    def people(self) -> int | None:
+        """Number of people if it is asked for here; None if the city's source decides it."""
+        source = self.synthetic or self.osm
+        return None if source is None else source.people
+
+    @property
+    def files(self) -> list[str]:
+        """Files the city is made of; a bundle is a directory and not among them."""
+        census = [] if self.census is None else [self.census.file]
+        osm = [] if self.osm is None else [self.osm.file, self.osm.census]
+        return [file for file in (*census, *osm) if file is not None]
 
 
 class ClockSettings(Section):

@@ -169,6 +169,19 @@ disease = "covid"
     assert [point["city.bundle"] for point in scenario.points()] == [first, second]
 
 
+def test_a_disease_may_be_a_file_beside_the_scenario(tmp_path: Path) -> None:
+    import citytwin.agents.epidemic as package
+
+    covid = (Path(package.__file__).parent / "diseases" / "covid.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(covid, encoding="utf-8")
+    (tmp_path / "s.toml").write_text(changed('"covid"', '"mine.toml"'))
+    again = Scenario.from_dict(Scenario.load(tmp_path / "s.toml").to_dict())
+    assert again.processes == Scenario.from_text(GOOD).processes
+    (tmp_path / "s.toml").write_text(changed('"covid"', '"covit"'))
+    with pytest.raises(ScenarioError, match=r"s\.toml:13: epidemic\.disease: 'covit' is neither a shipped disease"):
+        Scenario.load(tmp_path / "s.toml")
+
+
 def test_a_scenario_survives_json_and_pickle() -> None:
     scenario = Scenario.from_text(GOOD)
     again = Scenario.from_dict(json.loads(json.dumps(scenario.to_dict())))
@@ -281,7 +294,14 @@ WRONG = [
     ("people = 2_000", "people = 2.5", "people = 2.5", "city.synthetic.people", "must be a whole number (given 2.5)"),
     ("people = 2_000", "peple = 2_000", "peple", "city.synthetic.peple", "did you mean 'people'?"),
     ("people = 2_000", "peple = 2_000", "peple", "city.synthetic.people", "is missing"),
-    ("[clock]", 'bundle = "a.city"\n[clock]', "[city]", "city", "needs exactly one of synthetic, osm, bundle"),
+    ("[clock]", 'bundle = "a.city"\n[clock]', "[city]", "city", "needs exactly one of synthetic, osm, census, bundle"),
+    (
+        "synthetic = {",
+        'osm = { file = "a.osm", people = 9, census = "b.toml" } #',
+        "osm =",
+        "city.osm.people",
+        "not both",
+    ),
     ("synthetic = {", "# synthetic = {", "[city]", "city", "given none"),
     ("days = 40", "days = 0", "days = 0", "clock.days", "must be at least 1 (given 0)"),
     ("days = 40", "days = true", "days = true", "clock.days", "must be a whole number (given true)"),

@@ -1,0 +1,335 @@
+"""The command line: answers, exit codes, and that a user's mistake costs nothing but its message."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_scenarios import SWEPT, TINY
+
+from citytwin.environment.city import City
+from citytwin.runners import cli
+from citytwin.runners.documents import shipped
+from citytwin.runners.results import Results
+
+TESTS = Path(__file__).resolve().parent.parent
+COMMANDS = [
+    ["city", "synthetic"],
+    ["city", "osm"],
+    ["city", "census"],
+    ["city", "show"],
+    ["check"],
+    ["run"],
+    ["sweep"],
+    ["compare"],
+    ["report"],
+    ["init"],
+    ["warm"],
+]
+
+
+class Answer:
+    """What a command left behind: exit code, output and errors."""
+
+    def __init__(self, code: int, out: str, err: str):
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """Call the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["citytwin", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        assert "Traceback (most" not in captured.err + captured.out
+        return Answer(int(end.value.code or 0), captured.out, captured.err)
+
+    return called
+
+
+def start(code: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python code in a fresh process with the package importable."""
+    head = f"import sys; sys.path.insert(0, {str(TESTS)!r}); import conftest; sys.argv[1:] = {list(words)!r}\n"
+    return subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, check=False, timeout=120)
+
+
+# ---------------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(call, command: list[str]) -> None:
+    answer = call(*command, "--help")
+    assert answer.code == 0
+    assert re.search(r"Examples?:\n\s+citytwin " + " ".join(command), answer.out)
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
+    code = """
+import time
+began = time.process_time()
+from citytwin.runners.cli import main
+try:
+    main()
+finally:
+    heavy = {"mesa", "pandas", "numba", "pyarrow", "matplotlib", "geopandas", "pydantic", "scipy"} & set(sys.modules)
+    print(sorted(heavy), time.process_time() - began, file=sys.stderr)
+"""
+    done = start(code, "--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert command[0] in done.stdout
+    heavy, _, seconds = done.stderr.rpartition(" ")
+    assert heavy == "[]"
+    assert float(seconds) < 0.3
+
+
+def test_version(call) -> None:
+    import citytwin
+
+    assert call("--version").out == f"citytwin {citytwin.__version__}\n"
+
+
+def test_python_m_is_the_command_line() -> None:
+    done = start("import runpy; runpy.run_module('citytwin', run_name='__main__', alter_sys=True)", "--version")
+    assert done.stdout.startswith("citytwin ")
+    assert done.returncode == 0
+
+
+def test_no_command_shows_help(call) -> None:
+    answer = call()
+    assert "Usage:" in answer.out + answer.err
+
+
+# ---------------------------------------------------------------------- cities
+
+
+def test_a_city_is_made_and_shown(call, tmp_path: Path) -> None:
+    made = call("city", "synthetic", "--people", 1_000, "--seed", 4, "--out", "toy.city")
+    assert made.code == 0
+    assert "Kept in toy.city" in made.out
+    assert City.load("toy.city").info.seed == 4
+    shown = call("city", "show", "toy.city", "--picture", "toy.png")
+    assert shown.code == 0
+    assert "invented city of 1,000" in shown.out
+    assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
+    facts = json.loads(call("city", "show", "toy.city", "--json").out)
+    assert facts["people"] == 1_000
+    assert facts["seed"] == 4
+
+
+def test_a_city_is_not_made_twice(call) -> None:
+    first = call("city", "synthetic", "--people", 1_000, "--out", "toy.city", "--name", "Toytown", "--json")
+    assert json.loads(first.out)["name"] == "Toytown"
+    before = Path("toy.city/city.json").read_bytes()
+    answer = call("city", "synthetic", "--people", 2_000, "--out", "toy.city")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "toy.city: exists already; choose another name or remove it first\n"
+    assert Path("toy.city/city.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["city", "synthetic", "--people", 10, "--out", "a.city"], "1,000"),
+        (["city", "synthetic", "--people", "many", "--out", "a.city"], "valid integer"),
+        (["city", "synthetic", "--out", "a.city"], "--people"),
+        (["city", "show", "none.city"], "none.city: not a city bundle"),
+        (["city", "census", "none.toml", "--out", "a.city"], "none.toml"),
+        (["city", "osm", "none.osm.pbf", "--out", "a.city"], "none.osm.pbf"),
+        (["check", "none.toml"], "no such file, and no shipped scenario"),
+        (["run", "quickstrat"], "did you mean 'quickstart'?"),
+        (["sweep", "quickstart", "--executor", "slurm"], "'slurm' is not available yet; allowed: local"),
+        (["sweep", "quickstart", "--workers", 0], "--workers"),
+        (["sweep", "quickstart", "--set", "epidemic.r0"], "is not KEY=VALUE"),
+        (["sweep", "quickstart", "--set", "epidemic.r=3"], "--set epidemic.r: epidemic.r: unknown key"),
+        (["sweep", "quickstart", "--set", "policy.schools closed.compliance=1"], "is swept"),
+        (["sweep", "quickstart", "--resume"], "nothing to resume"),
+        (["run", "real-town"], "town.osm.pbf: no such file"),
+        (["compare", "nowhere"], "nowhere: not a results directory"),
+        (["report", "nowhere"], "nowhere: not a results directory"),
+        (["frobnicate"], "frobnicate"),
+    ],
+    ids=str,
+)
+def test_a_wrong_request_ends_with_2_and_makes_nothing(call, tmp_path: Path, words: list, said: str) -> None:
+    answer = call(*words)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert said in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------- scenarios
+
+
+def test_check(call) -> None:
+    answer = call("check", "quickstart", "--set", "clock.days=90")
+    assert answer.code == 0
+    assert "90 days from 2026-01-05" in answer.out
+    assert "24 (6 points, seeds 1 to 4)" in answer.out
+    facts = json.loads(call("check", "quickstart", "--json").out)
+    assert (facts["ok"], facts["runs"], facts["seeds"], len(facts["points"])) == (True, 24, [1, 2, 3, 4], 6)
+
+
+def test_a_bad_scenario_ends_with_2_everywhere_and_makes_nothing(call, tmp_path: Path) -> None:
+    text = TINY.replace("r0 = 5.0", "r0 = -5.0\nr1 = 2").replace("close = [", "closes = [")
+    Path("bad.toml").write_text(text)
+    lines, closes = text.splitlines(), 'closes = ["school"]'
+    for command in (["check"], ["run", "--out", "out"], ["sweep", "--out", "out"]):
+        answer = call(command[0], "bad.toml", *command[1:])
+        assert answer.code == 2
+        assert answer.out == ""
+        shown = answer.err.splitlines()
+        assert [line.split(": ")[:2] for line in shown[:3]] == [
+            [f"bad.toml:{lines.index('r0 = -5.0') + 1}", "epidemic.r0"],
+            [f"bad.toml:{lines.index('r1 = 2') + 1}", "epidemic.r1"],
+            [f"bad.toml:{lines.index(closes) + 1}", "policy.schools closed.closes"],
+        ]
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
+    told = call("check", "bad.toml", "--json")
+    assert told.code == 2
+    found = json.loads(told.out)
+    assert found["ok"] is False
+    assert found["problems"][0] == {
+        "where": f"bad.toml:{lines.index('r0 = -5.0') + 1}",
+        "key": "epidemic.r0",
+        "message": "must be more than 0 (given -5.0)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.5", 2.5),
+        ("[1, 2]", [1, 2]),
+        ("true", True),
+        ('"x"', "x"),
+        ("covid", "covid"),
+        ("a = 1\nb", "a = 1\nb"),
+        ("1\nb = 2", "1\nb = 2"),
+    ],
+)
+def test_values_of_set(text: str, value: object) -> None:
+    assert cli._value(text) == value
+
+
+def test_run(call) -> None:
+    Path("tiny.toml").write_text(TINY)
+    answer = call("run", "tiny.toml", "--set", "epidemic.r0=4", "--seed", 9)
+    assert answer.code == 0
+    assert "tiny town: invented city of 1,000 people, 25 days" in answer.out
+    results = Results("results/tiny-town-run")
+    assert results.summary["seed"].tolist() == [9]
+    assert results.summary["r0"].tolist() == [4.0]
+    assert Path("results/tiny-town-run/curves.png").is_file()
+    again = call("run", "tiny.toml")
+    assert again.code == 2
+    assert "results/tiny-town-run: holds results already; choose another name with --out" in again.err
+    facts = json.loads(call("run", "tiny.toml", "--out", "other", "--threads", 2, "--json").out)
+    assert (facts["runs"], facts["done"], facts["failed"]) == (1, 1, 0)
+
+
+def test_sweep_compare_and_report(call) -> None:
+    Path("tiny.toml").write_text(SWEPT.replace("replicates = 3", "replicates = 2"))
+    answer = call("sweep", "tiny.toml", "--workers", 2, "--set", "clock.days=21")
+    assert answer.code == 0
+    assert "4 points x 2 seeds" in answer.out
+    assert "Picture: results/tiny-town/curves.png" in answer.out
+    assert answer.err == ""  # nobody is watching, so no progress bar
+    before = sorted(Path("results").rglob("*"))
+    again = call("sweep", "tiny.toml", "--set", "clock.days=21")
+    assert again.code == 2
+    assert "holds a sweep already; go on with it (--resume" in again.err
+    other = call("sweep", "tiny.toml", "--resume")
+    assert other.code == 2
+    assert "holds another sweep" in other.err
+    assert sorted(Path("results").rglob("*")) == before
+
+    resumed = call("sweep", "tiny.toml", "--resume", "--set", "clock.days=21", "--json")
+    facts = json.loads(resumed.out)
+    assert (resumed.code, facts["runs"], facts["done"], facts["failed"]) == (0, 8, 8, 0)
+    compared = json.loads(call("compare", "results/tiny-town", "--baseline", 3, "--json").out)
+    assert [point["point"] for point in compared] == [0, 1, 2, 3]
+    assert compared[3]["measures"]["attack_rate"]["difference"] == 0.0
+    assert compared[0]["pairs"] == 2
+    table = call("compare", "results/tiny-town")
+    assert "Difference to point 0" in table.out
+    wrong = call("compare", "results/tiny-town", "--baseline", 4)
+    assert (wrong.code, wrong.err) == (2, "baseline 4: there are points 0 to 3\n")
+    assert call("report", "results/tiny-town", "--out", "page.html").code == 0
+    assert "data:image/png" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_runs_that_fail_are_named_and_end_with_1(call) -> None:
+    """No rate of transmission makes every case infect 99 others in a town of 1,000, so the runs of one point raise."""
+    axis = '"policy.work less.compliance" = [0.0, 0.8]'
+    Path("tiny.toml").write_text(
+        SWEPT.replace("replicates = 3", "replicates = 2").replace(axis, '"epidemic.r0" = [99.0, 3.0]')
+    )
+    answer = call("sweep", "tiny.toml", "--out", "half")
+    assert answer.code == 1
+    assert "4 of 8 runs failed:" in answer.err
+    for run in ("p0000-r0000", "p0000-r0001", "p0002-r0000", "p0002-r0001"):
+        assert f"  {run}: failed: TransmissionError: " in answer.err
+    assert "half/errors" in answer.err
+    assert Results("half").summary["run_id"].tolist() == ["p0001-r0000", "p0001-r0001", "p0003-r0000", "p0003-r0001"]
+    compared = json.loads(call("compare", "half", "--baseline", 1, "--json").out)
+    assert [point["runs"] for point in compared] == [0, 2, 0, 2]
+    once = call("run", "tiny.toml", "--set", "epidemic.r0=99", "--out", "one")
+    assert once.code == 2
+    assert not Path("one").exists()
+
+
+def test_a_damaged_city_is_found_before_any_run(call, tmp_path: Path) -> None:
+    City.synthetic(1_000).save("a.city")
+    Path("tiny.toml").write_text(SWEPT.replace("synthetic = { people = 1_000, seed = 2 }", 'bundle = "a.city"'))
+    column = tmp_path / "a.city" / "schedules" / "0" / "visitor.npy"
+    column.write_bytes(column.read_bytes()[:-40])
+    answer = call("sweep", "tiny.toml", "--out", "out")
+    assert answer.code == 2
+    assert "a.city/schedules/0/visitor.npy" in answer.err
+    assert not Path("out").exists()
+
+
+# ---------------------------------------------------------------------- examples
+
+
+def test_init_copies_the_examples(call, tmp_path: Path) -> None:
+    answer = call("init", "mine")
+    assert answer.code == 0
+    assert sorted(path.stem for path in (tmp_path / "mine").iterdir()) == sorted(shipped())
+    for name, file in shipped().items():
+        assert (tmp_path / "mine" / f"{name}.toml").read_bytes() == file.read_bytes()
+    assert call("check", "mine/quickstart.toml").code == 0
+    (tmp_path / "mine" / "quickstart.toml").write_text("changed")
+    again = call("init", "mine")
+    assert again.code == 2
+    assert "choose another folder" in again.err
+    assert (tmp_path / "mine" / "quickstart.toml").read_text() == "changed"
+
+
+def test_init_where_nothing_can_be_written(call) -> None:
+    Path("file").write_text("")
+    answer = call("init", "file/mine")
+    assert answer.code == 2
+    assert "cannot be written" in answer.err
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {"real-town"}))
+def test_every_example_runs_in_a_small_variant(call, name: str) -> None:
+    changes = ["--set", "city.synthetic.people=1000"]
+    answer = call("run", name, *changes, "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out)["done"] == 1
+
+
+def test_warm(call) -> None:
+    answer = call("warm")
+    assert answer.code == 0
+    assert "Kernels are compiled" in answer.out
