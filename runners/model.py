@@ -57,6 +57,8 @@ class CityModel(RowModel):
         ValueError: if scenario and city do not fit each other.
     """
 
+    running: bool
+
     def __init__(
         self,
         scenario: Scenario | str | Path,

@@ -55,7 +55,12 @@ def differences_grid(results: "Results", frame: "pd.DataFrame", measures: Sequen
         if point == baseline or not len(found):
             rows.append([str(point), "", *["baseline" if point == baseline else "no run"] * len(measures)])
             continue
-        cells = [spread(*(float(found[name][m.column]) for name in ("difference", "low", "high")), m) for m in measures]
+        cells = [
+            spread(
+                float(found["difference"][m.column]), float(found["low"][m.column]), float(found["high"][m.column]), m
+            )
+            for m in measures
+        ]
         rows.append([str(point), str(int(found["pairs"].iloc[0])), *cells])
     return heads, rows
 
