@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ..city import CityError, Source
 from .census_fit import fit_households
 from .fabric import Fabric
-from .osm_read import first_at, utm_zone
-from .osm_zones import zone_of
+from .osm.read import first_at, utm_zone
+from .osm.zones import zone_of
 
 __all__ = ["ZoneTable", "fit_households", "lay_zones", "read_zone_table"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..places import BuildingUse
-from .osm_interests import Interests
-from .osm_read import Areas, OsmData, first_at, whole_number
+from ...places import BuildingUse
+from .interests import Interests
+from .read import Areas, OsmData, first_at, whole_number
 
 LEVEL_HEIGHT = 3.0  # m, one floor approximated to 3 metres
 DWELLING_AREA = 90.0  # m2 gross floor area of a flat (assumed)

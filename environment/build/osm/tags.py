@@ -6,7 +6,7 @@ Meanings follow the OpenStreetMap wiki (pages "Key:highway", "OSM tags for routi
 
 import re
 
-from ..roads import Access, RoadRank
+from ...roads import Access, RoadRank
 
 Tags = dict[str, str]
 

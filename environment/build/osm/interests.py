@@ -8,8 +8,8 @@ import shapely
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..places import BuildingUse, SiteKind
-from .osm_read import Areas, OsmData
+from ...places import BuildingUse, SiteKind
+from .read import Areas, OsmData
 
 SAME_STOP = 15.0  # m within which a platform and a bus stop are one stop (assumed)
 

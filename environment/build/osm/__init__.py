@@ -6,10 +6,15 @@ from typing import Any
 import geopandas
 import numpy as np
 
-from ..city import CityError, Source
-from ..places import SiteKind
-from . import osm_buildings, osm_interests, osm_read, osm_roads, osm_sites, osm_zones
-from .fabric import Fabric
+from ...city import CityError, Source
+from ...places import BuildingUse, SiteKind
+from ..fabric import Fabric
+from .buildings import Buildings, build_buildings
+from .interests import find_interests
+from .read import read_areas, read_data
+from .roads import build_network
+from .sites import build_sites
+from .zones import build_zones, name_of_city, stated_people, zone_of
 
 LICENCE = "ODbL 1.0"
 ATTRIBUTION = "© OpenStreetMap contributors"
@@ -30,22 +35,22 @@ def read_osm(path: str | Path, *, name: str | None = None) -> Fabric:
         CityError: if the file is missing, damaged, foreign, or without streets or buildings, or osmium is missing.
     """
     path = Path(path)
-    data = osm_read.read_data(path)
-    areas = osm_read.read_areas(data)
-    network = osm_roads.build_network(data)
+    data = read_data(path)
+    areas = read_areas(data)
+    network = build_network(data)
     if not len(network.nodes["x"]):
         raise CityError(f"{path}: holds no streets; extract the area again with all objects, not buildings alone")
-    interests = osm_interests.find_interests(data, areas)
+    interests = find_interests(data, areas)
     indoors = np.flatnonzero([kind != SiteKind.TRANSPORT_STOP for kind in interests.kind])
-    buildings = osm_buildings.build_buildings(data, areas, interests.select(indoors))
+    buildings = build_buildings(data, areas, interests.select(indoors))
     if not len(buildings.kind):
         raise CityError(f"{path}: holds no buildings; extract the area again with all objects, not streets alone")
-    sites = osm_sites.build_sites(interests, buildings, data.counts)
-    zones = osm_zones.build_zones(data, areas, buildings)
-    sites["zone"] = osm_zones.zone_of(zones.table, sites["x"], sites["y"])
-    people, origin = osm_zones.stated_people(data, areas, buildings)
+    sites = build_sites(interests, buildings, data.counts)
+    zones = build_zones(data, areas, buildings)
+    sites["zone"] = zone_of(zones.table, sites["x"], sites["y"])
+    people, origin = stated_people(data, areas, buildings)
     columns = buildings.columns
-    columns["zone"] = osm_zones.zone_of(zones.table, columns["x"], columns["y"])
+    columns["zone"] = zone_of(zones.table, columns["x"], columns["y"])
     layer = geopandas.GeoDataFrame(
         {
             "name": [t.get("name", "") for t in buildings.areas.tags],
@@ -59,7 +64,7 @@ def read_osm(path: str | Path, *, name: str | None = None) -> Fabric:
         crs=data.crs,
     )
     return Fabric(
-        name=name or osm_zones.name_of_city(data) or path.name.split(".")[0],
+        name=name or name_of_city(data) or path.name.split(".")[0],
         crs=data.crs,
         zones=zones.table,
         buildings=columns,
@@ -80,9 +85,9 @@ def read_osm(path: str | Path, *, name: str | None = None) -> Fabric:
     )
 
 
-def _count_buildings(buildings: osm_buildings.Buildings) -> dict[str, Any]:
+def _count_buildings(buildings: Buildings) -> dict[str, Any]:
     columns = buildings.columns
-    names = {use.name.lower(): int((columns["use"] == use).sum()) for use in osm_buildings.BuildingUse}
+    names = {use.name.lower(): int((columns["use"] == use).sum()) for use in BuildingUse}
     return {
         "buildings": len(buildings.kind),
         "by use": names,

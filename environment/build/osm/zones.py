@@ -10,8 +10,8 @@ import shapely
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from .osm_buildings import Buildings
-from .osm_read import Areas, OsmData, first_at, whole_number
+from .buildings import Buildings
+from .read import Areas, OsmData, first_at, whole_number
 
 COVERED = 0.8  # share of buildings inside, from which boundaries of a level make the zones
 MARGIN = 50.0  # m that the hull of the buildings is widened by

@@ -9,10 +9,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..places import BuildingUse, SiteKind
-from .osm_buildings import Buildings, building_at
-from .osm_interests import Interests
-from .osm_read import whole_number
+from ...places import BuildingUse, SiteKind
+from .buildings import Buildings, building_at
+from .interests import Interests
+from .read import whole_number
 
 SHOP_AREA = 200.0  # m2, most that a point of interest on the ground floor of a dwelling house takes (assumed)
 LONE_AREA = 200.0  # m2 footprint from which a building typed as a school or hospital is one by itself (assumed)

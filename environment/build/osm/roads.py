@@ -8,9 +8,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from .. import roads
-from . import osm_tags
-from .osm_read import OsmData
+from ... import roads
+from . import tags as street_tags
+from .read import OsmData
 
 MIN_LENGTH = 0.1
 """Length in metres of a link between two nodes on the same spot: no link has length 0."""
@@ -43,9 +43,9 @@ def build_network(data: OsmData) -> Network:
     streets = [
         row
         for row, tags in enumerate(ways.tags)
-        if tags.get("highway") in osm_tags.RANKS and tags.get("area") != "yes"
+        if tags.get("highway") in street_tags.RANKS and tags.get("area") != "yes"
     ]
-    directed = [osm_tags.directions(ways.tags[row]) for row in streets]
+    directed = [street_tags.directions(ways.tags[row]) for row in streets]
     usable = [i for i, (forward, backward) in enumerate(directed) if forward or backward]
     closed_streets = len(streets) - len(usable)
     rows = np.array([streets[i] for i in usable], np.int64)
@@ -68,12 +68,12 @@ def build_network(data: OsmData) -> Network:
     forward = np.array([int(f) for f, _ in directed], np.uint8)[owner]
     backward = np.array([int(b) for _, b in directed], np.uint8)[owner]
     tags = [ways.tags[row] for row in rows]
-    speeds = [(osm_tags.speed(t, True), osm_tags.speed(t, False)) for t in tags]
-    lane_counts = [osm_tags.lanes(t, f, b) for t, (f, b) in zip(tags, directed, strict=True)]
+    speeds = [(street_tags.speed(t, True), street_tags.speed(t, False)) for t in tags]
+    lane_counts = [street_tags.lanes(t, f, b) for t, (f, b) in zip(tags, directed, strict=True)]
     attributes = np.array(
         [(s[0][0], s[1][0], n[0], n[1]) for s, n in zip(speeds, lane_counts, strict=True)], np.float32
     ).reshape(-1, 4)
-    rank = np.array([int(osm_tags.RANKS[t["highway"]][0]) for t in tags], np.uint8)
+    rank = np.array([int(street_tags.RANKS[t["highway"]][0]) for t in tags], np.uint8)
 
     # both directions of a street stand side by side
     segment = np.repeat(np.arange(len(first)), 2)
@@ -103,7 +103,7 @@ def build_network(data: OsmData) -> Network:
         crs=data.crs,
     )
     report = _report(links, len(node_ref))
-    drivable_way = np.array([bool((f | b) & osm_tags.CAR) for f, b in directed], bool)
+    drivable_way = np.array([bool((f | b) & street_tags.CAR) for f, b in directed], bool)
     report |= {
         "streets closed to everybody": closed_streets,
         "reversible streets taken as one-way": sum(t.get("oneway") == "reversible" for t in tags),
