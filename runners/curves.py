@@ -1,6 +1,7 @@
 """The picture of an epidemic: curves of every point over its seeds, drawn with matplotlib without a display."""
 
 import io
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ GREY = "#57606a"
 MAX_POINTS = len(PALETTE) * len(STYLES)
 """Points that are drawn; beyond this number nobody could tell the curves apart."""
 DPI = 150
+LEGEND_WIDTH = 34
+"""Characters of a line of the legend."""
 
 
 def curves_png(results: "Results") -> bytes:
@@ -172,7 +175,8 @@ def _legend(axes: "Axes", results: "Results", looks: dict[int, tuple[str, Any]])
         for n, (name, values) in enumerate(_grid_axes(results))
     ]
     if not blocks:
-        lines = [line(point_label(results.points[point], names), *look) for point, look in looks.items()]
+        labels = {point: textwrap.fill(point_label(results.points[point], names), LEGEND_WIDTH) for point in looks}
+        lines = [line(labels[point], *look) for point, look in looks.items()]
         left_out = len(results.points) - len(looks)
         blocks = [(f"{left_out} more points are not drawn" if left_out else "", lines)]
     down = 0.0

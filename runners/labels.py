@@ -47,8 +47,12 @@ def value_text(value: Any) -> str:
 
 
 def point_label(parameters: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Return what a point is, in one line."""
-    return ", ".join(f"{names[name]} {value_text(value)}" for name, value in parameters.items()) or "as in the file"
+    """Return what a point is, in one line; the name of a policy stands before all that is said of it."""
+    said: dict[str, list[str]] = {}
+    for name, value in parameters.items():
+        owner, colon, key = names[name].rpartition(": ")
+        said.setdefault(owner + colon, []).append(f"{key} {value_text(value)}")
+    return "; ".join(owner + ", ".join(words) for owner, words in said.items()) or "as in the file"
 
 
 def amount(value: float, measure: Measure, *, sign: bool = False) -> str:

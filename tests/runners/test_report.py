@@ -83,8 +83,11 @@ def test_amounts_have_the_decimals_and_signs_of_their_measure() -> None:
 
 def test_a_point_in_one_line() -> None:
     assert (
-        point_label({"epidemic.r0": 2.5, "policy.x.from": 20}, short_names(["epidemic.r0", "policy.x.from"]))
-        == "r0 2.5, x: from 20"
+        point_label(
+            {"epidemic.r0": 2.5, "policy.x.from": 20, "policy.x.until": 30},
+            short_names(["epidemic.r0", "policy.x.from", "policy.x.until"]),
+        )
+        == "r0 2.5; x: from 20, until 30"
     )
     assert point_label({}, {}) == "as in the file"
 
@@ -134,7 +137,7 @@ def test_many_parameters_are_named_below_the_table(results: Results) -> None:
         "points": [{"point": p, "parameters": dict.fromkeys(names, p / 4)} for p in range(4)],
     }
     lines = text_report(wide).splitlines()
-    assert [line for line in lines if line.startswith("    3  a policy of a quite long name 0: compliance 0.75, ")]
+    assert [line for line in lines if line.startswith("    3  a policy of a quite long name 0: compliance 0.75; ")]
 
 
 def test_a_baseline_that_does_not_exist(results: Results) -> None:
