@@ -1,6 +1,7 @@
 """The command line: answers, exit codes, and that a user's mistake costs nothing but its message."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -295,6 +296,46 @@ def test_a_damaged_city_is_found_before_any_run(call, tmp_path: Path) -> None:
     assert answer.code == 2
     assert "a.city/schedules/0/visitor.npy" in answer.err
     assert not Path("out").exists()
+
+
+# ---------------------------------------------------------------------- real towns
+
+
+KAMPEN = "kampen_flood_city/kampen.osm.pbf"
+
+
+@pytest.mark.skipif("CITYTWIN_DATA" not in os.environ, reason="CITYTWIN_DATA is not set; see tests/DATA.md")
+def test_a_real_town_from_file_to_report(call) -> None:
+    file = Path(os.environ["CITYTWIN_DATA"]) / KAMPEN
+    made = call("city", "osm", file, "--out", "kampen.city", "--json")
+    assert made.code == 0
+    facts = json.loads(made.out)
+    assert facts["name"] == "Kampen"
+    assert facts["people"] > 50_000
+    assert [source["licence"] for source in facts["sources"]] == ["ODbL 1.0"]
+    shown = call("city", "show", "kampen.city")
+    assert "© OpenStreetMap contributors" in shown.out
+    Path("s.toml").write_text(
+        'extends = "real-town"\nname = "Kampen"\n[city]\nbundle = "kampen.city"\n[sweep]\nreplicates = 2\n'
+    )
+    changes = ["--set", "clock.days=40"]
+    answer = call("sweep", "s.toml", "--out", "out", *changes)
+    assert answer.code == 0
+    assert "Kampen (" in answer.out
+    assert "3 points x 2 seeds" in answer.out
+    assert "City: © OpenStreetMap contributors" in answer.out
+    assert call("report", "out").code == 0
+    assert "© OpenStreetMap contributors (ODbL 1.0)" in Path("out/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif("CITYTWIN_DATA" not in os.environ, reason="CITYTWIN_DATA is not set; see tests/DATA.md")
+def test_a_truncated_extract_ends_with_2_and_makes_nothing(call, tmp_path: Path) -> None:
+    whole = (Path(os.environ["CITYTWIN_DATA"]) / KAMPEN).read_bytes()
+    Path("half.osm.pbf").write_bytes(whole[: len(whole) // 2])
+    answer = call("city", "osm", "half.osm.pbf", "--out", "half.city")
+    assert answer.code == 2
+    assert answer.err.startswith("half.osm.pbf: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["half.osm.pbf"]
 
 
 # ---------------------------------------------------------------------- examples
