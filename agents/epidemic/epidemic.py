@@ -20,7 +20,7 @@ from .transmission import calibrated, crowding
 SECONDS_PER_DAY = 86_400
 INCIDENCE_DAYS = 7
 INCIDENCE_PEOPLE = 100_000
-PULL_COST = 0.45
+PULL_COST = 0.6
 """Time of a visit walked in the order of people, relative to one walked in the order of places."""
 
 COUNTED_AS: dict[PlaceKind, str] = {
@@ -58,7 +58,7 @@ class Epidemic(Process):
     Attributes:
         r0: secondary cases of a typical early case that was asked for, not a number where a transmission was.
         transmission: rate per day of overlap at home between an average infectious and a fully susceptible person.
-        cases: int32 (n,) the people who are exposed or infectious.
+        cases: int32 (n,) the people who are exposed or infectious, in rising order.
         infectious: int32 (n,) those of them who are infectious.
         count: int64 (4,) number of people by health.
         direction: how contagion walks through the visits, by active place ("push"), by susceptible person ("pull") or
@@ -154,7 +154,8 @@ class Epidemic(Process):
         )
         kernels.expose(new, day, health, until, self._latent, self._keys["latent"])
         self.count += (-len(new), len(new), 0, 0)
-        self.cases = np.concatenate([self.cases, new])
+        # Kept in the order of people, so that walks through their visits are walks through memory; merging is quick.
+        self.cases = np.sort(np.concatenate([self.cases, new]), kind="stable")
         for name, rows in (("person", new), ("infector", infector), ("place", place)):
             self._log[name].append(rows)
         self._new_by_day.append(len(new))

@@ -147,7 +147,7 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     """
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
     household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
-    place_first, homes = visits.place_first, visits.members.size - 1
+    place_first, homes, altered = visits.place_first, visits.members.size - 1, visits.altered
     most = 0
     for person in infectious:
         most += visit_first[person + 1] - visit_first[person]
@@ -162,14 +162,17 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     n = active = work = 0
     for person in infectious:
         strength = shedding[np.int64(uniform(purpose, person, 0) * shedding.size)]
+        plain = altered[group[person]] == 0
         last_place = -1
         for v in range(visit_first[person], visit_first[person + 1]):
             q = visit_place[v]
-            abroad = q < homes and household[person] != q
-            own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
-            if own == 0.0:
-                q = household[person]
-                own = effect[group[person], HOME]
+            own = 1.0
+            if not plain:
+                abroad = q < homes and household[person] != q
+                own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
+                if own == 0.0:
+                    q = household[person]
+                    own = effect[group[person], HOME]
             if q == last_place and until[n - 1] == visit_start[v]:
                 until[n - 1] = visit_end[v]
                 continue
@@ -257,6 +260,7 @@ def push(sources, visits, health, resistance):
     household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
     place_first, members, altered = visits.place_first, visits.members, visits.altered
     homes = members.size - 1
+    plain = altered.max() == 0
     struck = np.empty(64, np.int32)
     n = 0
     for s in range(sources.place.size):
@@ -266,9 +270,11 @@ def push(sources, visits, health, resistance):
             person = visitor[v]
             if health[person] != SUSCEPTIBLE:
                 continue
-            own = effect[group[person], GUEST if q < homes and household[person] != q else column]
-            if own == 0.0:
-                continue
+            own = 1.0
+            if not plain:
+                own = effect[group[person], GUEST if q < homes and household[person] != q else column]
+                if own == 0.0:
+                    continue
             start, end = visitor_start[v], visitor_end[v]
             row = curve[s]
             if row >= 0:
@@ -288,7 +294,7 @@ def push(sources, visits, health, resistance):
                     struck = _longer(struck)
                 struck[n] = person
                 n += 1
-        if q >= homes:
+        if plain or q >= homes:
             continue
         # Members who would be elsewhere today and are at home instead.
         for person in range(members[q], members[q + 1]):

@@ -83,7 +83,7 @@ class Twin:
     def make_day(self, day, first_cases):
         """Make one day; ``first_cases`` are infected on day 0."""
         infectious = []
-        for person in self.order:
+        for person in sorted(self.order):
             if self.health[person] == EXPOSED and self.until[person] == day:
                 self.health[person] = INFECTIOUS
                 self.until[person] = day + self._days(self.infectious, "infectious", person)
