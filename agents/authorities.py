@@ -18,7 +18,9 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-_TRIGGER = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(>=|<=|>|<)\s*([-+]?[0-9][0-9_]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)\s*")
+_TRIGGER = re.compile(
+    r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(>=|<=|>|<)\s*([-+]?[0-9][0-9_]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,10 @@ class PolicySettings(BaseModel):
             raise ValueError("the policy does nothing; give 'close', 'reduce' or both")
         if self.from_ is not None and self.when is not None:
             raise ValueError("give either 'from' or 'when', not both")
-        for kind in (int, date):
-            if isinstance(self.from_, kind) and isinstance(self.until, kind) and self.until <= self.from_:
-                raise ValueError(f"'until' ({self.until}) must be after 'from' ({self.from_})")
+        days = isinstance(self.from_, int) and isinstance(self.until, int) and self.until <= self.from_
+        dates = isinstance(self.from_, date) and isinstance(self.until, date) and self.until <= self.from_
+        if days or dates:
+            raise ValueError(f"'until' ({self.until}) must be after 'from' ({self.from_})")
         return self
 
     @property
@@ -186,9 +189,7 @@ class TimedPolicy(Policy):
     """
 
     def __init__(self, settings: PolicySettings):
-        super().__init__(
-            settings.name, close=settings.close, reduce=settings.reduce, compliance=settings.compliance
-        )
+        super().__init__(settings.name, close=settings.close, reduce=settings.reduce, compliance=settings.compliance)
         self.settings = settings
         self.over = False
 

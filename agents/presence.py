@@ -145,16 +145,16 @@ class Presence:
         Args:
             rows: numbers of the people (n,).
         """
-        rows = np.unique(np.asarray(rows, np.int64))
-        rows = rows[self.group[rows] < self._groups]
-        if not rows.size:
+        told: NDArray[np.int64] = np.unique(np.asarray(rows, np.int64))
+        new = told[self.group[told] < self._groups]
+        if not new.size:
             return
         if len(self.effect) == self._groups:
             confined = np.zeros_like(self.effect)
             confined[:, HOME] = self.effect[:, HOME]
             self.effect = np.concatenate([self.effect, confined])
-        self.group[rows] += np.uint16(self._groups)
-        self._confined = np.concatenate([self._confined, rows])
+        self.group[new] += np.uint16(self._groups)
+        self._confined = np.concatenate([self._confined, new])
         self._views.clear()
 
     def begin_day(self) -> None:
@@ -178,25 +178,20 @@ class Presence:
             city, schedule = self.city, self.city.schedules[number]
             altered = (self.effect != 1).any(axis=1).astype(np.uint8) + (self.effect == 0).any(axis=1)
             self._views[number] = Visits(
-                *(
-                    fixed(column)
-                    for column in (
-                        schedule.first,
-                        schedule.place,
-                        schedule.start,
-                        schedule.end,
-                        schedule.place_first,
-                        schedule.visitor,
-                        schedule.visitor_start,
-                        schedule.visitor_end,
-                        city.people.household,
-                        city.households.first,
-                        city.places.kind,
-                    )
-                ),
-                self.group,
-                self.effect,
-                altered.astype(np.uint8),
+                first=fixed(schedule.first),
+                place=fixed(schedule.place),
+                start=fixed(schedule.start),
+                end=fixed(schedule.end),
+                place_first=fixed(schedule.place_first),
+                visitor=fixed(schedule.visitor),
+                visitor_start=fixed(schedule.visitor_start),
+                visitor_end=fixed(schedule.visitor_end),
+                household=fixed(city.people.household),
+                members=fixed(city.households.first),
+                kind=fixed(city.places.kind),
+                group=self.group,
+                effect=self.effect,
+                altered=altered.astype(np.uint8),
             )
         return self._views[number]
 
@@ -208,7 +203,11 @@ class Presence:
         rows = slice(visits.first[person], visits.first[person + 1])
         visit = visits.first[person] + int(np.searchsorted(visits.end[rows], slot, side="right"))
         place = int(visits.place[visit])
-        return place if own_factor(visits.kind, visits.household, visits.group, visits.effect, person, place) > 0 else int(visits.household[person])
+        return (
+            place
+            if own_factor(visits.kind, visits.household, visits.group, visits.effect, person, place) > 0
+            else int(visits.household[person])
+        )
 
 
 def factors(close: Sequence[str] = (), reduce: dict[str, float] | None = None) -> NDArray[np.float64]:

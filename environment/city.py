@@ -412,7 +412,9 @@ class City:
         except OSError as error:
             if stage is not None:
                 shutil.rmtree(stage, ignore_errors=True)
-            reason = error.strerror or f"the disk is full? {error}"  # numpy raises without a number when a write is cut short
+            reason = (
+                error.strerror or f"the disk is full? {error}"
+            )  # numpy raises without a number when a write is cut short
             raise CityError(f"{path}: cannot write the city ({reason}); nothing was kept") from None
         return path
 
@@ -461,7 +463,9 @@ class City:
     def _check(self) -> None:
         """Refuse whatever could make a kernel read outside its arrays."""
         if len(self.info.week) != DAYS_OF_WEEK or not all(0 <= t < len(self.schedules) for t in self.info.week):
-            raise CityError(f"{self._where('city')}: 'week' must name a day type below {len(self.schedules)} for 7 days")
+            raise CityError(
+                f"{self._where('city')}: 'week' must name a day type below {len(self.schedules)} for 7 days"
+            )
         for table, specs in SCHEMA.items():
             columns = getattr(self, table)
             for name, spec in specs.items():

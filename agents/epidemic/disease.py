@@ -183,7 +183,9 @@ class Susceptibility(_Part):
     @model_validator(mode="after")
     def _check_bands(self) -> "Susceptibility":
         if len(self.from_age) != len(self.factor):
-            raise ValueError(f"from_age has {len(self.from_age)} entries, factor {len(self.factor)}; each band needs both")
+            raise ValueError(
+                f"from_age has {len(self.from_age)} entries, factor {len(self.factor)}; each band needs both"
+            )
         if self.from_age[:1] != (0,) or any(b <= a for a, b in zip(self.from_age, self.from_age[1:], strict=False)):
             raise ValueError("from_age must rise from 0")
         return self

@@ -1,6 +1,7 @@
 """Epidemic: susceptible, exposed, infectious, recovered; contagion where infectious people are."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -149,9 +150,7 @@ class Epidemic(Process):
         first = self._first_cases() if day == 0 else np.zeros(0, np.int32)
         new, infector, place = self._contagion(day)
         none = np.full(len(first), -1, np.int32)
-        new, infector, place = (
-            np.concatenate(pair) for pair in ((first, new), (none, infector), (none, place))
-        )
+        new, infector, place = (np.concatenate(pair) for pair in ((first, new), (none, infector), (none, place)))
         kernels.expose(new, day, health, until, self._latent, self._keys["latent"])
         self.count += (-len(new), len(new), 0, 0)
         # Kept in the order of people, so that walks through their visits are walks through memory; merging is quick.
@@ -206,7 +205,7 @@ class Epidemic(Process):
         edges = [self.people * part // threads for part in range(threads + 1)]
         parts = [
             self._pool.submit(kernels.pull, sources, visits, health, resistance, low, high)
-            for low, high in zip(edges, edges[1:], strict=False)
+            for low, high in pairwise(edges)
         ]
         return np.concatenate([part.result() for part in parts])
 

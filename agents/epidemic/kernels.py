@@ -30,6 +30,8 @@ MAX_RESISTANCE = 2**61
 """Resistance of the unsusceptible, in units."""
 CURVE_FROM = 200
 """Places with more pairs of a visit and an infectious visit than this get a cumulative curve instead of a test a pair."""
+DRAWS = 128
+"""Numbers that a draw of an infector may use up."""
 
 
 class Sources(NamedTuple):
@@ -42,6 +44,7 @@ class Sources(NamedTuple):
         first: (active + 1,) position of the first infectious visit of each active place.
         who, start, end: (visits,) infectious person, slots of the visit.
         shed: (visits,) infectiousness of the person there, in units.
+        summed: (visits + 1,) infectiousness summed over the visits before each visit.
         curve: (active,) row in ``curves``, −1 where pairs are tested.
         curves: (rows, 97) infectiousness summed over the slots before each slot.
         work: number of visits that a walk through all active places makes.
@@ -55,6 +58,7 @@ class Sources(NamedTuple):
     start: NDArray[np.uint8]
     end: NDArray[np.uint8]
     shed: NDArray[np.int64]
+    summed: NDArray[np.int64]
     curve: NDArray[np.int32]
     curves: NDArray[np.int64]
     work: int
@@ -205,6 +209,10 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
         start[position] = begin[m]
         end[position] = until[m]
         shed[position] = units[m]
+    summed = np.empty(n + 1, np.int64)
+    summed[0] = 0
+    for m in range(n):
+        summed[m + 1] = summed[m] + shed[m]
     rate = np.empty(active)
     curve = np.empty(active, np.int32)
     rows = 0
@@ -228,7 +236,7 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
             for t in range(SLOTS_PER_DAY + 1):
                 level, total = level + curves[row, t], total + level
                 curves[row, t] = total
-    return Sources(slot, place[:active].copy(), rate, first, who, start, end, shed, curve, curves, work)
+    return Sources(slot, place[:active].copy(), rate, first, who, start, end, shed, summed, curve, curves, work)
 
 
 @njit(cache=True, nogil=True)
@@ -344,7 +352,7 @@ def pull(sources, visits, health, resistance, low, high):
         if health[person] != SUSCEPTIBLE:
             continue
         plain = altered[group[person]] == 0
-        total = 0
+        total = np.int64(0)
         for v in range(visit_first[person], visit_first[person + 1]):
             q = visit_place[v]
             own = 1.0
@@ -382,17 +390,20 @@ def pull(sources, visits, health, resistance, low, high):
 def find_infectors(persons, day, sources, visits, purpose):
     """Return who infected each person of today and where, drawn in proportion to their hazards.
 
+    First the visit is drawn. Within it the infectious visitor is found by going through all of them; where there are many
+    (a curve), visitors are first drawn by infectiousness and kept with chance overlap over length of the visit.
+
     Args:
         persons: (n,) people infected today.
         day: today.
         sources, visits: of today.
-        purpose: key of the draw.
+        purpose: key of the draws.
 
     Returns:
         infector (n,) and place (n,).
     """
     first, begin, until, shed, who = sources.first, sources.start, sources.end, sources.shed, sources.who
-    rate, slot = sources.rate, sources.slot
+    curve, curves, rate, slot, summed_shed = sources.curve, sources.curves, sources.rate, sources.slot, sources.summed
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
     household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
     homes = visits.members.size - 1
@@ -403,7 +414,7 @@ def find_infectors(persons, day, sources, visits, purpose):
         total = 0
         # The first round sums the hazards of the visits, the second one stops at the visit that the draw falls on.
         for search in range(2):
-            target = uniform(purpose, person, day) * total
+            target = uniform(purpose, person, day * DRAWS) * total
             summed = 0
             for v in range(visit_first[person], visit_first[person + 1]):
                 q = visit_place[v]
@@ -415,25 +426,46 @@ def find_infectors(persons, day, sources, visits, purpose):
                 s = slot[q]
                 if s < 0:
                     continue
-                start, end = visit_start[v], visit_end[v]
-                exposure = 0
-                for m in range(first[s], first[s + 1]):
-                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
-                    exposure += max(overlap, 0) * shed[m]
+                start, end = np.int64(visit_start[v]), np.int64(visit_end[v])
+                row = curve[s]
+                if row >= 0:
+                    exposure = curves[row, end] - curves[row, start]
+                else:
+                    exposure = 0
+                    for m in range(first[s], first[s + 1]):
+                        overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
+                        exposure += max(overlap, 0) * shed[m]
                 hazard = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
                 summed += hazard
                 if search == 0 or summed <= target:
                     continue
-                # Within the visit, the infectious visitor at whom the exposure passes the same share of it.
-                left = (target - (summed - hazard)) / hazard * exposure
                 where[n] = q
-                for m in range(first[s], first[s + 1]):
-                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
-                    if overlap > 0 and shed[m] > 0:
-                        infector[n] = who[m]
-                        left -= overlap * shed[m]
-                        if left < 0:
+                left = (target - (summed - hazard)) / hazard * exposure
+                infector[n] = -1
+                if row >= 0:
+                    before = summed_shed[first[s]]
+                    shed_here = summed_shed[first[s + 1]] - before
+                    for attempt in range(1, DRAWS - 1, 2):
+                        aim = uniform(purpose, person, day * DRAWS + attempt) * shed_here
+                        m, above = np.int64(first[s]), np.int64(first[s + 1])
+                        while above - m > 1:
+                            middle = (m + above) // 2
+                            if summed_shed[middle] - before <= aim:
+                                m = middle
+                            else:
+                                above = middle
+                        overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
+                        if overlap > uniform(purpose, person, day * DRAWS + attempt + 1) * (end - start):
+                            infector[n] = who[m]
                             break
+                if infector[n] < 0:
+                    for m in range(first[s], first[s + 1]):
+                        overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
+                        if overlap > 0 and shed[m] > 0:
+                            infector[n] = who[m]
+                            left -= overlap * shed[m]
+                            if left < 0:
+                                break
                 break
             total = summed
     return infector, where

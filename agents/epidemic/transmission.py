@@ -164,7 +164,15 @@ class Reproduction:
         past: list[tuple[NDArray[np.int32], list[tuple[NDArray[Any], ...]]]] = []
         for generation in range(GENERATIONS):
             lists = [
-                meet(cases, visits, self._rate, crowds, self._sigma, MOST_VISITS, key(self._seed, f"met {generation} {t}"))
+                meet(
+                    cases,
+                    visits,
+                    self._rate,
+                    crowds,
+                    self._sigma,
+                    MOST_VISITS,
+                    key(self._seed, f"met {generation} {t}"),
+                )
                 for t, (visits, crowds) in enumerate(zip(self._visits, self._crowding, strict=True))
             ]
             past = [(cases, lists), *past][: MEMORY + 1]
@@ -189,7 +197,9 @@ class Reproduction:
             self._days,
             np.stack([cases for cases, _ in past]),
             first.reshape(len(past), len(self._visits), -1),
-            *(np.concatenate([part[column] for part in parts]) for column in (1, 2, 3)),
+            np.concatenate([part[1] for part in parts]),
+            np.concatenate([part[2] for part in parts]),
+            np.concatenate([part[3] for part in parts]),
             lineage,
             self._people,
         )
@@ -229,7 +239,11 @@ def _pair_functions(disease: Disease) -> tuple[_Function, _Function]:
     octave = np.arange(-30, 30, 1 / 16)
     hazard = 2.0**octave
     chance_per_hazard = (1 - disease.infectiousness.laplace(hazard[:, None] * days) @ share[days]) / hazard
-    spared = disease.infectiousness.laplace(hazard[:, None] * days, biased=True) @ (days * share[days]) / (days @ share[days])
+    spared = (
+        disease.infectiousness.laplace(hazard[:, None] * days, biased=True)
+        @ (days * share[days])
+        / (days @ share[days])
+    )
 
     def chance(octaves: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.interp(octaves, octave, chance_per_hazard) * np.exp2(octaves)
@@ -251,7 +265,7 @@ _rates: WeakKeyDictionary[City, dict[tuple[str, tuple[float, ...], float], float
 
 
 def calibrated(presence: Presence, disease: Disease, weights: dict[PlaceKind, float], r0: float) -> float:
-    """Return :meth:`Reproduction.transmission`, remembered for as long as the city lives, as a sweep asks again and again."""
+    """Return :meth:`Reproduction.transmission`, remembered while the city lives, as a sweep asks again and again."""
     known = _rates.setdefault(presence.city, {})
     case = (disease.model_dump_json(), tuple(weights[kind] for kind in PlaceKind), r0)
     if case not in known:

@@ -221,8 +221,9 @@ def _assign_jobs(workers, room, rooms, teaching, home_x, home_y, sites, seed) ->
     teachers = np.bincount(np.array(rooms.site, np.int64)[teaching], minlength=len(kinds))
     if weight.sum() + teachers.sum() == 0:
         return {"workers without a workplace": float(len(workers))}
-    teachers_share = min(1.0, len(workers) / max(teachers.sum(), 1))
-    spare = max(len(workers) - teachers.sum(), 0)
+    teaching_jobs = int(teachers.sum())
+    teachers_share = min(1.0, len(workers) / max(teaching_jobs, 1))
+    spare = max(len(workers) - teaching_jobs, 0)
     jobs = teachers * teachers_share + (weight / weight.sum() * spare if weight.sum() else 0.0)
 
     home, work = _squares(home_x[workers], home_y[workers], sites["x"], sites["y"])

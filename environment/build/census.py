@@ -98,7 +98,7 @@ def read_zone_table(
     paths = []
     for word, given in (("zones", zones), ("table", table)):
         if given is None and word not in wanted:
-            raise CityError(f'{where}: \'{word}\' must name a file, such as {word} = "{_EXAMPLES[word]}"')
+            raise CityError(f"{where}: '{word}' must name a file, such as {word} = \"{_EXAMPLES[word]}\"")
         paths.append(Path(given) if given is not None else folder / wanted[word])
     zones_path, csv_path = paths
     frame, cells = _read_zones(zones_path), _read_csv(csv_path)
@@ -188,7 +188,7 @@ def _mapping(columns: Mapping[str, Any] | str | Path) -> tuple[dict[str, Any], s
             raise CityError(f"{where}: not a readable TOML file ({error})") from None
     problems = [f"{where}: unknown key '{k}'; allowed: {', '.join(_COLUMNS)}" for k in columns if k not in _COLUMNS]
     problems += [
-        f'{where}: \'{name}\' must name a column, such as {name} = "Code"'
+        f"{where}: '{name}' must name a column, such as {name} = \"Code\""
         for name in ("zones_key", "table_key", "inhabitants")
         if not isinstance(columns.get(name), str)
     ]

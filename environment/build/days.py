@@ -44,11 +44,11 @@ def make_schedules(first, people: dict, places: dict, venue_weight: NDArray, see
     kind = places["kind"]
     schedules = []
     for day_type in range(len(DAY_TYPES)):
-        visits = _plan_days(
+        visit_first, place, start, end = _plan_days(
             first, people["age"], people["activity"], kind, cell, shops, venues, leisure, steps,
             day_type, key(seed, f"day type {day_type}"), key(seed, "habits"),
         )  # fmt: skip
-        schedules.append(Schedule.from_visits(*visits, len(kind)))
+        schedules.append(Schedule.from_visits(visit_first, place, start, end, len(kind)))
     return schedules
 
 
@@ -122,9 +122,7 @@ def _chances(age, at_home, day_type):
 
 
 @njit(cache=True, nogil=True)
-def _plan_days(
-    first, age, activity, kind, cell, shops, venues, leisure, leisure_steps, day_type, day_key, habit_key
-):
+def _plan_days(first, age, activity, kind, cell, shops, venues, leisure, leisure_steps, day_type, day_key, habit_key):
     """Write one day of every resident: (first, place, start, end) of all visits in person order.
 
     A day is at most: home, learning or work, shop, home, an evening out or as a guest, home. Small children may come

@@ -140,7 +140,9 @@ def _fix_total(size: NDArray[np.int64], people: int) -> None:
     missing = people - int(size.sum())
     step = 1 if missing > 0 else -1
     while missing:
-        able = np.flatnonzero((size > 1) & (size < 5)) if len(size) > abs(missing) else np.flatnonzero(size > (step < 0))
+        able = (
+            np.flatnonzero((size > 1) & (size < 5)) if len(size) > abs(missing) else np.flatnonzero(size > (step < 0))
+        )
         if not len(able):
             able = np.flatnonzero(size > 0)
         chosen = able[np.linspace(0, len(able) - 1, min(abs(missing), len(able))).astype(int)]

@@ -132,13 +132,16 @@ def invent(people: int, seed: int, name: str | None = None) -> Fabric:
     bridge = crosses & (np.abs(line_of - side // 2) % 8 == 0)
 
     zones = max(4, round(people / ZONE_PEOPLE))
+    start, end, rank = _kept_segments(start, end, rank, crosses & ~bridge, seed)
     blocks = _Blocks(
         x + ORIGIN[0],
         y + ORIGIN[1],
         corners,
         np.zeros(len(corners)),
         np.zeros(len(corners), np.int32),
-        *_kept_segments(start, end, rank, crosses & ~bridge, seed),
+        start,
+        end,
+        rank,
         ORIGIN,
         0.6 * scale,
     )
@@ -153,9 +156,7 @@ def invent(people: int, seed: int, name: str | None = None) -> Fabric:
     return _build(blocks, zone_table, CRS, seed, name or f"invented city of {people:,}", people)
 
 
-def invent_in_zones(
-    zones: geopandas.GeoDataFrame, inhabitants: NDArray[np.int64], seed: int, name: str
-) -> Fabric:
+def invent_in_zones(zones: geopandas.GeoDataFrame, inhabitants: NDArray[np.int64], seed: int, name: str) -> Fabric:
     """Invent streets and buildings inside given zones, for places whose census is at hand but no map.
 
     Args:
@@ -207,13 +208,16 @@ def invent_in_zones(
     start, end, line_of = renumber[start[kept]], renumber[end[kept]], line_of[kept]
     weight = np.asarray(inhabitants, float) / np.maximum(np.bincount(zone, minlength=len(zones)), 1)
     rank = _rank_by_line(line_of % 24)
+    start, end, rank = _kept_segments(start, end, rank, np.zeros(len(start), bool), seed)
     blocks = _Blocks(
         x[used],
         y[used],
         corners,
         weight[zone],
         zone.astype(np.int32),
-        *_kept_segments(start, end, rank, np.zeros(len(start), bool), seed),
+        start,
+        end,
+        rank,
         _weighted_centre(x[used][corners].mean(1), y[used][corners].mean(1), weight[zone]),
         0.15 * np.sqrt(lived_in),
     )
@@ -385,15 +389,15 @@ def _sites(blocks: _Blocks, buildings: dict, block_first: NDArray[np.int64], peo
     blocks_of, kinds, areas = np.concatenate(block), np.concatenate(kind), np.concatenate(area)
 
     draw = key(seed, "site position")
-    number = np.arange(len(blocks_of))
-    s, r = 0.3 + 0.4 * uniforms(draw, number, 0), 0.3 + 0.4 * uniforms(draw, number, 1)
+    site = np.arange(len(blocks_of))
+    s, r = 0.3 + 0.4 * uniforms(draw, site, 0), 0.3 + 0.4 * uniforms(draw, site, 1)
     x, y = _inside(blocks, blocks_of, s, r)
     own = np.isin(kinds, [int(k) for k in _OWN_BUILDING]) | ((kinds == SiteKind.WORK) & (areas > 1_500.0))
     neighbours = np.diff(block_first)[blocks_of]
     own |= (neighbours == 0) & (kinds != SiteKind.TRANSPORT_STOP)
     building = np.full(len(kinds), -1, np.int32)
     shared = ~own & (kinds != SiteKind.TRANSPORT_STOP)
-    pick = (uniforms(draw, number, 2) * neighbours).astype(np.int64)
+    pick = (uniforms(draw, site, 2) * neighbours).astype(np.int64)
     building[shared] = (block_first[blocks_of] + pick)[shared]
     x[shared], y[shared] = buildings["x"][building[shared]], buildings["y"][building[shared]]
     buildings["use"][np.unique(building[shared])] = BuildingUse.MIXED

@@ -213,9 +213,7 @@ def whole_number(text: str | None, most: int) -> int | None:
     return int(text)
 
 
-def first_at(
-    tree: shapely.STRtree, points: NDArray[np.object_], *, distance: float | None = None
-) -> NDArray[np.int64]:
+def first_at(tree: shapely.STRtree, points: NDArray[np.object_], *, distance: float | None = None) -> NDArray[np.int64]:
     """Return for each point the first shape of the tree that it lies in (or within a distance of), −1 for none."""
     found = np.full(len(points), -1, np.int64)
     point, row = tree.query(points, predicate="intersects" if distance is None else "dwithin", distance=distance)

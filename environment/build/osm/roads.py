@@ -108,9 +108,7 @@ def build_network(data: OsmData) -> Network:
         "streets closed to everybody": closed_streets,
         "reversible streets taken as one-way": sum(t.get("oneway") == "reversible" for t in tags),
         "drivable ways": int(drivable_way.sum()),
-        "drivable ways with tagged speed": sum(
-            s[0][1] for s, d in zip(speeds, drivable_way, strict=True) if d
-        ),
+        "drivable ways with tagged speed": sum(s[0][1] for s, d in zip(speeds, drivable_way, strict=True) if d),
         "drivable ways with tagged lanes": sum(n[2] for n, d in zip(lane_counts, drivable_way, strict=True) if d),
     }
     return Network(nodes, links, layer, report)
