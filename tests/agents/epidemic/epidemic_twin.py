@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from math import log
 
 from citytwin.agents.epidemic.kernels import (
+    CURVE_FROM,
+    DRAWS,
     EXPOSED,
     HAZARD_UNIT,
     INFECTIOUS,
@@ -94,9 +96,13 @@ class Twin:
         present = {}
         for person in infectious:
             strength = self.shedding[int(self._uniform("shedding", person) * len(self.shedding))]
+            last = None
             for place, start, end, factor in self.day_of(person, day):
                 units = int(strength * factor / SHEDDING_UNIT + 0.5)
+                if place == last:  # the visit goes on
+                    person, start, _, units = present[place].pop()
                 present.setdefault(place, []).append((person, start, end, units))
+                last = place
         if day == 0:
             for person in sorted(first_cases):
                 self._infect(person, day)
@@ -107,13 +113,13 @@ class Twin:
                 visits = self._hazards(person, day, present)
                 self.resistance[person] -= sum(hazard for hazard, *_ in visits)
                 if self.resistance[person] <= 0:
-                    struck.append((person, *self._infector(person, day, visits)))
+                    struck.append((person, *self._infector(person, day, visits, present)))
         for person, infector, place in struck:
             self._infect(person, day)
             self.infections.append((person, infector, place, day))
 
     def _hazards(self, person, day, present):
-        """Return (hazard, exposure, place, [(infectious person, exposure to them)]) of each visit, in units."""
+        """Return (hazard, exposure, place, [(infectious person, exposure to them)], start, end) of each visit."""
         city = self.presence.city
         out = []
         for place, start, end, factor in self.day_of(person, day):
@@ -125,15 +131,21 @@ class Twin:
                 for other, begin, until, units in present.get(place, ())
             ]
             exposure = sum(share for _, share in shares)
-            out.append((int(min(rate * factor * exposure, MAX_HAZARD) + 0.5), exposure, place, shares))
+            out.append((int(min(rate * factor * exposure, MAX_HAZARD) + 0.5), exposure, place, shares, start, end))
         return out
 
-    def _infector(self, person, day, visits):
-        target = self._uniform("infector", person, day) * sum(hazard for hazard, *_ in visits)
+    def _infector(self, person, day, visits, present):
+        target = self._uniform("infector", person, day * DRAWS) * sum(hazard for hazard, *_ in visits)
         summed = 0
-        for hazard, exposure, place, shares in visits:
+        for hazard, exposure, place, shares, start, end in visits:
             summed += hazard
             if summed > target:
+                schedule = self.presence.city.schedules[self.presence.day_type(day)]
+                scheduled = int(schedule.place_first[place + 1] - schedule.place_first[place])
+                if len(shares) * scheduled > CURVE_FROM:
+                    other = self._tried(person, day, present[place], start, end)
+                    if other is not None:
+                        return other, place
                 left = (target - (summed - hazard)) / hazard * exposure
                 for other, share in shares:
                     left -= share
@@ -141,3 +153,17 @@ class Twin:
                         break
                 return other, place
         raise AssertionError("a person was infected without hazard")
+
+    def _tried(self, person, day, visitors, start, end):
+        """Return a visitor drawn by infectiousness and kept by overlap, None if none was kept."""
+        for attempt in range(1, DRAWS - 1, 2):
+            aim = self._uniform("infector", person, day * DRAWS + attempt) * sum(units for *_, units in visitors)
+            summed = 0
+            for other, begin, until, units in visitors:
+                summed += units
+                if summed > aim:
+                    break
+            kept = self._uniform("infector", person, day * DRAWS + attempt + 1) * (end - start)
+            if min(end, until) - max(start, begin) > kept:
+                return other
+        return None

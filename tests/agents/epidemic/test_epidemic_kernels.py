@@ -120,16 +120,55 @@ def test_the_random_cities_put_the_kernels_to_work():
     assert redirected > 0
 
 
+CROWDS = {
+    "all day": (one_place(300), 0.002, 8),
+    "some hours": (random_city(7, people=300, places=2), 0.02, 8),
+}
+
+
 @pytest.mark.parametrize("direction", ["push", "pull"])
-def test_curves_of_a_crowded_place_give_the_bits_of_pairs(direction):
-    # The twin goes through all pairs; 300 visits to one place with some infectious ones are far above CURVE_FROM.
-    model = town(3, [], 0.002, city=one_place(300), disease=disease_of(1, 5, infectiousness={"dispersion": 0.5}))
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_curves_of_crowded_places_give_the_bits_of_pairs(crowd, direction):
+    # The twin goes through all pairs.
+    city, transmission, days = CROWDS[crowd]
+    disease = disease_of(1, 5, infectiousness={"dispersion": 0.5})
+    model = town(3, [{"reduce": {"work": 0.5}, "compliance": 0.5}], transmission, city=city, disease=disease)
     model.epidemic.direction = direction
-    expected = run_twin(model, 8, {})
-    assert 20 < len(model.epidemic.infectious) < 280
-    assert 300 * len(model.epidemic.infectious) > kernels.CURVE_FROM
+    expected = run_twin(model, days, {})
+    infectious = len(model.epidemic.infectious)
+    visits = np.diff(city.schedules[0].place_first).max()
+    assert 20 < infectious < 280
+    assert visits * infectious > 10 * kernels.CURVE_FROM
     for mine, other in zip(state(model), expected, strict=True):
         assert np.array_equal(mine, other)
+
+
+def test_infectors_are_drawn_in_proportion_to_their_hazards():
+    # Nobody but three people sheds, in the ratio 1 : 2 : 5, and they meet everybody for the same time.
+    model = town(1, [], city=one_place(4000))
+    visits = model.presence.visits(0)
+    kind_rate, crowds = np.full(9, 1e-3), np.ones(1)
+    weights = np.array([1.0, 2.0, 5.0])
+    purpose = np.uint64(5)
+    persons = [10, 20, 30]
+    sources = kernels.activate(
+        np.array(persons, np.int32), visits, model.epidemic._slot, kind_rate, crowds, np.ones(1), purpose
+    )
+    assert sources.curve[0] >= 0
+    shed = (weights * 2**20).astype(np.int64)
+    for curve in (0, -1):
+        curves = np.outer([shed.sum()], np.arange(97))
+        sources = sources._replace(
+            shed=shed, summed=np.concatenate([[0], np.cumsum(shed)]), curve=np.array([curve], np.int32), curves=curves
+        )
+        infected = np.arange(100, 4000, dtype=np.int32)
+        infector, place = kernels.find_infectors(infected, 1, sources, visits, purpose)
+        count = np.array([np.count_nonzero(infector == person) for person in persons])
+        expected = len(infected) * weights / weights.sum()
+        assert np.all(place == 4000)
+        # Chi-square with two degrees of freedom, 1 % point 9.21.
+        assert ((count - expected) ** 2 / expected).sum() < 9.21
+    kernels.deactivate(sources)
 
 
 def test_no_place_stays_active():
