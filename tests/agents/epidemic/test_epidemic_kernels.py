@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from epidemic_cities import Town, disease_of, one_place, random_city
+from epidemic_cities import Town, city_of, disease_of, one_place, random_city
 from epidemic_twin import Twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from citytwin.agents.authorities import PolicySettings
 from citytwin.agents.epidemic import kernels
 from citytwin.agents.presence import VISIT_GROUPS
+from citytwin.environment.places import PlaceKind
 
 DISEASE = disease_of(
     {"law": "empirical", "probability": (0.3, 0.4, 0.3)},
@@ -120,21 +121,31 @@ def test_the_random_cities_put_the_kernels_to_work():
     assert redirected > 0
 
 
-CROWDS = {
-    "all day": (one_place(300), 0.002, 8),
-    "some hours": (random_city(7, people=300, places=2), 0.02, 8),
-}
+def hours_in_one_place(people):
+    """Return a city of couples where everybody spends some hours in one place."""
+    rng = np.random.default_rng(1)
+    start = rng.integers(20, 60, people)
+    end = start + rng.integers(1, 30, people)
+    home = np.arange(people) // 2
+    place = np.column_stack([home, np.full(people, people // 2), home])
+    begin = np.column_stack([np.zeros(people), start, end])
+    until = np.column_stack([start, end, np.full(people, 96)])
+    day = (np.arange(people + 1) * 3, place.ravel(), begin.ravel(), until.ravel())
+    return city_of(np.arange(0, people + 1, 2), [PlaceKind.WORK], [day])
+
+
+CROWDS = {"all day": (one_place(300), 0.002), "some hours": (hours_in_one_place(300), 0.03)}
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])
 @pytest.mark.parametrize("crowd", CROWDS)
 def test_curves_of_crowded_places_give_the_bits_of_pairs(crowd, direction):
     # The twin goes through all pairs.
-    city, transmission, days = CROWDS[crowd]
+    city, transmission = CROWDS[crowd]
     disease = disease_of(1, 5, infectiousness={"dispersion": 0.5})
     model = town(3, [{"reduce": {"work": 0.5}, "compliance": 0.5}], transmission, city=city, disease=disease)
     model.epidemic.direction = direction
-    expected = run_twin(model, days, {})
+    expected = run_twin(model, 8, {})
     infectious = len(model.epidemic.infectious)
     visits = np.diff(city.schedules[0].place_first).max()
     assert 20 < infectious < 280
