@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 some runs failed (they are named), 2 the request is wrong, 130 stopped by Ctrl-C.
 """
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -49,6 +50,9 @@ NameOption = Annotated[str | None, typer.Option("--name", help="Name of the city
 
 def main() -> None:
     """Run the command line; a user's mistake ends in its message, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack some sign of a table
     try:
         app()
     except Exception as error:
@@ -162,8 +166,9 @@ def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
 
     if out.exists():
         raise CityError(f"{out}: exists already; choose another name or remove it first")
-    city = build()
-    city.save(out)
+    with _stoppable():
+        city = build()
+        city.save(out)
     facts = city_facts(city)
     typer.echo(json.dumps(facts | {"path": str(out)}, indent=2) if as_json else f"{city_text(facts)}\n\nKept in {out}")
 
@@ -254,12 +259,13 @@ def run_once(
         citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
     """
     from .cities import check_city, slug
+    from .progress import progress_bar
     from .run import run
 
     loaded = _load(scenario, changes)
     check_city(loaded.city)
     out = out or Path("results") / f"{slug(loaded.name)}-run"
-    with _bar("days") as move:
+    with _stoppable(), progress_bar("days") as move:
         results = run(loaded, out, seed, threads, progress=lambda done, total: move(done, total, None, ""))
     _finish(results, as_json)
 
@@ -291,7 +297,8 @@ def sweep_all(
         citytwin sweep my-scenario.toml --out results/mine --resume
     """
     from .cities import slug
-    from .sweep import SweepInterrupted, sweep
+    from .progress import progress_bar
+    from .sweep import sweep
 
     if executor != "local":
         raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
@@ -304,12 +311,8 @@ def sweep_all(
     def moved(done: int, failed: int, total: int, left: float | None) -> None:
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
-    try:
-        with _bar("runs") as move:
-            results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=_tell)
-    except SweepInterrupted as stopped:
-        typer.echo(str(stopped), err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    with _stoppable(), progress_bar("runs") as move:
+        results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=_tell)
     _finish(results, as_json)
 
 
@@ -454,34 +457,21 @@ def warm() -> None:
     from .run import warm as compile_kernels
 
     began = time.perf_counter()
-    compile_kernels()
+    with _stoppable():
+        compile_kernels()
     typer.echo(f"Kernels are compiled ({time.perf_counter() - began:.1f} s).")
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """End with a code of its own when Ctrl-C stops what is inside; a sweep then says what is done."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        typer.echo(str(stopped) or "Stopped; nothing was kept.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _tell(message: str) -> None:
     if sys.stderr.isatty():
         typer.echo(message, err=True)
-
-
-@contextmanager
-def _bar(unit: str) -> Iterator[Callable[[int, int, float | None, str], None]]:
-    """Show progress while something long goes on; nothing if nobody is watching.
-
-    Yields:
-        ``move(done, total, seconds_left, note)``; without ``seconds_left`` they are estimated.
-    """
-    if not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit=unit, leave=False, dynamic_ncols=True) as bar:
-
-        def move(done: int, total: int, left: float | None, note: str) -> None:
-            time_left = "{remaining}" if left is None else tqdm.format_interval(left)
-            bar.bar_format = f"{{percentage:3.0f}}% |{{bar}}| {{n_fmt}}/{{total_fmt}} {unit}, {time_left} left {note}"
-            bar.total = total
-            bar.n = done
-            bar.refresh()
-
-        yield move

@@ -137,7 +137,9 @@ def suggestion(word: str, allowed: list[str] | tuple[str, ...]) -> str:
 
 
 def wrap(value: Any, where: Where, folder: Path) -> Node:
-    """Make a node of a plain value, all of it at one place."""
+    """Make a node of a plain value, all of it at one place; numpy's numbers become Python's."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
     if isinstance(value, dict):
         value = {str(name): wrap(inner, where, folder) for name, inner in value.items()}
     elif isinstance(value, list | tuple):
@@ -283,7 +285,11 @@ def _label(target: Path, entry: Node) -> str:
 
 
 def merge(base: Node, over: Node, path: KeyPath = ()) -> Node:
-    """Lay one document over another: tables deeply, policies by name, all else replaced."""
+    """Lay one document over another: tables deeply, policies by name, all else replaced.
+
+    Swept parameters are replaced together, since one that is inherited could not be taken out again; and another city
+    takes the place of the one there was.
+    """
     if path == ("policy",) and isinstance(base.value, list) and isinstance(over.value, list):
         return Node(_merge_named(base.value, over.value), over.where, over.folder)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)) or path == ("sweep", "parameters"):

@@ -124,6 +124,23 @@ def test_a_city_is_made_and_shown(call, tmp_path: Path) -> None:
     assert facts["seed"] == 4
 
 
+def test_ctrl_c_ends_with_its_own_code(call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(City, "synthetic", stopped)
+    Path("tiny.toml").write_text(TINY)
+    for words in (
+        ["city", "synthetic", "--people", 1_000, "--out", "a.city"],
+        ["run", "tiny.toml"],
+        ["sweep", "tiny.toml"],
+    ):
+        answer = call(*words)
+        assert (answer.code, answer.err) == (130, "Stopped; nothing was kept.\n")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "results"] == ["tiny.toml"]
+    assert not list(tmp_path.rglob("*.city"))
+
+
 def test_a_city_is_not_made_twice(call) -> None:
     first = call("city", "synthetic", "--people", 1_000, "--out", "toy.city", "--name", "Toytown", "--json")
     assert json.loads(first.out)["name"] == "Toytown"
@@ -234,6 +251,38 @@ def test_run(call) -> None:
     assert "results/tiny-town-run: holds results already; choose another name with --out" in again.err
     facts = json.loads(call("run", "tiny.toml", "--out", "other", "--threads", 2, "--json").out)
     assert (facts["runs"], facts["done"], facts["failed"]) == (1, 1, 0)
+
+
+def test_progress_is_shown_with_the_time_left_where_somebody_is_watching() -> None:
+    code = """
+from citytwin.runners.progress import progress_bar
+with progress_bar("runs") as move:
+    move(0, 4, None, "")
+    move(1, 4, 75.0, "")
+    move(3, 4, 12.3, "1 failed")
+"""
+    watched = start(f"""
+import fcntl, os, pty, struct, termios
+pid, terminal = pty.fork()
+if pid == 0:
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    exec({code!r})
+    os._exit(0)
+shown = b""
+try:
+    while data := os.read(terminal, 4096):
+        shown += data
+except OSError:  # how a terminal says that the other side is gone
+    pass
+os.waitpid(pid, 0)
+sys.stdout.buffer.write(shown)
+""")
+    frames = watched.stdout.replace("\r", "\n").splitlines()
+    assert [frame for frame in frames if "1/4 runs, 01:15 left" in frame]
+    assert [frame for frame in frames if "3/4 runs, 00:12 left 1 failed" in frame and frame.startswith(" 75%")]
+    assert max(map(len, frames)) <= 100
+    silent = start(code)
+    assert (silent.stdout, silent.stderr, silent.returncode) == ("", "", 0)
 
 
 def test_sweep_compare_and_report(call) -> None:

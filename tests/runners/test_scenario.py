@@ -137,6 +137,15 @@ def test_parameters_reach_into_tables_and_take_dates() -> None:
     assert scenario.seed == 9
 
 
+def test_parameters_may_be_numbers_of_numpy() -> None:
+    import numpy as np
+
+    values = {"epidemic.r0": np.float32(2.25), "clock.days": np.int64(35)}
+    scenario = Scenario.from_text(GOOD).with_parameters(values)
+    assert (scenario.processes["epidemic"].r0, scenario.clock.days) == (2.25, 35)  # type: ignore[attr-defined]
+    assert type(scenario.to_dict()["clock"]["days"]) is int
+
+
 def test_policies_with_dots_in_their_names_are_found_by_the_longest_name() -> None:
     policy = '[[policy]]\nname = "{}"\nclose = ["work"]\n'
     head = 'name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n'
