@@ -1,8 +1,10 @@
 """Cities for tests of contagion, made from visits alone, and a model that runs an epidemic in them."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
+
 from citytwin.agents.authorities import Authority
 from citytwin.agents.columns import Column
 from citytwin.agents.epidemic.disease import Disease
@@ -41,12 +43,13 @@ def city_of(first, kind, days, *, age=None, activity=None, zones=1, week=(0,) * 
         "places": {"kind": np.concatenate([np.zeros(homes), kind]), "zone": np.arange(places) % zones},
     }
     rows = {"people": people, "households": homes + 1, "places": places, "zones": zones}
+
+    def column(table, name, spec):
+        empty = np.full(rows.get(table, 0), -1 if spec.optional else 0)
+        return np.array(columns.get(table, {}).get(name, empty), spec.dtype)
+
     tables = {
-        table: {
-            name: np.array(columns.get(table, {}).get(name, np.full(rows.get(table, 0), -1 if spec.optional else 0)), spec.dtype)
-            for name, spec in specs.items()
-        }
-        for table, specs in SCHEMA.items()
+        table: {name: column(table, name, spec) for name, spec in specs.items()} for table, specs in SCHEMA.items()
     }
     schedules = [
         Schedule.from_visits(
@@ -91,7 +94,7 @@ def random_city(seed, people=60, places=8):
         for person in range(people):
             cuts = np.unique(rng.integers(1, SLOTS_PER_DAY, rng.integers(0, 5)))
             edges = [0, *cuts.tolist(), SLOTS_PER_DAY]
-            for begin, until in zip(edges, edges[1:], strict=False):
+            for begin, until in pairwise(edges):
                 at_home = rng.random() < 0.4
                 place.append(household[person] if at_home else rng.integers(0, homes + places))
                 start.append(begin)

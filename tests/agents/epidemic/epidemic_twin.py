@@ -1,6 +1,7 @@
 """The epidemic in plain Python, person by person and pair by pair: the specification of the kernels."""
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import log
 
 from citytwin.agents.epidemic.kernels import (
@@ -99,9 +100,8 @@ class Twin:
             last = None
             for place, start, end, factor in self.day_of(person, day):
                 units = int(strength * factor / SHEDDING_UNIT + 0.5)
-                if place == last:  # the visit goes on
-                    person, start, _, units = present[place].pop()
-                present.setdefault(place, []).append((person, start, end, units))
+                begin = present[place].pop()[1] if place == last else start  # the visit goes on
+                present.setdefault(place, []).append((person, begin, end, units))
                 last = place
         if day == 0:
             for person in sorted(first_cases):
@@ -147,22 +147,15 @@ class Twin:
                     if other is not None:
                         return other, place
                 left = (target - (summed - hazard)) / hazard * exposure
-                for other, share in shares:
-                    left -= share
-                    if left < 0:
-                        break
-                return other, place
+                return next(other for other, share in shares if (left := left - share) < 0), place
         raise AssertionError("a person was infected without hazard")
 
     def _tried(self, person, day, visitors, start, end):
         """Return a visitor drawn by infectiousness and kept by overlap, None if none was kept."""
         for attempt in range(1, DRAWS - 1, 2):
             aim = self._uniform("infector", person, day * DRAWS + attempt) * sum(units for *_, units in visitors)
-            summed = 0
-            for other, begin, until, units in visitors:
-                summed += units
-                if summed > aim:
-                    break
+            summed = accumulate(units for *_, units in visitors)
+            other, begin, until, _ = next(v for v, total in zip(visitors, summed, strict=True) if total > aim)
             kept = self._uniform("infector", person, day * DRAWS + attempt + 1) * (end - start)
             if min(end, until) - max(start, begin) > kept:
                 return other
