@@ -45,7 +45,9 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.where), self.key, self.message) if part)
+        text = ": ".join(part for part in (str(self.where), self.key, self.message) if part)
+        # One line each, and no control characters for a terminal to obey, whatever a file is made of.
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class ScenarioError(ValueError):
@@ -93,15 +95,23 @@ class Node:
         """Return an entry of a table, or None."""
         return self.value.get(name) if isinstance(self.value, dict) else None
 
-    def nearest(self, path: KeyPath) -> "Node":
-        """Return the node at a path, or the last one on the way to it that was written."""
+    def at(self, path: KeyPath) -> "Node | None":
+        """Return the node at a path, or None."""
         node = self
         for step in path:
             inner = node.value
             if not (step in inner if isinstance(inner, dict) else _in_list(inner, step)):
-                break
+                return None
             node = inner[step]
         return node
+
+    def nearest(self, path: KeyPath) -> "Node":
+        """Return the node at a path, or the last one on the way to it that was written."""
+        for length in range(len(path), 0, -1):
+            node = self.at(path[:length])
+            if node is not None:
+                return node
+        return self
 
     def replaced(self, path: KeyPath, new: "Node") -> "Node":
         """Return a copy with another node at a path; missing tables on the way are made.

@@ -293,12 +293,12 @@ def _absolute_paths(document: Node) -> Node:
         if document.get(section) is not None:
             paths += [(section, name) for name in process_class(section).file_keys]
     for path in paths:
-        node = document.nearest(path)
-        if isinstance(node.value, str):
+        node = document.at(path)
+        if node is not None and isinstance(node.value, str):
             document = document.replaced(path, _made_absolute(node, path))
         axis_path = ("sweep", "parameters", ".".join(str(step) for step in path))
-        axis = document.nearest(axis_path)
-        if isinstance(axis.value, list):
+        axis = document.at(axis_path)
+        if axis is not None and isinstance(axis.value, list):
             values = [_made_absolute(value, path) for value in axis.value]
             document = document.replaced(axis_path, Node(values, axis.where, axis.folder))
     return document

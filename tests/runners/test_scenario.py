@@ -4,11 +4,14 @@ import datetime
 import json
 import os
 import pickle
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from citytwin.runners.documents import MAX_BYTES, MAX_PROBLEMS, shipped
+from citytwin.runners.documents import MAX_BYTES, MAX_PROBLEMS, Where, shipped, wrap
 from citytwin.runners.scenario import Scenario, ScenarioError
 from citytwin.runners.sections import MAX_RUNS, parse_duration
 
@@ -515,3 +518,51 @@ def test_quickstart_is_three_by_two_points_and_four_seeds() -> None:
     assert scenario.clock.days == 120
     assert sorted(len(values) for values in scenario.sweep.parameters.values()) == [2, 3]
     assert scenario.runs == 24
+
+
+# ---------------------------------------------------------------------- anything
+
+
+def _mutated(document: dict, choices: st.DataObject) -> None:
+    """Put something else somewhere into a document."""
+    junk = st.one_of(
+        st.none().map(lambda _: {}),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(),
+        st.text(max_size=8),
+        st.lists(st.integers(-3, 3), max_size=3),
+        st.dictionaries(st.text(max_size=4), st.integers(-3, 3), max_size=2),
+        st.dates(),
+    )
+    node: object = document
+    while True:
+        keys = sorted(node) if isinstance(node, dict) else list(range(len(node)))  # type: ignore[arg-type]
+        if not keys:
+            return
+        key = choices.draw(st.sampled_from(keys))
+        inner = node[key]  # type: ignore[index]
+        if isinstance(inner, dict | list) and inner and choices.draw(st.booleans()):
+            node = inner
+            continue
+        what = choices.draw(st.sampled_from(["replace", "remove", "add"]))
+        if what == "replace":
+            node[key] = choices.draw(junk)  # type: ignore[index]
+        elif what == "remove":
+            del node[key]  # type: ignore[attr-defined]
+        elif isinstance(node, dict):
+            node[choices.draw(st.text(max_size=6))] = choices.draw(junk)
+        return
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_whatever_a_file_holds_it_is_read_or_refused_with_reasons(choices: st.DataObject) -> None:
+    document = tomllib.loads(GOOD)
+    for _ in range(choices.draw(st.integers(1, 4))):
+        if document:
+            _mutated(document, choices)
+    try:
+        Scenario._from_document(wrap(document, Where("any.toml", 1), Path.cwd()))
+    except ScenarioError as error:
+        assert all(line.startswith(("any.toml:1: ", "… and ")) for line in str(error).splitlines())
