@@ -148,7 +148,7 @@ class PolicySettings(BaseModel):
 
 
 def _check_group(name: Any) -> None:
-    if name not in VISIT_GROUPS:
+    if not isinstance(name, str) or name not in VISIT_GROUPS:
         raise ValueError(f"'{name}' is no group of places; allowed are: {', '.join(VISIT_GROUPS)}")
 
 
