@@ -258,7 +258,8 @@ def _kept_segments(start, end, rank, barred, seed):
     luck = uniforms(key(seed, "street segments"), np.arange(len(start)), 0)
     nodes = int(max(start.max(), end.max())) + 1
     cost = 1.0 + luck + (rank == RoadRank.RESIDENTIAL) + 1_000.0 * barred
-    tree = minimum_spanning_tree(coo_array((cost, (start, end)), shape=(nodes, nodes))).tocoo()
+    ends = (start.astype(np.int32), end.astype(np.int32))  # older scipy takes no wider ones here
+    tree = minimum_spanning_tree(coo_array((cost, ends), shape=(nodes, nodes))).tocoo()
     # the tree is told from its cells: a pair of neighbouring corners has one segment
     in_tree = np.isin(start.astype(np.int64) * nodes + end, tree.row.astype(np.int64) * nodes + tree.col)
     removed = barred | ((rank == RoadRank.RESIDENTIAL) & (luck < _REMOVED))
