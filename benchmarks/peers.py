@@ -52,9 +52,9 @@ def citytwin(people: int, seed: int) -> dict[str, float]:
 
     ct.CityModel(scenario(2_000), city=build(2_000)).run()
     start = time.process_time()
-    city = build(people)
+    model = ct.CityModel(scenario(people), city=build(people))  # sets R0 on the visits, too
     built = time.process_time()
-    outputs = ct.CityModel(scenario(people), city=city).run()
+    outputs = model.run()
     done = time.process_time()
     summary = outputs["summary"]
     return {"build": built - start, "run": done - built, "attack": float(summary["attack_rate"][0])}
