@@ -411,11 +411,11 @@ def find_infectors(persons, day, sources, visits, purpose):
     where = np.empty(persons.size, np.int32)
     for n in range(persons.size):
         person = persons[n]
-        total = 0
+        total = np.int64(0)
         # The first round sums the hazards of the visits, the second one stops at the visit that the draw falls on.
         for search in range(2):
             target = uniform(purpose, person, day * DRAWS) * total
-            summed = 0
+            summed = np.int64(0)
             for v in range(visit_first[person], visit_first[person + 1]):
                 q = visit_place[v]
                 abroad = q < homes and household[person] != q
@@ -431,7 +431,7 @@ def find_infectors(persons, day, sources, visits, purpose):
                 if row >= 0:
                     exposure = curves[row, end] - curves[row, start]
                 else:
-                    exposure = 0
+                    exposure = np.int64(0)
                     for m in range(first[s], first[s + 1]):
                         overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
                         exposure += max(overlap, 0) * shed[m]
@@ -447,7 +447,7 @@ def find_infectors(persons, day, sources, visits, purpose):
                     shed_here = summed_shed[first[s + 1]] - before
                     for attempt in range(1, DRAWS - 1, 2):
                         aim = uniform(purpose, person, day * DRAWS + attempt) * shed_here
-                        m, above = np.int64(first[s]), np.int64(first[s + 1])
+                        m, above = first[s], first[s + 1]
                         while above - m > 1:
                             middle = (m + above) // 2
                             if summed_shed[middle] - before <= aim:
