@@ -46,7 +46,7 @@ _STEP_IN = {  # who teaches a level where no school of its own is known
     SiteKind.SECONDARY: (SiteKind.PRIMARY, SiteKind.KINDERGARTEN),
     SiteKind.UNIVERSITY: (),
 }
-_FLOOR_AREA_PER_JOB = {  # m2, assumed
+FLOOR_AREA_PER_JOB = {  # m2, assumed
     SiteKind.WORK: 30.0,
     SiteKind.SHOP: 60.0,
     SiteKind.LEISURE: 60.0,
@@ -117,6 +117,24 @@ def assign_activities(age, home_x, home_y, sites: dict, seed: int) -> Activities
     return Activities(role, room, np.array(rooms.kind, np.uint8), np.array(rooms.site, np.int32), report)
 
 
+def jobs_by_floor_area(sites: dict) -> NDArray[np.float64]:
+    """Return the jobs that each site has room for, teachers aside, (sites,)."""
+    kinds = sites["kind"]
+    jobs = np.zeros(len(kinds))
+    for kind, area in FLOOR_AREA_PER_JOB.items():
+        chosen = np.flatnonzero(kinds == kind)
+        if len(chosen):
+            jobs[chosen] = np.maximum(_sizes(sites, chosen) / area, 1.0)
+    jobs[(kinds >= SiteKind.FIRE_STATION) & (kinds <= SiteKind.POLICE_STATION)] = _STATION_STAFF
+    return jobs
+
+
+def expected_workers(age: NDArray[np.uint8]) -> float:
+    """Return the number of workers to be expected among people of these ages."""
+    steps = _role_steps(university=True)
+    return float((steps[age, Role.WORKER] - steps[age, Role.STUDENT]).sum())
+
+
 class _Rooms:
     """Rooms as they are made: kind and site of each."""
 
@@ -131,15 +149,17 @@ class _Rooms:
         self.site += site.tolist()
         return numbers.astype(np.int32)
 
-    def split(self, site: NDArray, size: NDArray, kind: NDArray) -> NDArray[np.int32]:
+    def split(self, site: NDArray, size: NDArray, kind: NDArray, further: NDArray | None = None) -> NDArray[np.int32]:
         """Split the people of each site into rooms of about equal size; ``site`` is sorted, one entry a person.
 
-        ``size`` and ``kind`` are by site: wanted people a room, kind of the rooms.
+        ``size``, ``kind`` and ``further`` are by site: wanted people a room, kind of the first room, kind of the others.
         """
         present, start, number = np.unique(site, return_index=True, return_counts=True)
         parts = np.maximum(np.ceil(number / size[present]), 1).astype(np.int64)
         first = np.concatenate([[0], np.cumsum(parts)[:-1]])
-        numbers = self.add(np.repeat(kind[present], parts), np.repeat(present, parts))
+        room_kind = np.repeat((kind if further is None else further)[present], parts)
+        room_kind[first] = kind[present]
+        numbers = self.add(room_kind, np.repeat(present, parts))
         group = np.repeat(np.arange(len(present)), number)
         rank = np.arange(len(site)) - start[group]
         return numbers[first[group] + rank * parts[group] // number[group]]
@@ -211,13 +231,7 @@ def _nearest_with_room(pupils, schools, home_x, home_y, sites) -> NDArray[np.int
 def _assign_jobs(workers, room, rooms, teaching, home_x, home_y, sites, seed) -> dict[str, float]:
     """Bring workers to jobs by a doubly constrained gravity model between squares, then into rooms."""
     kinds = sites["kind"]
-    weight = np.zeros(len(kinds))
-    for kind, area in _FLOOR_AREA_PER_JOB.items():
-        chosen = np.flatnonzero(kinds == kind)
-        if len(chosen):
-            weight[chosen] = np.maximum(_sizes(sites, chosen) / area, 1.0)
-    stations = (kinds >= SiteKind.FIRE_STATION) & (kinds <= SiteKind.POLICE_STATION)
-    weight[stations] = _STATION_STAFF
+    weight = jobs_by_floor_area(sites)
     teachers = np.bincount(np.array(rooms.site, np.int64)[teaching], minlength=len(kinds))
     if weight.sum() + teachers.sum() == 0:
         return {"workers without a workplace": float(len(workers))}
@@ -261,10 +275,13 @@ def _assign_jobs(workers, room, rooms, teaching, home_x, home_y, sites, seed) ->
     target = low + (high - low) * uniforms(key(seed, "team size"), np.arange(len(kinds)), 0)
     room_kind = np.full(len(kinds), int(PlaceKind.WORK))
     room_kind[kinds == SiteKind.HOSPITAL] = PlaceKind.HOSPITAL
-    for kind in (SiteKind.SHOP, SiteKind.LEISURE):  # the venue itself is one room, shared with its visitors
-        target[kinds == kind] = np.inf
+    for kind in (
+        SiteKind.SHOP,
+        SiteKind.LEISURE,
+    ):  # one team is in the venue with its visitors, others behind the scenes
         room_kind[kinds == kind] = int(kind)
-    room[people[staff]] = rooms.split(site_of[staff], target, room_kind)
+    further = np.where(kinds == SiteKind.HOSPITAL, room_kind, int(PlaceKind.WORK))
+    room[people[staff]] = rooms.split(site_of[staff], target, room_kind, further)
     commute = np.hypot(sites["x"][site_of] - home_x[people], sites["y"][site_of] - home_y[people])
     return {"mean commute, m": round(float(commute.mean()), 1)}
 

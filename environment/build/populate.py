@@ -8,11 +8,13 @@ from scipy.spatial import cKDTree
 from ..city import City, CityError, CityInfo
 from ..places import PlaceKind, SiteKind
 from ..randomness import key, uniforms
-from .activities import assign_activities
+from .activities import FLOOR_AREA_PER_JOB, assign_activities, expected_workers, jobs_by_floor_area
 from .days import DAY_TYPES, WEEK, make_schedules
 from .fabric import Fabric
 from .households import Households, quota, sample_households
 from .order import morton_order
+
+OFFICE_JOBS = 8.0  # mean, assumed
 
 
 def populate(
@@ -38,11 +40,12 @@ def populate(
     people = len(households.age) if households is not None else people or fabric.people
     if not people:
         raise CityError(f"{fabric.name}: the source states no population; give the number of people")
-    buildings, sites = _in_space_order(fabric)
+    if not (fabric.buildings["dwellings"] > 0).any():
+        raise CityError(f"{fabric.name}: no dwellings, so nobody can live there; is this the whole town?")
     if households is None:
         households = sample_households(people, seed)
-    if not (buildings["dwellings"] > 0).any():
-        raise CityError(f"{fabric.name}: no dwellings, so nobody can live there; is this the whole town?")
+    _add_offices(fabric, households.age, seed)
+    buildings, sites = _in_space_order(fabric)
     home_building, order = _move_in(households, household_zone, buildings, fabric, seed)
     first, age, sex, household = _regroup(households.first, households.age, households.sex, order)
 
@@ -96,6 +99,39 @@ def populate(
     zones = fabric.zones[["name", "geometry"]]
     layers = dict(fabric.layers) | {"zones": zones, "sites": lambda: _site_layer(sites, fabric.crs)}
     return City(info, tables, schedules, layers)
+
+
+def _add_offices(fabric: Fabric, age: NDArray[np.uint8], seed: int) -> None:
+    """Put small offices into buildings with dwellings where a map knows of fewer jobs than there are workers.
+
+    Maps name shops and factories, but few of the firms above them. Offices have 1 to 16 jobs, mean near 8 (assumed).
+    """
+    missing = expected_workers(age) - jobs_by_floor_area(fabric.sites).sum()
+    if missing < 1:
+        return
+    buildings = fabric.buildings
+    number = int(np.ceil(missing / OFFICE_JOBS))
+    housing = np.flatnonzero(buildings["dwellings"] > 0)
+    steps = np.cumsum(buildings["floor_area"][housing].astype(float) + 1.0)
+    office = np.arange(number)
+    draw = key(seed, "offices")
+    building = housing[np.minimum(np.searchsorted(steps, uniforms(draw, office, 0) * steps[-1]), len(housing) - 1)]
+    more = {
+        "x": buildings["x"][building],
+        "y": buildings["y"][building],
+        "kind": np.full(number, SiteKind.WORK, np.uint8),
+        "building": building.astype(np.int32),
+        "capacity": np.zeros(number, np.int32),
+        "zone": buildings["zone"][building],
+        "floor_area": FLOOR_AREA_PER_JOB[SiteKind.WORK] * 2 * OFFICE_JOBS * uniforms(draw, office, 1),
+        "name": [f"Office {n + 1}" for n in office],
+    }
+    fabric.sites = {
+        column: np.concatenate([np.asarray(values), np.asarray(more[column])])
+        for column, values in fabric.sites.items()
+        if column in more
+    }
+    fabric.report = fabric.report | {"offices assumed in buildings with dwellings": number}
 
 
 def _in_space_order(fabric: Fabric) -> tuple[dict, dict]:

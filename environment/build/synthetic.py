@@ -20,6 +20,7 @@ from ..city import CityError
 from ..places import BuildingUse, SiteKind
 from ..randomness import key, uniforms
 from ..roads import Access, RoadRank
+from .activities import FLOOR_AREA_PER_JOB
 from .fabric import Fabric
 from .households import quota
 from .order import morton_order
@@ -34,7 +35,6 @@ FLOOR_AREA_PER_DWELLING = 90.0  # m2, near the EU mean of 96 m2 (Eurostat 2012)
 ZONE_PEOPLE = 6_000.0
 PARETO_FIRMS = 1.06  # tail exponent of firm sizes: Axtell 2001, Science 293:1818
 STAFF_PER_FIRM = 9.0
-FLOOR_AREA_PER_JOB = 30.0  # m2
 
 # kmh, lanes a direction
 _RANKS = {
@@ -386,7 +386,8 @@ def _sites(blocks: _Blocks, buildings: dict, block_first: NDArray[np.int64], peo
     # staff by a Pareto law, so that few firms employ many; floor area stands for staff
     luck = uniforms(key(seed, "firm size"), np.arange(firms), 0)
     staff = np.minimum((1.0 - luck) ** (-1.0 / PARETO_FIRMS), 0.02 * people)
-    area.append(FLOOR_AREA_PER_JOB * np.maximum(staff, 1.0))
+    staff *= max(1.0, 0.5 * people / staff.sum())  # a small city may have drawn too few jobs
+    area.append(FLOOR_AREA_PER_JOB[SiteKind.WORK] * np.maximum(staff, 1.0))
     blocks_of, kinds, areas = np.concatenate(block), np.concatenate(kind), np.concatenate(area)
 
     draw = key(seed, "site position")

@@ -210,3 +210,17 @@ def test_nobody_can_live_without_dwellings():
     fabric.buildings["dwellings"][:] = 0
     with pytest.raises(CityError, match="no dwellings"):
         populate.populate(fabric, people=1_000)
+
+
+def test_venues_share_few_staff_with_their_visitors_and_missing_jobs_become_offices():
+    fabric = invent(3_000, 1)
+    work = fabric.sites["kind"] == SiteKind.WORK
+    fabric.sites = {k: np.asarray(v)[~work] for k, v in fabric.sites.items()}  # a map that knows of shops alone
+    city = populate.populate(fabric, people=3_000, seed=1)
+    assert city.info.report["offices assumed in buildings with dwellings"] > 50
+    assert occupants(city).max() <= 30
+    offices = (city.sites.kind == SiteKind.WORK).sum()
+    firm = np.bincount(city.places.site[city.people.activity[city.people.role == Role.WORKER]], minlength=len(city.sites))
+    assert firm[city.sites.kind == SiteKind.WORK].sum() > 0.5 * (city.people.role == Role.WORKER).sum()
+    assert (city.buildings.dwellings[city.sites.building[city.sites.kind == SiteKind.WORK]] > 0).all() and offices
+    assert "offices" not in str(populate.populate(invent(3_000, 1), people=3_000).info.report)
