@@ -46,6 +46,7 @@ class CityModel(RowModel):
         seed_number: the seed of every draw.
         citizens: all citizens, row for row the people of the city.
         day: day about to be simulated, 0 before the first step; during a step the day being simulated.
+        time_of_day: seconds since midnight at which ``citizen.place`` and ``citizen.geometry`` look; yours to set.
         presence: who is where on the day.
         authority: the agent that decides which policies are in force.
         processes: in the order in which they advance.
@@ -77,6 +78,7 @@ class CityModel(RowModel):
         scenario.check_people(len(self.city.people))
         self.threads = threads
         self.day = 0
+        self.time_of_day = 0.0
         self.presence = Presence(self.city, self.seed_number, threads, first_weekday=scenario.clock.start.weekday())
         self.citizens: RowSet = citizen_class.of_city(self, self.city, compliance=self.presence.compliance)
         self.authority = Authority(self, scenario.policies)
