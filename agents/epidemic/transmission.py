@@ -16,7 +16,9 @@ so on. R0 is the mean over the last generation of the sum over people met of
 with p = 1 − E[exp(−h D X)] the chance that the case infects the person, over the laws of the infectious days D and the
 infectiousness X; eb the chance that the ancestor b generations back has not done so, E[D X exp(−h D X)] / E[D X], as its
 D X is known to have infected somebody; and sb the number of other people, among those that both meet, whom that ancestor is
-expected to have infected. Those of b = 1 compete with the case on equal terms, those of b > 1 come before it.
+expected to have infected. Those of b = 1 compete with the case on equal terms, those of b > 1 come before it. In a small
+city fewer generations back are taken into account, and none where an outbreak would end before; R0 is then that of a case
+among people of whom nobody has been infected.
 """
 
 from collections.abc import Callable
@@ -43,7 +45,9 @@ FIRST_CHAINS = (500, 1000)
 GENERATIONS = 4
 """Length of the chains; the kind of people who are infected has settled by then."""
 MEMORY = 3
-"""Generations back whose infections are taken into account."""
+"""Generations back whose infections are taken into account at most."""
+EARLY = 0.01
+"""Share of the people that those generations may have infected; in a small city fewer of them are early."""
 MOST_VISITS = 64
 """Visits looked at in one place, about."""
 
@@ -93,20 +97,31 @@ class Reproduction:
         self._chance, self._escape = _pair_functions(disease)
         self._mean_days = disease.infectious.mean
 
-    def r0(self, transmission: float) -> float:
+    def memory(self, r0: float) -> int:
+        """Return how many generations back infections are taken into account: those with R0^b cases among few people."""
+        return sum(r0**back <= EARLY * self._people for back in range(1, MEMORY + 1))
+
+    def r0(self, transmission: float, memory: int = MEMORY) -> float:
         """Return R0 at a rate of transmission per day of overlap at home."""
-        return self._secondary(self._last_generation(transmission, CHAINS), transmission)
+        return self._secondary(self._last_generation(transmission, CHAINS, memory), transmission)
 
     def transmission(self, r0: float) -> float:
         """Return the rate of transmission, per day of overlap at home, that gives R0.
 
         Raises:
-            TransmissionError: if none does.
+            TransmissionError: if none does, however few generations back infections are taken into account.
         """
-        rate = 1e-9 / self._mean_days
-        for chains in (*FIRST_CHAINS, CHAINS):
-            rate = self._solve(self._last_generation(rate, chains), r0)
-        return rate
+        memory = self.memory(r0)
+        while True:
+            try:
+                rate = 1e-9 / self._mean_days
+                for chains in (*FIRST_CHAINS, CHAINS):
+                    rate = self._solve(self._last_generation(rate, chains, memory), r0)
+                return rate
+            except TransmissionError:
+                if not memory:
+                    raise
+                memory -= 1
 
     def _solve(self, pairs: "_Pairs", r0: float) -> float:
         linear = float(np.exp2(pairs.octaves[:, 0]) @ pairs.weight) / pairs.chains * self._mean_days
@@ -156,7 +171,7 @@ class Reproduction:
             out[met] *= escape
         return out
 
-    def _last_generation(self, transmission: float, chains: int) -> "_Pairs":
+    def _last_generation(self, transmission: float, chains: int, memory: int) -> "_Pairs":
         """Draw chains of infections and return whom the cases of the last generation can infect."""
         draw = key(self._seed, "chain of infections")
         cases = _systematic(self._sigma, chains, uniform(draw, 0, 0)).astype(np.int32)
@@ -175,15 +190,15 @@ class Reproduction:
                 )
                 for t, (visits, crowds) in enumerate(zip(self._visits, self._crowding, strict=True))
             ]
-            past = [(cases, lists), *past][: MEMORY + 1]
+            past = [(cases, lists), *past][: memory + 1]
             pairs = self._relate(past, lineage)
             infected = self._infected(pairs, transmission)
             if not infected.any():
-                raise TransmissionError("nobody meets anybody who is susceptible: no transmission gives any r0")
+                raise TransmissionError("people do not meet anybody susceptible: no r0 can be reached; give transmission")
             chosen = _systematic(infected, chains, uniform(draw, 0, generation + 1))
             cases = pairs.person[chosen]
             line = np.concatenate([np.arange(chains)[None], lineage[:, pairs.owner[chosen]]])
-            lineage = np.ascontiguousarray(line[: MEMORY + 1])
+            lineage = np.ascontiguousarray(line[: memory + 1])
         return pairs
 
     def _relate(

@@ -11,8 +11,8 @@ for any law of the infectious period (Kermack & McKendrick 1927, Proc. R. Soc. A
 the infectious period (ibid., theorem 4.2).
 
 The mean of n runs may differ from z by four standard errors of that variance, or by 1/1000 where that is more, as the mean
-itself is off by terms of order 1/N; 50 runs of 100,000 people, the usual form of this check, have standard errors of 0.0006
-(R0 1.5) to 0.0002, and here there are as many people in fewer, larger runs where that is said. R0 = transmission · D · (N − 1).
+itself is off by terms of order 1/N. 50 runs of 100,000 people, the usual form of this check, have standard errors of 0.0006
+(R0 1.5) to 0.0002; the slow tests here have as many people in fewer, larger runs. R0 = transmission · D · (N − 1).
 """
 
 import math

@@ -1,7 +1,7 @@
 """The chance of infection is that of hazard = rate times time together.
 
-A person who spends a time T with an infectious one at a rate of r per day is infected with chance 1 − exp(−r T), however T is
-split over places and visits. Pairs of one infectious and one susceptible person meet by a plan; a plan is tried 100,000
+A person who spends a time T with an infectious one at a rate of r per day is infected with chance 1 − exp(−r T), however T
+is split over places and visits. Pairs of one infectious and one susceptible person meet by a plan; a plan is tried 100,000
 times, and the share infected may be four standard errors off.
 """
 
