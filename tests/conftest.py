@@ -1,8 +1,11 @@
 """Make ``import citytwin`` work from a clone that is not installed, whatever the clone's folder is called."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,3 +17,12 @@ if importlib.util.find_spec("citytwin") is None:
     package = importlib.util.module_from_spec(spec)
     sys.modules["citytwin"] = package
     spec.loader.exec_module(package)
+
+
+@pytest.fixture(scope="session")
+def import_path(tmp_path_factory):
+    """Environment variables under which a new process imports the same citytwin as the tests."""
+    package = Path(importlib.import_module("citytwin").__file__).parent
+    folder = tmp_path_factory.mktemp("import")
+    (folder / "citytwin").symlink_to(package, target_is_directory=True)
+    return os.environ | {"PYTHONPATH": str(folder)}
