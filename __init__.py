@@ -34,10 +34,10 @@ _HOME = {
 }
 
 __all__ = [
+    "Citizen",
     "City",
     "CityError",
     "CityModel",
-    "Citizen",
     "Column",
     "Results",
     "Scenario",

@@ -141,7 +141,7 @@ def table(sizes: list[int], rounds: int) -> str:
         f"Python {platform.python_version()}, numpy {version('numpy')}, numba {version('numba')}; "
         f"{processor()}, one core; medians of {rounds} rounds.",
         "",
-        "| people | system | build, CPU s | run, CPU s | M person-days per CPU s | memory, GB | attack | run: times citytwin |",
+        "| people | system | build, CPU s | run, CPU s | M person-days per CPU s | memory, GB | attack | run, times ours |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for people in sizes:

@@ -1,7 +1,7 @@
 """How cost grows with the city: build, epidemic of 180 days, memory, from 10,000 to 3 million people.
 
-    python benchmarks/scale.py
-    python benchmarks/scale.py --people 10000 100000 --out table.md
+python benchmarks/scale.py
+python benchmarks/scale.py --people 10000 100000 --out table.md
 """
 
 import argparse
@@ -34,7 +34,9 @@ def table(sizes: list[int]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000])
+    parser.add_argument(
+        "--people", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000]
+    )
     parser.add_argument("--out", type=Path, help="write the table here too")
     options = parser.parse_args()
     text = table(options.people)

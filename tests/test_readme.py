@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from citytwin import Scenario
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")

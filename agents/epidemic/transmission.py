@@ -194,7 +194,9 @@ class Reproduction:
             pairs = self._relate(past, lineage)
             infected = self._infected(pairs, transmission)
             if not infected.any():
-                raise TransmissionError("people do not meet anybody susceptible: no r0 can be reached; give transmission")
+                raise TransmissionError(
+                    "people do not meet anybody susceptible: no r0 can be reached; give transmission"
+                )
             chosen = _systematic(infected, chains, uniform(draw, 0, generation + 1))
             cases = pairs.person[chosen]
             line = np.concatenate([np.arange(chains)[None], lineage[:, pairs.owner[chosen]]])

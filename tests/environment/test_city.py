@@ -142,7 +142,7 @@ def test_full_disk_leaves_nothing_behind_and_earlier_cities_intact(city, tmp_pat
         first = small / "first.city"
         city.save(first)
         written = 0
-        with pytest.raises(CityError, match="No space left on device|the disk is full"):
+        with pytest.raises(CityError, match=r"No space left on device|the disk is full"):
             for written in range(1, 50):
                 city.save(small / f"copy{written}.city")
         assert City.load(first).counts() == city.counts()

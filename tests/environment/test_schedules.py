@@ -1,5 +1,7 @@
 """Visits in person order and place order."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +17,7 @@ def visit_lists(draw):
     for _ in range(draw(st.integers(0, 12))):
         cuts = sorted(draw(st.sets(st.integers(1, 95), max_size=5)))
         edges = [0, *cuts, 96]
-        days.append(
-            [(draw(st.integers(0, places - 1)), a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-        )
+        days.append([(draw(st.integers(0, places - 1)), a, b) for a, b in pairwise(edges)])
     return places, days
 
 

@@ -70,7 +70,11 @@ def test_chance_of_infection(plan):
     rows = town.days(2)
     infected = rows[1]["new_infections"]
     chance = 1 - math.exp(-RATE * time)
-    assert (infected == 0) if time == 0 else abs(infected - TRIALS * chance) < 4 * math.sqrt(TRIALS * chance * (1 - chance))
+    assert (
+        (infected == 0)
+        if time == 0
+        else abs(infected - TRIALS * chance) < 4 * math.sqrt(TRIALS * chance * (1 - chance))
+    )
 
 
 def test_two_visits_take_off_what_one_of_their_length_does():

@@ -77,7 +77,9 @@ def test_nobody_leaves_the_seeded_households_if_only_homes_are_open():
 def test_more_compliance_means_fewer_infections_on_average():
     seeds = range(20)
     attack = [
-        np.mean([run([{"close": ["work", "venue", "guests"], "compliance": c}], seed).epidemic.infections for seed in seeds])
+        np.mean(
+            [run([{"close": ["work", "venue", "guests"], "compliance": c}], seed).epidemic.infections for seed in seeds]
+        )
         for c in (0.0, 0.4, 0.8, 1.0)
     ]
     assert attack == sorted(attack, reverse=True)

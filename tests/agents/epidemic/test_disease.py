@@ -167,7 +167,11 @@ def test_a_file_of_ones_own(tmp_path):
         ("days = 2", "days = -2", "own.toml: latent.constant.days = -2"),
         ('law = "constant"\ndays = 2', 'law = "gamma"\nmean = 0.4\nsd = 0.1', "latent: mean must be above 0.5 days"),
         ('law = "gamma"\nmean = 5.0\nsd = 1.0', 'law = "constant"\ndays = 0', "infectious: must last some time"),
-        ("sd = 1.0", "sd = 1.0\n[susceptibility]\nfrom_age = [0, 20]\nfactor = [1.0]", "from_age has 2 entries, factor 1"),
+        (
+            "sd = 1.0",
+            "sd = 1.0\n[susceptibility]\nfrom_age = [0, 20]\nfactor = [1.0]",
+            "from_age has 2 entries, factor 1",
+        ),
         ("sd = 1.0", "sd = 1.0\n[susceptibility]\nfrom_age = [5]\nfactor = [1.0]", "from_age must rise from 0"),
         ('law = "constant"\ndays = 2', 'law = "empirical"\nprobability = [0.5, 0.4]', "must sum to 1, sums to 0.9"),
         ("r0 = 2.0", "r0 = = 2.0", "own.toml: cannot be read: .*line 3"),

@@ -35,7 +35,12 @@ def test_people_are_infectious_on_exactly_their_days(latent, infectious):
     rows = town.days(latent + infectious + 3)
     for day, row in enumerate(rows):
         begun, ended = day >= latent + 1, day >= latent + infectious + 1
-        assert [row[name] for name in HEALTH] == [13, 0 if begun else 7, 7 if begun and not ended else 0, 7 if ended else 0]
+        assert [row[name] for name in HEALTH] == [
+            13,
+            0 if begun else 7,
+            7 if begun and not ended else 0,
+            7 if ended else 0,
+        ]
     assert town.epidemic.summary()["duration"] == latent + infectious + 1
 
 
@@ -106,11 +111,14 @@ def test_infections_are_recorded_with_infector_place_and_generation(town):
 def test_the_first_cases_of_a_smaller_number_are_among_those_of_a_larger():
     city = random_city(2)
     few, many, all_ = (
-        set(Town(city, GAMMA, transmission=0.1, initial_infections=n).epidemic._first_cases().tolist()) for n in (5, 30, 60)
+        set(Town(city, GAMMA, transmission=0.1, initial_infections=n).epidemic._first_cases().tolist())
+        for n in (5, 30, 60)
     )
     assert (len(few), len(many), len(all_)) == (5, 30, 60)
     assert few < many < all_
-    assert few != set(Town(city, GAMMA, transmission=0.1, initial_infections=5, seed=2).epidemic._first_cases().tolist())
+    assert few != set(
+        Town(city, GAMMA, transmission=0.1, initial_infections=5, seed=2).epidemic._first_cases().tolist()
+    )
 
 
 def test_more_first_cases_than_people_are_refused():
@@ -209,7 +217,9 @@ def test_citizens_show_their_health(town):
 
 def test_every_kind_of_place_has_a_name_in_the_results():
     assert set(COUNTED_AS) == set(PlaceKind)
-    assert Epidemic.indicators.keys() == Town(random_city(1), GAMMA, transmission=0.1).epidemic.indicator_values().keys()
+    assert (
+        Epidemic.indicators.keys() == Town(random_city(1), GAMMA, transmission=0.1).epidemic.indicator_values().keys()
+    )
 
 
 @pytest.mark.parametrize(

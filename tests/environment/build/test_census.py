@@ -173,8 +173,8 @@ def test_missing_columns_are_named_with_those_there_are(files):
         ({"ages": {}}, "'ages' must give a column"),
         ({"ages": "young"}, "'ages' must give a column"),
         ({"inhabitants": 3}, "'inhabitants' must name a column"),
-        ({"ages": {"0-15": "young", "17-64": "grown", "65+": "old"}}, 'class \'17-64\' must be "16-…"'),
-        ({"ages": {"0-15": "young", "16-64": "grown"}}, 'class \'16-64\' must be "16+"'),
+        ({"ages": {"0-15": "young", "17-64": "grown", "65+": "old"}}, "class '17-64' must be \"16-…\""),
+        ({"ages": {"0-15": "young", "16-64": "grown"}}, "class '16-64' must be \"16+\""),
         ({"ages": {"children": "young", "16+": "grown"}}, "class 'children'"),
         ({"ages": {"0+": "young", "16+": "grown"}}, "class '0+'"),
         ({"households": {"1": "h1", "3": "h2"}}, "class '3' must be \"2\""),
@@ -442,9 +442,7 @@ def test_barcelona_is_met_to_the_person(barcelona):
     ages = np.stack([np.histogram(fit.households.age[zone == z], [0, 16, 25, 40, 65, 200])[0] for z in range(73)])
     assert np.array_equal(ages, barcelona.ages)
     own = ~fit.collective
-    homes = np.stack(
-        [np.histogram(sizes[own & (fit.zone == z)], [*range(1, 10), 10_000])[0] for z in range(73)]
-    )
+    homes = np.stack([np.histogram(sizes[own & (fit.zone == z)], [*range(1, 10), 10_000])[0] for z in range(73)])
     assert np.array_equal(homes, barcelona.households)
     # with the units of collective homes counted as households of nine and more
     assert fit.report["household sizes with collective units"]["city, worst percentage points"] < 1.0

@@ -16,7 +16,10 @@ from citytwin.environment.build.households import (
 )
 
 
-@given(st.lists(st.just(0.0) | st.floats(1e-3, 1e6), min_size=1, max_size=50).filter(lambda w: sum(w) > 0), st.integers(0, 100_000))
+@given(
+    st.lists(st.just(0.0) | st.floats(1e-3, 1e6), min_size=1, max_size=50).filter(lambda w: sum(w) > 0),
+    st.integers(0, 100_000),
+)
 def test_quota_is_exact_and_fair(weights, total):
     shares = quota(np.array(weights), total)
     assert shares.sum() == total

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from citytwin.environment.city import City, CityError
 from citytwin.environment.places import PlaceKind
 
 DATA = os.environ.get("CITYTWIN_DATA")
-needs_data = pytest.mark.skipif(DATA is None, reason="CITYTWIN_DATA is unset; tests/DATA.md says where the sets are from")
+needs_data = pytest.mark.skipif(
+    DATA is None, reason="CITYTWIN_DATA is unset; tests/DATA.md says where the sets are from"
+)
 FOLDER = Path(DATA or ".")
 
 AGES = {"0-15": "Hab_00_15_Age", "16-24": "Hab_16_24_Age", "25-39": "Hab_25_39_Age", "40-64": "Hab_40_64_Age"}
@@ -69,7 +72,9 @@ def test_barcelona_has_the_people_of_its_census(tmp_path):
     city = City.from_census(write_census(tmp_path), seed=3, name="Barcelona")
     source = FOLDER / "barcelona_city"
     table = pandas.read_csv(source / "population" / "barris_population_age_households.csv")
-    keys = [int(f["properties"]["BARRI"]) for f in json.loads((source / "geo" / "barris.geojson").read_text())["features"]]
+    keys = [
+        int(f["properties"]["BARRI"]) for f in json.loads((source / "geo" / "barris.geojson").read_text())["features"]
+    ]
     table = table.set_index("Codi_Barri").loc[keys]  # zones keep the order of their file
     zone = city.places.zone[city.people.household]
     bounds = [0, 16, 25, 40, 65, 256]

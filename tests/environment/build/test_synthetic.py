@@ -220,7 +220,9 @@ def test_venues_share_few_staff_with_their_visitors_and_missing_jobs_become_offi
     assert city.info.report["offices assumed in buildings with dwellings"] > 50
     assert occupants(city).max() <= 30
     offices = (city.sites.kind == SiteKind.WORK).sum()
-    firm = np.bincount(city.places.site[city.people.activity[city.people.role == Role.WORKER]], minlength=len(city.sites))
+    firm = np.bincount(
+        city.places.site[city.people.activity[city.people.role == Role.WORKER]], minlength=len(city.sites)
+    )
     assert firm[city.sites.kind == SiteKind.WORK].sum() > 0.5 * (city.people.role == Role.WORKER).sum()
     assert (city.buildings.dwellings[city.sites.building[city.sites.kind == SiteKind.WORK]] > 0).all() and offices
     assert "offices" not in str(populate.populate(invent(3_000, 1), people=3_000).info.report)
