@@ -409,65 +409,71 @@ def find_infectors(persons, day, sources, visits, purpose):
     homes = visits.members.size - 1
     infector = np.empty(persons.size, np.int32)
     where = np.empty(persons.size, np.int32)
+    hazards = np.empty(SLOTS_PER_DAY, np.int64)
+    exposures = np.empty(SLOTS_PER_DAY, np.int64)
+    places = np.empty(SLOTS_PER_DAY, np.int32)
     for n in range(persons.size):
         person = persons[n]
         total = np.int64(0)
-        # The first round sums the hazards of the visits, the second one stops at the visit that the draw falls on.
-        for search in range(2):
-            target = uniform(purpose, person, day * DRAWS) * total
-            summed = np.int64(0)
-            for v in range(visit_first[person], visit_first[person + 1]):
-                q = visit_place[v]
-                abroad = q < homes and household[person] != q
-                own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
-                if own == 0.0:
-                    q = household[person]
-                    own = effect[group[person], HOME]
-                s = slot[q]
-                if s < 0:
-                    continue
+        visits_from = visit_first[person]
+        for v in range(visits_from, visit_first[person + 1]):
+            q = visit_place[v]
+            abroad = q < homes and household[person] != q
+            own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
+            if own == 0.0:
+                q = household[person]
+                own = effect[group[person], HOME]
+            s = slot[q]
+            exposure = np.int64(0)
+            if s >= 0:
                 start, end = np.int64(visit_start[v]), np.int64(visit_end[v])
                 row = curve[s]
                 if row >= 0:
                     exposure = curves[row, end] - curves[row, start]
                 else:
-                    exposure = np.int64(0)
                     for m in range(first[s], first[s + 1]):
                         overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
                         exposure += max(overlap, 0) * shed[m]
-                hazard = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
-                summed += hazard
-                if search == 0 or summed <= target:
-                    continue
-                where[n] = q
-                left = (target - (summed - hazard)) / hazard * exposure
-                infector[n] = -1
-                if row >= 0:
-                    before = summed_shed[first[s]]
-                    shed_here = summed_shed[first[s + 1]] - before
-                    for attempt in range(1, DRAWS - 1, 2):
-                        aim = uniform(purpose, person, day * DRAWS + attempt) * shed_here
-                        m, above = first[s], first[s + 1]
-                        while above - m > 1:
-                            middle = (m + above) // 2
-                            if summed_shed[middle] - before <= aim:
-                                m = middle
-                            else:
-                                above = middle
-                        overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
-                        if overlap > uniform(purpose, person, day * DRAWS + attempt + 1) * (end - start):
-                            infector[n] = who[m]
-                            break
-                if infector[n] < 0:
-                    for m in range(first[s], first[s + 1]):
-                        overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
-                        if overlap > 0 and shed[m] > 0:
-                            infector[n] = who[m]
-                            left -= overlap * shed[m]
-                            if left < 0:
-                                break
-                break
-            total = summed
+            i = v - visits_from
+            places[i] = q
+            exposures[i] = exposure
+            hazards[i] = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5) if exposure > 0 else 0
+            total += hazards[i]
+        target = uniform(purpose, person, day * DRAWS) * total
+        i = 0
+        summed = hazards[0]
+        while summed <= target:
+            i += 1
+            summed += hazards[i]
+        s = slot[places[i]]
+        start, end = np.int64(visit_start[visits_from + i]), np.int64(visit_end[visits_from + i])
+        where[n] = places[i]
+        infector[n] = -1
+        if curve[s] >= 0:
+            before = summed_shed[first[s]]
+            shed_here = summed_shed[first[s + 1]] - before
+            for attempt in range(1, DRAWS - 1, 2):
+                aim = uniform(purpose, person, day * DRAWS + attempt) * shed_here
+                m, above = first[s], first[s + 1]
+                while above - m > 1:
+                    middle = (m + above) // 2
+                    if summed_shed[middle] - before <= aim:
+                        m = middle
+                    else:
+                        above = middle
+                overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
+                if overlap > uniform(purpose, person, day * DRAWS + attempt + 1) * (end - start):
+                    infector[n] = who[m]
+                    break
+        if infector[n] < 0:
+            left = (target - (summed - hazards[i])) / hazards[i] * exposures[i]
+            for m in range(first[s], first[s + 1]):
+                overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
+                if overlap > 0 and shed[m] > 0:
+                    infector[n] = who[m]
+                    left -= overlap * shed[m]
+                    if left < 0:
+                        break
     return infector, where
 
 
