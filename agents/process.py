@@ -38,6 +38,16 @@ class Process:
         self.model = model
         self.settings = settings
 
+    @classmethod
+    def misfits(cls, settings: Any, people: int) -> dict[str, str]:  # noqa: ARG003
+        """Return which keys of a section do not fit a city of so many people, each with what is wrong.
+
+        Args:
+            settings: the section, an instance of ``Settings``.
+            people: number of people of the city.
+        """
+        return {}
+
     def advance(self, start: float, end: float) -> None:
         """Move the process from ``start`` to ``end``, in seconds since the clock's start."""
 

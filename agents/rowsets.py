@@ -444,6 +444,7 @@ class ColumnNamespace:
 
 
 def model_owned(name: str) -> str:
+    """Return what to say where somebody changes a set that belongs to the model, ``name`` being its attribute."""
     return f"model.{name} is the model's own and always complete; work on a copy: model.{name}.copy()"
 
 
@@ -470,6 +471,7 @@ def _first(positions: NDArray[np.int64]) -> int:
 
 
 def as_list(values: NDArray[Any] | list[Any]) -> list[Any]:
+    """Return values as a list of Python objects, as Mesa's own sets give them."""
     return values.tolist() if isinstance(values, np.ndarray) else values
 
 

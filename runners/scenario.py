@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..agents.authorities import PolicySettings, Trigger
+from ..agents.policies import PolicySettings, Trigger
 from ..agents.presence import MAX_POLICIES
 from .documents import (
     CITY_KINDS,
@@ -110,9 +110,11 @@ class Scenario:
 
     @classmethod
     def _from_document(cls, document: Node) -> "Scenario":
+        document = _absolute_paths(document)
         scenario, problems = _read(document)
-        if scenario is not None and not problems:
-            problems = _sweep_problems(scenario)
+        sweep = _readable_sweep(document, problems) if scenario is None else scenario.sweep
+        if sweep is not None:
+            problems += _sweep_problems(document, sweep)
         if problems or scenario is None:
             raise ScenarioError(problems)
         return scenario
@@ -186,7 +188,6 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
         if isinstance(node.value, float) and not isfinite(node.value)
     ]
     problems = _unknown_sections(document)
-    document = _absolute_paths(document)
     name = _name(document, problems)
     seed = _seed(document, problems)
     city = _section(CitySettings, document, ("city",), problems, required=True)
@@ -353,11 +354,9 @@ def _cross_check(
 def _people_problems(document: Node, processes: Mapping[str, Any], people: int) -> list[Problem]:
     problems = []
     for section, settings in processes.items():
-        infections = getattr(settings, "initial_infections", None)
-        if infections is not None and infections > people:
-            node = document.nearest((section, "initial_infections"))
-            message = f"more than the city has people (given {infections:,}, people {people:,})"
-            problems.append(Problem(node.where, f"{section}.initial_infections", message))
+        misfits = {} if settings is None else process_class(section).misfits(settings, people)
+        for name, message in misfits.items():
+            problems.append(Problem(document.nearest((section, name)).where, f"{section}.{name}", message))
     return problems
 
 
@@ -440,38 +439,58 @@ def _repeats(values: list[Any]) -> bool:
     return len({json.dumps(value, sort_keys=True) for value in values}) < len(values)
 
 
-def _sweep_problems(scenario: Scenario) -> list[Problem]:
-    """Check every point of a sweep before anything runs."""
-    document, sweep = scenario.document, scenario.sweep
+def _readable_sweep(document: Node, problems: Iterable[Problem]) -> SweepSettings | None:
+    """Return the section ``[sweep]`` without the keys that are wrong, or None if it is no table."""
+    section = document.get("sweep")
+    if section is None or not isinstance(section.value, dict):
+        return None
+    for problem in problems:
+        name, _, inner = problem.key.partition(".")
+        if name == "sweep":
+            key = inner.partition(".")[0]
+            section = section.without(key) if key in section.value else section
+    return _section(SweepSettings, Node({"sweep": section}, document.where, document.folder), ("sweep",), [])
+
+
+def _sweep_problems(document: Node, sweep: SweepSettings) -> list[Problem]:
+    """Check every point of a sweep before anything runs; other sections may have problems, found here again or not."""
     axes = document.nearest(("sweep", "parameters"))
+    where = {name: axes.value[name].where for name in sweep.parameters}
     problems = []
+    readable = dict(sweep.parameters)
     for name, values in sweep.parameters.items():
-        where = axes.value[name].where
         if name.partition(".")[0] in UNSWEPT:
-            problems.append(Problem(where, name, f"cannot be swept (not {', '.join(UNSWEPT)})"))
+            problems.append(Problem(where[name], name, f"cannot be swept (not {', '.join(UNSWEPT)})"))
+            del readable[name]
         elif not values:
-            problems.append(Problem(where, name, "has no values; write at least one"))
+            problems.append(Problem(where[name], name, "has no values; write at least one"))
+            del readable[name]
         elif sweep.design == "grid" and _repeats(values):
-            problems.append(Problem(where, name, "has the same value twice"))
-    lengths = [len(values) for values in sweep.parameters.values()]
-    if sweep.design == "list" and len(set(lengths)) > 1:
-        given = ", ".join(f"{name} {len(values)}" for name, values in sweep.parameters.items())
-        message = f"a list needs equally many values of each (given {given})"
-        problems.append(Problem(axes.where, "sweep.parameters", message))
-    elif sweep.design == "list" and _repeats([list(row) for row in zip(*sweep.parameters.values(), strict=True)]):
-        problems.append(Problem(axes.where, "sweep.parameters", "the same values of all parameters stand there twice"))
-    points = prod(lengths) if sweep.design == "grid" else max(lengths, default=1)
-    if points > MAX_POINTS or points * sweep.replicates > MAX_RUNS:
-        where = document.nearest(("sweep",)).where
+            problems.append(Problem(where[name], name, "has the same value twice"))
+    lengths = {name: len(values) for name, values in sweep.parameters.items()}
+    points = prod(lengths.values()) if sweep.design == "grid" else max(lengths.values(), default=1)
+    if sweep.design == "list":
+        if len(set(lengths.values())) > 1:
+            given = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            message = f"a list needs equally many values of each (given {given})"
+            problems.append(Problem(axes.where, "sweep.parameters", message))
+        elif _repeats([list(row) for row in zip(*sweep.parameters.values(), strict=True)]):
+            message = "the same values of all parameters stand there twice"
+            problems.append(Problem(axes.where, "sweep.parameters", message))
+        shortest = min(map(len, readable.values()), default=0)
+        readable = {name: values[:shortest] for name, values in readable.items()}
+    too_many = points > MAX_POINTS or points * sweep.replicates > MAX_RUNS
+    if too_many:
         runs = f"{points:,} points x {sweep.replicates:,} replicates = {points * sweep.replicates:,} runs"
-        problems.append(Problem(where, "sweep", f"{runs}; allowed: {MAX_POINTS:,} points and {MAX_RUNS:,} runs"))
-    if problems or not lengths:
+        message = f"{runs}; allowed: {MAX_POINTS:,} points and {MAX_RUNS:,} runs"
+        problems.append(Problem(document.nearest(("sweep",)).where, "sweep", message))
+    if not readable:
         return problems
-    found: dict[Problem, None] = {}
-    for parameters in _points(sweep):
-        try:
-            changed = _point_document(document, parameters)
-        except ScenarioError as error:
-            return error.problems
-        found.update(dict.fromkeys(_read(changed)[1]))
+    found = dict.fromkeys(problems)
+    unswept = document.without("sweep")
+    for parameters in itertools.islice(
+        _points(sweep.model_copy(update={"parameters": readable})), 1 if too_many else None
+    ):
+        changed, wrong = _set(unswept, parameters, where)
+        found.update(dict.fromkeys([*wrong, *_read(changed)[1]]))
     return list(found)

@@ -80,13 +80,21 @@ class Epidemic(Process):
     file_keys: ClassVar[tuple[str, ...]] = ("disease",)
     table_names: ClassVar[tuple[str, ...]] = ("infections",)
 
+    @classmethod
+    def misfits(cls, settings: EpidemicSettings, people: int) -> dict[str, str]:
+        """Return what is wrong if more people are to be infected at the start than there are."""
+        given = settings.initial_infections
+        if given <= people:
+            return {}
+        return {"initial_infections": f"more than the city has people (given {given:,}, people {people:,})"}
+
     def __init__(self, model: Any, settings: EpidemicSettings):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
         city, disease = self.presence.city, settings.disease
         self.people = len(city.people)
-        if settings.initial_infections > self.people:
-            raise ValueError(f"initial_infections = {settings.initial_infections}: the city has {self.people} people")
+        for name, message in self.misfits(settings, self.people).items():
+            raise ValueError(f"{name}: {message}")
         weights = settings.weight_by_kind()
         if settings.transmission is None:
             self.r0 = disease.r0 if settings.r0 is None else settings.r0

@@ -7,7 +7,8 @@ import pytest
 from epidemic_cities import Town, disease_of, random_city
 from pydantic import ValidationError
 
-from citytwin.agents.authorities import Authority, Policy, PolicySettings, Trigger
+from citytwin.agents.authorities import Authority, Policy
+from citytwin.agents.policies import PolicySettings, Trigger
 from citytwin.environment.places import PlaceKind
 
 

@@ -413,6 +413,30 @@ def test_all_mistakes_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
+def test_mistakes_of_a_sweep_are_shown_beside_all_others() -> None:
+    text = changed("[clock]", "[tablez]\n[clock]")
+    text = changed(
+        '"epidemic.r0" = [1.8, 2.5, 3.0]', '"epidemic.r0" = [1.8, 0, 3.0]\n"policy.shops.from" = [1, 2]', text
+    )
+    assert [line.split(": ")[1] for line in problems(text)] == ["tablez", "epidemic.r0", "policy.shops.from"]
+    text = changed("replicates = 3", "replicates = 0", text)
+    keys = [line.split(": ")[1] for line in problems(text)]
+    assert keys == ["tablez", "sweep.replicates", "epidemic.r0", "policy.shops.from"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "keys"),
+    [
+        ("[1.8, 2.5, 3.0]", '[]\n"policy.shops.from" = [1]', ["epidemic.r0", "policy.shops.from"]),
+        ("[1.8, 2.5, 3.0]", '[1.8, 1.8, -1]\n"seed" = [1]', ["epidemic.r0", "epidemic.r0", "seed"]),
+        ("replicates = 3", 'design = "list"\nx = 1', ["sweep.x", "sweep.parameters"]),
+        ("replicates = 3", f"replicates = {MAX_RUNS}", ["sweep"]),
+    ],
+)
+def test_one_mistake_of_a_sweep_hides_no_other(old: str, new: str, keys: list[str]) -> None:
+    assert [line.split(": ")[1] for line in problems(changed(old, new))] == keys
+
+
 def test_mistakes_fit_one_screen() -> None:
     text = GOOD + "".join(f"key{number} = 1\n" for number in range(100))
     found = problems(text)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from epidemic_cities import Town, disease_of, random_city
 
-from citytwin.agents.authorities import PolicySettings
+from citytwin.agents.policies import PolicySettings
 from citytwin.agents.presence import VISIT_GROUPS
 
 DAYS = 25

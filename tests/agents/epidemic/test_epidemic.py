@@ -8,10 +8,10 @@ import pytest
 from epidemic_cities import DAY, Town, disease_of, homes_only, one_place, random_city
 from pydantic import ValidationError
 
-from citytwin.agents.authorities import PolicySettings
 from citytwin.agents.epidemic import kernels
 from citytwin.agents.epidemic.epidemic import COUNTED_AS, Epidemic
 from citytwin.agents.epidemic.settings import EpidemicSettings
+from citytwin.agents.policies import PolicySettings
 from citytwin.environment.city import City
 from citytwin.environment.places import PLACE_GROUPS, PlaceKind
 
@@ -122,7 +122,7 @@ def test_the_first_cases_of_a_smaller_number_are_among_those_of_a_larger():
 
 
 def test_more_first_cases_than_people_are_refused():
-    with pytest.raises(ValueError, match="initial_infections = 61: the city has 60 people"):
+    with pytest.raises(ValueError, match=r"initial_infections: more than the city has people \(given 61, people 60\)"):
         Town(random_city(2), GAMMA, transmission=0.1, initial_infections=61)
 
 
