@@ -7,7 +7,7 @@ A bundle is a directory::
     schedules/0/place.npy …        one folder a day type
     layers/zones.parquet …         GeoParquet: zones, buildings, roads, sites
 
-:data:`SCHEMA` declares every column once. Coordinates are metres in the projected CRS of the city.
+:mod:`schema` declares every column once. Coordinates are metres in the projected CRS of the city.
 """
 
 import json
@@ -15,110 +15,30 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .schedules import SLOTS_PER_DAY, Schedule
+from .schedules import Schedule
+from .schema import (
+    LAYERS,
+    SCHEDULE_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    CityError,
+    check_column,
+    check_pointer,
+    check_range,
+    check_schedule,
+)
 
 if TYPE_CHECKING:
     import geopandas
 
-SCHEMA_VERSION = 1
 DAYS_OF_WEEK = 7
-
-
-class CityError(ValueError):
-    """A city that cannot be built, read or used; the message names the file or object, and the remedy."""
-
-
-@dataclass(frozen=True)
-class ColumnSpec:
-    """One column of the bundle.
-
-    Attributes:
-        dtype: numpy dtype.
-        doc: meaning and unit.
-        refers: table whose rows the values number; −1 is allowed where ``optional``.
-        optional: whether −1 ("none") may stand in a referring column.
-        extra: entries beyond the number of rows (1 for a column of positions).
-    """
-
-    dtype: str
-    doc: str
-    refers: str = ""
-    optional: bool = False
-    extra: int = 0
-
-
-_XY = {"x": ColumnSpec("f8", "easting, m"), "y": ColumnSpec("f8", "northing, m")}
-
-SCHEMA: dict[str, dict[str, ColumnSpec]] = {
-    "people": {
-        "age": ColumnSpec("u1", "age in completed years"),
-        "sex": ColumnSpec("u1", "0 female, 1 male"),
-        "role": ColumnSpec("u1", "places.Role: what the person does on a working day"),
-        "household": ColumnSpec("i4", "household, which is also the place number of the home", "households"),
-        "activity": ColumnSpec("i4", "place (class, team, venue) where the person learns or works", "places", True),
-    },
-    "households": {
-        "first": ColumnSpec("i4", "first person of the household; people are numbered household by household", extra=1),
-    },
-    "places": {
-        "kind": ColumnSpec("u1", "places.PlaceKind"),
-        "site": ColumnSpec("i4", "site the room belongs to, −1 for homes", "sites", True),
-        "building": ColumnSpec("i4", "building, −1 if unknown", "buildings", True),
-        "zone": ColumnSpec("i4", "zone", "zones"),
-        **_XY,
-    },
-    "sites": {
-        "kind": ColumnSpec("u1", "places.SiteKind"),
-        "building": ColumnSpec("i4", "building, −1 if none", "buildings", True),
-        "zone": ColumnSpec("i4", "zone", "zones"),
-        "node": ColumnSpec("i4", "nearest node of the road network, −1 if there is none", "nodes", True),
-        "capacity": ColumnSpec("i4", "pupils, staff, beds or vehicles by kind; 0 if unknown"),
-        **_XY,
-    },
-    "buildings": {
-        "use": ColumnSpec("u1", "places.BuildingUse"),
-        "levels": ColumnSpec("f4", "storeys above ground"),
-        "floor_area": ColumnSpec("f4", "gross floor area over all storeys, m2"),
-        "dwellings": ColumnSpec("i4", "number of dwellings"),
-        "zone": ColumnSpec("i4", "zone", "zones"),
-        "node": ColumnSpec("i4", "nearest node of the road network, −1 if there is none", "nodes", True),
-        **_XY,
-    },
-    "zones": {
-        "area": ColumnSpec("f8", "area, m2"),
-        **_XY,
-    },
-    "nodes": dict(_XY),
-    "links": {
-        "start": ColumnSpec("i4", "node where the link begins", "nodes"),
-        "end": ColumnSpec("i4", "node where the link ends", "nodes"),
-        "length": ColumnSpec("f4", "length, m"),
-        "speed": ColumnSpec("f4", "speed limit, m/s"),
-        "lanes": ColumnSpec("f4", "lanes in this direction"),
-        "rank": ColumnSpec("u1", "roads.RoadRank: place in the hierarchy, motorway to path"),
-        "access": ColumnSpec("u1", "roads.Access bits: car, bicycle, foot, bus"),
-        "way": ColumnSpec("i8", "identifier of the street in its source"),
-    },
-}
-"""Every table and column of a bundle. Tables that number others: see ``refers``."""
-
-SCHEDULE_COLUMNS: dict[str, str] = {
-    "first": "i4",
-    "place": "i4",
-    "start": "u1",
-    "end": "u1",
-    "place_first": "i4",
-    "visitor": "i4",
-    "visitor_start": "u1",
-    "visitor_end": "u1",
-}
-LAYERS = ("zones", "buildings", "roads", "sites")
 
 
 class Columns(Mapping[str, NDArray[Any]]):
@@ -407,14 +327,17 @@ class City:
             head = asdict(self.info) | {"counts": self.counts()}
             (stage / "city.json").write_text(json.dumps(head, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             if path.exists():
-                shutil.rmtree(path)
-            stage.rename(path)
+                old = stage.with_name(stage.name + ".old")
+                path.rename(old)
+                stage.rename(path)
+                shutil.rmtree(old)
+            else:
+                stage.rename(path)
         except OSError as error:
             if stage is not None:
                 shutil.rmtree(stage, ignore_errors=True)
-            reason = (
-                error.strerror or f"the disk is full? {error}"
-            )  # numpy raises without a number when a write is cut short
+            # numpy gives no reason when a write is cut short
+            reason = error.strerror or f"the disk is full? {error}"
             raise CityError(f"{path}: cannot write the city ({reason}); nothing was kept") from None
         return path
 
@@ -461,42 +384,24 @@ class City:
         return f"{root}{table}/{column}.npy" if column else f"{root}{table}"
 
     def _check(self) -> None:
-        """Refuse whatever could make a kernel read outside its arrays."""
+        """Refuse whatever could make a kernel read outside its arrays, or days that are no days."""
         if len(self.info.week) != DAYS_OF_WEEK or not all(0 <= t < len(self.schedules) for t in self.info.week):
-            raise CityError(
-                f"{self._where('city')}: 'week' must name a day type below {len(self.schedules)} for 7 days"
-            )
+            types = len(self.schedules)
+            raise CityError(f"{self._where('city')}: 'week' must name a day type below {types} for 7 days")
         for table, specs in SCHEMA.items():
             columns = getattr(self, table)
             for name, spec in specs.items():
-                values = columns[name]
                 where = self._where(table, name)
-                if values.dtype != np.dtype(spec.dtype) or values.ndim != 1:
-                    raise CityError(f"{where}: must be one column of {spec.dtype}, is {values.ndim}-d {values.dtype}")
-                if len(values) != len(columns) + spec.extra:
-                    raise CityError(f"{where}: {len(values)} entries, expected {len(columns) + spec.extra}")
+                check_column(columns[name], spec, len(columns), where)
                 if spec.refers:
-                    _check_range(values, -1 if spec.optional else 0, len(getattr(self, spec.refers)), where)
-        _check_pointer(self.households.first, len(self.people), self._where("households", "first"))
+                    check_range(columns[name], -1 if spec.optional else 0, len(getattr(self, spec.refers)), where)
+        check_pointer(self.households.first, len(self.people), self._where("households", "first"))
+        if not np.array_equal(self.people.household, np.repeat(np.arange(self.homes), np.diff(self.households.first))):
+            raise CityError(f"{self._where('people', 'household')}: does not agree with households/first.npy")
         if self.homes > len(self.places) or np.any(self.places.kind[: self.homes] != 0):
             raise CityError(f"{self._where('places', 'kind')}: the first {self.homes} places must be the homes")
         for number, schedule in enumerate(self.schedules):
-            table = f"schedules/{number}"
-            for name, dtype in SCHEDULE_COLUMNS.items():
-                values = getattr(schedule, name)
-                if values.dtype != np.dtype(dtype) or values.ndim != 1:
-                    raise CityError(f"{self._where(table, name)}: must be one column of {dtype}, is {values.dtype}")
-                if name not in ("first", "place_first") and len(values) != schedule.visits:
-                    raise CityError(f"{self._where(table, name)}: {len(values)} entries, expected {schedule.visits}")
-            for name, rows in (("first", len(self.people)), ("place_first", len(self.places))):
-                pointer = getattr(schedule, name)
-                if len(pointer) != rows + 1:
-                    raise CityError(f"{self._where(table, name)}: {len(pointer)} entries, expected {rows + 1}")
-                _check_pointer(pointer, schedule.visits, self._where(table, name))
-            _check_range(schedule.place, 0, len(self.places), self._where(table, "place"))
-            _check_range(schedule.visitor, 0, len(self.people), self._where(table, "visitor"))
-            for name in ("end", "visitor_end"):
-                _check_range(getattr(schedule, name), 1, SLOTS_PER_DAY + 1, self._where(table, name))
+            check_schedule(schedule, len(self.people), len(self.places), partial(self._where, f"schedules/{number}"))
 
 
 def _open_column(file: Path, dtype: str) -> NDArray[Any]:
@@ -519,14 +424,3 @@ def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     if version not in read:
         raise ValueError(f"version {version} of the format is not read here")
     return read[version](stream)
-
-
-def _check_range(values: NDArray[Any], low: int, high: int, where: str) -> None:
-    if values.size and (values.min() < low or values.max() >= high):
-        held = f"{values.min()} … {values.max()}"
-        raise CityError(f"{where}: holds {held}, allowed is {low} … {high - 1}; build the city again")
-
-
-def _check_pointer(values: NDArray[Any], total: int, where: str) -> None:
-    if values[0] != 0 or values[-1] != total or np.any(values[1:] < values[:-1]):
-        raise CityError(f"{where}: must rise from 0 to {total}; build the city again")

@@ -60,6 +60,22 @@ def test_same_seed_same_bytes(city, bundle, tmp_path):
     assert not np.array_equal(different.people.activity, city.people.activity)
 
 
+def test_overwriting_never_loses_the_earlier_city(city, bundle, monkeypatch):
+    other = City.synthetic(1_000, seed=9)
+
+    def crash(self, target):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", crash)
+        with pytest.raises(CityError, match="Input/output error"):
+            other.save(bundle, overwrite=True)
+    assert City.load(bundle).counts() == city.counts()
+    other.save(bundle, overwrite=True)
+    assert City.load(bundle).counts() == other.counts()
+    assert [p.name for p in bundle.parent.iterdir()] == [bundle.name]
+
+
 def test_existing_target_is_refused(city, bundle):
     with pytest.raises(CityError, match="exists already"):
         city.save(bundle)
@@ -88,6 +104,12 @@ def test_overwrite_never_removes_what_is_no_bundle(city, tmp_path):
         ("schedules/1/visitor.npy", "overflow", r"schedules/1/visitor\.npy: holds"),
         ("schedules/0/first.npy", "shuffle", r"schedules/0/first\.npy: must rise from 0"),
         ("schedules/0/end.npy", "overflow", r"schedules/0/end\.npy: holds .* allowed is 1 … 96"),
+        ("schedules/0/start.npy", "overflow", r"schedules/0/start\.npy: a visit ends before it begins"),
+        ("schedules/2/visitor_start.npy", "overflow", r"schedules/2/visitor_start\.npy: a visit ends before it begins"),
+        ("schedules/0/start.npy", "nudge", r"schedules/0/start\.npy: the visits of a day leave gaps or overlap"),
+        ("people/role.npy", "overflow", r"people/role\.npy: holds .* allowed is 0 … 6"),
+        ("places/kind.npy", "overflow", r"places/kind\.npy: holds .* allowed is 0 … 8"),
+        ("people/household.npy", "nudge", r"people/household\.npy: does not agree"),
         ("households/first.npy", "shuffle", r"households/first\.npy: must rise from 0"),
         ("places/kind.npy", "foreign", r"places/kind\.npy: not a whole column|not a column"),
         ("city.json", "foreign", r"city\.json: not a valid city description"),
@@ -111,6 +133,9 @@ def test_damaged_bundle_is_refused_by_file(bundle, file, damage, message):
         elif damage == "overflow":
             values = values.copy()
             values[len(values) // 2] = np.iinfo(values.dtype).max
+        elif damage == "nudge":
+            values = values.copy()
+            values[0] += 1
         elif damage == "shuffle":
             values = values[::-1].copy()
         np.save(path, values)

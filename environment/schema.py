@@ -1,0 +1,161 @@
+"""The schema of a city: every table and column declared once, and the checks that a city passes before it is used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .places import BuildingUse, PlaceKind, Role, SiteKind
+from .roads import RoadRank
+from .schedules import SLOTS_PER_DAY, Schedule
+
+SCHEMA_VERSION = 1
+
+
+class CityError(ValueError):
+    """A city that cannot be built, read or used; the message names the file or object, and the remedy."""
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """One column of the bundle.
+
+    Attributes:
+        dtype: numpy dtype.
+        doc: meaning and unit.
+        refers: table whose rows the values number; −1 is allowed where ``optional``.
+        optional: whether −1 ("none") may stand in a referring column.
+        extra: entries beyond the number of rows (1 for a column of positions).
+        values: enumeration to which the values belong.
+    """
+
+    dtype: str
+    doc: str
+    refers: str = ""
+    optional: bool = False
+    extra: int = 0
+    values: type[IntEnum] | None = None
+
+
+_XY = {"x": ColumnSpec("f8", "easting, m"), "y": ColumnSpec("f8", "northing, m")}
+
+SCHEMA: dict[str, dict[str, ColumnSpec]] = {
+    "people": {
+        "age": ColumnSpec("u1", "age in completed years"),
+        "sex": ColumnSpec("u1", "0 female, 1 male"),
+        "role": ColumnSpec("u1", "what the person does on a working day", values=Role),
+        "household": ColumnSpec("i4", "household, which is also the place number of the home", "households"),
+        "activity": ColumnSpec("i4", "place (class, team, venue) where the person learns or works", "places", True),
+    },
+    "households": {
+        "first": ColumnSpec("i4", "first person of the household; people are numbered household by household", extra=1),
+    },
+    "places": {
+        "kind": ColumnSpec("u1", "what the room is used for", values=PlaceKind),
+        "site": ColumnSpec("i4", "site the room belongs to, −1 for homes", "sites", True),
+        "building": ColumnSpec("i4", "building, −1 if unknown", "buildings", True),
+        "zone": ColumnSpec("i4", "zone", "zones"),
+        **_XY,
+    },
+    "sites": {
+        "kind": ColumnSpec("u1", "what the institution is", values=SiteKind),
+        "building": ColumnSpec("i4", "building, −1 if none", "buildings", True),
+        "zone": ColumnSpec("i4", "zone", "zones"),
+        "node": ColumnSpec("i4", "nearest node of the road network, −1 if there is none", "nodes", True),
+        "capacity": ColumnSpec("i4", "pupils, staff, beds or vehicles by kind; 0 if unknown"),
+        **_XY,
+    },
+    "buildings": {
+        "use": ColumnSpec("u1", "main use", values=BuildingUse),
+        "levels": ColumnSpec("f4", "storeys above ground"),
+        "floor_area": ColumnSpec("f4", "gross floor area over all storeys, m2"),
+        "dwellings": ColumnSpec("i4", "number of dwellings"),
+        "zone": ColumnSpec("i4", "zone", "zones"),
+        "node": ColumnSpec("i4", "nearest node of the road network, −1 if there is none", "nodes", True),
+        **_XY,
+    },
+    "zones": {
+        "area": ColumnSpec("f8", "area, m2"),
+        **_XY,
+    },
+    "nodes": dict(_XY),
+    "links": {
+        "start": ColumnSpec("i4", "node where the link begins", "nodes"),
+        "end": ColumnSpec("i4", "node where the link ends", "nodes"),
+        "length": ColumnSpec("f4", "length, m"),
+        "speed": ColumnSpec("f4", "speed limit, m/s"),
+        "lanes": ColumnSpec("f4", "lanes in this direction"),
+        "rank": ColumnSpec("u1", "place in the hierarchy, motorway to path", values=RoadRank),
+        "access": ColumnSpec("u1", "roads.Access bits: car, bicycle, foot, bus"),
+        "way": ColumnSpec("i8", "identifier of the street in its source"),
+    },
+}
+"""Every table and column of a bundle. Tables that number others: see ``refers``."""
+
+SCHEDULE_COLUMNS: dict[str, str] = {
+    "first": "i4",
+    "place": "i4",
+    "start": "u1",
+    "end": "u1",
+    "place_first": "i4",
+    "visitor": "i4",
+    "visitor_start": "u1",
+    "visitor_end": "u1",
+}
+LAYERS = ("zones", "buildings", "roads", "sites")
+
+
+def check_column(values: NDArray[Any], spec: ColumnSpec, rows: int, where: str) -> None:
+    """Raise CityError unless a column has the type, length and values of its declaration."""
+    if values.dtype != np.dtype(spec.dtype) or values.ndim != 1:
+        raise CityError(f"{where}: must be one column of {spec.dtype}, is {values.ndim}-d {values.dtype}")
+    if len(values) != rows + spec.extra:
+        raise CityError(f"{where}: {len(values)} entries, expected {rows + spec.extra}")
+    if spec.values is not None:
+        check_range(values, min(spec.values), max(spec.values) + 1, where)
+
+
+def check_range(values: NDArray[Any], low: int, high: int, where: str) -> None:
+    """Raise CityError unless all values are low … high − 1."""
+    if values.size and (values.min() < low or values.max() >= high):
+        held = f"{values.min()} … {values.max()}"
+        raise CityError(f"{where}: holds {held}, allowed is {low} … {high - 1}; build the city again")
+
+
+def check_pointer(values: NDArray[Any], total: int, where: str) -> None:
+    """Raise CityError unless positions rise from 0 to the total."""
+    if values[0] != 0 or values[-1] != total or np.any(values[1:] < values[:-1]):
+        raise CityError(f"{where}: must rise from 0 to {total}; build the city again")
+
+
+def check_schedule(schedule: Schedule, people: int, places: int, where: Callable[[str], str]) -> None:
+    """Raise CityError unless the visits are those of whole days, in both orders.
+
+    Args:
+        schedule: what is checked.
+        people, places: of the city.
+        where: gives the name of a column in messages.
+    """
+    for name, dtype in SCHEDULE_COLUMNS.items():
+        rows = {"first": people + 1, "place_first": places + 1}.get(name, schedule.visits)
+        check_column(getattr(schedule, name), ColumnSpec(dtype, ""), rows, where(name))
+    check_pointer(schedule.first, schedule.visits, where("first"))
+    check_pointer(schedule.place_first, schedule.visits, where("place_first"))
+    check_range(schedule.place, 0, places, where("place"))
+    check_range(schedule.visitor, 0, people, where("visitor"))
+    for begin, end in (("start", "end"), ("visitor_start", "visitor_end")):
+        check_range(getattr(schedule, end), 1, SLOTS_PER_DAY + 1, where(end))
+        if np.any(getattr(schedule, begin) >= getattr(schedule, end)):
+            raise CityError(f"{where(begin)}: a visit ends before it begins; build the city again")
+    # each visit begins where the one before ended, at 0 on a new person's first
+    begins = np.zeros(schedule.visits, np.uint8)
+    begins[1:] = schedule.end[:-1]
+    heads = schedule.first[:-1]
+    if np.any(np.diff(schedule.first) == 0) or np.any(schedule.end[schedule.first[1:] - 1] != SLOTS_PER_DAY):
+        raise CityError(f"{where('end')}: a day does not last {SLOTS_PER_DAY} slots; build the city again")
+    begins[heads] = 0
+    if not np.array_equal(begins, schedule.start):
+        raise CityError(f"{where('start')}: the visits of a day leave gaps or overlap; build the city again")
