@@ -33,7 +33,7 @@ from ...environment.places import PlaceKind
 from ...environment.randomness import key, uniform
 from ..presence import Presence
 from .disease import Disease
-from .kernels import meet, relate
+from .meetings import meet, relate
 
 SATURATING = (PlaceKind.SHOP, PlaceKind.LEISURE, PlaceKind.HOSPITAL)
 """Kinds where people have a number of contacts that hardly grows with the number of visitors; elsewhere all meet."""
@@ -226,7 +226,7 @@ class Reproduction:
 
 
 class _Pairs(NamedTuple):
-    """Whom the cases of one generation can infect: see :func:`~citytwin.agents.epidemic.kernels.relate`.
+    """Whom the cases of one generation can infect: see :func:`~citytwin.agents.epidemic.meetings.relate`.
 
     Attributes:
         chains: number of cases.

@@ -8,7 +8,7 @@ from epidemic_cities import Town, city_of, disease_of, homes_only, one_place, ra
 
 from citytwin.agents.epidemic import transmission as module
 from citytwin.agents.epidemic.disease import Disease
-from citytwin.agents.epidemic.kernels import meet, relate
+from citytwin.agents.epidemic.meetings import meet, relate
 from citytwin.agents.epidemic.settings import DEFAULT_WEIGHTS, EpidemicSettings
 from citytwin.agents.epidemic.transmission import Reproduction, TransmissionError, calibrated, crowding
 from citytwin.agents.presence import Presence
