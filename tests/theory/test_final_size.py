@@ -108,7 +108,6 @@ def test_large_outbreaks_vary_as_they_should(law):
     assert 0.85 < large.std(ddof=1) / spread(2.5, people, squared) < 1.2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("r0", [1.5, 2.5])
 def test_the_mean_of_five_million_people(r0):
     # As many people as in 50 runs of 100,000, so the same standard error.
