@@ -1,8 +1,9 @@
 """Households: sizes and ages sampled jointly, so that children live with adults and both tables are met.
 
-Method: sizes by quota; the number of minors in each household by size; a wished age for every adult (parents from their
-child's age, couples alike, the rest from what the age table leaves); then the exact ages of the table are dealt to the
-wishes rank by rank. Sizes and ages thus equal their tables (to one household), and who lives with whom stays plausible.
+Method: sizes by quota; the number of minors in each household by size; a wished age for every adult (those alone by how
+usual that is at each age, parents from their child's age, couples alike and from what the age table leaves); then the
+exact ages of the table are dealt to the wishes rank by rank. Sizes and ages thus equal their tables (to one household),
+and who lives with whom stays plausible.
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ..randomness import key, uniform
+from ..randomness import key, uniform, uniforms
 
 AGE_BANDS = (0, 10, 20, 30, 40, 50, 60, 70, 80)
 OLDEST = 100  # years
 ADULT_AGE = 18  # years
+COUNTRIES = {"DE": "Germany", "FR": "France", "IT": "Italy", "ES": "Spain", "CH": "Switzerland"}
+"""Countries whose ages are known, by ISO 3166 code."""
+
 AGE_SHARES: dict[str, tuple[float, ...]] = {
     "DE": (0.094, 0.095, 0.112, 0.130, 0.122, 0.161, 0.127, 0.089, 0.070),
     "FR": (0.115, 0.121, 0.113, 0.123, 0.128, 0.132, 0.119, 0.088, 0.062),
@@ -28,8 +32,9 @@ AGE_SHARES: dict[str, tuple[float, ...]] = {
 SIZE_SHARES = (0.336, 0.319, 0.156, 0.131, 0.040, 0.012, 0.006)
 """Share of households of 1 … 7 persons: EU-28 2017, Eurostat labour force survey; the split of 5+ (5.8 %) is assumed."""
 
-# Chance that a household of the size has 0, 1, 2 … minors, before the scaling that meets the age table (assumed; the
-# order of magnitude is that of Eurostat 2017: 29 % of households have children, 4 % are a lone parent with children).
+# Chance that a household of the size has 0, 1, 2 … minors, before the scaling that meets the age table (assumed). With
+# Germany's ages 23 % of households have minors, and 29 % minors or children up to 24 years. Eurostat 2017, which
+# counts dependent children, those up to 24 in education among them, has 29 % in the EU, 4 % being lone parents.
 _MINORS = np.array(
     [
         [1.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00],
@@ -44,6 +49,12 @@ _MINORS = np.array(
 _PARENT_GAP = 31.0  # years between parent and child: mean age of mothers at birth, EU-27 2019, Eurostat 30.8
 _PARENT_GAP_SD = 5.0  # years, assumed
 _PARTNER_GAP_SD = 3.0  # years, assumed
+_GROWN_PARENT = 56.0  # years, mean age of whoever has grown-up children at home and no minors, assumed
+_GROWN_PARENT_SD = 6.0  # years, assumed
+# Share of people living alone by age, to be scaled to the number of one-person households (assumed; the order of
+# magnitude of Germany's microcensus: .25 .20 .16 .19 .25 .30 .50 from the twenties to the eighties)
+_ALONE_AGES = (18.0, 25.0, 35.0, 45.0, 55.0, 65.0, 75.0, 85.0, 100.0)
+_ALONE = (0.08, 0.25, 0.20, 0.16, 0.19, 0.25, 0.30, 0.50, 0.60)
 _LONE, _COUPLE, _OTHER = 0, 1, 2
 
 
@@ -123,12 +134,26 @@ def sample_households(
     wish = np.full(people, -1.0, np.float32)
     kind = np.empty(people, np.uint8)
     age = np.zeros(people, np.uint8)
+    _wish_lone(first, residual, seed, wish)
     _wish_parents(first, minors, minor_pool, key(seed, "parents"), residual, age, wish, kind)
-    _wish_others(first, kind, np.cumsum(np.maximum(residual, 0.0)), key(seed, "wished age"), wish)
+    _wish_others(first, kind, residual, key(seed, "wished age"), wish)
     adults = np.flatnonzero(kind != 255)
     age[adults[np.argsort(wish[adults], kind="stable")]] = adult_pool
     sex = _sexes(first, kind, key(seed, "sex"))
     return Households(first, age, sex)
+
+
+def _wish_lone(first: NDArray[np.int32], residual: NDArray[np.float64], seed: int, wish: NDArray[np.float32]) -> None:
+    """Wish ages of people living alone, and take those from the residual of the age table."""
+    lone = first[:-1][np.diff(first) == 1]
+    weight = residual * np.interp(np.arange(len(residual)), _ALONE_AGES, _ALONE)
+    if not len(lone) or not weight.any():
+        return
+    draw = key(seed, "living alone")
+    steps = np.cumsum(weight)
+    year = np.minimum(np.searchsorted(steps, uniforms(draw, lone, 0) * steps[-1], side="right"), len(steps) - 1)
+    wish[lone] = year + uniforms(draw, lone, 1)
+    residual -= np.bincount(year, minlength=len(residual))
 
 
 def _shuffled(values: NDArray, seed: int, purpose: str) -> NDArray:
@@ -228,24 +253,29 @@ def _wish_parents(first, minors, minor_pool, draw_key, residual, age, wish, kind
 
 
 @njit(cache=True, nogil=True)
-def _wish_others(first, kind, steps, draw_key, wish):
-    """Wish ages of adults without minors from what the age table leaves; partners alike, grown-up children younger."""
-    total = steps[-1]
+def _wish_others(first, kind, residual, draw_key, wish):
+    """Wish ages of the other adults: parents with grown-up children, then couples from what the age table leaves."""
+    for h in range(first.size - 1):
+        head = first[h]
+        if wish[head] >= 0.0 or kind[head] == 255 or first[h + 1] - head < 3:
+            continue
+        wish[head] = max(36.0, _GROWN_PARENT + _GROWN_PARENT_SD * _normal(draw_key, head, 0))
+        for person in range(head + 1, first[h + 1]):
+            if kind[person] == _COUPLE:
+                wish[person] = max(36.0, wish[head] + _PARTNER_GAP_SD * _normal(draw_key, person, 1))
+            else:
+                grown = wish[head] - _PARENT_GAP + _PARENT_GAP_SD * _normal(draw_key, person, 1)
+                wish[person] = 18.0 + abs(grown - 18.0)
+        for person in range(head, first[h + 1]):
+            residual[min(int(wish[person]), residual.size - 1)] -= 1.0
+    steps = np.cumsum(np.maximum(residual, 0.0))
     for h in range(first.size - 1):
         head = first[h]
         if wish[head] >= 0.0 or kind[head] == 255:
             continue
-        u = uniform(draw_key, head, 0)
-        size = first[h + 1] - first[h]
-        if size > 2:  # parents of grown-up children are neither very young nor very old
-            u = 0.45 + 0.4 * u
-        year = np.searchsorted(steps, u * total)
-        wish[head] = year + uniform(draw_key, head, 1)
+        wish[head] = np.searchsorted(steps, uniform(draw_key, head, 0) * steps[-1]) + uniform(draw_key, head, 1)
         for person in range(head + 1, first[h + 1]):
-            if kind[person] == _COUPLE:
-                wish[person] = max(18.0, wish[head] + _PARTNER_GAP_SD * _normal(draw_key, person, 1))
-            else:
-                wish[person] = max(18.0, wish[head] - _PARENT_GAP + _PARENT_GAP_SD * _normal(draw_key, person, 1))
+            wish[person] = max(18.0, wish[head] + _PARTNER_GAP_SD * _normal(draw_key, person, 1))
 
 
 @njit(cache=True, nogil=True)

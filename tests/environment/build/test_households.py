@@ -57,11 +57,28 @@ def test_children_live_with_adults_of_plausible_age():
     gap = (head - oldest_child)[minors > 0]
     assert gap.min() >= 14
     assert 29 <= np.median(gap) <= 34
-    # Eurostat 2017: 29 % of EU households have children (up to 24 years if dependent); minors alone are fewer
     assert 0.18 < (minors > 0).mean() < 0.30
+    # Eurostat 2017: 29 % of EU households have dependent children, those up to 24 years in education among them
+    oldest = np.maximum.reduceat(sample.age, sample.first[:-1])
+    child = (sample.age < 25) & (oldest[household] >= sample.age + 16)
+    assert (np.bincount(household[child], minlength=len(sample)) > 0).mean() == pytest.approx(0.29, abs=0.04)
     couples = (sample.sizes == 2) & (minors == 0)
     apart = np.abs(head[couples] - sample.age[sample.first[:-1][couples] + 1].astype(int))
     assert np.percentile(apart, 90) <= 8
+
+
+@pytest.mark.parametrize("country", AGE_SHARES)
+def test_living_alone_by_age_is_smooth(country):
+    """Germany's microcensus has about .25 .20 .16 .19 .25 .30 .50 of the twenties to the eighties, in 41 % of households.
+
+    Here a third of the households are of one person, so every share is about three quarters of that.
+    """
+    sample = sample_households(100_000, 5, ages=ages_by_year(AGE_SHARES[country]))
+    alone = np.repeat(sample.sizes == 1, sample.sizes)
+    share = np.array([alone[(sample.age >= age) & (sample.age < age + 10)].mean() for age in range(20, 90, 10)])
+    assert share == pytest.approx(0.75 * np.array([0.25, 0.20, 0.16, 0.19, 0.25, 0.30, 0.50]), abs=0.06)
+    assert np.abs(np.diff(share[:-1])).max() < 0.10
+    assert share.argmin() in (1, 2) and share.argmax() == 6
 
 
 @settings(deadline=None, max_examples=40)
