@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 
 class RoadRank(IntEnum):
@@ -50,6 +48,9 @@ def largest_component(
     Returns:
         bool (nodes,). Without links, nobody belongs to it.
     """
+    from scipy.sparse import csr_matrix  # slow to import, and not all that names a road needs it
+    from scipy.sparse.csgraph import connected_components
+
     inside = np.zeros(nodes, bool)
     if not len(start):
         return inside

@@ -26,6 +26,7 @@ PACKAGE = __name__.partition(".")[0]
 _FLOORS = ("environment", "agents", "runners")
 _LIBRARIES = ("mesa", "numpy", "numba", "pyarrow")
 _SHOWN = 30
+_CHUNK = 1 << 20
 
 Manifest = dict[str, Any]
 
@@ -116,12 +117,23 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
 
 
 def _cities(tasks: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
-    """Return the checksum of ``city.json`` for every bundle that the tasks name."""
-    found: dict[str, str | None] = {}
-    for path in dict.fromkeys(task["city"] for task in tasks if isinstance(task.get("city"), str)):
-        head = Path(path) / "city.json"
-        found[path] = hashlib.sha256(head.read_bytes()).hexdigest() if head.is_file() else None
-    return found
+    """Return the checksum of every bundle that the tasks name; None for one that is not there."""
+    paths = dict.fromkeys(task["city"] for task in tasks if isinstance(task.get("city"), str))
+    return {path: _bundle_digest(Path(path)) for path in paths}
+
+
+def _bundle_digest(bundle: Path) -> str | None:
+    """Return a checksum of all that a city bundle holds: its head and every column, by name."""
+    head = bundle / "city.json"
+    if not head.is_file():
+        return None
+    digest = hashlib.blake2b(digest_size=32)
+    for file in [head, *sorted(bundle.rglob("*.npy"))]:
+        digest.update(f"{file.relative_to(bundle).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _essence(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,9 +195,11 @@ def differences(
     lines += _changes("", {"execute": old.get("execute")}, {"execute": new["execute"]})
     if old.get("tasks") != new["tasks"]:
         lines += _task_differences(old_tasks, tasks)
-    cities = [sorted(map(str, manifest.get("cities", {}).values())) for manifest in (old, new)]
+    before = old.get("cities", {})
+    cities = [sorted(map(str, manifest.values())) for manifest in (before, new["cities"])]
     if cities[0] != cities[1]:
-        lines.append(f"cities: the bundles have changed ({', '.join(new['cities'])})")
+        changed = [path for path, digest in new["cities"].items() if digest not in before.values()]
+        lines.append(f"cities: not the bundles they were ({', '.join(changed or before)})")
     return lines if len(lines) <= _SHOWN else [*lines[:_SHOWN], f"… and {len(lines) - _SHOWN} more lines"]
 
 

@@ -60,6 +60,8 @@ def test_manifest(tmp_path):
     city = tmp_path / "toy.city"
     city.mkdir()
     (city / "city.json").write_text('{"name": "toy"}')
+    (city / "people").mkdir()
+    (city / "people" / "age.npy").write_bytes(b"\x01\x02\x03")
     tasks = toys.make_tasks(city=str(city))
     run_sweep(tasks, toys.EXECUTE, CONTEXT | {"threads": 1}, tmp_path / "out", workers=1)
     found = json.loads((tmp_path / "out" / "sweep.json").read_text())
@@ -68,8 +70,9 @@ def test_manifest(tmp_path):
     assert found["parameters"] == ["epidemic.r0"]
     assert found["points"] == [{"point": point, "parameters": {"epidemic.r0": 1.5 + point}} for point in range(3)]
     assert (found["runs"], found["replicates"], found["execute"]) == (12, [0, 1, 2, 3], toys.EXECUTE)
-    digest = subprocess.run(["sha256sum", city / "city.json"], capture_output=True, text=True, check=True).stdout
-    assert found["cities"] == {str(city): digest.split()[0]}
+    whole = b'city.json\x0015\x00{"name": "toy"}people/age.npy\x003\x00\x01\x02\x03'
+    digest = subprocess.run(["b2sum", "--length=256"], input=whole, capture_output=True, check=True).stdout
+    assert found["cities"] == {str(city): digest.decode().split()[0]}
     assert set(found["versions"]) == {"python", "citytwin", "code", "mesa", "numpy", "numba", "pyarrow"}
     (session,) = found["sessions"]
     assert session["machine"]["host"] == socket.gethostname()
@@ -160,13 +163,19 @@ def test_city_may_move_but_not_change(tmp_path):
     old, new = tmp_path / "old.city", tmp_path / "new.city"
     old.mkdir()
     (old / "city.json").write_text('{"seed": 1}')
+    (old / "age.npy").write_bytes(bytes(3_000_000))
     run_sweep(toys.make_tasks(1, 2, city=str(old)), toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1)
     old.rename(new)
     tasks = toys.make_tasks(1, 2, city=str(new))
     assert run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1, resume=True).done == 2
-    (new / "city.json").write_text('{"seed": 2}')
-    with pytest.raises(SweepError, match="cities: the bundles have changed"):
-        run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1, resume=True)
+    for name, changed in [("city.json", b'{"seed": 2}'), ("age.npy", bytes(2_500_000) + b"\1" + bytes(499_999))]:
+        kept = (new / name).read_bytes()
+        assert len(changed) == len(kept)
+        (new / name).write_bytes(changed)
+        with pytest.raises(SweepError, match=rf"cities: not the bundles they were \({new}\)"):
+            run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1, resume=True)
+        (new / name).write_bytes(kept)
+    assert run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1, resume=True).done == 2
 
 
 # ---------------------------------------------------------------------- what is refused
