@@ -48,6 +48,9 @@ class Trigger:
             )
         return cls(match[1], match[2], float(match[3].replace("_", "")))
 
+    def __str__(self) -> str:
+        return f"{self.indicator} {self.comparison} {self.value:,g}"
+
     def holds(self, indicators: dict[str, float]) -> bool:
         """Return whether the condition holds for these values of the indicators.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from .results import Results
 
@@ -27,16 +28,26 @@ MAX_POINTS = len(PALETTE) * len(STYLES)
 DPI = 150
 LEGEND_WIDTH = 34
 """Characters of a line of the legend."""
+WIDE, NARROW = 10.0, 5.0
+"""Width of the picture in inches, for a screen and for a phone."""
+
+Looks = dict[int, tuple[str, Any]]
+"""Colour and line style by point."""
 
 
-def curves_png(results: "Results") -> bytes:
+def curves_png(results: "Results", *, titled: bool = True, narrow: bool = False) -> bytes:
     """Return the picture as PNG.
+
+    Args:
+        results: the results.
+        titled: whether it says itself what it shows; a page around it may do so.
+        narrow: drawn for the width of a phone, with the legend below.
 
     Raises:
         StoreError: if the series has no curves of an epidemic.
     """
     target = io.BytesIO()
-    draw_curves(results).savefig(target, format="png", dpi=DPI)
+    draw_curves(results, titled=titled, narrow=narrow).savefig(target, format="png", dpi=DPI)
     return target.getvalue()
 
 
@@ -55,10 +66,11 @@ def save_curves(results: "Results", path: Path) -> Path:
     return path
 
 
-def draw_curves(results: "Results") -> "Figure":
+def draw_curves(results: "Results", *, titled: bool = True, narrow: bool = False) -> "Figure":
     """Draw who is infectious and who has been infected so far, by day and point.
 
-    A line is the median over the seeds of a point, its band reaches from the lowest to the highest of them.
+    A line is the median over the seeds of a point, its band reaches from the lowest to the highest of them. The
+    arguments are those of :func:`curves_png`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -68,7 +80,13 @@ def draw_curves(results: "Results") -> "Figure":
     if not wanted <= set(series.columns):
         raise StoreError(f"no curves to draw: the series lacks {', '.join(sorted(wanted - set(series.columns)))}")
     policies = [name for name in series.columns if name.startswith("policy.")]
-    figure = Figure(figsize=(10, 6.6 + 0.22 * len(policies)), layout="constrained")
+    looks = point_looks(results)
+    legend = _legend_blocks(results, looks)
+    height = (6.6 if titled else 6.0) + 0.22 * len(policies)
+    if narrow:
+        labels = [str(line.get_label()) for _, lines in legend for line in lines]
+        height += 0.18 * (len(legend) + sum(label.count("\n") + 1 for label in labels))
+    figure = Figure(figsize=(NARROW if narrow else WIDE, height), layout="constrained")
     FigureCanvasAgg(figure)
     heights = [3.4, 2.0]
     if policies:
@@ -76,16 +94,20 @@ def draw_curves(results: "Results") -> "Figure":
     axes = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
     if policies:
         _draw_policies(axes[0], series, policies)
-    _draw_points(results, axes[-2], axes[-1])
-    _title(figure, results)
+    _draw_points(results, looks, axes[-2], axes[-1])
+    if narrow:
+        _legend_below(figure, legend)
+    else:
+        _legend_beside(axes[-2], legend)
+    if titled:
+        _title(figure, results)
     return figure
 
 
-def _draw_points(results: "Results", upper: "Axes", lower: "Axes") -> None:
+def _draw_points(results: "Results", looks: Looks, upper: "Axes", lower: "Axes") -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    looks = _looks(results)
     faint = 0.15 if len(looks) < 4 else 0.08
     for point, rows in results.series.groupby("point", sort=True):
         if point not in looks:
@@ -119,7 +141,6 @@ def _draw_points(results: "Results", upper: "Axes", lower: "Axes") -> None:
             offset_formats=["", "%Y", "%Y", *time],
         )
     )
-    _legend(upper, results, looks)
 
 
 def _by_seed(rows: "pd.DataFrame", column: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -141,8 +162,8 @@ def _grid_axes(results: "Results") -> list[tuple[str, list[Any]]]:
     return axes if fits else []
 
 
-def _looks(results: "Results") -> dict[int, tuple[str, Any]]:
-    """Return colour and line style of the points that are drawn."""
+def point_looks(results: "Results") -> Looks:
+    """Return colour and line style, as matplotlib has them, of the points that are drawn."""
     axes = _grid_axes(results)
     if not axes:
         return {
@@ -156,16 +177,15 @@ def _looks(results: "Results") -> dict[int, tuple[str, Any]]:
     return looks
 
 
-def _legend(axes: "Axes", results: "Results", looks: dict[int, tuple[str, Any]]) -> None:
-    """Say beside the curves what colours and line styles mean, one block a swept parameter."""
+def _legend_blocks(results: "Results", looks: Looks) -> list[tuple[str, list["Line2D"]]]:
+    """Return what colours and line styles mean, title and lines, one block a swept parameter."""
     from matplotlib.lines import Line2D
-    from matplotlib.transforms import offset_copy
 
     def line(label: str, colour: str, style: Any) -> Line2D:
         return Line2D([], [], color=colour, linestyle=style, linewidth=1.9, label=label)
 
     if len(results.points) < 2:
-        return
+        return []
     names = short_names(results.info["parameters"])
     blocks = [
         (
@@ -174,11 +194,17 @@ def _legend(axes: "Axes", results: "Results", looks: dict[int, tuple[str, Any]])
         )
         for n, (name, values) in enumerate(_grid_axes(results))
     ]
-    if not blocks:
-        labels = {point: textwrap.fill(point_label(results.points[point], names), LEGEND_WIDTH) for point in looks}
-        lines = [line(labels[point], *look) for point, look in looks.items()]
-        left_out = len(results.points) - len(looks)
-        blocks = [(f"{left_out} more points are not drawn" if left_out else "", lines)]
+    if blocks:
+        return blocks
+    labels = {point: textwrap.fill(point_label(results.points[point], names), LEGEND_WIDTH) for point in looks}
+    left_out = len(results.points) - len(looks)
+    title = f"{left_out} more points are not drawn" if left_out else ""
+    return [(title, [line(labels[point], *look) for point, look in looks.items()])]
+
+
+def _legend_beside(axes: "Axes", blocks: list[tuple[str, list["Line2D"]]]) -> None:
+    from matplotlib.transforms import offset_copy
+
     down = 0.0
     for title, handles in blocks:
         legend = axes.legend(
@@ -195,6 +221,20 @@ def _legend(axes: "Axes", results: "Results", looks: dict[int, tuple[str, Any]])
         )
         axes.add_artist(legend).set_clip_on(False)  # it lies beside the axes, and the layout makes room for it
         down += 15.0 * (len(handles) + 1) + 10.0
+
+
+def _legend_below(figure: "Figure", blocks: list[tuple[str, list["Line2D"]]]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for title, lines in blocks:
+        handles += [Line2D([], [], linestyle="none", label=title)] * bool(title) + lines
+    if handles:
+        legend = figure.legend(handles=handles, loc="outside lower left", frameon=False, fontsize=9, handlelength=2.6)
+        titles = {title for title, _ in blocks}
+        for text in legend.get_texts():
+            if text.get_text() in titles:
+                text.set_fontweight("bold")
 
 
 # ---------------------------------------------------------------------- what is around

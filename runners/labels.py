@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .compare import Measure
 
 if TYPE_CHECKING:
+    from ..agents.policies import PolicySettings
     from .results import Results
     from .scenario import Scenario
 
@@ -112,6 +113,20 @@ def scenario_text(scenario: "Scenario") -> str:
     points = len(scenario.points())
     lines.append(f"  runs      {scenario.runs} ({points} point{'s' * (points > 1)}, {span})")
     return "\n".join(lines)
+
+
+def policy_text(policy: "PolicySettings") -> str:
+    """Return what a policy does, when, and how many follow, in one line."""
+    parts = [f"closes {', '.join(policy.close)}"] if policy.close else []
+    if policy.reduce:
+        less = (f"{group} by {share:.0%}" for group, share in policy.reduce.items())
+        parts.append(f"fewer contacts: {', '.join(less)}")
+    for word, moment in (("from", policy.from_), ("when", policy.when), ("until", policy.until)):
+        if isinstance(moment, int):
+            parts.append(f"{word} day {moment}")
+        elif moment is not None:
+            parts.append(f"{word} {moment}")
+    return "; ".join([*parts, f"compliance {policy.compliance:g}"])
 
 
 def headline(results: "Results") -> str:

@@ -212,6 +212,21 @@ def test_more_points_than_can_be_told_apart(results: Results) -> None:
     assert "3 more points are not drawn" in [text.get_text() for text in figure.findobj(mpl.text.Text)]
 
 
+def test_the_narrow_picture_has_all_of_the_legend_below_and_no_title(results: Results) -> None:
+    import matplotlib as mpl
+
+    figure = draw_curves(results, titled=False, narrow=True)
+    figure.canvas.draw()
+    [legend] = figure.legends
+    found = [text.get_text() for text in legend.get_texts()]
+    assert sorted(found) == sorted(["schools closed: compliance", "0", "0.9", "work less: compliance", "0", "0.8"])
+    lowest = min(axes.get_tightbbox().y0 for axes in figure.axes)
+    box = legend.get_window_extent()
+    assert 0 <= box.y0 < box.y1 <= lowest
+    assert box.x1 <= figure.bbox.x1
+    assert "tiny town" not in "".join(text.get_text() for text in figure.findobj(mpl.text.Text))
+
+
 def test_a_series_without_an_epidemic_has_no_curves(results: Results) -> None:
     other = copy.copy(results)
     other.__dict__["series"] = results.series[["run_id", "point", "seed", "day", "date"]]
@@ -237,7 +252,7 @@ class Page(HTMLParser):
         self.open.append(tag)
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "td":
+        if self.open[-2:] == ["td", "span"]:
             self.cells.append(data)
 
 
@@ -251,6 +266,13 @@ def test_the_page_stands_alone(results: Results, tmp_path: Path) -> None:
     assert "http" not in text
     means = results.summary.groupby("point")["attack_rate"].mean()
     assert f"{100 * means[3]:.1f}" in page.cells
+    narrow = [attributes["srcset"] or "" for tag, attributes in page.tags if tag == "source"]
+    wide, phone = (base64.b64decode(data.partition(",")[2]) for data in (picture, *narrow))
+    assert [int.from_bytes(png[16:20], "big") for png in (wide, phone)] == [1500, 750]  # the width in a PNG's head
+    heads = [attributes["data-head"] for tag, attributes in page.tags if tag == "td" and "data-head" in attributes]
+    assert heads.count("peak day") == heads.count("peak day, days") == 4
+    assert "closes school; from day 8; until day 20; compliance 1" in text
+    assert "fewer contacts: work by 60%; when incidence &gt; 4,000; until incidence &lt; 100; compliance 1" in text
     for said in ("Where the numbers come from", results.info["versions"]["code"], "schools closed: compliance"):
         assert said in text
 
