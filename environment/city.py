@@ -172,16 +172,18 @@ class City:
     # ------------------------------------------------------------------ building
 
     @classmethod
-    def synthetic(cls, people: int, seed: int = 1, name: str | None = None) -> "City":
+    def synthetic(cls, people: int, seed: int = 1, name: str | None = None, country: str = "DE") -> "City":
         """Invent a plausible European city of 1,000 to 10,000,000 people; see :mod:`.build.synthetic`.
 
+        The residents have the ages of the country, one of :data:`.build.households.COUNTRIES`.
+
         Raises:
-            CityError: if ``people`` is outside that range.
+            CityError: if ``people`` is outside that range, or the country is none of these.
         """
         from .build.populate import populate
         from .build.synthetic import invent
 
-        return populate(invent(people, seed, name), people=people, seed=seed)
+        return populate(invent(people, seed, name), people=people, seed=seed, country=country)
 
     @classmethod
     def from_osm(
@@ -191,6 +193,7 @@ class City:
         seed: int = 1,
         census: str | Path | None = None,
         name: str | None = None,
+        country: str | None = None,
     ) -> "City":
         """Make a city of a town in OpenStreetMap; needs ``pip install "citytwin[osm]"``.
 
@@ -201,6 +204,8 @@ class City:
             census: TOML file that names zones and a table of ages and households, see
                 :func:`.build.census.read_zone_table`; residents are then fitted zone by zone.
             name: name of the city; without it the one in the extract.
+            country: one of :data:`.build.households.COUNTRIES`, whose ages the residents have; without it, and without
+                a census, Germany's (``"DE"``).
 
         Raises:
             CityError: if a file cannot be read or used, or the number of residents is unknown.
@@ -209,11 +214,13 @@ class City:
         from .build.populate import populate
 
         if census is None:
-            return populate(read_osm(path, name=name), people=people, seed=seed)
+            return populate(read_osm(path, name=name), people=people, seed=seed, country=country or "DE")
         from .build.census import fit_households, lay_zones, read_zone_table
 
         if people is not None:
             raise CityError(f"{path}: give the number of people or a census, not both; {census} counts them")
+        if country is not None:
+            raise CityError(f"{path}: give a country or a census, not both; {census} has ages of its own")
         table = read_zone_table(census)
         fabric = lay_zones(read_osm(path, name=name), table)
         fit = fit_households(table, seed=seed)

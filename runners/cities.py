@@ -24,13 +24,15 @@ def build_city(settings: CitySettings) -> City:
         return City.load(settings.bundle)
     if settings.synthetic is not None:
         invented = settings.synthetic
-        return City.synthetic(invented.people, seed=invented.seed, name=invented.name)
+        return City.synthetic(invented.people, seed=invented.seed, name=invented.name, country=invented.country)
     if settings.census is not None:
         counted = settings.census
         return City.from_census(counted.file, seed=counted.seed, name=counted.name)
     town = settings.osm
     assert town is not None
-    return City.from_osm(town.file, people=town.people, seed=town.seed, census=town.census, name=town.name)
+    return City.from_osm(
+        town.file, people=town.people, seed=town.seed, census=town.census, name=town.name, country=town.country
+    )
 
 
 def check_city(settings: CitySettings) -> None:

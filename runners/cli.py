@@ -46,6 +46,8 @@ SetOption = Annotated[
 CityOutOption = Annotated[Path, typer.Option("--out", help="The bundle to make: a directory, by custom called ….city.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the city.")]
+_COUNTRY_HELP = "Country whose ages residents have: DE (when left out), FR, IT, ES or CH."
+CountryOption = Annotated[str | None, typer.Option("--country", help=_COUNTRY_HELP)]
 
 
 def main() -> None:
@@ -100,6 +102,7 @@ def city_synthetic(
     out: CityOutOption,
     seed: SeedOption = 1,
     name: NameOption = None,
+    country: CountryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Invent a plausible European city of any size.
@@ -110,7 +113,7 @@ def city_synthetic(
     """
     from ..environment.city import City
 
-    _keep_city(lambda: City.synthetic(people, seed=seed, name=name), out, as_json)
+    _keep_city(lambda: City.synthetic(people, seed=seed, name=name, country=country or "DE"), out, as_json)
 
 
 @city_app.command("osm")
@@ -125,6 +128,7 @@ def city_osm(
         Path | None, typer.Option("--census", help="TOML that names zones, and a table of their ages and households.")
     ] = None,
     name: NameOption = None,
+    country: CountryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a city of a town in OpenStreetMap.
@@ -136,7 +140,9 @@ def city_osm(
     """
     from ..environment.city import City
 
-    _keep_city(lambda: City.from_osm(file, people=people, seed=seed, census=census, name=name), out, as_json)
+    _keep_city(
+        lambda: City.from_osm(file, people=people, seed=seed, census=census, name=name, country=country), out, as_json
+    )
 
 
 @city_app.command("census")
@@ -163,10 +169,11 @@ def city_census(
 def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
     from ..environment.city import CityError
     from .describe import city_facts, city_text
+    from .progress import sign_of_life
 
     if out.exists():
         raise CityError(f"{out}: exists already; choose another name or remove it first")
-    with _stoppable():
+    with _stoppable(), sign_of_life("building the city"):
         city = build()
         city.save(out)
     facts = city_facts(city)
@@ -259,14 +266,29 @@ def run_once(
         citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
     """
     from .cities import check_city, slug
-    from .progress import progress_bar
+    from .progress import progress_bar, sign_of_life
     from .run import run
 
     loaded = _load(scenario, changes)
     check_city(loaded.city)
     out = out or Path("results") / f"{slug(loaded.name)}-run"
-    with _stoppable(), progress_bar("days") as move:
-        results = run(loaded, out, seed, threads, progress=lambda done, total: move(done, total, None, ""))
+
+    def moved(done: int, total: int) -> None:
+        say("")
+        move(done, total, None, "")
+
+    with _stoppable(), progress_bar("days") as move, sign_of_life("making city and model ready") as say:
+        try:
+            results = run(loaded, out, seed, threads, progress=moved)
+        except Exception as error:
+            if _is_mistake(error):
+                raise
+            failure = _failure(error)
+        else:
+            failure = ""
+    if failure:
+        typer.echo(failure, err=True)
+        raise typer.Exit(SOME_FAILED)
     _finish(results, as_json)
 
 
@@ -297,7 +319,7 @@ def sweep_all(
         citytwin sweep my-scenario.toml --out results/mine --resume
     """
     from .cities import slug
-    from .progress import progress_bar
+    from .progress import progress_bar, sign_of_life
     from .sweep import sweep
 
     if executor != "local":
@@ -309,11 +331,26 @@ def sweep_all(
     out = out or Path("results") / slug(loaded.name)
 
     def moved(done: int, failed: int, total: int, left: float | None) -> None:
+        say("")
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
-    with _stoppable(), progress_bar("runs") as move:
-        results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=_tell)
+    with _stoppable(), progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
+        results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=say)
     _finish(results, as_json)
+
+
+def _failure(error: Exception) -> str:
+    """Return what to say of code that raised in a run: what, on which day, and where below the model's step."""
+    import traceback
+
+    from . import model
+
+    frames = traceback.extract_tb(error.__traceback__)
+    below = [number for number, frame in enumerate(frames) if frame.filename == model.__file__]
+    shown = (frames[below[-1] + 1 :] if below else []) or frames[-1:]
+    when = "".join(f" {note}" for note in getattr(error, "__notes__", []))
+    where = "".join(traceback.format_list(shown[:_NAMED])).rstrip()
+    return f"The run failed{when}: {type(error).__name__}: {error}\n{where}\nNothing was kept."
 
 
 def _load(name: str, changes: list[str]) -> "Scenario":
@@ -454,10 +491,11 @@ def warm() -> None:
     """
     import time
 
+    from .progress import sign_of_life
     from .run import warm as compile_kernels
 
     began = time.perf_counter()
-    with _stoppable():
+    with _stoppable(), sign_of_life("compiling kernels"):
         compile_kernels()
     typer.echo(f"Kernels are compiled ({time.perf_counter() - began:.1f} s).")
 
@@ -470,8 +508,3 @@ def _stoppable() -> Iterator[None]:
     except KeyboardInterrupt as stopped:
         typer.echo(str(stopped) or "Stopped; nothing was kept.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _tell(message: str) -> None:
-    if sys.stderr.isatty():
-        typer.echo(message, err=True)

@@ -8,6 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "days": 86_400, "week": 604_800, "weeks": 604_800}
 """Units of a duration, in seconds."""
+Country = Literal["DE", "FR", "IT", "ES", "CH"]
+"""Countries whose ages residents may have, those of ``environment.build.households.COUNTRIES``."""
 MAX_DAYS = 36_525
 MAX_POINTS = 10_000
 MAX_RUNS = 100_000
@@ -48,6 +50,7 @@ class SyntheticCity(Section):
     people: int = Field(ge=1_000, le=10_000_000)
     seed: int = Field(default=1, ge=0, lt=2**63)
     name: str | None = Field(default=None, min_length=1, max_length=100)
+    country: Country = "DE"
 
 
 class OsmCity(Section):
@@ -58,11 +61,14 @@ class OsmCity(Section):
     seed: int = Field(default=1, ge=0, lt=2**63)
     census: str | None = Field(default=None, min_length=1)
     name: str | None = Field(default=None, min_length=1, max_length=100)
+    country: Country | None = None
 
     @model_validator(mode="after")
     def _counted_once(self) -> "OsmCity":
         if self.people is not None and self.census is not None:
             raise ValueError("people: the census counts them; give 'people' or 'census', not both")
+        if self.country is not None and self.census is not None:
+            raise ValueError("country: the census has ages of its own; give 'country' or 'census', not both")
         return self
 
 

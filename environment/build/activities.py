@@ -9,16 +9,26 @@ from scipy.spatial import cKDTree
 
 from ..places import PlaceKind, Role, SiteKind
 from ..randomness import key, uniform, uniforms
-from .households import quota
+from .households import ADULT_AGE, quota
 
-CLASS_SIZE = 24  # pupils; POLYMOD participants name a median of 23 (10 % to 90 %: 14 to 30)
+LARGEST_ROOM = 30  # people who learn or work in one room; the larger teams of the field's models are split likewise
+# Pupils a class by quantile, drawn for each school: POLYMOD participants name 14, 19, 23, 27, 30 at 10, 25, 50, 75, 90 %
+# (Mossong et al. 2008); the ends are assumed.
+CLASS_QUANTILES = (0.0, 0.10, 0.25, 0.50, 0.75, 0.90, 1.0)
+CLASS_SIZES = (12.0, 14.0, 19.0, 23.0, 27.0, 30.0, 30.0)
+# Size of a class relative to that: OECD means are 21 pupils in primary and 23 in lower secondary schools (Education at a
+# Glance 2019); kindergarten groups have about 20 children and those of nurseries about 10 (assumed).
+LEVEL_SIZE = {SiteKind.KINDERGARTEN: 0.65, SiteKind.PRIMARY: 0.90, SiteKind.SECONDARY: 1.05}
 STUDY_GROUP = 25  # students, assumed
-LARGEST_TEAM = 30  # people in one room
-TEAM_SIZES = (6, 20)  # people, drawn for each employer, mean near 12
+# People a team, drawn for each employer (assumed). Most firms are smaller than that, so the median room of work has about
+# 4 people; a worker sees about 10 in the own room on average, as most work in the rooms of large employers.
+TEAM_SIZES = (8, 26)
 COMMUTE_SCALE = 2_500.0  # m, distance over which the chance to commute falls by e (assumed)
 _CELLS = 20  # commuting is balanced between at most 20 x 20 squares
 
-# Chance of each role by age, from the youngest age of the row (assumed; about 72 % of ages 18 to 64 at work).
+SMALL_CHILD = 6  # years, age below which a child at home has an adult there
+# Chance of each role by age, from the youngest age of the row, before the care of small children (assumed; about 72 % of
+# ages 18 to 64 at work in the end).
 # columns: at home, kindergarten, primary, secondary, student, worker, retired
 _ROLE_AGES = np.array([0, 3, 6, 11, 16, 18, 20, 25, 30, 55, 60, 65, 70, 75])
 _ROLES = np.array(
@@ -39,6 +49,7 @@ _ROLES = np.array(
         [0, 0, 0, 0, 0, 0.02, 0.98],
     ]
 )
+_AT_HOME, _KINDERGARTEN, _RETIRED = int(Role.AT_HOME), int(Role.KINDERGARTEN), int(Role.RETIRED)  # numba freezes these
 _LEVELS = (SiteKind.KINDERGARTEN, SiteKind.PRIMARY, SiteKind.SECONDARY)
 _STEP_IN = {  # who teaches a level where no school of its own is known
     SiteKind.KINDERGARTEN: (SiteKind.PRIMARY, SiteKind.SECONDARY),
@@ -52,7 +63,9 @@ FLOOR_AREA_PER_JOB = {  # m2, assumed
     SiteKind.LEISURE: 60.0,
     SiteKind.HOSPITAL: 50.0,
 }
-_STATION_STAFF = 24.0
+RESIDENTS_PER_VENUE = {SiteKind.SHOP: 180.0, SiteKind.LEISURE: 110.0}
+"""Residents for one shop and for one place to go out to: restaurants, clubs, gyms, halls, churches (assumed)."""
+_STATION_STAFF = 24.0  # people at a fire, ambulance or police station, assumed
 
 
 @dataclass
@@ -74,10 +87,11 @@ class Activities:
     report: dict[str, float]
 
 
-def assign_activities(age, home_x, home_y, sites: dict, seed: int) -> Activities:
+def assign_activities(first, age, home_x, home_y, sites: dict, seed: int) -> Activities:
     """Give every resident a role, and pupils, students and workers a room.
 
     Args:
+        first: int32 (households + 1,) first person of each household, adults first.
         age: uint8 (people,).
         home_x, home_y: (people,) m.
         sites: ``kind, x, y, capacity, floor_area`` of every site.
@@ -85,7 +99,7 @@ def assign_activities(age, home_x, home_y, sites: dict, seed: int) -> Activities
     """
     kinds = sites["kind"]
     university = bool((kinds == SiteKind.UNIVERSITY).any())
-    role = _draw_roles(age, _role_steps(university), key(seed, "role"))
+    role = _draw_roles(first, age, _role_steps(university), key(seed, "role"))
     room = np.full(len(age), -1, np.int32)
     rooms = _Rooms()
     report: dict[str, float] = {}
@@ -101,9 +115,13 @@ def assign_activities(age, home_x, home_y, sites: dict, seed: int) -> Activities
             role[pupils] = Role.AT_HOME
             continue
         chosen = _nearest_with_room(pupils, schools, home_x, home_y, sites)
-        size = STUDY_GROUP if level == SiteKind.UNIVERSITY else CLASS_SIZE
+        if level == SiteKind.UNIVERSITY:
+            size = np.full(len(kinds), float(STUDY_GROUP))
+        else:
+            luck = uniforms(key(seed, "class size"), np.arange(len(kinds)), 0)
+            size = LEVEL_SIZE[level] * np.interp(luck, CLASS_QUANTILES, CLASS_SIZES)
         order = np.lexsort((pupils, age[pupils], chosen))
-        room[pupils[order]] = rooms.split(chosen[order], np.full(len(kinds), size), np.full(len(kinds), level))
+        room[pupils[order]] = rooms.split(chosen[order], size, np.full(len(kinds), level))
     if unserved:
         report["pupils without a school"] = unserved
     teaching = np.arange(len(rooms.kind))  # every class and study group has one teacher
@@ -130,7 +148,7 @@ def jobs_by_floor_area(sites: dict) -> NDArray[np.float64]:
 
 
 def expected_workers(age: NDArray[np.uint8]) -> float:
-    """Return the number of workers to be expected among people of these ages."""
+    """Return the number of workers to be expected among people of these ages, a few per cent too many."""
     steps = _role_steps(university=True)
     return float((steps[age, Role.WORKER] - steps[age, Role.STUDENT]).sum())
 
@@ -153,9 +171,10 @@ class _Rooms:
         """Split the people of each site into rooms of about equal size; ``site`` is sorted, one entry a person.
 
         ``size``, ``kind`` and ``further`` are by site: wanted people a room, kind of the first room, kind of the others.
+        No room has more than :data:`LARGEST_ROOM` people.
         """
         present, start, number = np.unique(site, return_index=True, return_counts=True)
-        parts = np.maximum(np.ceil(number / size[present]), 1).astype(np.int64)
+        parts = np.maximum(np.rint(number / size[present]), np.ceil(number / LARGEST_ROOM)).astype(np.int64)
         first = np.concatenate([[0], np.cumsum(parts)[:-1]])
         room_kind = np.repeat((kind if further is None else further)[present], parts)
         room_kind[first] = kind[present]
@@ -177,14 +196,34 @@ def _role_steps(university: bool) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)
-def _draw_roles(age, steps, draw_key):
+def _draw_roles(first, age, steps, draw_key):
+    """Draw roles by age; where a small child stays at home, one of the first two adults of the household does too.
+
+    The small child of a lone adult with work goes to a kindergarten instead.
+    """
     role = np.empty(age.size, np.uint8)
-    for i in range(age.size):
-        u = uniform(draw_key, i, 0)
-        r = 0
-        while r < 6 and u >= steps[age[i], r]:
-            r += 1
-        role[i] = r
+    for home in range(first.size - 1):
+        adults, cared_for, needed = 0, False, False
+        for i in range(first[home], first[home + 1]):
+            u = uniform(draw_key, i, 0)
+            r = 0
+            while r < 6 and u >= steps[age[i], r]:
+                r += 1
+            role[i] = r
+            home_all_day = r in (_AT_HOME, _RETIRED)
+            if age[i] >= ADULT_AGE:
+                adults += 1
+                cared_for |= home_all_day
+            elif age[i] < SMALL_CHILD:
+                needed |= home_all_day
+        if not needed or cared_for:
+            continue
+        if adults > 1:
+            role[first[home] + int(2 * uniform(draw_key, first[home], 1))] = _AT_HOME
+            continue
+        for i in range(first[home] + adults, first[home + 1]):
+            if age[i] < SMALL_CHILD:
+                role[i] = _KINDERGARTEN
     return role
 
 

@@ -1,5 +1,7 @@
 """Populate: a fabric and households become a City."""
 
+from dataclasses import replace
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -8,13 +10,28 @@ from scipy.spatial import cKDTree
 from ..city import City, CityError, CityInfo
 from ..places import PlaceKind, SiteKind
 from ..randomness import key, uniforms
-from .activities import FLOOR_AREA_PER_JOB, assign_activities, expected_workers, jobs_by_floor_area
+from .activities import (
+    FLOOR_AREA_PER_JOB,
+    RESIDENTS_PER_VENUE,
+    assign_activities,
+    expected_workers,
+    jobs_by_floor_area,
+)
 from .days import DAY_TYPES, WEEK, make_schedules
 from .fabric import Fabric
-from .households import Households, quota, sample_households
+from .households import AGE_SHARES, COUNTRIES, Households, ages_by_year, quota, sample_households
 from .order import morton_order
 
-OFFICE_JOBS = 8.0  # mean, assumed
+OFFICE_JOBS = 8.0  # mean of the offices that no map names, assumed
+SMALL_VENUE = 150.0  # m2, mean floor area of the shops and venues that no map names, assumed
+LARGEST_DRAW = 1_500.0  # m2, floor area beyond which a shop or venue draws no more visitors into one room, assumed
+AGES_FROM = "UN World Population Prospects"
+SIZES_FROM = "EU-28 2017, Eurostat labour force survey"
+_SMALL_SITES = {
+    SiteKind.SHOP: ("shops", "Shop"),
+    SiteKind.LEISURE: ("venues", "Venue"),
+    SiteKind.WORK: ("offices", "Office"),
+}
 
 
 def populate(
@@ -22,6 +39,7 @@ def populate(
     *,
     people: int | None = None,
     seed: int = 1,
+    country: str = "DE",
     households: Households | None = None,
     household_zone: NDArray[np.int32] | None = None,
 ) -> City:
@@ -31,43 +49,30 @@ def populate(
         fabric: streets, buildings, sites and zones.
         people: number of residents; default what the fabric's source states.
         seed: everything is drawn from it.
+        country: one of :data:`households.COUNTRIES`, whose ages the residents have where households are sampled.
         households: who lives together, if known (from a census fit); else sampled to published tables.
         household_zone: (households,) zone in which each of them lives.
 
     Raises:
-        CityError: if the number of people is unknown, or nobody can live there.
+        CityError: if the number of people is unknown, nobody can live there, or the country's ages are unknown.
     """
+    if country not in COUNTRIES:
+        allowed = ", ".join(f"{code} ({name})" for code, name in COUNTRIES.items())
+        raise CityError(f"country '{country}': no table of ages is known for it; allowed: {allowed}")
     people = len(households.age) if households is not None else people or fabric.people
     if not people:
         raise CityError(f"{fabric.name}: the source states no population; give the number of people")
     if not (fabric.buildings["dwellings"] > 0).any():
         raise CityError(f"{fabric.name}: no dwellings, so nobody can live there; is this the whole town?")
     if households is None:
-        households = sample_households(people, seed)
-    _add_offices(fabric, households.age, seed)
-    buildings, sites = _in_space_order(fabric)
-    home_building, order = _move_in(households, household_zone, buildings, fabric, seed)
-    first, age, sex, household = _regroup(households.first, households.age, households.sex, order)
-
-    home_x, home_y = buildings["x"][home_building], buildings["y"][home_building]
-    acts = assign_activities(age, home_x[household], home_y[household], sites, seed)
-    homes = len(first) - 1
-    room_site = acts.room_site
-    site = np.concatenate([np.full(homes, -1, np.int32), room_site])
-    kind = np.concatenate([np.full(homes, PlaceKind.HOME, np.uint8), acts.room_kind])
-    places = {
-        "kind": kind,
-        "site": site,
-        "building": np.concatenate([home_building, sites["building"][room_site]]).astype(np.int32),
-        "zone": np.concatenate([buildings["zone"][home_building], sites["zone"][room_site]]).astype(np.int32),
-        "x": np.concatenate([home_x, sites["x"][room_site]]),
-        "y": np.concatenate([home_y, sites["y"][room_site]]),
-    }
-    activity = np.where(acts.room >= 0, acts.room + homes, -1).astype(np.int32)
-    persons = {"age": age, "sex": sex, "role": acts.role, "household": household, "activity": activity}
-    weight = np.zeros(len(kind))
-    weight[homes:] = np.maximum(np.asarray(sites["floor_area"], float)[room_site], 1.0)
-    schedules = make_schedules(first, persons, places, weight, seed)
+        households = sample_households(people, seed, ages=ages_by_year(AGE_SHARES[country]))
+        used = {"ages": f"{COUNTRIES[country]}, {AGES_FROM}", "household sizes": SIZES_FROM}
+        fabric = replace(fabric, report=fabric.report | used)
+    fabric = _fill_in(fabric, households.age, seed)
+    buildings, sites, layers = _in_space_order(fabric)
+    first, persons, places, report = _settle(households, household_zone, fabric, buildings, sites, seed)
+    del households  # the days need the room
+    schedules = make_schedules(first, persons, places, _attraction(places["site"], sites), seed)
 
     centroids = fabric.zones.geometry.representative_point()
     west, south = min(fabric.nodes["x"].min(), buildings["x"].min()), min(fabric.nodes["y"].min(), buildings["y"].min())
@@ -80,7 +85,7 @@ def populate(
         week=WEEK,
         day_types=DAY_TYPES,
         sources=list(fabric.sources),
-        report=fabric.report | acts.report,
+        report=fabric.report | report,
     )
     tables = {
         "people": persons,
@@ -97,50 +102,91 @@ def populate(
         "links": fabric.links,
     }
     zones = fabric.zones[["name", "geometry"]]
-    layers = dict(fabric.layers) | {"zones": zones, "sites": lambda: _site_layer(sites, fabric.crs)}
+    layers |= {"zones": zones, "sites": lambda: _site_layer(sites, fabric.crs)}
     return City(info, tables, schedules, layers)
 
 
-def _add_offices(fabric: Fabric, age: NDArray[np.uint8], seed: int) -> None:
-    """Put small offices into buildings with dwellings where a map knows of fewer jobs than there are workers.
+def _settle(households, household_zone, fabric, buildings, sites, seed) -> tuple[NDArray[np.int32], dict, dict, dict]:
+    """Move households in and give their people roles and rooms: (first person of each household, people, places, report).
 
-    Maps name shops and factories, but few of the firms above them. Offices have 1 to 16 jobs, mean near 8 (assumed).
+    Places are the homes in space order, then the rooms.
     """
+    home_building, order = _move_in(households, household_zone, buildings, fabric, seed)
+    first, age, sex, household = _regroup(households.first, households.age, households.sex, order)
+    home_x, home_y = buildings["x"][home_building], buildings["y"][home_building]
+    acts = assign_activities(first, age, home_x[household], home_y[household], sites, seed)
+    homes = len(first) - 1
+    room_site = acts.room_site
+    places = {
+        "kind": np.concatenate([np.full(homes, PlaceKind.HOME, np.uint8), acts.room_kind]),
+        "site": np.concatenate([np.full(homes, -1, np.int32), room_site]),
+        "building": np.concatenate([home_building, sites["building"][room_site]]).astype(np.int32),
+        "zone": np.concatenate([buildings["zone"][home_building], sites["zone"][room_site]]).astype(np.int32),
+        "x": np.concatenate([home_x, sites["x"][room_site]]),
+        "y": np.concatenate([home_y, sites["y"][room_site]]),
+    }
+    activity = np.where(acts.room >= 0, acts.room + np.int32(homes), np.int32(-1))
+    persons = {"age": age, "sex": sex, "role": acts.role, "household": household, "activity": activity}
+    return first, persons, places, acts.report
+
+
+def _attraction(site: NDArray[np.int32], sites: dict) -> NDArray[np.float32]:
+    """Return how much each place draws visitors, by the floor area of its site, (places,); homes draw none."""
+    area = np.clip(np.asarray(sites["floor_area"], np.float32), 1.0, LARGEST_DRAW)
+    return np.where(site >= 0, area[site], np.float32(0.0))
+
+
+def _fill_in(fabric: Fabric, age: NDArray[np.uint8], seed: int) -> Fabric:
+    """Return the fabric with the shops, venues and offices that its map does not know; the report says how many.
+
+    Maps name few of the firms above the shops, and some few of the shops: without these the others would be crowded.
+    """
+    for kind, residents in RESIDENTS_PER_VENUE.items():
+        known = int((np.asarray(fabric.sites["kind"]) == kind).sum())
+        fabric = _with_small_sites(fabric, kind, round(len(age) / residents) - known, SMALL_VENUE, seed)
     missing = expected_workers(age) - jobs_by_floor_area(fabric.sites).sum()
-    if missing < 1:
-        return
+    area = OFFICE_JOBS * FLOOR_AREA_PER_JOB[SiteKind.WORK]
+    return _with_small_sites(fabric, SiteKind.WORK, int(np.ceil(missing / OFFICE_JOBS)), area, seed)
+
+
+def _with_small_sites(fabric: Fabric, kind: SiteKind, number: int, area: float, seed: int) -> Fabric:
+    """Return a fabric with a number of sites more in buildings with dwellings; their mean floor area is given in m2."""
+    if number < 1:
+        return fabric
+    plural, name = _SMALL_SITES[kind]
     buildings = fabric.buildings
-    number = int(np.ceil(missing / OFFICE_JOBS))
     housing = np.flatnonzero(buildings["dwellings"] > 0)
     steps = np.cumsum(buildings["floor_area"][housing].astype(float) + 1.0)
-    office = np.arange(number)
-    draw = key(seed, "offices")
-    building = housing[np.minimum(np.searchsorted(steps, uniforms(draw, office, 0) * steps[-1]), len(housing) - 1)]
+    new = np.arange(number)
+    draw = key(seed, plural)
+    building = housing[np.minimum(np.searchsorted(steps, uniforms(draw, new, 0) * steps[-1]), len(housing) - 1)]
     more = {
         "x": buildings["x"][building],
         "y": buildings["y"][building],
-        "kind": np.full(number, SiteKind.WORK, np.uint8),
+        "kind": np.full(number, kind, np.uint8),
         "building": building.astype(np.int32),
         "capacity": np.zeros(number, np.int32),
         "zone": buildings["zone"][building],
-        "floor_area": FLOOR_AREA_PER_JOB[SiteKind.WORK] * 2 * OFFICE_JOBS * uniforms(draw, office, 1),
-        "name": [f"Office {n + 1}" for n in office],
+        "floor_area": 2 * area * uniforms(draw, new, 1),
+        "name": [f"{name} {n + 1}" for n in new],
     }
-    fabric.sites = {
+    sites = {
         column: np.concatenate([np.asarray(values), np.asarray(more[column])])
         for column, values in fabric.sites.items()
         if column in more
     }
-    fabric.report = fabric.report | {"offices assumed in buildings with dwellings": number}
+    return replace(
+        fabric, sites=sites, report=fabric.report | {f"{plural} assumed in buildings with dwellings": number}
+    )
 
 
-def _in_space_order(fabric: Fabric) -> tuple[dict, dict]:
-    """Number buildings and sites along a space-filling curve, and find the road node of each."""
+def _in_space_order(fabric: Fabric) -> tuple[dict, dict, dict]:
+    """Number buildings and sites along a space-filling curve, and find the road node of each; return them and layers."""
     order = morton_order(fabric.buildings["x"], fabric.buildings["y"])
     buildings = {name: np.asarray(values)[order] for name, values in fabric.buildings.items()}
     place_of = np.empty(len(order), np.int32)
     place_of[order] = np.arange(len(order))
-    fabric.layers["buildings"] = _reordered(fabric.layers.get("buildings"), order)
+    layers = dict(fabric.layers) | {"buildings": _reordered(fabric.layers.get("buildings"), order)}
     site_order = morton_order(np.asarray(fabric.sites["x"]), np.asarray(fabric.sites["y"]))
     sites = {name: np.asarray(values)[site_order] for name, values in fabric.sites.items()}
     inside = sites["building"] >= 0
@@ -150,7 +196,7 @@ def _in_space_order(fabric: Fabric) -> tuple[dict, dict]:
         if len(fabric.nodes["x"]) and len(table["x"]):
             tree = cKDTree(np.stack([fabric.nodes["x"], fabric.nodes["y"]], 1))
             table["node"] = tree.query(np.stack([table["x"], table["y"]], 1))[1].astype(np.int32)
-    return buildings, sites
+    return buildings, sites, layers
 
 
 def _reordered(layer, order):

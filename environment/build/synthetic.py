@@ -20,7 +20,7 @@ from ..city import CityError
 from ..places import BuildingUse, SiteKind
 from ..randomness import key, uniforms
 from ..roads import Access, RoadRank
-from .activities import FLOOR_AREA_PER_JOB
+from .activities import FLOOR_AREA_PER_JOB, RESIDENTS_PER_VENUE
 from .fabric import Fabric
 from .households import quota
 from .order import morton_order
@@ -53,8 +53,8 @@ _SITES = {
     SiteKind.PRIMARY: (4_500, 1.0, 2_500.0),
     SiteKind.SECONDARY: (9_000, 0.8, 7_000.0),
     SiteKind.UNIVERSITY: (90_000, 0.3, 40_000.0),
-    SiteKind.SHOP: (180, 0.6, 250.0),
-    SiteKind.LEISURE: (220, 0.4, 200.0),
+    SiteKind.SHOP: (RESIDENTS_PER_VENUE[SiteKind.SHOP], 0.6, 250.0),
+    SiteKind.LEISURE: (RESIDENTS_PER_VENUE[SiteKind.LEISURE], 0.4, 200.0),
     SiteKind.HOSPITAL: (80_000, 0.4, 30_000.0),
     SiteKind.FIRE_STATION: (40_000, 1.0, 800.0),
     SiteKind.AMBULANCE_STATION: (40_000, 1.0, 400.0),

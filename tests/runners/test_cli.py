@@ -111,8 +111,9 @@ def test_no_command_shows_help(call) -> None:
 
 
 def test_a_city_is_made_and_shown(call, tmp_path: Path) -> None:
-    made = call("city", "synthetic", "--people", 1_000, "--seed", 4, "--out", "toy.city")
+    made = call("city", "synthetic", "--people", 1_000, "--seed", 4, "--country", "IT", "--out", "toy.city")
     assert made.code == 0
+    assert City.load("toy.city").info.report["ages"].startswith("Italy")
     assert "Kept in toy.city" in made.out
     assert City.load("toy.city").info.seed == 4
     shown = call("city", "show", "toy.city", "--picture", "toy.png")
@@ -157,6 +158,7 @@ def test_a_city_is_not_made_twice(call) -> None:
         (["city", "synthetic", "--people", 10, "--out", "a.city"], "1,000"),
         (["city", "synthetic", "--people", "many", "--out", "a.city"], "valid integer"),
         (["city", "synthetic", "--out", "a.city"], "--people"),
+        (["city", "synthetic", "--people", 1_000, "--country", "XX", "--out", "a.city"], "allowed: DE (Germany), FR"),
         (["city", "show", "none.city"], "none.city: not a city bundle"),
         (["city", "census", "none.toml", "--out", "a.city"], "none.toml"),
         (["city", "osm", "none.osm.pbf", "--out", "a.city"], "none.osm.pbf"),
@@ -317,11 +319,11 @@ def test_sweep_compare_and_report(call) -> None:
 
 
 def test_runs_that_fail_are_named_and_end_with_1(call) -> None:
-    """No rate of transmission makes every case infect 99 others in a town of 1,000, so the runs of one point raise."""
+    """No rate of transmission makes every case infect 99 housemates and colleagues, so the runs of one point raise."""
     axis = '"policy.work less.compliance" = [0.0, 0.8]'
-    Path("tiny.toml").write_text(
-        SWEPT.replace("replicates = 3", "replicates = 2").replace(axis, '"epidemic.r0" = [99.0, 3.0]')
-    )
+    nowhere_else = "r0 = 5.0\nweights = { shop = 0.0, leisure = 0.0 }"
+    text = SWEPT.replace("replicates = 3", "replicates = 2").replace("r0 = 5.0", nowhere_else)
+    Path("tiny.toml").write_text(text.replace(axis, '"epidemic.r0" = [99.0, 3.0]'))
     answer = call("sweep", "tiny.toml", "--out", "half")
     assert answer.code == 1
     assert "4 of 8 runs failed:" in answer.err

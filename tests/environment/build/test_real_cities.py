@@ -59,6 +59,19 @@ def test_kampen_is_a_whole_town(tmp_path):
 
 
 @needs_data
+@pytest.mark.parametrize(
+    ("file", "people"), [("small_osm/monaco.osm.gz", 38_000), ("bayreuth_osm_dem/north_bayreuth.osm.gz", 20_000)]
+)
+def test_no_venue_is_overrun_where_the_map_knows_few(file, people):
+    city = City.from_osm(FOLDER / file, people=people, country="FR")
+    assert city.info.report["ages"].startswith("France")
+    assert city.info.report["shops assumed in buildings with dwellings"] > 50
+    assert city.info.report["venues assumed in buildings with dwellings"] > 50
+    venue = np.isin(city.places.kind, [PlaceKind.SHOP, PlaceKind.LEISURE])
+    assert max(np.diff(schedule.place_first)[venue].max() for schedule in city.schedules) < 400
+
+
+@needs_data
 def test_number_of_people_is_asked_for_where_the_map_does_not_say():
     with pytest.raises(CityError, match="states no population; give the number of people"):
         City.from_osm(FOLDER / "small_osm" / "helsinki_centre.osm.pbf")
@@ -94,3 +107,5 @@ def test_barcelona_has_the_people_of_its_census(tmp_path):
 def test_people_and_census_exclude_each_other(tmp_path):
     with pytest.raises(CityError, match="not both"):
         City.from_osm(FOLDER / "small_osm" / "monaco.osm.gz", people=1, census=write_census(tmp_path))
+    with pytest.raises(CityError, match="country or a census, not both"):
+        City.from_osm(FOLDER / "small_osm" / "monaco.osm.gz", country="FR", census=write_census(tmp_path))

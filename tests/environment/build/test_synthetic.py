@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from citytwin.environment.build import activities, days, populate
+from citytwin.environment.build.households import AGE_SHARES, COUNTRIES
 from citytwin.environment.build.synthetic import invent, invent_in_zones
 from citytwin.environment.city import City, CityError
 from citytwin.environment.places import PlaceKind, Role, SiteKind
@@ -91,9 +92,15 @@ def test_classes_by_level_and_age(city):
         assert (kind[people.activity[pupils]] == level).all()
         assert people.age[pupils].min() >= ages[0] and people.age[pupils].max() <= ages[1]
         rooms, size = np.unique(people.activity[pupils], return_counts=True)
-        assert size.max() <= 24 and size.mean() > 18
+        assert size.max() <= 30
+        assert 12 < size.mean() < 28
         spread = [np.ptp(people.age[pupils[people.activity[pupils] == room]].astype(int)) for room in rooms[:40]]
         assert np.mean(spread) <= 1.5
+    # POLYMOD participants name class sizes of 14, 19, 23, 27, 30 at 10, 25, 50, 75, 90 %
+    at_school = np.flatnonzero((people.role == Role.PRIMARY) | (people.role == Role.SECONDARY))
+    rooms, inverse, size = np.unique(people.activity[at_school], return_inverse=True, return_counts=True)
+    found = np.percentile(size[inverse], [10, 25, 50, 75, 90])
+    assert found == pytest.approx([14, 19, 23, 27, 30], abs=4)
     # every class has one teacher, and a worker it is
     classes = np.flatnonzero((kind >= PlaceKind.KINDERGARTEN) & (kind <= PlaceKind.UNIVERSITY))
     staff = np.bincount(people.activity[people.role == Role.WORKER], minlength=len(kind))[classes]
@@ -120,7 +127,8 @@ def test_teams_fit_a_room_and_firms_are_heavy_tailed(city):
     size = occupants(city)
     teams = size[(kind == PlaceKind.WORK) | (kind == PlaceKind.HOSPITAL)]
     assert teams.max() <= 30
-    assert 8 < (teams**2).sum() / teams.sum() < 16  # colleagues a worker sees, about 12
+    assert 9 < (teams**2).sum() / teams.sum() < 16  # people in the room of a worker, about 12, …
+    assert np.median(teams) <= 6  # … while most rooms are those of small firms
     workers = people.activity[people.role == Role.WORKER]
     firm = np.bincount(city.places.site[workers], minlength=len(city.sites))[city.sites.kind == SiteKind.WORK]
     firm = np.sort(firm)[::-1]
@@ -165,7 +173,7 @@ def test_kernels_equal_plain_python(monkeypatch):
     compiled = City.synthetic(1_000, seed=8)
     for module, names in (
         (activities, ["_draw_roles"]),
-        (days, ["_hours", "_chances", "_plan_days"]),
+        (days, ["_hours", "_chances", "_carer", "_host", "_plan_days"]),
         (populate, ["_regroup"]),
     ):
         for name in names:
@@ -179,6 +187,71 @@ def test_kernels_equal_plain_python(monkeypatch):
         assert np.array_equal(ours.place, theirs.place)
         assert np.array_equal(ours.start, theirs.start)
         assert np.array_equal(ours.end, theirs.end)
+
+
+def test_small_children_are_not_left_alone(city):
+    age, household = city.people.age, np.asarray(city.people.household)
+    small, elder = age < 6, age >= 14
+    for weekday, hours in ((0, (8, 10, 15.5, 18, 20)), (5, (10, 15, 20))):
+        schedule = city.schedule_on(weekday)
+        person = np.repeat(np.arange(len(age)), np.diff(schedule.first))
+        for hour in hours:
+            now = (schedule.start <= 4 * hour) & (schedule.end > 4 * hour)
+            assert np.array_equal(person[now], np.arange(len(age)))
+            at_home = schedule.place[now] == household
+            watched = np.zeros(city.homes, bool)
+            watched[household[at_home & elder]] = True
+            assert (at_home & ~watched[household])[small].mean() < 0.03
+
+
+def test_parents_of_children_at_home_and_employment(city):
+    people = city.people
+    at_home = np.isin(people.role, [Role.AT_HOME, Role.RETIRED])
+    child = np.unique(people.household[(people.age < 6) & at_home])
+    adult = np.unique(people.household[(people.age >= 18) & at_home])
+    assert len(child) > 200
+    assert np.isin(child, adult).mean() > 0.99
+    of_age = (people.age >= 18) & (people.age < 65)
+    assert (people.role[of_age] == Role.WORKER).mean() == pytest.approx(0.72, abs=0.03)
+
+
+def same(one, two):
+    for table in ("people", "households", "places", "sites", "buildings", "zones", "nodes", "links"):
+        ours, theirs = getattr(one, table), getattr(two, table)
+        if not all(np.array_equal(ours[column], theirs[column]) for column in ours):
+            return False
+    return all(
+        np.array_equal(ours.place, theirs.place) and np.array_equal(ours.start, theirs.start)
+        for ours, theirs in zip(one.schedules, two.schedules, strict=True)
+    )
+
+
+def test_a_fabric_may_be_populated_again():
+    fabric = invent(3_000, 4)
+    fabric.sites = {k: np.asarray(v)[fabric.sites["kind"] != SiteKind.SHOP] for k, v in fabric.sites.items()}
+    fabric.report = {"repairs": 3}
+    sites, layers = len(fabric.sites["x"]), dict(fabric.layers)
+    first, second = (populate.populate(fabric, seed=4) for _ in range(2))
+    assert same(first, second)
+    assert not same(first, populate.populate(fabric, seed=5))
+    assert first.info == second.info
+    assert first.layer("buildings").equals(second.layer("buildings"))
+    assert np.allclose(first.layer("buildings").centroid.x, first.buildings.x)
+    assert (len(fabric.sites["x"]), fabric.layers, fabric.report) == (sites, layers, {"repairs": 3})
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_residents_have_the_ages_of_their_country(country):
+    city = City.synthetic(20_000, country=country)
+    share = np.histogram(city.people.age, [*range(0, 90, 10), 256])[0] / 20_000
+    assert share == pytest.approx(np.array(AGE_SHARES[country]) / sum(AGE_SHARES[country]), abs=2e-4)
+    assert city.info.report["ages"] == f"{COUNTRIES[country]}, UN World Population Prospects"
+    assert city.info.report["household sizes"].startswith("EU-28 2017")
+
+
+def test_unknown_country_is_refused():
+    with pytest.raises(CityError, match=r"country 'XX': .*allowed: DE \(Germany\), FR"):
+        City.synthetic(1_000, country="XX")
 
 
 def squares(*sizes):
@@ -225,4 +298,22 @@ def test_venues_share_few_staff_with_their_visitors_and_missing_jobs_become_offi
     )
     assert firm[city.sites.kind == SiteKind.WORK].sum() > 0.5 * (city.people.role == Role.WORKER).sum()
     assert (city.buildings.dwellings[city.sites.building[city.sites.kind == SiteKind.WORK]] > 0).all() and offices
-    assert "offices" not in str(populate.populate(invent(3_000, 1), people=3_000).info.report)
+    assert "assumed in buildings" not in str(populate.populate(invent(3_000, 1), people=3_000).info.report)
+
+
+def test_a_map_with_one_shop_gets_more():
+    fabric = invent(6_000, 1)
+    keep = ~np.isin(fabric.sites["kind"], [SiteKind.SHOP, SiteKind.LEISURE])
+    keep[np.flatnonzero(fabric.sites["kind"] == SiteKind.SHOP)[0]] = True
+    fabric.sites = {k: np.asarray(v)[keep] for k, v in fabric.sites.items()}
+    fabric.sites["floor_area"][fabric.sites["kind"] == SiteKind.SHOP] = 20_000.0
+    city = populate.populate(fabric, people=6_000, seed=1)
+    assert city.info.report["shops assumed in buildings with dwellings"] == round(6_000 / 180) - 1
+    assert city.info.report["venues assumed in buildings with dwellings"] == round(6_000 / 110)
+    assert busiest(city) < 300
+
+
+def busiest(city):
+    """Return the visits of a day to the shop or venue that has most."""
+    venue = np.isin(city.places.kind, [PlaceKind.SHOP, PlaceKind.LEISURE])
+    return max(np.diff(schedule.place_first)[venue].max() for schedule in city.schedules)
