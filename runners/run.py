@@ -94,7 +94,11 @@ def _loaded(scenario: Scenario | str | Path) -> Scenario:
 
 def _stepped(model: CityModel, progress: Days | None) -> Outputs:
     while model.running:
-        model.step()
+        try:
+            model.step()
+        except Exception as error:
+            error.add_note(f"on day {model.day} ({model.date})")
+            raise
         if progress is not None:
             progress(model.day, model.scenario.clock.days)
     return model.outputs()

@@ -367,13 +367,13 @@ def test_a_real_town_from_file_to_report(call) -> None:
     shown = call("city", "show", "kampen.city")
     assert "© OpenStreetMap contributors" in shown.out
     Path("s.toml").write_text(
-        'extends = "real-town"\nname = "Kampen"\n[city]\nbundle = "kampen.city"\n[sweep]\nreplicates = 2\n'
+        'extends = "real-town"\nname = "Kampen"\n[city]\nbundle = "kampen.city"\n[sweep]\nreplicates = 4\n'
     )
-    changes = ["--set", "clock.days=40"]
+    changes = ["--set", "clock.days=25"]
     answer = call("sweep", "s.toml", "--out", "out", *changes)
     assert answer.code == 0
     assert "Kampen (" in answer.out
-    assert "3 points x 2 seeds" in answer.out
+    assert "3 points x 4 seeds" in answer.out
     assert "City: © OpenStreetMap contributors" in answer.out
     assert call("report", "out").code == 0
     assert "© OpenStreetMap contributors (ODbL 1.0)" in Path("out/report.html").read_text(encoding="utf-8")
