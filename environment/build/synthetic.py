@@ -1,12 +1,11 @@
 """Invented cities: a plausible European city of any size, or invented streets and buildings inside given zones.
 
-Streets are the lines of a lattice that is bent to a disc, finer towards the centre; every fourth, eighth and twelfth
-line ranks higher, a ring road closes the inner city, a river is crossed by few bridges. Residents thin out from the
-centre exponentially (Clark 1951, "Urban population densities"), differently in every neighbourhood. Figures without a
-source are assumed: the city is meant to be plausible, not to be anywhere.
+Streets are the lines of a lattice that is bent to a disc, finer towards the centre; every fourth line, every twelfth and
+the two axes rank higher each, a ring road closes the inner city, every eighth line bridges a river. Residents thin out
+from the centre exponentially (Clark 1951, "Urban population densities"), differently in every neighbourhood. Figures
+without a source are assumed: the city is meant to be plausible, not to be anywhere. The streets are made here, buildings
+and sites in :mod:`.built_up`.
 """
-
-from dataclasses import dataclass
 
 import geopandas
 import numpy as np
@@ -17,26 +16,21 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import cKDTree
 
 from ..city import CityError
-from ..places import BuildingUse, SiteKind
 from ..randomness import key, uniforms
 from ..roads import Access, RoadRank
-from .activities import FLOOR_AREA_PER_JOB, RESIDENTS_PER_VENUE
+from .blocks import Blocks, normals, spread
+from .built_up import building_layer, place_dwellings, place_sites
 from .fabric import Fabric
-from .households import quota
 from .order import morton_order
 
 SMALLEST, LARGEST = 1_000, 10_000_000  # people
 CRS = "EPSG:3035"  # ETRS89 / LAEA Europe
 ORIGIN = (4_321_000.0, 3_210_000.0)  # m, false origin of that CRS (10° E, 52° N): nominal, the city is nowhere
-CENTRE_DENSITY = 6_000.0  # people/km2 in the centre of a city of 50,000; grows with the fourth root of the people
-PEOPLE_PER_BLOCK = 80.0
-PEOPLE_PER_DWELLING = 2.28  # EU-28 mean household
-FLOOR_AREA_PER_DWELLING = 90.0  # m2, near the EU mean of 96 m2 (Eurostat 2012)
-ZONE_PEOPLE = 6_000.0
-PARETO_FIRMS = 1.06  # tail exponent of firm sizes: Axtell 2001, Science 293:1818
-STAFF_PER_FIRM = 9.0
+CENTRE_DENSITY = 6_000.0  # people/km2 in the centre of a city of 50,000; grows with its people's fourth root (assumed)
+PEOPLE_PER_BLOCK = 80.0  # residents, mean of a block between streets, assumed
+ZONE_PEOPLE = 6_000.0  # residents, mean of a neighbourhood, assumed
 
-# kmh, lanes a direction
+# Speed [km/h] and lanes a direction by rank: usual limits in European towns, lanes assumed
 _RANKS = {
     RoadRank.TRUNK: (80.0, 2.0),
     RoadRank.PRIMARY: (50.0, 2.0),
@@ -44,56 +38,8 @@ _RANKS = {
     RoadRank.TERTIARY: (50.0, 1.0),
     RoadRank.RESIDENTIAL: (30.0, 1.0),
 }
-_REMOVED = 0.18  # share of residential segments left out, so that not every corner is a crossing
-_ONE_WAY = 0.12  # share of residential segments that cars may use one way only
-
-# Sites: people for one of them; share placed evenly over residents, the rest towards the centre; floor area in m2
-_SITES = {
-    SiteKind.KINDERGARTEN: (2_400, 1.0, 700.0),
-    SiteKind.PRIMARY: (4_500, 1.0, 2_500.0),
-    SiteKind.SECONDARY: (9_000, 0.8, 7_000.0),
-    SiteKind.UNIVERSITY: (90_000, 0.3, 40_000.0),
-    SiteKind.SHOP: (RESIDENTS_PER_VENUE[SiteKind.SHOP], 0.6, 250.0),
-    SiteKind.LEISURE: (RESIDENTS_PER_VENUE[SiteKind.LEISURE], 0.4, 200.0),
-    SiteKind.HOSPITAL: (80_000, 0.4, 30_000.0),
-    SiteKind.FIRE_STATION: (40_000, 1.0, 800.0),
-    SiteKind.AMBULANCE_STATION: (40_000, 1.0, 400.0),
-    SiteKind.POLICE_STATION: (60_000, 0.6, 1_000.0),
-    SiteKind.TRANSPORT_STOP: (700, 0.9, 0.0),
-}
-_OWN_BUILDING = {
-    SiteKind.KINDERGARTEN: BuildingUse.SCHOOL,
-    SiteKind.PRIMARY: BuildingUse.SCHOOL,
-    SiteKind.SECONDARY: BuildingUse.SCHOOL,
-    SiteKind.UNIVERSITY: BuildingUse.SCHOOL,
-    SiteKind.HOSPITAL: BuildingUse.HOSPITAL,
-    SiteKind.FIRE_STATION: BuildingUse.OTHER,
-    SiteKind.AMBULANCE_STATION: BuildingUse.OTHER,
-    SiteKind.POLICE_STATION: BuildingUse.OTHER,
-}
-_BEDS_PER_PERSON = 0.005  # hospital beds, EU 2019: 5.3 per 1,000 (Eurostat)
-
-
-@dataclass
-class _Blocks:
-    """Blocks between streets: four corner nodes each, residents, centre, area [m2], zone; and the street segments."""
-
-    node_x: NDArray[np.float64]
-    node_y: NDArray[np.float64]
-    corners: NDArray[np.int64]
-    people: NDArray[np.float64]
-    zone: NDArray[np.int32]
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    rank: NDArray[np.uint8]
-    centre: tuple[float, float]
-    core: float
-    """Distance from the centre within which central functions gather, m."""
-
-    def __post_init__(self) -> None:
-        x, y = self.node_x[self.corners], self.node_y[self.corners]
-        self.x, self.y = x.mean(1), y.mean(1)
-        self.area = 0.5 * np.abs((x[:, 2] - x[:, 0]) * (y[:, 3] - y[:, 1]) - (x[:, 3] - x[:, 1]) * (y[:, 2] - y[:, 0]))
+_REMOVED = 0.18  # share of residential segments left out, so that not every corner is a crossing (assumed)
+_ONE_WAY = 0.12  # share of residential segments that cars may use one way only, assumed
 
 
 def invent(people: int, seed: int, name: str | None = None) -> Fabric:
@@ -133,7 +79,7 @@ def invent(people: int, seed: int, name: str | None = None) -> Fabric:
 
     zones = max(4, round(people / ZONE_PEOPLE))
     start, end, rank = _kept_segments(start, end, rank, crosses & ~bridge, seed)
-    blocks = _Blocks(
+    blocks = Blocks(
         x + ORIGIN[0],
         y + ORIGIN[1],
         corners,
@@ -149,7 +95,7 @@ def invent(people: int, seed: int, name: str | None = None) -> Fabric:
     weight = blocks.area * np.exp(-distance / scale)
     centres = _neighbourhood_centres(blocks, weight, zones, seed)
     blocks.zone = cKDTree(centres).query(np.stack([blocks.x, blocks.y], 1))[1].astype(np.int32)
-    character = np.exp(0.35 * _normals(zones, seed, "density of neighbourhoods"))
+    character = np.exp(0.35 * normals(zones, seed, "density of neighbourhoods"))
     blocks.people = weight * character[blocks.zone]
     blocks.people *= people / blocks.people.sum()
     zone_table = _zone_table(centres, radius)
@@ -179,7 +125,7 @@ def invent_in_zones(zones: geopandas.GeoDataFrame, inhabitants: NDArray[np.int64
     west, south, east, north = zones.total_bounds
     columns, rows = int((east - west) / spacing) + 2, int((north - south) / spacing) + 2
     along, across = np.meshgrid(np.arange(columns + 1), np.arange(rows + 1), indexing="ij")
-    jitter = 0.12 * spacing * np.stack([_normals(along.size, seed, "jitter x"), _normals(along.size, seed, "jitter y")])
+    jitter = 0.12 * spacing * np.stack([normals(along.size, seed, "jitter x"), normals(along.size, seed, "jitter y")])
     x = west + spacing * (along.ravel() - 0.5) + jitter[0]
     y = south + spacing * (across.ravel() - 0.5) + jitter[1]
     corner = np.arange(along.size).reshape(along.shape)
@@ -209,7 +155,7 @@ def invent_in_zones(zones: geopandas.GeoDataFrame, inhabitants: NDArray[np.int64
     weight = np.asarray(inhabitants, float) / np.maximum(np.bincount(zone, minlength=len(zones)), 1)
     rank = _rank_by_line(line_of % 24)
     start, end, rank = _kept_segments(start, end, rank, np.zeros(len(start), bool), seed)
-    blocks = _Blocks(
+    blocks = Blocks(
         x[used],
         y[used],
         corners,
@@ -225,9 +171,6 @@ def invent_in_zones(zones: geopandas.GeoDataFrame, inhabitants: NDArray[np.int64
     return _build(blocks, table, zones.crs.to_string(), seed, name, people)
 
 
-# ------------------------------------------------------------------ streets
-
-
 def _disc(line: NDArray[np.int64], radius: float, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Bend a square lattice to a disc (elliptical grid mapping), finer in the middle, gently warped, turned, jittered."""
     unit = 2.0 * line / line[-1] - 1.0
@@ -239,8 +182,8 @@ def _disc(line: NDArray[np.int64], radius: float, seed: int) -> tuple[NDArray[np
     bend = 0.03
     x, y = x + bend * np.sin(3.1 * y + phase[0]), y + bend * np.sin(2.7 * x + phase[1])
     jitter = 0.16 / line[-1]
-    x = x + jitter * _normals(len(x), seed, "jitter x")
-    y = y + jitter * _normals(len(y), seed, "jitter y")
+    x = x + jitter * normals(len(x), seed, "jitter x")
+    y = y + jitter * normals(len(y), seed, "jitter y")
     cos, sin = np.cos(phase[2]), np.sin(phase[2])
     return radius * (cos * x - sin * y), radius * (sin * x + cos * y)
 
@@ -267,7 +210,7 @@ def _kept_segments(start, end, rank, barred, seed):
     return start[keep], end[keep], rank[keep]
 
 
-def _links(blocks: _Blocks, seed: int) -> dict[str, NDArray]:
+def _links(blocks: Blocks, seed: int) -> dict[str, NDArray]:
     """Make two directed links a segment; where cars go one way, the way back is for bicycles and feet."""
     way = np.arange(len(blocks.start), dtype=np.int64)
     length = np.hypot(
@@ -300,15 +243,12 @@ def _links(blocks: _Blocks, seed: int) -> dict[str, NDArray]:
     }
 
 
-# ------------------------------------------------------------------ buildings and sites
-
-
-def _build(blocks: _Blocks, zones: geopandas.GeoDataFrame, crs: str, seed: int, name: str, people: int) -> Fabric:
+def _build(blocks: Blocks, zones: geopandas.GeoDataFrame, crs: str, seed: int, name: str, people: int) -> Fabric:
     order = morton_order(blocks.x, blocks.y)
     for column in ("corners", "people", "zone", "x", "y", "area"):
         setattr(blocks, column, getattr(blocks, column)[order])
-    buildings, block_first = _dwellings(blocks, people, seed)
-    sites = _sites(blocks, buildings, block_first, people, seed)
+    buildings, block_first = place_dwellings(blocks, people, seed)
+    sites = place_sites(blocks, buildings, block_first, people, seed)
     nodes = {"x": blocks.node_x, "y": blocks.node_y}
     links = _links(blocks, seed)
     return Fabric(
@@ -319,153 +259,19 @@ def _build(blocks: _Blocks, zones: geopandas.GeoDataFrame, crs: str, seed: int, 
         sites=sites,
         nodes=nodes,
         links=links,
-        layers={"buildings": lambda: _building_layer(buildings, crs), "roads": lambda: road_layer(nodes, links, crs)},
+        layers={"buildings": lambda: building_layer(buildings, crs), "roads": lambda: road_layer(nodes, links, crs)},
         people=people,
     )
-
-
-def _dwellings(blocks: _Blocks, people: int, seed: int) -> tuple[dict[str, NDArray], NDArray[np.int64]]:
-    """Place residential buildings along the sides of every block: houses where thin, blocks of flats where dense."""
-    total = max(1, round(people / PEOPLE_PER_DWELLING))
-    dwellings = quota(blocks.people, total)
-    density = 1e6 * blocks.people / np.maximum(blocks.area, 1.0)
-    flats = np.where(density < 3_500, 1.0, np.clip(density / 900.0, 2.0, 24.0))
-    number = np.ceil(dwellings / flats).astype(np.int64)
-    first = np.concatenate([[0], np.cumsum(number)])
-    block = np.repeat(np.arange(len(number)), number)
-    rank = np.arange(first[-1]) - first[block]
-    inside = dwellings[block] * (rank + 1) // number[block] - dwellings[block] * rank // number[block]
-    luck = uniforms(key(seed, "building position"), np.arange(len(block)), 0)
-    place = (rank + 0.15 + 0.7 * luck) / number[block] * 4.0
-    side, t = np.minimum(place.astype(int), 3), place % 1.0
-    depth = 0.12 + 0.1 * uniforms(key(seed, "building position"), np.arange(len(block)), 1)
-    s = np.choose(side, [t, 1 - depth, 1 - t, depth])
-    r = np.choose(side, [depth, t, 1 - depth, 1 - t])
-    x, y = _inside(blocks, block, s, r)
-    levels = np.where(inside <= 1, 2.0, np.clip(np.ceil(inside / 3.0), 2.0, 8.0))
-    return {
-        "x": x,
-        "y": y,
-        "use": np.full(len(block), BuildingUse.RESIDENTIAL, np.uint8),
-        "levels": levels.astype(np.float32),
-        "floor_area": (np.maximum(inside, 1) * FLOOR_AREA_PER_DWELLING * (0.7 + 0.6 * luck)).astype(np.float32),
-        "dwellings": inside.astype(np.int32),
-        "zone": blocks.zone[block],
-    }, first
-
-
-def _sites(blocks: _Blocks, buildings: dict, block_first: NDArray[np.int64], people: int, seed: int) -> dict:
-    """Place schools, shops, venues, hospitals, stations and workplaces; large ones get buildings of their own."""
-    central = blocks.people * np.exp(-np.hypot(blocks.x - blocks.centre[0], blocks.y - blocks.centre[1]) / blocks.core)
-    block, kind, area = [], [], []
-    for site_kind, (residents, even, floor) in _SITES.items():
-        number = max(1, round(people / residents))
-        evenly = round(even * number)
-        label = f"sites, {site_kind.name.lower()}"
-        chosen = np.concatenate(
-            [
-                _spread(blocks.people, evenly, seed, label),
-                _spread(central, number - evenly, seed, label + ", central"),
-            ]
-        )
-        block.append(chosen)
-        kind.append(np.full(number, site_kind, np.uint8))
-        area.append(floor * np.exp(0.6 * _normals(number, seed, label + ", size")))
-    firms = max(3, round(0.45 * people / STAFF_PER_FIRM))
-    distance = np.hypot(blocks.x - blocks.centre[0], blocks.y - blocks.centre[1])
-    estate = _spread(blocks.area * (distance > 0.5 * distance.max()), max(2, people // 60_000), seed, "estates")
-    to_estate = cKDTree(np.stack([blocks.x[estate], blocks.y[estate]], 1)).query(np.stack([blocks.x, blocks.y], 1))[0]
-    industrial = blocks.area * (to_estate < 0.08 * distance.max())
-    parts = quota(np.array([0.35, 0.45, 0.20]), firms)
-    where = {"local": blocks.people, "central": central, "estates": industrial}
-    block += [
-        _spread(weight, int(part), seed, f"firms, {label}")
-        for (label, weight), part in zip(where.items(), parts, strict=True)
-    ]
-    kind.append(np.full(firms, SiteKind.WORK, np.uint8))
-    # staff by a Pareto law, so that few firms employ many; floor area stands for staff
-    luck = uniforms(key(seed, "firm size"), np.arange(firms), 0)
-    staff = np.minimum((1.0 - luck) ** (-1.0 / PARETO_FIRMS), 0.02 * people)
-    staff *= max(1.0, 0.5 * people / staff.sum())  # a small city may have drawn too few jobs
-    area.append(FLOOR_AREA_PER_JOB[SiteKind.WORK] * np.maximum(staff, 1.0))
-    blocks_of, kinds, areas = np.concatenate(block), np.concatenate(kind), np.concatenate(area)
-
-    draw = key(seed, "site position")
-    site = np.arange(len(blocks_of))
-    s, r = 0.3 + 0.4 * uniforms(draw, site, 0), 0.3 + 0.4 * uniforms(draw, site, 1)
-    x, y = _inside(blocks, blocks_of, s, r)
-    own = np.isin(kinds, [int(k) for k in _OWN_BUILDING]) | ((kinds == SiteKind.WORK) & (areas > 1_500.0))
-    neighbours = np.diff(block_first)[blocks_of]
-    own |= (neighbours == 0) & (kinds != SiteKind.TRANSPORT_STOP)
-    building = np.full(len(kinds), -1, np.int32)
-    shared = ~own & (kinds != SiteKind.TRANSPORT_STOP)
-    pick = (uniforms(draw, site, 2) * neighbours).astype(np.int64)
-    building[shared] = (block_first[blocks_of] + pick)[shared]
-    x[shared], y[shared] = buildings["x"][building[shared]], buildings["y"][building[shared]]
-    buildings["use"][np.unique(building[shared])] = BuildingUse.MIXED
-    building[own] = len(buildings["x"]) + np.arange(own.sum())
-    uses = np.full(256, BuildingUse.WORK, np.uint8)
-    for site_kind, use in _OWN_BUILDING.items():
-        uses[site_kind] = use
-    uses[SiteKind.SHOP], uses[SiteKind.LEISURE] = BuildingUse.SHOP, BuildingUse.LEISURE
-    extra = {
-        "x": x[own],
-        "y": y[own],
-        "use": uses[kinds[own]],
-        "levels": np.clip(np.ceil(areas[own] / 2_500.0), 1, 10).astype(np.float32),
-        "floor_area": areas[own].astype(np.float32),
-        "dwellings": np.zeros(own.sum(), np.int32),
-        "zone": blocks.zone[blocks_of[own]],
-    }
-    for column, values in extra.items():
-        buildings[column] = np.concatenate([buildings[column], values])
-    capacity = np.zeros(len(kinds), np.int32)
-    hospitals = np.flatnonzero(kinds == SiteKind.HOSPITAL)
-    capacity[hospitals] = quota(areas[hospitals], max(len(hospitals) * 20, round(_BEDS_PER_PERSON * people)))
-    return {
-        "x": x,
-        "y": y,
-        "kind": kinds,
-        "building": building,
-        "capacity": capacity,
-        "zone": blocks.zone[blocks_of],
-        "floor_area": areas,
-        "name": _site_names(kinds),
-    }
-
-
-def _inside(blocks: _Blocks, block, s, r):
-    """Return the point at (s, r) in [0, 1]² of each block, bilinear between its corners."""
-    x, y = blocks.node_x[blocks.corners[block]], blocks.node_y[blocks.corners[block]]
-    weights = np.stack([(1 - s) * (1 - r), s * (1 - r), s * r, (1 - s) * r], 1)
-    return (x * weights).sum(1), (y * weights).sum(1)
-
-
-def _spread(weight, number: int, seed: int, purpose: str) -> NDArray[np.int64]:
-    """Choose blocks by weight, evenly along the space-filling order (systematic sampling from a random start)."""
-    steps = np.cumsum(weight)
-    start = uniforms(key(seed, purpose), np.arange(number), 0)
-    ticks = (np.arange(number) + start) / max(number, 1) * steps[-1]
-    return np.minimum(np.searchsorted(steps, ticks), len(steps) - 1)
-
-
-# ------------------------------------------------------------------ small helpers
-
-
-def _normals(number: int, seed: int, purpose: str) -> NDArray[np.float64]:
-    """Standard normal numbers by Box and Muller."""
-    who, draw = np.arange(number), key(seed, purpose)
-    return np.sqrt(-2 * np.log(uniforms(draw, who, 0))) * np.cos(2 * np.pi * uniforms(draw, who, 1))
 
 
 def _weighted_centre(x, y, weight) -> tuple[float, float]:
     return float(np.average(x, weights=weight)), float(np.average(y, weights=weight))
 
 
-def _neighbourhood_centres(blocks: _Blocks, weight, zones: int, seed: int) -> NDArray[np.float64]:
+def _neighbourhood_centres(blocks: Blocks, weight, zones: int, seed: int) -> NDArray[np.float64]:
     """Return centres of compact neighbourhoods of like numbers of residents (Lloyd's algorithm on the blocks)."""
     points = np.stack([blocks.x, blocks.y], 1)
-    centres = points[_spread(weight, zones, seed, "neighbourhoods")]
+    centres = points[spread(weight, zones, seed, "neighbourhoods")]
     for _ in range(8):
         zone = cKDTree(centres).query(points)[1]
         total = np.bincount(zone, weight, zones)
@@ -490,26 +296,6 @@ def _zone_table(centres: NDArray[np.float64], radius: float) -> geopandas.GeoDat
         seen[label] = seen.get(label, 0) + 1
         names.append(label if label == "Centre" else f"{label} {seen[label]}")
     return geopandas.GeoDataFrame({"name": names}, geometry=polygons, crs=CRS)
-
-
-def _site_names(kinds: NDArray[np.uint8]) -> list[str]:
-    labels = {int(k): k.name.replace("_", " ").capitalize() for k in SiteKind}
-    seen: dict[int, int] = {}
-    names = []
-    for kind in kinds.tolist():
-        seen[kind] = seen.get(kind, 0) + 1
-        names.append(f"{labels[kind]} {seen[kind]}")
-    return names
-
-
-def _building_layer(buildings: dict[str, NDArray], crs: str) -> geopandas.GeoDataFrame:
-    half = 0.5 * np.sqrt(buildings["floor_area"] / np.maximum(buildings["levels"], 1.0))
-    x, y = buildings["x"], buildings["y"]
-    return geopandas.GeoDataFrame(
-        {"use": buildings["use"], "levels": buildings["levels"]},
-        geometry=shapely.box(x - half, y - half, x + half, y + half),
-        crs=crs,
-    )
 
 
 def road_layer(nodes: dict[str, NDArray], links: dict[str, NDArray], crs: str) -> geopandas.GeoDataFrame:

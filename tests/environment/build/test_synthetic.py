@@ -1,5 +1,7 @@
 """Invented cities: streets, buildings, schools, work, days."""
 
+from typing import get_args
+
 import geopandas
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from citytwin.environment.build.synthetic import invent, invent_in_zones
 from citytwin.environment.city import City, CityError
 from citytwin.environment.places import PlaceKind, Role, SiteKind
 from citytwin.environment.roads import Access, RoadRank
+from citytwin.runners.sections import Country
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +250,10 @@ def test_residents_have_the_ages_of_their_country(country):
     assert share == pytest.approx(np.array(AGE_SHARES[country]) / sum(AGE_SHARES[country]), abs=2e-4)
     assert city.info.report["ages"] == f"{COUNTRIES[country]}, UN World Population Prospects"
     assert city.info.report["household sizes"].startswith("EU-28 2017")
+
+
+def test_scenarios_know_the_same_countries():
+    assert get_args(Country) == tuple(COUNTRIES) == tuple(AGE_SHARES)
 
 
 def test_unknown_country_is_refused():
