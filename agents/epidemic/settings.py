@@ -13,20 +13,20 @@ DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
     PlaceKind.PRIMARY: 1.5,
     PlaceKind.SECONDARY: 1.5,
     PlaceKind.UNIVERSITY: 1.5,
-    PlaceKind.WORK: 3.5,
-    PlaceKind.SHOP: 12.0,
-    PlaceKind.LEISURE: 12.0,
+    PlaceKind.WORK: 3.0,
+    PlaceKind.SHOP: 4.0,
+    PlaceKind.LEISURE: 4.0,
     PlaceKind.HOSPITAL: 3.0,
 }
 """Rate of transmission per hour together, relative to home, by kind of place.
 
 Assumed. The weights of Covasim's layers per contact and day (home 3, school and work 0.6, community 0.3) with its 2, 20, 16
 and 20 contacts a day give the layers 6 : 12 : 9.6 : 6 per participant. Divided by the hours together in an invented city of
-50,000 people (per participant and day 36 h at home, 94 h in class, 32 h in teams and 1.7 h with effective contacts in
-venues) that is 1 : 0.8 : 1.8 : 21. Those weights put 47 % of the infections into venues; the ones above bring the shares
+50,000 people (per participant and day 36 h at home, 88 h in class, 42 h in teams and 5.4 h with effective contacts in
+venues) that is 1 : 0.8 : 1.4 : 6.7. Those weights put 48 % of the infections into venues; the ones above bring the shares
 nearer to the third each for homes, schools with work, and other places that Ferguson et al. 2006 (Nature 442:448-452) built
-on: with COVID-19 at R0 2.5, 26 % of the infections happen at home, 41 % in schools, universities and at work, 33 %
-elsewhere, and the first case of a household infects 25 % of the susceptible housemates.
+on: with COVID-19 at R0 2.5, 27 % of the infections happen at home, 39 % in schools, universities and at work, 34 %
+elsewhere, and the first case of a household infects 24 % of the susceptible housemates.
 """
 
 
