@@ -20,8 +20,8 @@ CLASS_SIZES = (12.0, 14.0, 19.0, 23.0, 27.0, 30.0, 30.0)
 # Glance 2019); kindergarten groups have about 20 children and those of nurseries about 10 (assumed).
 LEVEL_SIZE = {SiteKind.KINDERGARTEN: 0.65, SiteKind.PRIMARY: 0.90, SiteKind.SECONDARY: 1.05}
 STUDY_GROUP = 25  # students, assumed
-# People a team, drawn for each employer (assumed). Most firms are smaller than that, so the median room of work has about
-# 4 people; a worker sees about 10 in the own room on average, as most work in the rooms of large employers.
+# People a team, drawn for each employer (assumed). Most firms are smaller than that, so the median room of work has 3 or 4
+# people; yet most people work for the larger firms, and a worker shares the room with 11 others on average.
 TEAM_SIZES = (8, 26)
 COMMUTE_SCALE = 2_500.0  # m, distance over which the chance to commute falls by e (assumed)
 _CELLS = 20  # commuting is balanced between at most 20 x 20 squares
