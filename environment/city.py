@@ -10,22 +10,19 @@ A bundle is a directory::
 :mod:`schema` declares every column once. Coordinates are metres in the projected CRS of the city.
 """
 
-import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .bundle import read_bundle, read_layer, write_bundle
 from .schedules import Schedule
 from .schema import (
     LAYERS,
-    SCHEDULE_COLUMNS,
     SCHEMA,
     SCHEMA_VERSION,
     CityError,
@@ -261,42 +258,9 @@ class City:
             CityError: if the directory is no bundle, or a column is missing, short, foreign or out of range.
         """
         path = Path(path)
-        head = path / "city.json"
-        if not head.is_file():
-            raise CityError(f"{path}: not a city bundle (no city.json); build one with 'citytwin city … --out {path}'")
-        try:
-            raw = json.loads(head.read_text(encoding="utf-8"))
-            version = raw["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise CityError(f"{head}: schema {version}, this citytwin reads {SCHEMA_VERSION}; build the city again")
-            info = CityInfo(
-                name=str(raw["name"]),
-                crs=str(raw["crs"]),
-                bounds=tuple(float(v) for v in raw["bounds"]),  # type: ignore[arg-type]
-                seed=int(raw["seed"]),
-                week=tuple(int(v) for v in raw["week"]),
-                day_types=tuple(str(v) for v in raw["day_types"]),
-                sources=[Source(**s) for s in raw["sources"]],
-                report=dict(raw["report"]),
-            )
-        except CityError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CityError(f"{head}: not a valid city description ({error!r}); build the city again") from None
-        tables = {
-            table: {name: _open_column(path / table / f"{name}.npy", spec.dtype) for name, spec in specs.items()}
-            for table, specs in SCHEMA.items()
-        }
-        schedules = [
-            Schedule(
-                **{
-                    name: _open_column(path / "schedules" / str(number) / f"{name}.npy", dtype)
-                    for name, dtype in SCHEDULE_COLUMNS.items()
-                }
-            )
-            for number in range(len(info.day_types))
-        ]
-        return cls(info, tables, schedules, path=path)
+        head, tables, schedules = read_bundle(path)
+        head["sources"] = [Source(**source) for source in head["sources"]]
+        return cls(CityInfo(**head), tables, schedules, path=path)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the bundle; it appears under its name only when complete.
@@ -308,60 +272,16 @@ class City:
         Raises:
             CityError: if something stands at the path, or the disk does not take the bundle; nothing is left behind.
         """
-        path = Path(path)
-        if path.exists() and not (overwrite and (path / "city.json").is_file()):
-            what = "is not a city bundle" if overwrite else "exists already"
-            raise CityError(f"{path}: {what}; choose another name or remove it first")
-        stage: Path | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            stage.chmod(0o755)
-            for table, specs in SCHEMA.items():
-                (stage / table).mkdir()
-                for name in specs:
-                    np.save(stage / table / f"{name}.npy", getattr(self, table)[name], allow_pickle=False)
-            for number, schedule in enumerate(self.schedules):
-                folder = stage / "schedules" / str(number)
-                folder.mkdir(parents=True)
-                for name in SCHEDULE_COLUMNS:
-                    np.save(folder / f"{name}.npy", getattr(schedule, name), allow_pickle=False)
-            (stage / "layers").mkdir()
-            for name in LAYERS:
-                layer = self.layer(name)
-                if layer is not None:
-                    layer.to_parquet(stage / "layers" / f"{name}.parquet", compression="zstd")
-            head = asdict(self.info) | {"counts": self.counts()}
-            (stage / "city.json").write_text(json.dumps(head, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            if path.exists():
-                old = stage.with_name(stage.name + ".old")
-                path.rename(old)
-                stage.rename(path)
-                shutil.rmtree(old)
-            else:
-                stage.rename(path)
-        except OSError as error:
-            if stage is not None:
-                shutil.rmtree(stage, ignore_errors=True)
-            # numpy gives no reason when a write is cut short
-            reason = error.strerror or f"the disk is full? {error}"
-            raise CityError(f"{path}: cannot write the city ({reason}); nothing was kept") from None
-        return path
+        layers = {name: layer for name in LAYERS if (layer := self.layer(name)) is not None}
+        tables = {table: getattr(self, table) for table in SCHEMA}
+        return write_bundle(Path(path), asdict(self.info), tables, self.schedules, layers, overwrite=overwrite)
 
     def layer(self, name: str) -> "geopandas.GeoDataFrame | None":
         """Return a GeoDataFrame (zones, buildings, roads or sites), or None if the city has none of that name."""
         if name not in LAYERS:
             raise CityError(f"no layer '{name}'; there are: {', '.join(LAYERS)}")
         if name not in self._layers:
-            file = self.path / "layers" / f"{name}.parquet" if self.path is not None else None
-            if file is None or not file.is_file():
-                return None
-            import geopandas
-
-            try:
-                self._layers[name] = geopandas.read_parquet(file)
-            except (OSError, ValueError) as error:
-                raise CityError(f"{file}: cannot be read ({error}); build the city again") from None
+            self._layers[name] = None if self.path is None else read_layer(self.path, name)
         if callable(self._layers[name]):
             self._layers[name] = self._layers[name]()
         return self._layers[name]
@@ -394,7 +314,9 @@ class City:
         """Refuse whatever could make a kernel read outside its arrays, or days that are no days."""
         if len(self.info.week) != DAYS_OF_WEEK or not all(0 <= t < len(self.schedules) for t in self.info.week):
             types = len(self.schedules)
-            raise CityError(f"{self._where('city')}: 'week' must name a day type below {types} for 7 days")
+            raise CityError(
+                f"{self.path or self.info.name}: city.json: 'week' must name a day type below {types} for 7 days"
+            )
         for table, specs in SCHEMA.items():
             columns = getattr(self, table)
             for name, spec in specs.items():
@@ -409,25 +331,3 @@ class City:
             raise CityError(f"{self._where('places', 'kind')}: the first {self.homes} places must be the homes")
         for number, schedule in enumerate(self.schedules):
             check_schedule(schedule, len(self.people), len(self.places), partial(self._where, f"schedules/{number}"))
-
-
-def _open_column(file: Path, dtype: str) -> NDArray[Any]:
-    """Map a column into memory; an empty one, which cannot be mapped, is read."""
-    try:
-        with file.open("rb") as stream:
-            shape, _, _ = _read_header(stream)
-            if 0 in shape:
-                return np.empty(shape, dtype)
-        return np.lib.format.open_memmap(file, mode="r")
-    except FileNotFoundError:
-        raise CityError(f"{file}: column is missing; build the city again") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise CityError(f"{file}: not a whole column of {dtype} ({error}); build the city again") from None
-
-
-def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read:
-        raise ValueError(f"version {version} of the format is not read here")
-    return read[version](stream)
