@@ -103,7 +103,8 @@ def place_sites(blocks: Blocks, buildings: dict, block_first: NDArray[np.int64],
         )
         block.append(chosen)
         kind.append(np.full(number, site_kind, np.uint8))
-        area.append(floor * np.exp(0.6 * normals(number, seed, label + ", size")))
+        served = people / (residents * number)  # below 1 where a small town has one of a kind
+        area.append(floor * served * np.exp(0.6 * normals(number, seed, label + ", size")))
     firms = max(3, round(JOBS_PER_PERSON * people / STAFF_PER_FIRM))
     distance = np.hypot(blocks.x - blocks.centre[0], blocks.y - blocks.centre[1])
     estate = spread(

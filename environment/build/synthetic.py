@@ -1,10 +1,10 @@
 """Invented cities: a plausible European city of any size, or invented streets and buildings inside given zones.
 
-Streets are the lines of a lattice that is bent to a disc, finer towards the centre; every fourth line, every twelfth and
-the two axes rank higher each, a ring road closes the inner city, every eighth line bridges a river. Residents thin out
-from the centre exponentially (Clark 1951, "Urban population densities"), differently in every neighbourhood. Figures
-without a source are assumed: the city is meant to be plausible, not to be anywhere. The streets are made here, buildings
-and sites in :mod:`.built_up`.
+Streets are the lines of a lattice that is bent to a disc, finer towards the centre; every fourth line, every twelfth
+and the two axes rank higher each, a ring road closes the inner city, main roads and every eighth line bridge a river.
+Residents thin out from the centre exponentially (Clark 1951, "Urban population densities"), differently in every
+neighbourhood. Figures without a source are assumed: the city is meant to be plausible, not to be anywhere. The
+streets are made here, buildings and sites in :mod:`.built_up`.
 """
 
 import geopandas
@@ -75,7 +75,7 @@ def invent(people: int, seed: int, name: str | None = None) -> Fabric:
     rank[on_ring & (side >= 20)] = RoadRank.TRUNK
     dry = y - (0.30 * radius + 0.12 * radius * np.sin(2.6 * x / radius)) > 0
     crosses = dry[start] != dry[end]
-    bridge = crosses & (np.abs(line_of - side // 2) % 8 == 0)
+    bridge = crosses & ((np.abs(line_of - side // 2) % 8 == 0) | (rank <= RoadRank.SECONDARY))
 
     zones = max(4, round(people / ZONE_PEOPLE))
     start, end, rank = _kept_segments(start, end, rank, crosses & ~bridge, seed)

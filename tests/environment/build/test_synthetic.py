@@ -324,3 +324,16 @@ def busiest(city):
     """Return the visits of a day to the shop or venue that has most."""
     venue = np.isin(city.places.kind, [PlaceKind.SHOP, PlaceKind.LEISURE])
     return max(np.diff(schedule.place_first)[venue].max() for schedule in city.schedules)
+
+
+def test_main_roads_run_through_and_hospitals_fit_the_town():
+    fabric = invent(100_000, 7)
+    links, side = fabric.links, round(np.sqrt(100_000 / 80))
+    ring = links["rank"] == RoadRank.TRUNK
+    # a closed ring: every corner on it has a segment to either side
+    meeting = np.bincount(links["start"][ring], minlength=len(fabric.nodes["x"]))
+    assert (meeting[meeting > 0] >= 2).all() and ring.sum() > 4 * side
+    for people in (1_000, 5_000):
+        small = City.synthetic(people, seed=1)
+        staff = (small.places.kind[small.people.activity[small.people.activity >= 0]] == PlaceKind.HOSPITAL).sum()
+        assert staff < 0.03 * people
