@@ -50,11 +50,12 @@ class CityModel(RowModel):
         presence: who is where on the day.
         authority: the agent that decides which policies are in force.
         processes: in the order in which they advance.
-        datacollector: Mesa's collector with the figures of every step.
+        datacollector: Mesa's collector with the figures of every step; one of your own in its place is yours to fill.
 
     Raises:
         ScenarioError: if the scenario is wrong.
         CityError: if the city cannot be built or loaded.
+        TypeError: if scenario, city or class of citizens is none.
         ValueError: if scenario and city do not fit each other.
     """
 
@@ -70,6 +71,7 @@ class CityModel(RowModel):
         citizen_class: type[Citizen] = Citizen,
         rng: Any = None,
     ):
+        _check_kinds(scenario, city, citizen_class)
         if not isinstance(scenario, Scenario):
             scenario = Scenario.load(scenario)
         super().__init__(rng=_seed(seed, rng, scenario.seed))
@@ -89,7 +91,8 @@ class CityModel(RowModel):
         self._series: list[dict[str, Any]] = []
         self._zones: list[dict[str, NDArray[Any]]] = []
         names = self._figures()
-        self.datacollector = mesa.DataCollector(model_reporters={name: partial(_latest, name) for name in names})
+        self._collector = mesa.DataCollector(model_reporters={name: partial(_latest, name) for name in names})
+        self.datacollector = self._collector
 
     # ------------------------------------------------------------------ time
 
@@ -110,13 +113,14 @@ class CityModel(RowModel):
         start = self.day * clock.step
         self.authority.step()
         if self.citizens.table.cls.overrides("goes_out"):
-            self.presence.confine([citizen.row for citizen in self.citizens if not citizen.goes_out()])
+            self.presence.confine([citizen.row for citizen in self.citizens if not _goes_out(citizen)])
         for process in self.processes:
             process.advance(start, start + clock.step)
         self._series.append({"day": self.day, "date": np.datetime64(self.date, "D")} | self._figures())
         if self.scenario.output.by_zone:
             self._zones.append(self._zone_figures())
-        self.datacollector.collect(self)
+        if self.datacollector is self._collector:  # a derived model that has set its own fills it itself
+            self._collector.collect(self)
         self.day += 1
         self.running = self.day < clock.days
 
@@ -183,17 +187,45 @@ class CityModel(RowModel):
         return self._space
 
 
+def _check_kinds(scenario: Any, city: Any, citizen_class: Any) -> None:
+    """Refuse arguments of another kind, by name.
+
+    Raises:
+        TypeError: naming the argument and what is allowed.
+    """
+    if not isinstance(scenario, Scenario | str | Path):
+        raise TypeError(f"scenario: a Scenario, a path or the name of a shipped one is wanted, not {scenario!r}")
+    if city is not None and not isinstance(city, City):
+        raise TypeError(f"city: a City is wanted, as City.load(path) returns, not {city!r}")
+    if not (isinstance(citizen_class, type) and issubclass(citizen_class, Citizen)):
+        raise TypeError(f"citizen_class: Citizen or a class derived from it is wanted, not {citizen_class!r}")
+
+
+def _goes_out(citizen: Any) -> bool:
+    """Return what a citizen decides.
+
+    Raises:
+        TypeError: if that is neither True nor False; a forgotten ``return`` would keep everybody at home.
+    """
+    decided = citizen.goes_out()
+    if not isinstance(decided, bool | np.bool_):
+        name = f"{type(citizen).__name__}.goes_out"
+        raise TypeError(f"{name} returned {decided!r}; it must return True (goes out) or False (stays at home)")
+    return bool(decided)
+
+
 def _seed(seed: Any, rng: Any, default: int) -> int:
     """Return the seed of a run.
 
     Raises:
-        ValueError: if what was given is no whole number.
+        ValueError: if what was given is no whole number from 0 to 2^63 − 1, which is as far as results hold seeds.
     """
     given = rng if seed is None else seed
     if given is None:
         return default
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 0:
-        raise ValueError(f"seed: a whole number from 0 is wanted, not {given!r}; every draw depends on it alone")
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not 0 <= given < 2**63:
+        wanted = "a whole number from 0 to 2^63 − 1 is wanted"
+        raise ValueError(f"seed: {wanted}, not {given!r}; every draw depends on it alone")
     return int(given)
 
 

@@ -83,9 +83,9 @@ def test_only_the_seed_decides(tiny: Scenario, town: City) -> None:
     assert CityModel(tiny, town).seed_number == 3
 
 
-@pytest.mark.parametrize("seed", [-1, True, 1.5, "x"])
+@pytest.mark.parametrize("seed", [-1, True, 1.5, "x", 2**63])
 def test_a_seed_that_is_no_whole_number_is_refused(tiny: Scenario, town: City, seed: Any) -> None:
-    with pytest.raises(ValueError, match="a whole number from 0 is wanted"):
+    with pytest.raises(ValueError, match=r"a whole number from 0 to 2\^63 − 1 is wanted"):
         CityModel(tiny, town, seed=seed)
 
 
@@ -171,6 +171,56 @@ def test_batch_run(tiny: Scenario, town: City) -> None:
     assert [row["cumulative_infections"] for row in rows] == expected
 
 
+class Counted(CityModel):
+    """A model that collects what it wants, as Mesa's own examples do."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.datacollector = mesa.DataCollector(model_reporters={"day": "day"})
+
+    def step(self) -> None:
+        """Step and collect."""
+        super().step()
+        self.datacollector.collect(self)
+
+
+def test_a_collector_of_ones_own_collects_once_a_step(tiny: Scenario, town: City) -> None:
+    model = Counted(tiny, town)
+    model.step()
+    model = copy.deepcopy(model)
+    model.run()
+    assert model.datacollector.get_model_vars_dataframe()["day"].tolist() == list(range(1, 26))
+    rows = mesa.batch_run(
+        Counted,
+        {"scenario": [tiny], "city": [town]},
+        number_processes=1,
+        data_collection_period=1,
+        display_progress=False,
+        **({"rng": [5]} if "rng" in mesa.batch_run.__code__.co_varnames else {"iterations": 1}),
+    )
+    assert [row["day"] for row in rows] == list(range(1, 26))
+
+
+def test_a_copy_still_collects_for_itself(tiny: Scenario, town: City) -> None:
+    model = copy.deepcopy(CityModel(tiny, town))
+    model.run()
+    assert len(model.datacollector.get_model_vars_dataframe()) == 25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        ((3,), {}, "scenario: a Scenario, a path or the name of a shipped one is wanted, not 3"),
+        (("quickstart", "x.city"), {}, r"city: a City is wanted, as City.load\(path\) returns, not 'x.city'"),
+        (("quickstart",), {"citizen_class": mesa.Agent}, "citizen_class: Citizen or a class derived from it is wanted"),
+        (("quickstart",), {"citizen_class": 5}, "citizen_class: .*not 5"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(arguments: tuple, options: dict, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        CityModel(*arguments, **options)
+
+
 @pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # of affine, called by rasterio
 def test_the_space_is_made_when_it_is_asked_for(tiny: Scenario, town: City) -> None:
     model = CityModel(tiny, town)
@@ -198,6 +248,19 @@ def test_a_class_of_citizens_decides_for_itself(tiny: Scenario, town: City) -> N
     assert len(away) > 3
     assert all(summary[name][0] == 0 for name in away)
     assert isinstance(next(iter(model.citizens)), Cautious)
+
+
+class Forgetful(Citizen):
+    """Somebody whose author forgot to return."""
+
+    def goes_out(self) -> bool:  # type: ignore[return]
+        """Decide, and keep it to oneself."""
+        self.age > 60  # noqa: B015
+
+
+def test_a_decision_that_is_not_returned_is_an_error(tiny: Scenario, town: City) -> None:
+    with pytest.raises(TypeError, match=r"Forgetful\.goes_out returned None; it must return True .* or False"):
+        CityModel(tiny, town, citizen_class=Forgetful).step()
 
 
 # ---------------------------------------------------------------------- processes of others
