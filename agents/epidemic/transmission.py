@@ -65,10 +65,11 @@ def crowding(city: City, day_type: int) -> NDArray[np.float64]:
     schedule, homes = city.schedules[day_type], city.homes
     first = np.asarray(schedule.place_first[homes:], np.int64)
     visitor = np.asarray(schedule.visitor[first[0] :])
-    new = np.ones(len(visitor) + 1, np.int64)  # one more entry, so that empty places at the end have a position
+    new = np.ones(len(visitor) + 1, bool)  # one more entry, so that empty places at the end have a position
     new[1:-1] = visitor[1:] != visitor[:-1]
-    new[first - first[0]] = 1
-    before = np.concatenate([[0], np.cumsum(new[:-1])])
+    new[first - first[0]] = True
+    before = np.zeros(len(new), np.int32)
+    np.cumsum(new[:-1], out=before[1:])
     visitors = np.diff(before[first - first[0]])
     effective = 5 + 35 * (1 - np.exp(-visitors / 1000))
     factor = np.minimum(1.0, effective / np.maximum(visitors - 1, 1))
@@ -220,8 +221,8 @@ class Reproduction:
             lineage,
             self._people,
         )
-        octaves = np.log2(np.maximum(hazards, 1e-300))
         met = [np.flatnonzero(hazards[:, back]) for back in range(1, len(past))]
+        octaves = np.log2(np.maximum(hazards, 1e-300, out=hazards), out=hazards)
         return _Pairs(lineage.shape[1], owner, person, octaves, weight, met)
 
 
