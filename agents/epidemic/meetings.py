@@ -133,4 +133,4 @@ def relate(days, index, first, met, hazard, stride, lineage, people):
             for t in range(days.size):
                 for m in range(first[back, t, ancestor], first[back, t, ancestor + 1]):
                     total[met[m], back] = 0.0
-    return owner[:count].copy(), person[:count].copy(), hazards[:count].copy(), weight[:count].copy()
+    return owner[:count], person[:count], hazards[:count], weight[:count]
