@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from .sections import CitySettings
 
 CITIES = "cities"
 """Folder of a results directory in which the cities built for it lie as bundles."""
+
+_SPELT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "œ": "oe", "ł": "l"})
 
 
 def build_city(settings: CitySettings) -> City:
@@ -41,12 +45,23 @@ def check_city(settings: CitySettings) -> None:
     Raises:
         CityError: if one is missing.
     """
-    if settings.bundle is not None and not (Path(settings.bundle) / "city.json").is_file():
-        remedy = f"build one with 'citytwin city … --out {settings.bundle}'"
-        raise CityError(f"{settings.bundle}: not a city bundle (no city.json); {remedy}")
-    for file in settings.files:
+    for message in missing_files(settings).values():
+        raise CityError(message)
+
+
+def missing_files(settings: CitySettings) -> dict[tuple[str, ...], str]:
+    """Return what to say of each file of a city that is not there, by its key below ``[city]``."""
+    missing: dict[tuple[str, ...], str] = {}
+    bundle = settings.bundle
+    if bundle is not None and not (Path(bundle) / "city.json").is_file():
+        what = "not a city bundle (no city.json)" if Path(bundle).exists() else "no such city bundle"
+        example = f"citytwin city synthetic --people 50000 --out {shlex.quote(bundle)}"
+        missing["bundle",] = f"{bundle}: {what}; make one, for example: {example}"
+    for path, file in settings.files.items():
         if not Path(file).is_file():
-            raise CityError(f"{file}: no such file; a path in a scenario starts at the scenario's folder")
+            what = "is not a file" if Path(file).exists() else "no such file"
+            missing[path] = f"{file}: {what}; a path in a scenario starts at the scenario's folder"
+    return missing
 
 
 def bundle_name(settings: CitySettings) -> str:
@@ -54,7 +69,8 @@ def bundle_name(settings: CitySettings) -> str:
     text = json.dumps(settings.model_dump(mode="json", exclude_none=True), sort_keys=True)
     source = settings.synthetic or settings.osm or settings.census
     assert source is not None
-    kind = source.name or (Path(settings.files[0]).name.partition(".")[0] if settings.files else "invented")
+    files = [Path(file).name.partition(".")[0] for file in settings.files.values()]
+    kind = source.name or (files or ["invented"])[0]
     size = "" if settings.people is None else f"-{settings.people}"
     return f"{slug(kind)}{size}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.city"
 
@@ -104,5 +120,10 @@ def _kept(settings: CitySettings, folder: Path, told: Callable[[str], None] | No
 
 
 def slug(name: str) -> str:
-    """Return a name as one word of letters, digits and hyphens that is safe as a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "scenario"
+    """Return a name as one word of letters, digits and hyphens that is safe as a file name.
+
+    Umlauts are written out and accents left off; letters of other scripts stay.
+    """
+    spelt = name.lower().translate(_SPELT)
+    bare = "".join(sign for sign in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(sign))
+    return re.sub(r"[\W_]+", "-", bare).strip("-")[:60].strip("-") or "scenario"

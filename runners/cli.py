@@ -6,12 +6,12 @@ Exit codes: 0 done, 1 some runs failed (they are named), 2 the request is wrong,
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from .results import Results
@@ -20,10 +20,24 @@ if TYPE_CHECKING:
 SOME_FAILED = 1
 WRONG_REQUEST = 2
 INTERRUPTED = 130
+STOPPED = "Stopped; nothing was kept."
 _NAMED = 10
+
+
+class _Stoppable(TyperGroup):
+    """Commands that end with a line and a code of their own when Ctrl-C stops them, at whatever moment."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:  # that of a sweep says what is done
+            typer.echo(str(stopped) or STOPPED, err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
     name="citytwin",
+    cls=_Stoppable,
     help="What would happen in this city if …: run scenarios in a city, sweep policies, compare them.",
     no_args_is_help=True,
     add_completion=False,
@@ -44,8 +58,17 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the file; any number of times."),
 ]
 CityOutOption = Annotated[Path, typer.Option("--out", help="The bundle to make: a directory, by custom called ….city.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
-NameOption = Annotated[str | None, typer.Option("--name", help="Name of the city.")]
+LARGEST_SEED = 2**62 - 1
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of everything that is drawn.")]
+
+
+def _printable(name: str | None) -> str | None:
+    if name is not None and not (name.strip() and name.isprintable() and len(name) <= 100):
+        raise typer.BadParameter(f"{name!r}: must have 1 to 100 characters, and no control characters")
+    return name
+
+
+NameOption = Annotated[str | None, typer.Option("--name", callback=_printable, help="Name of the city.")]
 _COUNTRY_HELP = "Country whose ages residents have: DE (when left out), FR, IT, ES or CH."
 CountryOption = Annotated[str | None, typer.Option("--country", help=_COUNTRY_HELP)]
 
@@ -57,6 +80,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal may lack some sign of a table
     try:
         app()
+    except KeyboardInterrupt:
+        typer.echo(STOPPED, err=True)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if not _is_mistake(error):
             raise
@@ -173,7 +199,7 @@ def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
 
     if out.exists():
         raise CityError(f"{out}: exists already; choose another name or remove it first")
-    with _stoppable(), sign_of_life("building the city"):
+    with sign_of_life("building the city"):
         city = build()
         city.save(out)
     facts = city_facts(city)
@@ -220,14 +246,13 @@ def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOpti
         citytwin check quickstart
         citytwin check my-scenario.toml --set epidemic.r0=3
     """
-    from .cities import check_city
     from .documents import ScenarioError
     from .labels import scenario_text
 
     try:
         loaded = _load(scenario, changes)
-        for point in loaded.points():
-            check_city(loaded.at_point(point).city)
+        _refuse_swept(loaded, changes)
+        loaded.check_files()
     except ScenarioError as error:
         if not as_json:
             raise
@@ -254,7 +279,9 @@ def run_once(
         Path | None, typer.Option("--out", help="Results directory to make; results/<name>-run if left out.")
     ] = None,
     changes: SetOption = [],  # noqa: B006
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the run; the file's if left out.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the run; the file's if left out.")
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads; the results do not depend on it.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -265,19 +292,18 @@ def run_once(
         citytwin run quickstart --out results/first
         citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
     """
-    from .cities import check_city, slug
+    from .cities import slug
     from .progress import progress_bar, sign_of_life
     from .run import run
 
     loaded = _load(scenario, changes)
-    check_city(loaded.city)
     out = out or Path("results") / f"{slug(loaded.name)}-run"
 
     def moved(done: int, total: int) -> None:
         say("")
         move(done, total, None, "")
 
-    with _stoppable(), progress_bar("days") as move, sign_of_life("making city and model ready") as say:
+    with progress_bar("days") as move, sign_of_life("making city and model ready") as say:
         try:
             results = run(loaded, out, seed, threads, progress=moved)
         except Exception as error:
@@ -325,16 +351,14 @@ def sweep_all(
     if executor != "local":
         raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
     loaded = _load(scenario, changes)
-    swept = [text.partition("=")[0] for text in changes if text.partition("=")[0] in loaded.sweep.parameters]
-    if swept:
-        raise typer.BadParameter(f"{swept[0]} is swept; change its values in the file", param_hint="--set")
+    _refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
 
     def moved(done: int, failed: int, total: int, left: float | None) -> None:
         say("")
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
-    with _stoppable(), progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
+    with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
         results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=say)
     _finish(results, as_json)
 
@@ -366,13 +390,24 @@ def _load(name: str, changes: list[str]) -> "Scenario":
     return scenario.with_parameters(parameters, label="--set") if parameters else scenario
 
 
+def _refuse_swept(scenario: "Scenario", changes: list[str]) -> None:
+    """Refuse a value for what is swept: every point has its own, so it would come to nothing."""
+    from .documents import Problem, ScenarioError, Where
+
+    keys = [change.partition("=")[0].strip() for change in changes]
+    message = "is swept; change its values in the file (citytwin run leaves the sweep aside and takes --set)"
+    problems = [Problem(Where("--set"), key, message) for key in keys if key in scenario.sweep.parameters]
+    if problems:
+        raise ScenarioError(problems)
+
+
 def _value(text: str) -> Any:
     """Read a value as TOML; what is none is a text, so that quotes need not be quoted in a shell."""
     import tomllib
 
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return read["value"] if list(read) == ["value"] else text
 
@@ -383,11 +418,9 @@ def _finish(results: "Results", as_json: bool) -> None:
 
     failures = results.failures
     whole = "summary" in results.tables and len(results.summary) > 0
-    picture = None
+    picture = ""
     if whole and results.directory is not None:
-        from .curves import save_curves
-
-        picture = save_curves(results, results.directory / "curves.png")
+        picture = _picture(results, results.directory / "curves.png")
     if as_json:
         from .describe import results_facts
 
@@ -395,13 +428,23 @@ def _finish(results: "Results", as_json: bool) -> None:
     elif whole:
         from .report import text_report
 
-        typer.echo(f"{text_report(results, first_point(results))}\n\nResults: {results.directory}\nPicture: {picture}")
+        typer.echo(f"{text_report(results, first_point(results))}\n\nResults: {results.directory}\n{picture}")
     if failures:
         shown = [f"  {run}: {what}" for run, what in list(failures.items())[:_NAMED]]
         shown += [f"  … and {len(failures) - _NAMED} more"] if len(failures) > _NAMED else []
         typer.echo(f"\n{len(failures)} of {results.info['runs']} runs failed:\n" + "\n".join(shown), err=True)
         typer.echo(f"Tracebacks are in {results.directory}/errors; --resume tries them again.", err=True)
         raise typer.Exit(SOME_FAILED)
+
+
+def _picture(results: "Results", path: Path) -> str:
+    """Draw the curves and say where they are, or why not: results stand whatever comes of their picture."""
+    from .curves import save_curves
+
+    try:
+        return f"Picture: {save_curves(results, path)}"
+    except Exception as error:
+        return f"No picture could be drawn: {error}".splitlines()[0]
 
 
 # ---------------------------------------------------------------------- results
@@ -495,16 +538,6 @@ def warm() -> None:
     from .run import warm as compile_kernels
 
     began = time.perf_counter()
-    with _stoppable(), sign_of_life("compiling kernels"):
+    with sign_of_life("compiling kernels"):
         compile_kernels()
     typer.echo(f"Kernels are compiled ({time.perf_counter() - began:.1f} s).")
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """End with a code of its own when Ctrl-C stops what is inside; a sweep then says what is done."""
-    try:
-        yield
-    except KeyboardInterrupt as stopped:
-        typer.echo(str(stopped) or "Stopped; nothing was kept.", err=True)
-        raise typer.Exit(INTERRUPTED) from None

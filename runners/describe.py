@@ -8,6 +8,7 @@ import numpy as np
 
 from ..environment.places import BuildingUse, PlaceKind, Role, SiteKind
 from ..environment.roads import Access, largest_component, length_by_rank, street_length
+from .documents import visible
 
 if TYPE_CHECKING:
     from enum import IntEnum
@@ -124,7 +125,7 @@ def city_text(facts: dict[str, Any]) -> str:
     lines += [
         _line("build" if n == 0 else "", f"{name}: {_plain(v)}") for n, (name, v) in enumerate(facts["report"].items())
     ]
-    return "\n".join(lines)
+    return "\n".join(visible(row) for line in lines for row in line.splitlines())
 
 
 def _line(name: str, text: str) -> str:

@@ -1,6 +1,7 @@
 """TOML documents that remember where everything stood: read, extend, merge, and set values by dotted path."""
 
 import datetime
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from .toml_lines import key_lines
 MAX_BYTES = 1_000_000
 MAX_EXTENDS = 20
 MAX_PROBLEMS = 20
+MAX_DEPTH = 50
+"""Tables and arrays in one another; no scenario needs a tenth of it, and Python's own limit lies beyond."""
 CITY_KINDS = ("synthetic", "osm", "census", "bundle")
 
 KeyPath = tuple[str | int, ...]
@@ -45,9 +48,13 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        text = ": ".join(part for part in (str(self.where), self.key, self.message) if part)
-        # One line each, and no control characters for a terminal to obey, whatever a file is made of.
-        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+        # One line each, whatever a file is made of.
+        return visible(": ".join(part for part in (str(self.where), self.key, self.message) if part))
+
+
+def visible(text: str) -> str:
+    """Return a text without control characters for a terminal to obey; they are shown as escapes."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class ScenarioError(ValueError):
@@ -172,7 +179,10 @@ def parse_text(text: str, label: str, folder: Path) -> Node:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([_syntax_problem(text, label, str(error))]) from None
     except RecursionError:
-        raise ScenarioError([Problem(Where(label), "", "tables or arrays are nested too deeply")]) from None
+        raise ScenarioError([_too_deep(Where(label, _deep_line(text)), "")]) from None
+    deep = next((path for path in lines if len(path) > MAX_DEPTH), None)
+    if deep is not None:
+        raise ScenarioError([_too_deep(Where(label, lines[deep]), ".".join(map(str, deep[:3])) + "…")])
 
     def build(value: Any, path: KeyPath) -> Node:
         if isinstance(value, dict):
@@ -184,6 +194,21 @@ def parse_text(text: str, label: str, folder: Path) -> Node:
         return Node(inner, Where(label, lines.get(path, 1)), folder)
 
     return build(data, ())
+
+
+def _too_deep(where: Where, key: str) -> Problem:
+    return Problem(where, key, f"tables or arrays are nested too deeply; allowed: {MAX_DEPTH} in one another")
+
+
+def _deep_line(text: str) -> int:
+    """Return the line on which more brackets are open than may be; brackets in strings are taken for such too."""
+    opened = 0
+    for number, row in enumerate(text.splitlines(), start=1):
+        for sign in row:
+            opened += (sign in "[{") - (sign in "]}")
+            if opened > MAX_DEPTH:
+                return number
+    return 1
 
 
 def _syntax_problem(text: str, label: str, message: str) -> Problem:
@@ -230,7 +255,7 @@ def find(name: str | Path) -> Path:
         ScenarioError: if there is neither.
     """
     path = Path(name)
-    if path.exists():
+    if path.exists() or path.is_symlink():  # a link that leads nowhere is told by what reads it
         return path
     examples = shipped()
     if str(name) in examples:
@@ -271,9 +296,9 @@ def extended(document: Node, own_file: Path | None) -> Node:
 
 def _extends_target(entry: Node, home: Path) -> Path:
     if not isinstance(entry.value, str):
-        raise ScenarioError([Problem(entry.where, "extends", f"must be the name of a file (given {entry.value!r})")])
+        raise ScenarioError([Problem(entry.where, "extends", f"must be the name of a file (given {entry.plain!r})")])
     examples = shipped()
-    target = (entry.folder / entry.value).resolve()
+    target = absolute(entry.folder, entry.value)
     if not target.exists() and entry.value in examples:
         return examples[entry.value].resolve()
     allowed = [home, *{file.parent.resolve() for file in examples.values()}]
@@ -285,6 +310,12 @@ def _extends_target(entry: Node, home: Path) -> Path:
         message = f"no file '{entry.value}' in {entry.folder}; shipped scenarios: {', '.join(examples)}"
         raise ScenarioError([Problem(entry.where, "extends", message + suggestion(entry.value, list(examples)))])
     return target
+
+
+def absolute(folder: Path, name: str) -> Path:
+    """Return the path that a name means in a folder, links followed; one that leads nowhere is no error here."""
+    # Path.expanduser and Path.resolve raise where a user is unknown, links lead in a circle or a character is NUL.
+    return Path(os.path.realpath(folder / os.path.expanduser(name.replace("\0", "\ufffd"))))  # noqa: PTH111
 
 
 def _label(target: Path, entry: Node) -> str:
@@ -355,6 +386,8 @@ def resolve_key(document: Node, dotted: str) -> KeyPath:
         known = ", ".join(sections)
         raise LookupError(f"the scenario has no section '{head}'; it has: {known}{suggestion(head, sections)}")
     path = tuple(dotted.split("."))
+    if len(path) > MAX_DEPTH:
+        raise LookupError(f"lies too deep; allowed: {MAX_DEPTH} tables in one another")
     if not all(path):
         raise LookupError("is no key; write section.key, as in epidemic.r0")
     return path

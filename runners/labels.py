@@ -96,7 +96,7 @@ def scenario_text(scenario: "Scenario") -> str:
     """Return what a scenario would run, for people to read."""
     clock, sweep = scenario.clock, scenario.sweep
     city = scenario.city
-    where = f"bundle {city.bundle}" if city.bundle is not None else " and ".join(city.files) or "invented"
+    where = f"bundle {city.bundle}" if city.bundle is not None else " and ".join(city.files.values()) or "invented"
     people = f", {city.people:,} people" if city.people is not None else ""
     lines = [
         f"{scenario.name}: ready to run",

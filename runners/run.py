@@ -73,6 +73,7 @@ def run(
         StoreError: if ``out`` exists already or cannot be written; nothing is left behind.
     """
     scenario = _loaded(scenario).at_point({})
+    scenario.check_files()
     seed = scenario.seed if seed is None else seed
     task: dict[str, Any] = {"run_id": "run", "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
     if out is None:
@@ -163,6 +164,7 @@ def sweep_tasks(
         CityError: if a city cannot be built or loaded.
     """
     scenario = _loaded(scenario)
+    scenario.check_files()
     points = scenario.points()
     variants = [scenario.at_point(point) for point in points]
     cities = prepare_cities([variant.city for variant in variants], folder, told=told)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..agents.policies import PolicySettings, Trigger
 from ..agents.presence import MAX_POLICIES
+from .cities import missing_files
 from .documents import (
     CITY_KINDS,
     KeyPath,
@@ -20,6 +21,7 @@ from .documents import (
     Problem,
     ScenarioError,
     Where,
+    absolute,
     dotted_key,
     extended,
     find,
@@ -141,6 +143,22 @@ class Scenario:
         if problems:
             raise ScenarioError(problems)
 
+    def check_files(self) -> None:
+        """Make sure, without building anything, that the files of the city are there, at every point of the sweep.
+
+        Raises:
+            ScenarioError: if one is missing, with the line that names it.
+        """
+        variants = [self] if not self.sweep.parameters else [self.at_point(point) for point in self.points()]
+        problems = []
+        for variant in variants:
+            for path, message in missing_files(variant.city).items():
+                whole = ("city", *path)
+                where = variant.document.nearest(whole).where
+                problems.append(Problem(where, dotted_key(variant.document, whole), message))
+        if problems:
+            raise ScenarioError(problems)
+
     # ------------------------------------------------------------------ varying
 
     def with_parameters(self, parameters: Mapping[str, Any], *, label: str = "parameters") -> "Scenario":
@@ -153,7 +171,7 @@ class Scenario:
         Raises:
             ScenarioError: if a key does not exist or a value is not allowed.
         """
-        where = {name: Where(f"{label} {name}") for name in parameters}
+        where = {name: Where(label) for name in parameters}
         document, problems = _set(self.document, parameters, where)
         if problems:
             raise ScenarioError(problems)
@@ -227,6 +245,8 @@ def _name(document: Node, problems: list[Problem]) -> str:
     if not isinstance(node.value, str) or not node.value.strip() or len(node.value) > 100:
         problems.append(Problem(node.where, "name", f"must be a text of 1 to 100 characters (given {node.plain!r})"))
         return ""
+    if not node.value.isprintable():
+        problems.append(Problem(node.where, "name", f"must have no control characters (given {node.value!r})"))
     return node.value
 
 
@@ -263,7 +283,8 @@ def _policies(document: Node, problems: list[Problem]) -> list[PolicySettings | 
     if node is None:
         return []
     if not isinstance(node.value, list):
-        problems.append(Problem(node.where, "policy", "is one table; write [[policy]] with two brackets, one for each"))
+        what = "is one table" if isinstance(node.value, dict) else f"must be tables (given {node.plain!r})"
+        problems.append(Problem(node.where, "policy", f"{what}; write [[policy]] with two brackets, one for each"))
         return []
     policies = [_section(PolicySettings, document, ("policy", number), problems) for number in range(len(node.value))]
     first: dict[str, Node] = {}
@@ -271,6 +292,9 @@ def _policies(document: Node, problems: list[Problem]) -> list[PolicySettings | 
         name = entry.get("name")
         if name is None or not isinstance(name.value, str):
             continue
+        if not name.value.isprintable():
+            message = f"must have no control characters (given {name.value!r})"
+            problems.append(Problem(name.where, "policy.name", message))
         if name.value in first:
             line = first[name.value].where.line
             message = f"there is a policy '{name.value}' already (line {line}); names must differ"
@@ -310,7 +334,7 @@ def _made_absolute(node: Node, path: KeyPath) -> Node:
     # Some keys take a shipped name or a file; a file has a suffix or a folder.
     if not isinstance(value, str) or not (path in _PATHS or value.endswith(".toml") or "/" in value):
         return node
-    return Node(str((node.folder / Path(value).expanduser()).resolve()), node.where, node.folder)
+    return Node(str(absolute(node.folder, value)), node.where, node.folder)
 
 
 # ---------------------------------------------------------------------- what spans sections

@@ -4,13 +4,15 @@ import datetime
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "days": 86_400, "week": 604_800, "weeks": 604_800}
 """Units of a duration, in seconds."""
 Country = Literal["DE", "FR", "IT", "ES", "CH"]
 """Countries whose ages residents may have, those of ``environment.build.households.COUNTRIES``."""
 MAX_DAYS = 36_525
+FIRST_START, LAST_START = datetime.date(1900, 1, 1), datetime.date(2200, 1, 1)
+"""Dates on which a clock may start (assumed); a calendar of other centuries trips up what draws it."""
 MAX_POINTS = 10_000
 MAX_RUNS = 100_000
 
@@ -29,6 +31,18 @@ def parse_duration(value: Any) -> float:
     return float(match.group(1)) * SECONDS[match.group(2)]
 
 
+def printable(name: str) -> str:
+    """Return a name as it is.
+
+    Raises:
+        ValueError: if it holds control characters, which a terminal would obey.
+    """
+    if not name.isprintable():
+        raise ValueError(f"must have no control characters (given {name!r})")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 
 
@@ -48,8 +62,8 @@ class SyntheticCity(Section):
     """An invented city of any size."""
 
     people: int = Field(ge=1_000, le=10_000_000)
-    seed: int = Field(default=1, ge=0, lt=2**63)
-    name: str | None = Field(default=None, min_length=1, max_length=100)
+    seed: int = Field(default=1, ge=0, lt=2**62)
+    name: Name | None = None
     country: Country = "DE"
 
 
@@ -58,9 +72,9 @@ class OsmCity(Section):
 
     file: str = Field(min_length=1)
     people: int | None = Field(default=None, ge=1, le=50_000_000)
-    seed: int = Field(default=1, ge=0, lt=2**63)
+    seed: int = Field(default=1, ge=0, lt=2**62)
     census: str | None = Field(default=None, min_length=1)
-    name: str | None = Field(default=None, min_length=1, max_length=100)
+    name: Name | None = None
     country: Country | None = None
 
     @model_validator(mode="after")
@@ -76,8 +90,8 @@ class CensusCity(Section):
     """Zones and their inhabitants from a census, streets and buildings invented."""
 
     file: str = Field(min_length=1)
-    seed: int = Field(default=1, ge=0, lt=2**63)
-    name: str | None = Field(default=None, min_length=1, max_length=100)
+    seed: int = Field(default=1, ge=0, lt=2**62)
+    name: Name | None = None
 
 
 class CitySettings(Section):
@@ -103,11 +117,14 @@ class CitySettings(Section):
         return None if source is None else source.people
 
     @property
-    def files(self) -> list[str]:
-        """Files the city is made of; a bundle is a directory and not among them."""
-        census = [] if self.census is None else [self.census.file]
-        osm = [] if self.osm is None else [self.osm.file, self.osm.census]
-        return [file for file in (*census, *osm) if file is not None]
+    def files(self) -> dict[tuple[str, ...], str]:
+        """Files the city is made of, by key; a bundle is a directory and not among them."""
+        files: dict[tuple[str, ...], str | None] = {}
+        if self.census is not None:
+            files["census", "file"] = self.census.file
+        if self.osm is not None:
+            files["osm", "file"], files["osm", "census"] = self.osm.file, self.osm.census
+        return {path: file for path, file in files.items() if file is not None}
 
 
 class ClockSettings(Section):
@@ -121,10 +138,8 @@ class ClockSettings(Section):
     def _whole_days(self) -> "ClockSettings":
         if self.step != SECONDS["day"]:
             raise ValueError('step: the processes of this version move by the day; allowed: "1 day"')
-        try:
-            self.date(self.days)
-        except OverflowError:
-            raise ValueError("days: the clock ends after the year 9999") from None
+        if not FIRST_START <= self.start <= LAST_START:
+            raise ValueError(f"start: must be from {FIRST_START} to {LAST_START} (given {self.start})")
         return self
 
     def date(self, day: int) -> datetime.date:

@@ -11,9 +11,10 @@ import pytest
 from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City
-from citytwin.runners import cli
+from citytwin.runners import cli, curves
 from citytwin.runners.documents import shipped
 from citytwin.runners.results import Results
+from citytwin.runners.scenario import Scenario
 
 TESTS = Path(__file__).resolve().parent.parent
 COMMANDS = [
@@ -96,6 +97,14 @@ def test_version(call) -> None:
     assert call("--version").out == f"citytwin {citytwin.__version__}\n"
 
 
+def test_the_package_shows_what_it_offers() -> None:
+    import citytwin
+
+    assert set(citytwin.__all__) <= set(dir(citytwin))
+    done = start("import citytwin; print([name for name in citytwin.__all__ if name not in dir(citytwin)])")
+    assert done.stdout == "[]\n"
+
+
 def test_python_m_is_the_command_line() -> None:
     done = start("import runpy; runpy.run_module('citytwin', run_name='__main__', alter_sys=True)", "--version")
     assert done.stdout.startswith("citytwin ")
@@ -130,11 +139,13 @@ def test_ctrl_c_ends_with_its_own_code(call, monkeypatch: pytest.MonkeyPatch, tm
         raise KeyboardInterrupt
 
     monkeypatch.setattr(City, "synthetic", stopped)
+    monkeypatch.setattr(Scenario, "check_files", lambda _: stopped())  # early: before anything is made
     Path("tiny.toml").write_text(TINY)
     for words in (
         ["city", "synthetic", "--people", 1_000, "--out", "a.city"],
         ["run", "tiny.toml"],
         ["sweep", "tiny.toml"],
+        ["check", "tiny.toml"],
     ):
         answer = call(*words)
         assert (answer.code, answer.err) == (130, "Stopped; nothing was kept.\n")
@@ -167,8 +178,12 @@ def test_a_city_is_not_made_twice(call) -> None:
         (["sweep", "quickstart", "--executor", "slurm"], "'slurm' is not available yet; allowed: local"),
         (["sweep", "quickstart", "--workers", 0], "--workers"),
         (["sweep", "quickstart", "--set", "epidemic.r0"], "is not KEY=VALUE"),
-        (["sweep", "quickstart", "--set", "epidemic.r=3"], "--set epidemic.r: epidemic.r: unknown key"),
+        (["sweep", "quickstart", "--set", "epidemic.r=3"], "--set: epidemic.r: unknown key"),
         (["sweep", "quickstart", "--set", "policy.schools closed.compliance=1"], "is swept"),
+        (["check", "quickstart", "--set", "policy.schools closed.compliance = 1"], "compliance: is swept"),
+        (["run", "quickstart", "--seed", 2**62], "--seed"),
+        (["city", "synthetic", "--people", 1_000, "--seed", 2**62, "--out", "a.city"], "--seed"),
+        (["city", "synthetic", "--people", 1_000, "--name", "a\x1b[31m", "--out", "a.city"], "control characters"),
         (["sweep", "quickstart", "--resume"], "nothing to resume"),
         (["run", "real-town"], "town.osm.pbf: no such file"),
         (["compare", "nowhere"], "nowhere: not a results directory"),
@@ -237,6 +252,18 @@ def test_a_bad_scenario_ends_with_2_everywhere_and_makes_nothing(call, tmp_path:
 )
 def test_values_of_set(text: str, value: object) -> None:
     assert cli._value(text) == value
+
+
+def test_a_picture_that_fails_leaves_the_results_and_their_table(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such colour\nat all")
+
+    monkeypatch.setattr(curves, "save_curves", fail)
+    Path("tiny.toml").write_text(TINY)
+    answer = call("run", "tiny.toml", "--out", "out")
+    assert answer.code == 0
+    assert answer.out.endswith("Results: out\nNo picture could be drawn: no such colour\n")
+    assert len(Results("out").summary) == 1
 
 
 def test_run(call) -> None:

@@ -216,7 +216,7 @@ def test_a_bundle_stays_where_it_is(tmp_path: Path) -> None:
 
 
 def test_files_of_a_city_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(CityError, match=r"none\.city: not a city bundle"):
+    with pytest.raises(CityError, match=r"none\.city: no such city bundle"):
         check_city(CitySettings(bundle=str(tmp_path / "none.city")))
     with pytest.raises(CityError, match=r"none\.osm: no such file"):
         check_city(CitySettings(osm=OsmCity(file=str(tmp_path / "none.osm"))))
@@ -224,7 +224,16 @@ def test_files_of_a_city_must_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("School closure, 2nd try", "school-closure-2nd-try"), ("../..", "scenario"), ("é", "scenario")]
+    ("name", "word"),
+    [
+        ("School closure, 2nd try", "school-closure-2nd-try"),
+        ("../..", "scenario"),
+        ("é", "e"),
+        ("..", "scenario"),
+        ("Köln, Groß", "koeln-gross"),
+        ("東京 1", "東京-1"),
+        ("a" * 59 + " b", "a" * 59),
+    ],
 )
 def test_slugs_are_safe_names(name: str, word: str) -> None:
     assert slug(name) == word

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import pickle
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -299,6 +300,12 @@ def test_extends_that_is_refused(tmp_path: Path, texts: dict[str, str], said: st
 # (what stands in the good file, what stands there instead, the fragment on whose line the error is, its key, its words)
 WRONG = [
     ('name = "small"', 'name = ""', 'name = ""', "name", "must be a text of 1 to 100 characters"),
+    ('name = "small"', 'name = "a\\u001b[31m"', "u001b", "name", r"no control characters (given 'a\x1b[31m')"),
+    ('name = "work less"', 'name = "a\\u0007b"', "u0007", "policy.name", r"no control characters (given 'a\x07b')"),
+    ("people = 2_000", 'people = 2_000, name = "a\\rb"', "people =", "city.synthetic.name", "no control characters"),
+    ("seed = 3", f"seed = {2**62}", "people =", "city.synthetic.seed", "must be less than"),
+    ("start = 2026-01-05", "start = 0001-01-01", "0001", "clock.start", "from 1900-01-01 to 2200-01-01 (given 0001-01"),
+    ("start = 2026-01-05", "start = 9999-01-01", "9999", "clock.start", "from 1900-01-01 to 2200-01-01 (given 9999-01"),
     ("seed = 5", "seed = -5", "seed = -5", "seed", "given -5"),
     ("seed = 5", "sed = 5", "sed = 5", "sed", "did you mean 'seed'?"),
     ("[epidemic]", "[epidmic]", "[epidmic]", "epidmic", "did you mean 'epidemic'?"),
@@ -383,6 +390,8 @@ WRONG = [
     ("compliance = 0.9", "", '"policy.schools closed.compliance" = [0.0, 0.5]', None, None),
     ('tables = ["infections"]', 'tables = ["infection"]', '["infection"]', "output.tables", "'infections'?"),
     ("by_zone = true", "by_zone = 1", "by_zone = 1", "output.by_zone", "must be true or false (given 1)"),
+    ('name = "small"', 'name = "small"\nextends = ["a"]', "extends", "extends", "the name of a file (given ['a'])"),
+    ("seed = 5", f"seed = 5\n{'a.' * 3000}b = 1", "a.a.a", "a.a.a…", "nested too deeply; allowed: 50"),
     ('[[policy]]\nname = "work', '[[polcy]]\nname = "work', "[[polcy]]", "polcy", "did you mean 'policy'?"),
 ]
 
@@ -512,7 +521,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "large.toml").write_text("#" * (MAX_BYTES + 1))
     assert f"a scenario has at most {MAX_BYTES:,}" in said(tmp_path / "large.toml")
     (tmp_path / "deep.toml").write_text("x = " + "[" * 5000 + "]" * 5000)
-    assert "nested too deeply" in said(tmp_path / "deep.toml")
+    assert "deep.toml:1: tables or arrays are nested too deeply" in said(tmp_path / "deep.toml")
+    (tmp_path / "deep.toml").write_text("y = [{}]\nx = [\n" + "[" * 5000 + "]" * 5001)
+    assert "deep.toml:3: tables or arrays are nested too deeply" in said(tmp_path / "deep.toml")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    assert "loop.toml: cannot be read (Too many levels of symbolic links)" in said(tmp_path / "loop.toml")
+    (tmp_path / "gone.toml").symlink_to("nowhere.toml")
+    assert "gone.toml: cannot be read (No such file or directory)" in said(tmp_path / "gone.toml")
     os.mkfifo(tmp_path / "pipe.toml")
     assert "is not a file" in said(tmp_path / "pipe.toml")
 
@@ -522,12 +537,52 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     assert Scenario.load(tmp_path / "s.toml") == Scenario.from_text(GOOD)
 
 
+@pytest.mark.parametrize("given", ["3", '"a"', "[1]"])
+def test_policies_that_are_no_tables(given: str) -> None:
+    [line] = problems(f'name = "x"\npolicy = {given}\n[city]\nsynthetic.people = 1_000\n[epidemic]\ndisease = "covid"')
+    assert line.startswith("bad.toml:2: policy")
+    assert "is one table" not in line
+    assert "table" in line
+
+
+@pytest.mark.parametrize(
+    ("city", "line", "key", "said"),
+    [
+        ('osm = { file = "no.osm" }', 3, "city.osm.file", "no.osm: no such file; a path in a scenario starts at"),
+        ('osm.file = "~nobody-known/x"', 3, "city.osm.file", "no such file"),
+        ('osm.file = "loop"', 3, "city.osm.file", "no such file"),
+        ('osm.file = "folder"', 3, "city.osm.file", "is not a file"),
+        ('osm.file = "a\\u0000b"', 3, "city.osm.file", "no such file"),
+        (
+            'bundle = "a b.city"',
+            3,
+            "city.bundle",
+            "no such city bundle; make one, for example: citytwin city synthetic",
+        ),
+        ('bundle = "folder"', 3, "city.bundle", "not a city bundle (no city.json)"),
+        ('bundle = "x"\n[sweep.parameters]\n"city.bundle" = ["y"]', 5, "city.bundle", "y: no such city bundle"),
+    ],
+)
+def test_files_that_are_missing_are_named_with_their_line(tmp_path: Path, city: str, line: int, key: str, said: str):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    file = tmp_path / "s.toml"
+    file.write_text(f'name = "x"\n[city]\n{city}\n[epidemic]\ndisease = "covid"\n')
+    with pytest.raises(ScenarioError) as caught:
+        Scenario.load(file).check_files()
+    [shown] = str(caught.value).splitlines()
+    assert shown.startswith(f"{file}:{line}: {key}: {tmp_path}") or "nobody" in city
+    assert said in shown
+    if "make one" in said:
+        assert shlex.split(shown.partition("--out ")[2]) == [str(tmp_path / "a b.city")]
+
+
 def test_set_names_the_option_and_not_a_line() -> None:
     with pytest.raises(ScenarioError) as caught:
         Scenario.from_text(GOOD).with_parameters({"epidemic.r0": -1, "clock.days": 0}, label="--set")
     assert sorted(str(caught.value).splitlines()) == [
-        "--set clock.days: clock.days: must be at least 1 (given 0)",
-        "--set epidemic.r0: epidemic.r0: must be more than 0 (given -1)",
+        "--set: clock.days: must be at least 1 (given 0)",
+        "--set: epidemic.r0: must be more than 0 (given -1)",
     ]
 
 
