@@ -86,7 +86,7 @@ def relate(days, index, first, met, hazard, stride, lineage, people):
         person, its infector, …; number of people that the entry stands for.
     """
     depth, n = lineage.shape
-    total = np.zeros((people, depth))
+    total = np.zeros(people)
     size = 0
     for t in range(days.size):
         size += first[0, t, n] - first[0, t, 0]
@@ -96,12 +96,6 @@ def relate(days, index, first, met, hazard, stride, lineage, people):
     weight = np.ones(size)
     count = 0
     for i in range(n):
-        for back in range(1, depth):
-            ancestor = lineage[back, i]
-            for t in range(days.size):
-                for m in range(first[back, t, ancestor], first[back, t, ancestor + 1]):
-                    if stride[m] == 1:
-                        total[met[m], back] += days[t] * hazard[m]
         begin = count
         for t in range(days.size):
             for m in range(first[0, t, i], first[0, t, i + 1]):
@@ -115,22 +109,28 @@ def relate(days, index, first, met, hazard, stride, lineage, people):
                 if stride[m] > 1:
                     hazards[count, 0] = amount
                     weight[count] = stride[m]
-                elif total[other, 0] > 0.0:
-                    total[other, 0] += amount
+                elif total[other] > 0.0:
+                    total[other] += amount
                     continue
                 else:
-                    total[other, 0] = amount
+                    total[other] = amount
                 owner[count] = i
                 person[count] = other
                 count += 1
         for m in range(begin, count):
             if weight[m] == 1.0:
-                for back in range(depth):
-                    hazards[m, back] = total[person[m], back]
-                total[person[m], 0] = 0.0
+                hazards[m, 0] = total[person[m]]
+                total[person[m]] = 0.0
         for back in range(1, depth):
             ancestor = lineage[back, i]
             for t in range(days.size):
                 for m in range(first[back, t, ancestor], first[back, t, ancestor + 1]):
-                    total[met[m], back] = 0.0
+                    if stride[m] == 1:
+                        total[met[m]] += days[t] * hazard[m]
+            for m in range(begin, count):
+                if weight[m] == 1.0:
+                    hazards[m, back] = total[person[m]]
+            for t in range(days.size):
+                for m in range(first[back, t, ancestor], first[back, t, ancestor + 1]):
+                    total[met[m]] = 0.0
     return owner[:count], person[:count], hazards[:count], weight[:count]
