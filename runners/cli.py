@@ -354,13 +354,22 @@ def sweep_all(
     _refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
 
+    begun = False
+
     def moved(done: int, failed: int, total: int, left: float | None) -> None:
+        nonlocal begun
+        begun = True
         say("")
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
     with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
         results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=say)
-    _finish(results, as_json)
+    if not begun:
+        typer.echo(f"Nothing was left to do: all {results.info['runs']} runs are in the results.", err=True)
+    elif redone := results.info["sessions"][-1].get("redone", []):
+        runs = ", ".join(redone[:_NAMED]) + (f" and {len(redone) - _NAMED} more" if len(redone) > _NAMED else "")
+        typer.echo(f"Made again, because a file with their results was damaged: {runs}.", err=True)
+    _finish(results, as_json, redraw=begun)
 
 
 def _failure(error: Exception) -> str:
@@ -412,15 +421,16 @@ def _value(text: str) -> Any:
     return read["value"] if list(read) == ["value"] else text
 
 
-def _finish(results: "Results", as_json: bool) -> None:
-    """Show what came out and name what failed."""
+def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
+    """Show what came out and name what failed; a picture that is there may do."""
     from .describe import first_point
 
     failures = results.failures
     whole = "summary" in results.tables and len(results.summary) > 0
     picture = ""
     if whole and results.directory is not None:
-        picture = _picture(results, results.directory / "curves.png")
+        path = results.directory / "curves.png"
+        picture = _picture(results, path) if redraw or not path.is_file() else f"Picture: {path}"
     if as_json:
         from .describe import results_facts
 

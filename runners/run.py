@@ -9,14 +9,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..agents.epidemic.settings import EpidemicSettings
+from ..agents.epidemic.transmission import TransmissionError, calibrated
+from ..agents.presence import Presence
 from ..environment.city import City
 from . import manifest as manifests
 from . import store
 from .cities import CITIES, prepare_cities
+from .documents import Problem
 from .ledger import now
 from .model import CityModel, Outputs
 from .results import Results
-from .scenario import Scenario
+from .scenario import Scenario, ScenarioError
 from .tables import to_tables
 
 Days = Callable[[int, int], None]
@@ -77,14 +81,17 @@ def run(
     seed = scenario.seed if seed is None else seed
     task: dict[str, Any] = {"run_id": "run", "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
     if out is None:
-        model = CityModel(scenario, seed=seed, threads=threads)
+        with _reachable(scenario):
+            model = CityModel(scenario, seed=seed, threads=threads)
         tables = to_tables(task, _stepped(model, progress), {})
         return Results.in_memory(tables, manifests.describe([task], EXECUTE, _context(scenario, [model.city]), 1))
     out = Path(out)
     with claimed(out):
         task["city"] = str(prepare_cities([scenario.city], out / CITIES)[0])
         city = City.load(task["city"])
-        tables = to_tables(task, _stepped(CityModel(scenario, city, seed, threads=threads), progress), {})
+        with _reachable(scenario):
+            model = CityModel(scenario, city, seed, threads=threads)
+        tables = to_tables(task, _stepped(model, progress), {})
         _write(out, task, tables, _context(scenario, [city]))
     return Results(out)
 
@@ -150,7 +157,11 @@ def claimed(out: Path) -> Iterator[None]:
 
 
 def sweep_tasks(
-    scenario: Scenario | str | Path, folder: Path, *, told: Callable[[str], None] | None = None
+    scenario: Scenario | str | Path,
+    folder: Path,
+    *,
+    told: Callable[[str], None] | None = None,
+    tried: bool = False,
 ) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
     """Return the tasks of a sweep, the function that makes a run, and what all runs share.
 
@@ -158,9 +169,10 @@ def sweep_tasks(
         scenario: a scenario, the path of its file, or the name of a shipped one.
         folder: where cities that have to be built go.
         told: called with what is about to be built.
+        tried: whether it has been found before that every ``r0`` can be reached.
 
     Raises:
-        ScenarioError: if the scenario is wrong.
+        ScenarioError: if the scenario is wrong, or no rate of transmission gives the ``r0`` of a point.
         CityError: if a city cannot be built or loaded.
     """
     scenario = _loaded(scenario)
@@ -171,6 +183,8 @@ def sweep_tasks(
     loaded = {path: City.load(path) for path in dict.fromkeys(cities)}
     for variant, path in zip(variants, cities, strict=True):
         variant.check_people(len(loaded[path].people))
+    if not tried:
+        _check_r0(variants, [loaded[path] for path in cities], told)
     tasks = [
         {
             "run_id": f"p{number:04d}-r{replicate:04d}",
@@ -184,6 +198,43 @@ def sweep_tasks(
         for replicate, seed in enumerate(scenario.seeds())
     ]
     return tasks, EXECUTE, _context(scenario, loaded.values()) | {"warm": WARM}
+
+
+def _check_r0(variants: list[Scenario], cities: list[City], told: Callable[[str], None] | None) -> None:
+    """Find an ``r0`` that cannot be reached before the first run, once for all seeds.
+
+    Of points that differ by nothing that matters to it, the one with the largest ``r0`` is tried: if that can be
+    reached, so can those below.
+
+    Raises:
+        ScenarioError: if one cannot be reached, with the line where it stands.
+    """
+    highest: dict[tuple[str, City], tuple[float, Scenario]] = {}
+    for variant, city in zip(variants, cities, strict=True):
+        settings = variant.processes.get("epidemic")
+        if isinstance(settings, EpidemicSettings) and settings.transmission is None:
+            r0 = settings.disease.r0 if settings.r0 is None else settings.r0
+            case = (settings.model_dump_json(include={"disease", "weights"}), city)
+            if case not in highest or r0 > highest[case][0]:
+                highest[case] = (r0, variant)
+    if told is not None and highest:
+        told("looking for the transmission that gives r0")
+    for (_, city), (r0, variant) in highest.items():
+        settings = variant.processes["epidemic"]
+        assert isinstance(settings, EpidemicSettings)
+        presence = Presence(city, variant.seed, 1, first_weekday=variant.clock.start.weekday())
+        with _reachable(variant):
+            calibrated(presence, settings.disease, settings.weight_by_kind(), r0)
+
+
+@contextlib.contextmanager
+def _reachable(scenario: Scenario) -> Iterator[None]:
+    """Say in which line an ``r0`` stands that no rate of transmission gives."""
+    try:
+        yield
+    except TransmissionError as error:
+        where = scenario.document.nearest(("epidemic", "r0")).where
+        raise ScenarioError([Problem(where, "epidemic.r0", str(error))]) from None
 
 
 def _context(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:

@@ -37,6 +37,9 @@ SCHEMA_VERSION = 1
 ROW_GROUP = 131_072
 """Rows of a Parquet row group."""
 
+DAMAGED = ".damaged"
+"""End of the names of shards that were damaged and have been made again."""
+
 STAGE = "stage"
 ERRORS = "errors"
 LEDGER = "ledger"
@@ -46,6 +49,7 @@ TASKS = "tasks.jsonl"
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _READ_TRIES = 20
+_REMEDY = "resume the sweep (--resume) to make its runs again, or restore it"
 
 # ---------------------------------------------------------------------- files
 
@@ -194,6 +198,43 @@ class Store:
                 runs.update(sealed)
         return runs
 
+    def damaged(self) -> dict[int, list[Path]]:
+        """Return the shards that cannot be read, by block; every one is read for that.
+
+        Raises:
+            OSError: if it is the disk that cannot be read.
+        """
+        found: dict[int, list[Path]] = {}
+        for path in self.directory.glob("*/part-*.parquet"):
+            try:
+                with path.open("rb") as source:
+                    _read_shard(path, source, set(self.runs))
+            except StoreError as error:
+                if isinstance(error.__context__, OSError) and error.__context__.errno is not None:
+                    raise error.__context__ from None  # of the disk, not of the file
+                found.setdefault(int(path.stem.rpartition("-")[2]), []).append(path)
+        return found
+
+    def set_aside(self) -> list[str]:
+        """Take blocks with damaged shards out of the results, so that their runs are made again.
+
+        The damaged files are kept under a name that nothing reads.
+
+        Returns:
+            The runs that have to be made again.
+        """
+        lost: list[str] = []
+        staged = staged_runs(self.directory)
+        for number, paths in sorted(self.damaged().items()):
+            # The summary goes first: without it a block counts as not sealed, and all its shards are written anew.
+            summary = _shard(self.directory, SUMMARY, number)
+            if summary not in paths:
+                summary.unlink(missing_ok=True)
+            for path in sorted(paths, key=lambda path: path != summary):
+                path.replace(path.with_name(f"{path.name}{DAMAGED}"))
+            lost += [run for run in self.runs_of(number) if run not in staged]
+        return lost
+
     def seal(self, number: int) -> None:
         """Gather the committed runs of a block into shards; remove the staged files if the block is complete.
 
@@ -282,9 +323,18 @@ def _open_shard(path: Path, source: BinaryIO) -> "tuple[pq.ParquetFile, list[str
     """Return a shard and the runs that it covers."""
     import pyarrow.parquet as pq
 
-    with _blamed(path, "restore it or start the sweep anew"):
+    with _blamed(path, _REMEDY):
         shard = pq.ParquetFile(source)
         return shard, [str(run) for run in json.loads(shard.metadata.metadata[b"citytwin.runs"])]
+
+
+def _read_shard(path: Path, source: BinaryIO, known: Set[str]) -> "tuple[pa.Table, list[str]]":
+    """Return what a shard holds, and the runs that it covers."""
+    shard, runs = _open_shard(path, source)
+    with _blamed(path, _REMEDY):
+        table = shard.read().replace_schema_metadata(None)
+        _check_runs(table, known)
+    return table, runs
 
 
 def _check_runs(table: "pa.Table", known: Set[str]) -> None:
@@ -300,7 +350,8 @@ def _blamed(path: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: damaged, or not of this sweep ({error}); {remedy}") from None
+        what = " ".join(str(error).split())  # on one line
+        raise StoreError(f"{path}: damaged, or not of this sweep ({what}); {remedy}") from None
 
 
 def _encoding(kind: "pa.DataType") -> str | None:
@@ -365,11 +416,8 @@ def _pieces(directory: Path, name: str, order: Mapping[str, int]) -> "Iterator[p
     staged = staged_runs(directory)
     for path in _shard_paths(directory, name):
         with path.open("rb") as source:
-            shard, runs = _open_shard(path, source)
-            staged.difference_update(runs)
-            with _blamed(path, "restore it or start the sweep anew"):
-                table = shard.read().replace_schema_metadata(None)
-                _check_runs(table, order.keys())
+            table, runs = _read_shard(path, source, order.keys())
+        staged.difference_update(runs)
         yield table
     for run in sorted(staged & order.keys(), key=order.__getitem__):
         tables = _read_staged(directory, run)

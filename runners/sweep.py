@@ -137,7 +137,7 @@ def sweep(
     from .run import sweep_tasks
 
     _check_directory(Path(out), resume=bool(resume))
-    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told)
+    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told, tried=bool(resume))
     run_sweep(tasks, execute, context, out, workers=workers, resume=resume, progress=progress)
     return Results(out)
 
@@ -163,8 +163,9 @@ def run_sweep(
             function of the context that compiles the kernels: called in one worker before the first run.
         out: results directory.
         workers: worker processes; one a core if None.
-        resume: go on with the sweep in ``out``: whatever is not in the results is run, also what failed before. A sweep
-            of other runs, cities or another program is refused; ``"anyway"`` accepts another program.
+        resume: go on with the sweep in ``out``: whatever is not in the results is run, also what failed before and what
+            lay in a damaged shard. A sweep of other runs, cities or another program is refused; ``"anyway"`` accepts
+            another program. Of a sweep that is finished nothing is written.
         progress: called with (done, failed, total, seconds left).
         block: runs a shard; by the number of runs if None.
 
@@ -294,7 +295,15 @@ def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, any
 @contextlib.contextmanager
 def _lock(out: Path) -> Iterator[None]:
     """Keep a second supervisor out; the lock goes with the process, however it ends."""
-    with (out / _LOCK).open("w") as lock:
+    try:
+        lock = (out / _LOCK).open("w")
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES):
+            raise
+        # Nobody can work here, and of a finished sweep nothing is written; any other meets the same error soon.
+        yield
+        return
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -340,8 +349,9 @@ class _Session:
 
     def run(self) -> SweepOutcome:
         self.store.clean()
+        redone = self.store.set_aside()
         done = self.store.committed()
-        stopped = self._work(done) if len(done) < len(self.tasks) else None
+        stopped = self._work(done, redone) if len(done) < len(self.tasks) else None
         for number in range(self.store.blocks):
             self.store.seal(number)
         outcome = self._outcome()
@@ -356,12 +366,14 @@ class _Session:
             )
         return outcome
 
-    def _work(self, done: set[str]) -> signal.Signals | None:
+    def _work(self, done: set[str], redone: list[str]) -> signal.Signals | None:
         attempts: dict[str, int] = {}
         for entry in entries(self.out):
             attempts[entry.run_id] = max(entry.attempt, attempts.get(entry.run_id, 0))
         about = {"started": now(), "ended": None, "workers": self.workers, "versions": self.manifest["versions"]}
         self.manifest["ended"] = None
+        if redone:
+            about["redone"] = redone
         self.manifest["sessions"].append(about | {"machine": manifests.machine()})
         manifests.write_manifest(self.out, self.manifest)
         opening = {

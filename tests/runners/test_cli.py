@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -345,8 +346,34 @@ def test_sweep_compare_and_report(call) -> None:
     assert "data:image/png" in Path("page.html").read_text(encoding="utf-8")
 
 
-def test_runs_that_fail_are_named_and_end_with_1(call) -> None:
-    """No rate of transmission makes every case infect 99 housemates and colleagues, so the runs of one point raise."""
+def test_resuming_says_what_there_was_to_do(call, swept: Path) -> None:
+    Path("small.toml").write_text(SWEPT)
+    shutil.copytree(swept, "out")
+    first = call("sweep", "small.toml", "--out", "out", "--resume")
+    assert (first.code, first.err) == (0, "Nothing was left to do: all 12 runs are in the results.\n")
+    drawn = Path("out/curves.png").read_bytes()
+    Path("out/series/part-00001.parquet").write_bytes(b"PAR1")
+    mended = call("sweep", "small.toml", "--out", "out", "--resume")
+    said = (
+        "Made again, because a file with their results was damaged: p0001-r0001, p0001-r0002, p0002-r0000, p0002-r0001."
+    )
+    assert (mended.code, mended.err) == (0, said + "\n")
+    assert mended.out == first.out
+    Path("out/curves.png").write_bytes(b"as it was")
+    assert call("sweep", "small.toml", "--out", "out", "--resume").out == first.out
+    assert Path("out/curves.png").read_bytes() == b"as it was" != drawn
+    Path("out/sweep.json").write_text("{")
+    broken = call("sweep", "small.toml", "--out", "out", "--resume")
+    assert (broken.code, broken.out) == (2, "")
+    assert "sweep.json: not a readable description of a sweep" in broken.err
+
+
+def test_runs_that_fail_are_named_and_end_with_1(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rate of transmission makes every case infect 99 housemates and colleagues, so the runs of one point raise.
+
+    That is found before the first run; here it is left to the workers.
+    """
+    monkeypatch.setattr("citytwin.runners.run._check_r0", lambda *_: None)
     axis = '"policy.work less.compliance" = [0.0, 0.8]'
     nowhere_else = "r0 = 5.0\nweights = { shop = 0.0, leisure = 0.0 }"
     text = SWEPT.replace("replicates = 3", "replicates = 2").replace("r0 = 5.0", nowhere_else)

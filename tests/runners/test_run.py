@@ -118,6 +118,29 @@ def test_more_infections_than_a_bundle_has_people(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.city"]
 
 
+def test_an_r0_that_cannot_be_reached_is_found_before_the_first_run(tmp_path: Path) -> None:
+    few = "weights = { school = 0, university = 0, work = 0, shop = 0, leisure = 0, hospital = 0 }"  # homes alone
+    tiny = TINY.replace("[epidemic]", f"[epidemic]\n{few}")
+    text = (
+        tiny.replace("r0 = 5.0", "r0 = 100") + '[sweep]\nreplicates = 2\n[sweep.parameters]\n"clock.days" = [25, 26]\n'
+    )
+    file = tmp_path / "s.toml"
+    file.write_text(text)
+    line = 1 + text.splitlines().index("r0 = 100")
+    for start in (lambda: run(file), lambda: run(file, tmp_path / "out"), lambda: sweep(file, out=tmp_path / "out")):
+        with pytest.raises(ScenarioError) as caught:
+            start()
+        assert str(caught.value).startswith(f"{file}:{line}: epidemic.r0: r0 = 100 cannot be reached: a typical case")
+    swept = tiny + '[sweep.parameters]\n"epidemic.r0" = [0.5, 100.0, 3.0]\n'
+    file.write_text(swept)
+    with pytest.raises(ScenarioError, match=rf"s\.toml:{len(swept.splitlines())}: epidemic\.r0: r0 = 100 cannot be"):
+        sweep(file, out=tmp_path / "out")
+    tried: list[str] = []
+    tasks, _, _ = sweep_tasks(swept_scenario := Scenario.load(file), tmp_path / "cities", tried=True, told=tried.append)
+    assert len(tasks) == swept_scenario.runs
+    assert len(tried) == 1  # the city alone
+
+
 # ---------------------------------------------------------------------- sweeps
 
 
@@ -168,7 +191,7 @@ def test_a_swept_city_is_built_once_a_value(tmp_path: Path) -> None:
     text = SWEPT.replace('"policy.work less.compliance" = [0.0, 0.8]', '"city.synthetic.seed" = [4, 5]')
     told: list[str] = []
     tasks, _, context = sweep_tasks(Scenario.from_text(text), tmp_path / "cities", told=told.append)
-    assert len(told) == 2
+    assert len([said for said in told if said.startswith("building")]) == 2
     assert [City.load(t["city"]).info.seed for t in tasks[::3]] == [4, 5, 4, 5]
     assert len(context["city_facts"]) == 2
 

@@ -1,10 +1,13 @@
 """Sweeps that nothing disturbs: what they write, what they refuse, what a resumption adds."""
 
+import errno
 import json
 import socket
 import subprocess
 import threading
+from collections import Counter
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import sweep_toys as toys
@@ -14,6 +17,7 @@ from citytwin.runners import manifest
 from citytwin.runners.ledger import entries, states
 from citytwin.runners.store import read_table
 from citytwin.runners.sweep import SweepError, default_block, run_sweep
+from citytwin.runners.tables import StoreError
 
 CONTEXT = {"scenario": 'name = "toy"\nr0 = 2\n'}
 
@@ -122,6 +126,74 @@ def test_finished_sweep_resumed_does_nothing(tmp_path):
     assert run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=1, resume=True) == first
     assert snapshot(tmp_path / "out") == before
     assert list(marks.iterdir()) == started
+
+
+def test_finished_sweep_is_resumed_where_nothing_can_be_written(tmp_path, monkeypatch):
+    tasks = toys.make_tasks(1, 2)
+    first = run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1)
+    before = snapshot(tmp_path / "out")
+
+    opened = Path.open
+
+    def read_only(path, mode="r", *rest, **options):
+        if set(mode) & set("wax+"):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opened(path, mode, *rest, **options)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    assert run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1, resume=True) == first
+    assert snapshot(tmp_path / "out") == before
+    with pytest.raises(SweepError, match="Read-only file system"):
+        run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "other", workers=1)
+
+
+@pytest.mark.parametrize("table", ["summary", "series"])
+@pytest.mark.parametrize("damage", ["cut", "zeroed", "page"])
+def test_damaged_shard_is_made_again_and_nothing_else(tmp_path, table, damage):
+    tasks = toys.make_tasks(3, 4)
+    out = tmp_path / "out"
+    run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=1, block=4)
+    before = toys.files(out)
+    shard = out / table / "part-00001.parquet"
+    content = bytearray(shard.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "zeroed":
+        content[:] = bytes(len(content))
+    else:
+        content[4:60] = bytes(56)
+    shard.write_bytes(content)
+    with pytest.raises(StoreError, match=r"part-00001\.parquet: damaged.*resume the sweep \(--resume\)"):
+        read_table(out, table)
+    outcome = run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=1, resume=True)
+    assert outcome.done == 12
+    aside = shard.with_name("part-00001.parquet.damaged")
+    assert aside.read_bytes() == bytes(content)
+    aside.unlink()
+    assert toys.files(out) == before
+    again = [task["run_id"] for task in tasks[4:8]]
+    assert manifest.read_manifest(out)["sessions"][-1]["redone"] == again
+    made = Counter(entry.run_id for entry in entries(out) if entry.state == "done")
+    assert made == {task["run_id"]: 1 + (task["run_id"] in again) for task in tasks}
+
+
+def test_crash_while_a_damaged_shard_is_set_aside(tmp_path, monkeypatch):
+    tasks = toys.make_tasks(2, 4)
+    out = tmp_path / "out"
+    run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=1, block=4)
+    before = toys.files(out)
+    (out / "series" / "part-00000.parquet").write_bytes(b"PAR1")
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", crash)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=1, resume=True)
+    run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=1, resume=True)
+    (out / "series" / "part-00000.parquet.damaged").unlink()
+    assert toys.files(out) == before
 
 
 @pytest.mark.parametrize(
