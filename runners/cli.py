@@ -211,7 +211,7 @@ def city_show(
     bundle: Annotated[Path, typer.Argument(metavar="CITY", help="A city bundle.")],
     as_json: JsonOption = False,
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE.png", help="Draw a map of the city as well.")
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw a map as well: .png, .svg or .pdf.")
     ] = None,
 ) -> None:
     """Say what is in a city: people, places, roads, sources and licences.
@@ -225,12 +225,13 @@ def city_show(
     from .describe import city_facts, city_text
 
     city = City.load(bundle)
-    facts = city_facts(city)
-    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else city_text(facts))
     if picture is not None:
         from .maps import save_map
 
         save_map(city, picture)
+    facts = city_facts(city)
+    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else city_text(facts))
+    if picture is not None:
         typer.echo(f"\nMap: {picture}", err=as_json)
 
 

@@ -41,6 +41,9 @@ class Measure:
     change: str = ""
 
 
+PEAKS = ("peak_infectious", "peak_day")
+"""Measures that are bounds where :func:`still_rising`."""
+
 MEASURES = (
     Measure("attack_rate", "attack rate", "%", 100.0, 1, "percentage points"),
     Measure("infections", "infections", "people"),
@@ -53,6 +56,17 @@ MEASURES = (
 def measures_in(summary: "pd.DataFrame") -> list[Measure]:
     """Return the measures that a summary has."""
     return [measure for measure in MEASURES if measure.column in summary.columns]
+
+
+def still_rising(summary: "pd.DataFrame") -> dict[int, int]:
+    """Return by point the number of runs with most infectious people on their last day; points without one are left out.
+
+    Of those the peak lies beyond the end of the clock: it is at least as large and as late as the summary has it.
+    """
+    if not {"peak_day", "peak_infectious", "days"} <= set(summary.columns):
+        return {}
+    cut = summary[(summary["peak_day"] == summary["days"] - 1) & (summary["peak_infectious"] > 0)]
+    return {int(point): len(rows) for point, rows in cut.groupby("point", sort=True)}
 
 
 def compare(summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL) -> "pd.DataFrame":

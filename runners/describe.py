@@ -8,6 +8,7 @@ import numpy as np
 
 from ..environment.places import BuildingUse, PlaceKind, Role, SiteKind
 from ..environment.roads import Access, largest_component, length_by_rank, street_length
+from .compare import still_rising
 from .documents import visible
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def _plain(value: Any) -> str:
 def comparison_facts(results: "Results", baseline: int = 0) -> list[dict[str, Any]]:
     """Return what each point came to and how it differs from the baseline, JSON-able; None where it is not known."""
     frame = results.compare(baseline)
+    rising = still_rising(results.summary)
     points = []
     for point, parameters in enumerate(results.points):
         rows = frame[frame["point"] == point]
@@ -165,7 +167,8 @@ def comparison_facts(results: "Results", baseline: int = 0) -> list[dict[str, An
             for _, row in rows.iterrows()
         }
         runs, pairs = (int(rows[name].iloc[0]) if len(rows) else 0 for name in ("runs", "pairs"))
-        points.append({"point": point, "parameters": parameters, "runs": runs, "pairs": pairs, "measures": measures})
+        about = {"point": point, "parameters": parameters, "runs": runs, "pairs": pairs}
+        points.append(about | {"runs_still_rising": rising.get(point, 0), "measures": measures})
     return points
 
 

@@ -65,9 +65,9 @@ def amount(value: float, measure: Measure, *, sign: bool = False) -> str:
     return (MINUS if scaled < 0 else "+" if sign and scaled > 0 else "") + text
 
 
-def spread(difference: float, low: float, high: float, measure: Measure) -> str:
-    """Return a difference with its interval, for example ``−3.2 (−3.6 … −2.8)``."""
-    middle = amount(difference, measure, sign=True)
+def spread(difference: float, low: float, high: float, measure: Measure, *, mark: str = "") -> str:
+    """Return a difference, with a mark if it needs one, and its interval, for example ``−3.2 (−3.6 … −2.8)``."""
+    middle = amount(difference, measure, sign=True) + mark
     if isnan(low):
         return middle
     return f"{middle} ({amount(low, measure, sign=True)} … {amount(high, measure, sign=True)})"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..environment.places import SiteKind
 from ..environment.roads import RoadRank
+from .files import METADATA, PICTURES, check_target
 from .tables import StoreError
 
 if TYPE_CHECKING:
@@ -47,15 +48,17 @@ _PAPER = "#fbfaf7"
 
 
 def save_map(city: "City", path: Path) -> Path:
-    """Write a map of a city as PNG.
+    """Write a map of a city: PNG, SVG or PDF, as the name ends.
 
     Raises:
-        StoreError: if the file cannot be written.
+        StoreError: if the name ends otherwise, another file stands there, or it cannot be written.
     """
+    check_target(path, PICTURES)
     figure = draw_map(city)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png", dpi=DPI)
+        kind = path.suffix[1:].lower()
+        figure.savefig(path, format=kind, dpi=DPI, metadata=METADATA[kind])
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path

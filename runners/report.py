@@ -3,11 +3,13 @@
 import base64
 import datetime
 import html
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .compare import LEVEL, Measure, compare, measures_in
+from .compare import LEVEL, PEAKS, Measure, compare, measures_in, still_rising
+from .files import GENERATOR, PAGES, check_target
 from .labels import (
     amount,
     attributions,
@@ -46,18 +48,25 @@ def levels_grid(results: "Results", frame: "pd.DataFrame", measures: Sequence[Me
     seeds = len(results.info["replicates"])
     heads = ["point", *(names.values() if named else []), "runs"]
     heads += [f"{measure.label}, {measure.unit}" if measure.unit != "day" else measure.label for measure in measures]
+    rising = still_rising(results.summary)
     rows = []
     for point, parameters in enumerate(results.points):
         found = frame[frame["point"] == point].set_index("measure")
         runs = int(found["runs"].iloc[0]) if len(found) else 0
         values = [value_text(parameters.get(name, "")) for name in names] if named else []
-        means = [amount(float(found["mean"][m.column]), m) if len(found) else "–" for m in measures]
+        means = [
+            ("≥ " if m.column in PEAKS and point in rising else "") + amount(float(found["mean"][m.column]), m)
+            if len(found)
+            else "–"
+            for m in measures
+        ]
         rows.append([str(point), *values, str(runs) if runs == seeds else f"{runs} of {seeds}", *means])
     return heads, rows
 
 
 def differences_grid(results: "Results", frame: "pd.DataFrame", measures: Sequence[Measure], baseline: int) -> Grid:
     """Return how each point differs from the baseline: mean of the pairs of runs of one seed, with its interval."""
+    rising = still_rising(results.summary)
     heads = ["point", "pairs", *(f"{m.label}, {m.change or m.unit}" for m in measures)]
     rows = []
     for point in range(len(results.points)):
@@ -67,12 +76,31 @@ def differences_grid(results: "Results", frame: "pd.DataFrame", measures: Sequen
             continue
         cells = [
             spread(
-                float(found["difference"][m.column]), float(found["low"][m.column]), float(found["high"][m.column]), m
+                float(found["difference"][m.column]),
+                float(found["low"][m.column]),
+                float(found["high"][m.column]),
+                m,
+                mark="*" if m.column in PEAKS and {point, baseline} & rising.keys() else "",
             )
             for m in measures
         ]
         rows.append([str(point), str(int(found["pairs"].iloc[0])), *cells])
     return heads, rows
+
+
+def rising_note(results: "Results") -> str:
+    """Return what the marks of peaks mean, or nothing if there are none."""
+    rising = still_rising(results.summary)
+    if not rising:
+        return ""
+    runs = sum(rising.values())
+    text = f"≥: on the last day the infectious were still increasing in {runs} of {len(results.summary)} runs "
+    text += f"({_points(list(rising))}); a peak there is at least as large and as late as shown"
+    return text + ("; *: a difference of such peaks." if len(results.points) > 1 else ".")
+
+
+def _points(points: list[int]) -> str:
+    return f"point{'s' * (len(points) > 1)} {', '.join(map(str, points))}"
 
 
 def text_report(results: "Results", baseline: int = 0, width: int = WIDTH) -> str:
@@ -98,6 +126,8 @@ def text_report(results: "Results", baseline: int = 0, width: int = WIDTH) -> st
         lines += ["", f"Difference to point {baseline}, runs of the same seed paired: mean ({LEVEL:.0%} interval, t)"]
         shown = [measure for measure in measures if measure.column != "infections"]
         lines += _aligned(*differences_grid(results, frame, shown, baseline))
+    if note := rising_note(results):
+        lines += ["", *textwrap.wrap(note, width)]
     for note in attributions(cities_of(results)):
         lines += ["", f"City: {note}"]
     return "\n".join(lines)
@@ -200,12 +230,13 @@ def write_report(results: "Results", path: Path, baseline: int = 0) -> Path:
 
     Args:
         results: the results.
-        path: file to write; one that stands there is replaced.
+        path: file to write, ``….html``; an older report is replaced.
         baseline: point with which the others are compared.
 
     Raises:
-        StoreError: if there is nothing to report, or the file cannot be written.
+        StoreError: if there is nothing to report, another file stands there, or it cannot be written.
     """
+    check_target(path, PAGES)
     page = html_report(results, baseline)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +256,7 @@ def html_report(results: "Results", baseline: int = 0) -> str:
         f'<p class="lead">{html.escape(headline(results))}</p>',
         _picture(results),
         "<h2>What each point came to</h2>",
-        '<p class="note">Means over the runs of a point.</p>',
+        f'<p class="note">{html.escape(" ".join(["Means over the runs of a point.", rising_note(results)]).strip())}</p>',
         _html_table(results, *levels, baseline),
     ]
     if len(results.points) > 1:
@@ -243,6 +274,7 @@ def html_report(results: "Results", baseline: int = 0) -> str:
     parts += ["<h2>Where the numbers come from</h2>", _origin(results)]
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{name}</title>\n'
+        f"{GENERATOR}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{_STYLE}</style>\n</head>\n<body>\n<header></header>\n<main>\n"
         + "\n".join(parts)

@@ -135,6 +135,40 @@ def test_a_city_is_made_and_shown(call, tmp_path: Path) -> None:
     assert facts["seed"] == 4
 
 
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_map_replaces_a_map_and_nothing_else(call, town: City, suffix: str) -> None:
+    town.save("toy.city")
+    for _ in range(2):
+        assert call("city", "show", "toy.city", "--picture", f"toy{suffix}").code == 0
+    Path(f"notes{suffix}").write_text("about citytwin")
+    kept = call("city", "show", "toy.city", "--picture", f"notes{suffix}")
+    assert (kept.code, kept.out) == (2, "")
+    assert "exists and was not made by citytwin; choose another name" in kept.err
+    assert Path(f"notes{suffix}").read_text() == "about citytwin"
+    Path("mine.toml").write_text(TINY)
+    wrong = call("city", "show", "toy.city", "--picture", "mine.toml")
+    assert (wrong.code, wrong.err) == (2, "mine.toml: the name must end with .png or .svg or .pdf\n")
+    assert Path("mine.toml").read_text() == TINY
+
+
+def test_a_report_replaces_a_report_and_nothing_else(call, swept: Path) -> None:
+    for _ in range(2):
+        assert call("report", swept, "--out", "r.html").code == 0
+    Path("page.html").write_text("<!doctype html> of citytwin")
+    Path("mine.toml").write_text(TINY)
+    Path("folder.html").mkdir()
+    for name, said in (
+        ("page.html", "not made by"),
+        ("mine.toml", "must end with .html"),
+        ("folder.html", "directory"),
+    ):
+        answer = call("report", swept, "--out", name)
+        assert answer.code == 2
+        assert said in answer.err
+    assert Path("page.html").read_text() == "<!doctype html> of citytwin"
+    assert Path("mine.toml").read_text() == TINY
+
+
 def test_ctrl_c_ends_with_its_own_code(call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from matplotlib import image
 from citytwin.environment.city import City, Source
 from citytwin.runners.compare import MEASURES
 from citytwin.runners.curves import MAX_POINTS, PALETTE, curves_png, draw_curves, save_curves
-from citytwin.runners.describe import city_facts, city_text
+from citytwin.runners.describe import city_facts, city_text, comparison_facts
 from citytwin.runners.labels import amount, point_label, short_names, spread, value_text
 from citytwin.runners.maps import draw_map, save_map
 from citytwin.runners.report import WIDTH, html_report, text_report
@@ -118,6 +118,28 @@ def test_a_single_run_has_no_differences(tiny: Scenario) -> None:
     text = text_report(run(tiny))
     assert "1 point x 1 seed" in text
     assert "Difference" not in text
+
+
+def test_a_peak_on_the_last_day_is_marked(results: Results) -> None:
+    cut = copy.copy(results)
+    cut.summary = results.summary.assign(peak_day=results.summary["point"] + 20)  # of 25 days
+    assert "≥" not in text_report(cut) + html_report(cut)
+    row = cut.summary.index[cut.summary["run_id"] == "p0002-r0001"][0]
+    cut.summary.loc[row, "peak_day"] = 24
+    text = text_report(cut)
+    rows = [line for line in text.splitlines() if re.match(r"\s+[0-3]  ", line)]
+    mean = cut.summary.groupby("point")["peak_day"].mean()[2]
+    assert rows[2].endswith(f"≥ {mean:.1f}")
+    assert [row.count("≥") for row in rows] == [0, 0, 2, 0, 0, 0, 0, 0]
+    assert [row.count("*") for row in rows] == [0, 0, 0, 0, 0, 0, 2, 0]
+    note = "≥: on the last day the infectious were still increasing in 1 of 12 runs (point 2); a peak there"
+    assert note in " ".join(text.split())
+    assert note in html_report(cut)
+    rows = [line for line in text_report(cut, baseline=2).splitlines() if re.match(r"\s+[0-3]  ", line)]
+    assert [row.count("*") for row in rows[4:]] == [2, 2, 0, 2]
+    assert [point["runs_still_rising"] for point in comparison_facts(cut)] == [0, 0, 1, 0]
+    cut.summary.loc[row, "peak_infectious"] = 0  # nobody was ever infectious: there is no peak to come
+    assert "≥" not in text_report(cut)
 
 
 def test_missing_runs_are_counted(results: Results) -> None:

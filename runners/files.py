@@ -1,0 +1,42 @@
+"""Files that citytwin writes where a user says: told by their suffix, and never over a file of somebody else's."""
+
+from pathlib import Path
+
+from .tables import StoreError
+
+PAGES = (".html",)
+PICTURES = (".png", ".svg", ".pdf")
+GENERATOR = '<meta name="generator" content="citytwin">'
+METADATA = {"png": {"Software": "citytwin"}, "svg": {"Creator": "citytwin"}, "pdf": {"Creator": "citytwin"}}
+"""What matplotlib writes into a picture of each format, by which :func:`check_target` knows it."""
+
+_SIGNS = {  # how a file begins, and what it says of its maker
+    ".html": (b"<!doctype html>", GENERATOR.encode()),
+    ".png": (b"\x89PNG", b"Software\0citytwin"),
+    ".svg": (b"<?xml", b"<dc:title>citytwin</dc:title>"),
+    ".pdf": (b"%PDF", b"/Creator (citytwin)"),
+}
+
+
+def check_target(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse a file that must not be written; one that citytwin wrote may be replaced.
+
+    Args:
+        path: the file to write.
+        suffixes: what its name may end with.
+
+    Raises:
+        StoreError: if the name ends otherwise, or something stands there that citytwin did not write.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        raise StoreError(f"{path}: the name must end with {' or '.join(suffixes)}")
+    if path.is_dir():
+        raise StoreError(f"{path}: is a directory; choose another name")
+    try:
+        content = path.read_bytes() if path.exists() else None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror or error})") from None
+    head, maker = _SIGNS[suffix]
+    if content is not None and not (content.startswith(head) and maker in content):
+        raise StoreError(f"{path}: exists and was not made by citytwin; choose another name or remove it first")
