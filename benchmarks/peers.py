@@ -126,6 +126,7 @@ def run_job(system: str, people: int, seed: int) -> None:
 
 
 def package_version(name: str) -> str | None:
+    """Return the version of an installed package, None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -141,8 +142,9 @@ def table(sizes: list[int], rounds: int) -> str:
         f"Python {platform.python_version()}, numpy {version('numpy')}, numba {version('numba')}; "
         f"{processor()}, one core; medians of {rounds} rounds.",
         "",
-        "| people | system | build, CPU s | run, CPU s | M person-days per CPU s | memory, GB | attack | run, times ours |",
-        "|---|---|---|---|---|---|---|---|",
+        "| people | system | build, CPU s | run, CPU s | M person-days per CPU s | memory, GB | attack "
+        "| run / ours | memory / ours |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for people in sizes:
         figures: dict[str, list[dict[str, float]]] = {s: [] for s in present}
@@ -151,16 +153,18 @@ def table(sizes: list[int], rounds: int) -> str:
                 print(f"{people:,} people, round {number + 1}: {system}", file=sys.stderr)
                 figures[system].append(measure(system, people, number + 1))
         median = {s: {k: statistics.median(f[k] for f in runs) for k in runs[0]} for s, runs in figures.items()}
+        ours = median["citytwin"]
         for system, m in median.items():
             lines.append(
                 f"| {people:,} | {system} {package_version(system) or ''} | {m['build']:.2f} | {m['run']:.2f} "
                 f"| {people * DAYS / m['run'] / 1e6:.1f} | {m['memory']:.2f} | {m['attack']:.2f} "
-                f"| {m['run'] / median['citytwin']['run']:.1f} |"
+                f"| {m['run'] / ours['run']:.1f} | {m['memory'] / ours['memory']:.1f} |"
             )
     return "\n".join(lines)
 
 
 def processor() -> str:
+    """Return the name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -170,6 +174,7 @@ def processor() -> str:
 
 
 def main() -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
