@@ -3,7 +3,7 @@
 import io
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,15 @@ MAX_POINTS = len(PALETTE) * len(STYLES)
 DPI = 150
 LEGEND_WIDTH = 34
 """Characters of a line of the legend."""
+LEGEND_HEIGHT = 380.0
+"""Points (1/72 inch) that there are for the legend; points of the sweep beyond it are not drawn."""
+LINE_SPACING = 1.1
+MAX_SHADES = 9
+"""Shades of an ordered parameter that the legend names, evenly spread."""
 WIDE, NARROW = 10.0, 5.0
 """Width of the picture in inches, for a screen and for a phone."""
 
+Outside = Literal["outside lower left", "outside right center"]
 Looks = dict[int, tuple[str, Any]]
 """Colour and line style by point."""
 
@@ -82,7 +88,7 @@ def draw_curves(results: "Results", *, titled: bool = True, narrow: bool = False
     policies = [name for name in series.columns if name.startswith("policy.")]
     looks = point_looks(results)
     legend = _legend_blocks(results, looks)
-    height = (6.6 if titled else 6.0) + 0.22 * len(policies)
+    height = (6.6 if titled else 6.0) + 0.22 * len(policies) + 0.2 * bool(policies)
     if narrow:
         labels = [str(line.get_label()) for _, lines in legend for line in lines]
         height += 0.18 * (len(legend) + sum(label.count("\n") + 1 for label in labels))
@@ -93,10 +99,12 @@ def draw_curves(results: "Results", *, titled: bool = True, narrow: bool = False
         heights.insert(0, 0.24 * len(policies))
     axes = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
     if policies:
-        _draw_policies(axes[0], series, policies)
+        _draw_policies(axes[0], results, policies)
     _draw_points(results, looks, axes[-2], axes[-1])
     if narrow:
-        _legend_below(figure, legend)
+        _legend_of_figure(figure, legend, "outside lower left")
+    elif len(legend) == 1 and len(legend[0][1]) > MAX_SHADES:  # higher than the upper axes
+        _legend_of_figure(figure, legend, "outside right center")
     else:
         _legend_beside(axes[-2], legend)
     if titled:
@@ -158,8 +166,22 @@ def _grid_axes(results: "Results") -> list[tuple[str, list[Any]]]:
     axes = [axis for axis in axes if len(axis[1]) > 1]
     axes.sort(key=lambda axis: -len(axis[1]))
     one_by_one = results.scenario.sweep.design == "grid" and len(axes) in (1, 2)
-    fits = one_by_one and len(axes[0][1]) <= len(PALETTE) and (len(axes) == 1 or len(axes[1][1]) <= len(STYLES))
+    fits = one_by_one and _colours(axes[0][1]) and (len(axes) == 1 or len(axes[1][1]) <= len(STYLES))
     return axes if fits else []
+
+
+def _colours(values: list[Any]) -> list[str]:
+    """Return a colour for each value of a parameter: shades from low to high for many numbers; none for too many words."""
+    if len(values) <= len(PALETTE):
+        return list(PALETTE[: len(values)])
+    if not all(isinstance(value, int | float) for value in values):
+        return []
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    order = sorted(values)
+    # The last tenth of the scale is too light for a line.
+    return [to_hex(colormaps["viridis"](0.9 * order.index(value) / (len(order) - 1))) for value in values]
 
 
 def point_looks(results: "Results") -> Looks:
@@ -168,13 +190,29 @@ def point_looks(results: "Results") -> Looks:
     if not axes:
         return {
             point: (PALETTE[point % len(PALETTE)], STYLES[point // len(PALETTE)])
-            for point in range(min(len(results.points), MAX_POINTS))
+            for point in range(_named_points(results))
         }
     looks = {}
+    colours = _colours(axes[0][1])
     for point, parameters in enumerate(results.points):
         position = [values.index(parameters[name]) for name, values in axes]
-        looks[point] = (PALETTE[position[0]], STYLES[position[1] if len(position) > 1 else 0])
+        looks[point] = (colours[position[0]], STYLES[position[1] if len(position) > 1 else 0])
     return looks
+
+
+def _point_name(results: "Results", point: int) -> str:
+    label = point_label(results.points[point], short_names(results.info["parameters"]))
+    return textwrap.fill(label, LEGEND_WIDTH)
+
+
+def _named_points(results: "Results") -> int:
+    """Return how many points the legend has room for."""
+    room = LEGEND_HEIGHT
+    for point in range(len(results.points)):
+        room -= 4.5 + 11.0 * (_point_name(results, point).count("\n") + 1)
+        if room < 0 or point == MAX_POINTS:
+            return point
+    return len(results.points)
 
 
 def _legend_blocks(results: "Results", looks: Looks) -> list[tuple[str, list["Line2D"]]]:
@@ -187,19 +225,20 @@ def _legend_blocks(results: "Results", looks: Looks) -> list[tuple[str, list["Li
     if len(results.points) < 2:
         return []
     names = short_names(results.info["parameters"])
-    blocks = [
-        (
-            names[name],
-            [line(value_text(v), *((PALETTE[i], "-") if n == 0 else (GREY, STYLES[i]))) for i, v in enumerate(values)],
-        )
-        for n, (name, values) in enumerate(_grid_axes(results))
-    ]
+    blocks = []
+    for number, (name, values) in enumerate(_grid_axes(results)):
+        colours = _colours(values) if number == 0 else [GREY] * len(values)
+        styles = ["-"] * len(values) if number == 0 else STYLES
+        lines = [line(value_text(v), colours[i], styles[i]) for i, v in enumerate(values)]
+        if len(lines) > MAX_SHADES:
+            low_to_high = sorted(range(len(values)), key=values.__getitem__)
+            lines = [lines[low_to_high[i]] for i in np.linspace(0, len(lines) - 1, MAX_SHADES).round().astype(int)]
+        blocks.append((textwrap.fill(names[name], LEGEND_WIDTH), lines))
     if blocks:
         return blocks
-    labels = {point: textwrap.fill(point_label(results.points[point], names), LEGEND_WIDTH) for point in looks}
     left_out = len(results.points) - len(looks)
     title = f"{left_out} more points are not drawn" if left_out else ""
-    return [(title, [line(labels[point], *look) for point, look in looks.items()])]
+    return [(title, [line(_point_name(results, point), *look) for point, look in looks.items()])]
 
 
 def _legend_beside(axes: "Axes", blocks: list[tuple[str, list["Line2D"]]]) -> None:
@@ -220,17 +259,17 @@ def _legend_beside(axes: "Axes", blocks: list[tuple[str, list["Line2D"]]]) -> No
             handlelength=2.6,
         )
         axes.add_artist(legend).set_clip_on(False)  # it lies beside the axes, and the layout makes room for it
-        down += 15.0 * (len(handles) + 1) + 10.0
+        down += 15.0 * (len(handles) + 1 + title.count("\n")) + 10.0
 
 
-def _legend_below(figure: "Figure", blocks: list[tuple[str, list["Line2D"]]]) -> None:
+def _legend_of_figure(figure: "Figure", blocks: list[tuple[str, list["Line2D"]]], where: Outside) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
     for title, lines in blocks:
         handles += [Line2D([], [], linestyle="none", label=title)] * bool(title) + lines
     if handles:
-        legend = figure.legend(handles=handles, loc="outside lower left", frameon=False, fontsize=9, handlelength=2.6)
+        legend = figure.legend(handles=handles, loc=where, frameon=False, fontsize=9, handlelength=2.6)
         titles = {title for title, _ in blocks}
         for text in legend.get_texts():
             if text.get_text() in titles:
@@ -240,9 +279,19 @@ def _legend_below(figure: "Figure", blocks: list[tuple[str, list["Line2D"]]]) ->
 # ---------------------------------------------------------------------- what is around
 
 
-def _draw_policies(axes: "Axes", series: "pd.DataFrame", policies: list[str]) -> None:
-    """Draw a bar for each policy over the days on which it is in force; fainter where only some runs have it."""
-    shares = series.groupby("date", sort=True)[policies].mean()
+def _draw_policies(axes: "Axes", results: "Results", policies: list[str]) -> None:
+    """Draw a bar for each policy over the days on which it is in force; fainter where only some runs have it.
+
+    Where nobody complies it counts as not in force.
+    """
+    series = results.series
+    in_force = series[["date", *policies]].astype(dict.fromkeys(policies, float))
+    own = {policy.name: policy.compliance for policy in results.scenario.policies}
+    for name in policies:
+        key = f"{name}.compliance"
+        followed = [point.get(key, own.get(name.removeprefix("policy."), 1)) > 0 for point in results.points]
+        in_force[name] *= np.array(followed, float)[series["point"].to_numpy()]
+    shares = in_force.groupby("date", sort=True)[policies].mean()
     dates = shares.index.to_numpy()
     for row, name in enumerate(policies):
         share = shares[name].to_numpy()
@@ -252,7 +301,9 @@ def _draw_policies(axes: "Axes", series: "pd.DataFrame", policies: list[str]) ->
         low, high = _edges(dates)
         axes.imshow(colours, extent=(low, high, row + 0.36, row - 0.36), aspect="auto", interpolation="none")
     axes.set_ylim(len(policies) - 0.5, -0.5)
-    axes.set_yticks(range(len(policies)), [name.removeprefix("policy.") for name in policies], fontsize=9)
+    names = [textwrap.shorten(name.removeprefix("policy."), 28, placeholder="…") for name in policies]
+    axes.set_yticks(range(len(policies)), names, fontsize=9)
+    axes.set_title("in force (lighter: in some of the runs)", loc="left", fontsize=8.5, color=GREY, pad=3)
     axes.tick_params(length=0, labelbottom=False)
     axes.spines[:].set_visible(False)
 
@@ -265,11 +316,17 @@ def _edges(dates: NDArray[Any]) -> tuple[float, float]:
 
 
 def _title(figure: "Figure", results: "Results") -> None:
-    figure.suptitle(f"{results.scenario.name}\n", x=0.012, ha="left", fontsize=15, fontweight="bold", linespacing=1.1)
+    title = textwrap.wrap(results.scenario.name, 62)
+    below = textwrap.wrap(headline(results), 115)
+    room = "\n" * len(below)
+    figure.suptitle(
+        "\n".join(title) + room, x=0.012, ha="left", fontsize=15, fontweight="bold", linespacing=LINE_SPACING
+    )
+    top = 0.36 + (len(title) - 1) * 15 / 72 * 1.17 * LINE_SPACING
     height = figure.get_size_inches()[1]
-    figure.text(0.012, 1 - 0.36 / height, headline(results), ha="left", va="top", fontsize=10, color=GREY)
+    figure.text(0.012, 1 - top / height, "\n".join(below), ha="left", va="top", fontsize=10, color=GREY)
     seeds = len(results.info["replicates"])
     notes = [f"Line: median of {seeds} seeds; band: lowest to highest."] if seeds > 1 else []
     notes += [f"City: {note}" for note in attributions(cities_of(results))]
     if notes:
-        figure.supxlabel("   ".join(notes), x=0.012, ha="left", fontsize=8.5, color=GREY)
+        figure.supxlabel(textwrap.fill("   ".join(notes), 130), x=0.012, ha="left", fontsize=8.5, color=GREY)

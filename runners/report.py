@@ -293,7 +293,9 @@ def _picture(results: "Results") -> str:
     seeds = len(results.info["replicates"])
     notes = [f"Line: median of {seeds} seeds; band: lowest to highest."] if seeds > 1 else []
     if results.scenario.policies:
-        notes.append("Grey bars: days on which a policy is in force, fainter where only some runs have it.")
+        notes.append(
+            "Grey bars: days on which a policy is in force and followed, fainter where in some of the runs only."
+        )
     notes += [f"City: {note}" for note in attributions(cities_of(results))]
     return (
         f'<figure><picture><source media="(max-width: {PHONE})" srcset="{narrow}">\n'

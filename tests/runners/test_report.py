@@ -15,7 +15,7 @@ from matplotlib import image
 
 from citytwin.environment.city import City, Source
 from citytwin.runners.compare import MEASURES
-from citytwin.runners.curves import MAX_POINTS, PALETTE, curves_png, draw_curves, save_curves
+from citytwin.runners.curves import MAX_POINTS, PALETTE, curves_png, draw_curves, point_looks, save_curves
 from citytwin.runners.describe import city_facts, city_text, comparison_facts
 from citytwin.runners.labels import amount, point_label, short_names, spread, value_text
 from citytwin.runners.maps import draw_map, save_map
@@ -230,8 +230,43 @@ def test_more_points_than_can_be_told_apart(results: Results) -> None:
     many.__dict__.pop("scenario", None)
     many.__dict__["series"] = pd.concat([one.assign(point=point) for point in range(count)])
     figure = draw_curves(many)
-    assert len([line for line in figure.axes[-2].get_lines() if len(line.get_xdata()) == 25]) == MAX_POINTS
-    assert "3 more points are not drawn" in [text.get_text() for text in figure.findobj(mpl.text.Text)]
+    figure.canvas.draw()
+    drawn = len([line for line in figure.axes[-2].get_lines() if len(line.get_xdata()) == 25])
+    assert 15 < drawn <= MAX_POINTS
+    assert f"{count - drawn} more points are not drawn" in [text.get_text() for text in figure.findobj(mpl.text.Text)]
+    [legend] = figure.legends
+    assert len(legend.get_texts()) == drawn + 1
+    box = legend.get_window_extent()
+    assert 0 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert box.x1 <= figure.bbox.x1
+    assert figure.axes[-2].get_window_extent().height > figure.bbox.height / 3  # not pressed down by its legend
+
+
+def test_many_values_of_an_ordered_parameter_are_shades_from_low_to_high(results: Results) -> None:
+    many = copy.copy(results)
+    key = "policy.schools closed.compliance"
+    values = [0.9, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0]
+    one = results.series[results.series["point"] == 0]
+    many.info = results.info | {
+        "parameters": [key],
+        "points": [{"point": p, "parameters": {key: value}} for p, value in enumerate(values)],
+        "scenario": results.info["scenario"] | {"name": "long " * 20, "sweep": {"parameters": {key: values}}},
+    }
+    many.__dict__.pop("scenario", None)
+    many.__dict__["series"] = pd.concat([one.assign(point=point) for point in range(len(values))])
+    looks = point_looks(many)
+    shades = [sum(mpl.colors.to_rgb(looks[values.index(value)][0])) for value in sorted(values)]
+    assert shades == sorted(shades)  # viridis grows lighter
+    assert len(set(looks.values())) == len(values)
+    figure = draw_curves(many)
+    figure.canvas.draw()
+    legend = [text.get_text() for text in figure.axes[-2].get_legend().get_texts()]
+    assert legend == ["0", "0.1", "0.2", "0.4", "0.5", "0.6", "0.8", "0.9", "1"]  # nine of them, from low to high
+    assert figure._suptitle.get_window_extent().x1 <= figure.bbox.x1
+    # Of 11 points one is followed by nobody, so that the bar is not wholly dark.
+    bar = figure.axes[0].images[0].get_array()
+    assert bar[0, 10, 3] == pytest.approx(0.15 + 0.45 * 10 / 11)
+    assert figure.axes[0].get_title(loc="left").startswith("in force")
 
 
 def test_the_narrow_picture_has_all_of_the_legend_below_and_no_title(results: Results) -> None:
