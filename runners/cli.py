@@ -24,15 +24,18 @@ STOPPED = "Stopped; nothing was kept."
 _NAMED = 10
 
 
+class _StoppedError(Exception):
+    """Ctrl-C in a command, which Typer would end without a word."""
+
+
 class _Stoppable(TyperGroup):
-    """Commands that end with a line and a code of their own when Ctrl-C stops them, at whatever moment."""
+    """Commands that Ctrl-C stops at whatever moment."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stopped:  # that of a sweep says what is done
-            typer.echo(str(stopped) or STOPPED, err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise _StoppedError(str(stopped) or STOPPED) from None
 
 
 app = typer.Typer(
@@ -80,7 +83,12 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal may lack some sign of a table
     try:
         app()
-    except KeyboardInterrupt:
+    except _StoppedError as stopped:
+        typer.echo(str(stopped), err=True)
+        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, SystemExit) as early:  # before any command has begun
+        if isinstance(early, SystemExit) and early.code != INTERRUPTED:
+            raise
         typer.echo(STOPPED, err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:

@@ -188,6 +188,17 @@ def test_ctrl_c_ends_with_its_own_code(call, monkeypatch: pytest.MonkeyPatch, tm
     assert not list(tmp_path.rglob("*.city"))
 
 
+def test_ctrl_c_before_any_command_has_begun(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for what in ("parse_args", "make_context"):
+        with monkeypatch.context() as patch:
+            patch.setattr(cli._Stoppable, what, stopped)
+            answer = call("check", "quickstart")
+        assert (answer.code, answer.out, answer.err) == (130, "", "Stopped; nothing was kept.\n")
+
+
 def test_a_city_is_not_made_twice(call) -> None:
     first = call("city", "synthetic", "--people", 1_000, "--out", "toy.city", "--name", "Toytown", "--json")
     assert json.loads(first.out)["name"] == "Toytown"
