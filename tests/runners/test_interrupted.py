@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -137,20 +138,30 @@ def test_a_run_on_two_threads_is_the_run_on_one(place, import_path) -> None:
     assert files(place / "threads-2") == one
 
 
-def test_a_city_that_has_changed_by_one_byte_is_not_resumed(place, import_path) -> None:
-    finish(begin(place, import_path, "sweep", "s.toml", "--out", "changed", "--workers", "2"))
-    before = files(place / "changed")
-    column = place / "small.city" / "people" / "age.npy"
-    kept = column.read_bytes()
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [(True, "changed: holds another sweep:\n  cities: not the bundles they were ("), (False, "age.npy: is damaged")],
+)
+def test_a_city_that_has_changed_by_one_byte_is_not_resumed(place, import_path, declared, message) -> None:
+    out = f"changed-{declared}"
+    message = message.replace("changed:", f"{out}:")
+    finish(begin(place, import_path, "sweep", "s.toml", "--out", out, "--workers", "2"))
+    before = files(place / out)
+    column, head = place / "small.city" / "people" / "age.npy", place / "small.city" / "city.json"
+    kept, told = column.read_bytes(), head.read_text(encoding="utf-8")
     try:
         column.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-        process = begin(place, import_path, "sweep", "s.toml", "--out", "changed", "--resume")
+        if declared:  # another city in the place of the first, not a damaged one
+            sums = [f"{zlib.crc32(data):08x}" for data in (kept, column.read_bytes())]
+            head.write_text(told.replace(*sums), encoding="utf-8")
+        process = begin(place, import_path, "sweep", "s.toml", "--out", out, "--resume")
         said = process.communicate(timeout=300)
     finally:
         column.write_bytes(kept)
+        head.write_text(told, encoding="utf-8")
     assert process.returncode == 2
     assert said[0] == ""
-    assert "changed: holds another sweep:\n  cities: not the bundles they were (" in said[1]
+    assert message in said[1]
     assert str(place / "small.city") in said[1]
     assert "Traceback" not in said[1]
-    assert files(place / "changed") == before
+    assert files(place / out) == before
