@@ -22,6 +22,7 @@ from .fabric import Fabric
 from .households import AGE_SHARES, COUNTRIES, Households, ages_by_year, quota, sample_households
 from .order import morton_order
 
+MOST_IN_A_DWELLING = 20  # people, on average; more is a slip of the keyboard (assumed)
 OFFICE_JOBS = 8.0  # mean of the offices that no map names, assumed
 SMALL_VENUE = 150.0  # m2, mean floor area of the shops and venues that no map names, assumed
 LARGEST_DRAW = 1_500.0  # m2, floor area beyond which a shop or venue draws no more visitors into one room, assumed
@@ -64,6 +65,9 @@ def populate(
         raise CityError(f"{fabric.name}: the source states no population; give the number of people")
     if not (fabric.buildings["dwellings"] > 0).any():
         raise CityError(f"{fabric.name}: no dwellings, so nobody can live there; is this the whole town?")
+    most = MOST_IN_A_DWELLING * int(fabric.buildings["dwellings"].sum())
+    if people > most:
+        raise CityError(f"{fabric.name}: {people:,} people do not fit in; its dwellings hold at most {most:,}")
     if households is None:
         households = sample_households(people, seed, ages=ages_by_year(AGE_SHARES[country]))
         used = {"ages": f"{COUNTRIES[country]}, {AGES_FROM}", "household sizes": SIZES_FROM}

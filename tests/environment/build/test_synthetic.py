@@ -337,3 +337,9 @@ def test_main_roads_run_through_and_hospitals_fit_the_town():
         small = City.synthetic(people, seed=1)
         staff = (small.places.kind[small.people.activity[small.people.activity >= 0]] == PlaceKind.HOSPITAL).sum()
         assert staff < 0.03 * people
+
+
+def test_more_people_than_a_town_can_hold_are_refused():
+    fabric = invent(1_000, 1)
+    with pytest.raises(CityError, match=r"100,000,000 people do not fit in; its dwellings hold at most 8,7\d\d"):
+        populate.populate(fabric, people=100_000_000)
