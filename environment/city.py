@@ -170,15 +170,15 @@ class City:
 
     @classmethod
     def synthetic(cls, people: int, seed: int = 1, name: str | None = None, country: str = "DE") -> "City":
-        """Invent a plausible European city of 1,000 to 10,000,000 people; see :mod:`.build.synthetic`.
+        """Invent a plausible European city of 1,000 to 10,000,000 people; see :mod:`.builders.synthetic`.
 
-        The residents have the ages of the country, one of :data:`.build.households.COUNTRIES`.
+        The residents have the ages of the country, one of :data:`.builders.households.COUNTRIES`.
 
         Raises:
             CityError: if ``people`` is outside that range, or the country is none of these.
         """
-        from .build.populate import populate
-        from .build.synthetic import invent
+        from .builders.populate import populate
+        from .builders.synthetic import invent
 
         return populate(invent(people, seed, name), people=people, seed=seed, country=country)
 
@@ -199,20 +199,20 @@ class City:
             people: residents; without them those that the extract states, or the census counts.
             seed: everything that is drawn depends on it.
             census: TOML file that names zones and a table of ages and households, see
-                :func:`.build.census.read_zone_table`; residents are then fitted zone by zone.
+                :func:`.builders.census.read_zone_table`; residents are then fitted zone by zone.
             name: name of the city; without it the one in the extract.
-            country: one of :data:`.build.households.COUNTRIES`, whose ages the residents have; without it, and without
+            country: one of :data:`.builders.households.COUNTRIES`, whose ages the residents have; without it, and without
                 a census, Germany's (``"DE"``).
 
         Raises:
             CityError: if a file cannot be read or used, or the number of residents is unknown.
         """
-        from .build.osm import read_osm
-        from .build.populate import populate
+        from .builders.osm import read_osm
+        from .builders.populate import populate
 
         if census is None:
             return populate(read_osm(path, name=name), people=people, seed=seed, country=country or "DE")
-        from .build.census import fit_households, lay_zones, read_zone_table
+        from .builders.census import fit_households, lay_zones, read_zone_table
 
         if people is not None:
             raise CityError(f"{path}: give the number of people or a census, not both; {census} counts them")
@@ -230,16 +230,16 @@ class City:
 
         Args:
             census: TOML file that names zones and a table of ages and households, see
-                :func:`.build.census.read_zone_table`.
+                :func:`.builders.census.read_zone_table`.
             seed: everything that is drawn depends on it.
             name: name of the city; without it the name of the census file.
 
         Raises:
             CityError: if a file cannot be read or used.
         """
-        from .build.census import fit_households, read_zone_table
-        from .build.populate import populate
-        from .build.synthetic import invent_in_zones
+        from .builders.census import fit_households, read_zone_table
+        from .builders.populate import populate
+        from .builders.synthetic import invent_in_zones
 
         table = read_zone_table(census)
         fabric = invent_in_zones(table.zones, table.inhabitants, seed, name or Path(census).stem)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "days": 86_400, "week": 604_800, "weeks": 604_800}
 """Units of a duration, in seconds."""
 Country = Literal["DE", "FR", "IT", "ES", "CH"]
-"""Countries whose ages residents may have, those of ``environment.build.households.COUNTRIES``."""
+"""Countries whose ages residents may have, those of ``environment.builders.households.COUNTRIES``."""
 MAX_DAYS = 36_525
 FIRST_START, LAST_START = datetime.date(1900, 1, 1), datetime.date(2200, 1, 1)
 """Dates on which a clock may start (assumed); a calendar of other centuries trips up what draws it."""

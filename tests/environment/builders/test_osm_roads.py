@@ -6,8 +6,8 @@ from osm_town import LAT_PER_M, LON_PER_M, Town
 from pyproj import Geod
 
 from citytwin.environment import roads
-from citytwin.environment.build.osm import read_osm
-from citytwin.environment.build.osm import tags as osm_tags
+from citytwin.environment.builders.osm import read_osm
+from citytwin.environment.builders.osm import tags as osm_tags
 from citytwin.environment.roads import Access, RoadRank
 
 pytest.importorskip("osmium")

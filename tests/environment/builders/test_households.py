@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citytwin.environment.build import households
-from citytwin.environment.build.households import (
+from citytwin.environment.builders import households
+from citytwin.environment.builders.households import (
     ADULT_AGE,
     AGE_SHARES,
     SIZE_SHARES,

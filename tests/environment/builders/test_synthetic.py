@@ -9,9 +9,9 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from citytwin.environment.build import activities, days, populate
-from citytwin.environment.build.households import AGE_SHARES, COUNTRIES
-from citytwin.environment.build.synthetic import invent, invent_in_zones
+from citytwin.environment.builders import activities, days, populate
+from citytwin.environment.builders.households import AGE_SHARES, COUNTRIES
+from citytwin.environment.builders.synthetic import invent, invent_in_zones
 from citytwin.environment.city import City, CityError
 from citytwin.environment.places import PlaceKind, Role, SiteKind
 from citytwin.environment.roads import Access, RoadRank

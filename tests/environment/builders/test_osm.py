@@ -12,10 +12,10 @@ import pytest
 import shapely
 from osm_town import Town
 
-from citytwin.environment.build.osm import read_osm
-from citytwin.environment.build.osm.buildings import number_of_addresses, tagged_levels
-from citytwin.environment.build.osm.read import utm_zone
-from citytwin.environment.build.osm.sites import school_levels
+from citytwin.environment.builders.osm import read_osm
+from citytwin.environment.builders.osm.buildings import number_of_addresses, tagged_levels
+from citytwin.environment.builders.osm.read import utm_zone
+from citytwin.environment.builders.osm.sites import school_levels
 from citytwin.environment.city import SCHEMA, CityError
 from citytwin.environment.places import BuildingUse, SiteKind
 

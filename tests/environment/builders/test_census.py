@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from citytwin.environment.build import census_fit
-from citytwin.environment.build.census import ZoneTable, fit_households, lay_zones, read_zone_table
-from citytwin.environment.build.fabric import Fabric
-from citytwin.environment.build.households import Households, sample_households
+from citytwin.environment.builders import census_fit
+from citytwin.environment.builders.census import ZoneTable, fit_households, lay_zones, read_zone_table
+from citytwin.environment.builders.fabric import Fabric
+from citytwin.environment.builders.households import Households, sample_households
 from citytwin.environment.city import CityError
 
 COLUMNS = {
