@@ -74,7 +74,7 @@ class Table:
         """Bind what users see to the first rows of the memory in use."""
         rows = self._rows
         self.columns = MappingProxyType({name: values[:rows] for name, values in self._store.items()})
-        self.cells = {name: memoryview(values) for name, values in self._store.items()}
+        self.cells = {name: values.data for name, values in self._store.items()}
         self.uid = self._uid[:rows]
         self.alive = self._alive[:rows]
 
