@@ -8,7 +8,11 @@ with the larger factor. A city of 30,000, 3,000 residents, the seven days of a w
 below 0.2; the accepted error is the 20 % by which surveys of one country differ among themselves.
 """
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pandas
 import pytest
 
 from citytwin.agents.epidemic.transmission import crowding
@@ -57,6 +61,22 @@ def contacts():
                 kinds[day_type, city.places.kind[place]] += len(others) * factor[place] / len(who)
     week = np.array(city.info.week)
     return {"counted": counted[week], "near": near[week], "kinds": kinds[week], "age": city.people.age[who]}
+
+
+@pytest.mark.skipif(
+    "CITYTWIN_DATA" not in os.environ, reason="CITYTWIN_DATA is unset; tests/DATA.md says what it holds"
+)
+def test_expected_figures_are_those_of_the_survey():
+    folder = Path(os.environ["CITYTWIN_DATA"]) / "contact_matrices" / "polymod"
+    person = pandas.read_csv(folder / "participants.csv", usecols=["part_id", "part_age_exact", "dayofweek"])
+    contact = pandas.read_csv(folder / "contacts.csv", usecols=["part_id"])
+    number = contact.groupby("part_id").size().reindex(person["part_id"]).fillna(0).to_numpy()
+    assert number.mean() == pytest.approx(PER_DAY, abs=0.005)
+    band = np.digitize(person["part_age_exact"], BANDS) - 1
+    assert [number[band == b].mean() for b in range(len(BY_AGE))] == pytest.approx(BY_AGE, abs=0.05)
+    weekend = person["dayofweek"].isin([0, 6])  # Sunday and Saturday
+    weekday = person["dayofweek"].isin([1, 2, 3, 4, 5])
+    assert WEEKEND[0] < number[weekend].mean() / number[weekday].mean() < WEEKEND[1]
 
 
 def test_contacts_a_day(contacts):
