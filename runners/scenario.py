@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..agents.policies import PolicySettings, Trigger
 from ..agents.presence import MAX_POLICIES
+from .calibrate.settings import CalibrateSettings
 from .cities import missing_files
 from .documents import (
     CITY_KINDS,
@@ -39,8 +40,8 @@ from .sections import MAX_POINTS, MAX_RUNS, CitySettings, ClockSettings, OutputS
 
 __all__ = ["Scenario", "ScenarioError"]
 
-BASE_KEYS = ("name", "seed", "extends", "city", "clock", "policy", "sweep", "output")
-UNSWEPT = ("name", "seed", "extends", "sweep", "output")
+BASE_KEYS = ("name", "seed", "extends", "city", "clock", "policy", "sweep", "calibrate", "output")
+UNSWEPT = ("name", "seed", "extends", "sweep", "calibrate", "output")
 SERIES_TABLES = ("summary", "series")
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -212,6 +213,8 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     clock = _section(ClockSettings, document, ("clock",), problems)
     sweep = _section(SweepSettings, document, ("sweep",), problems)
     output = _section(OutputSettings, document, ("output",), problems)
+    if document.get("calibrate") is not None:
+        _section(CalibrateSettings, document, ("calibrate",), problems)
     processes: dict[str, Any] = {}
     for section in sections():
         if document.get(section) is not None:
