@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..curves import DPI, GREY, PALETTE
 from ..files import METADATA
-from ..labels import short_names, value_text
+from ..labels import value_text
 from .predict import LEVELS, Prediction
 from .settings import Prior
+from .text import parameter_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +110,7 @@ def _draw_column(axes: "Axes", plan: "Plan", name: str, prediction: Prediction, 
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    unit = "number a day" if observation.error == "counts" else "as in the data"
+    unit = "number" if observation.error == "counts" else "as in the data"
     axes.set_ylabel(f"{name},\n{unit}")
     scale = "" if observation.scale == 1 else f" x {observation.scale:g}"
     parts = {"fitted": "fitted days", "held_out": "held-out days"}
@@ -133,7 +134,7 @@ def parameters_png(
         facts: what ``fit.json`` says.
     """
     names = list(values)
-    labels = short_names(names)
+    labels = parameter_labels(names)
     count = len(names)
     pairs = count <= MOST_PAIRS
     figure = _figure(2.2 + 2.3 * (count if pairs else min(count, 4)), 1.4 + 2.1 * (count if pairs else -(-count // 4)))
@@ -151,6 +152,8 @@ def parameters_png(
                     _draw_pair(axes, values[names[column]], values[names[row]], weight)
                     _within(axes.set_xlim, axes.set_xscale, priors[names[column]])
                     _within(axes.set_ylim, axes.set_yscale, priors[names[row]])
+                    _few_ticks(axes, priors[names[row]], "y")
+                _few_ticks(axes, priors[names[column]], "x")
                 axes.tick_params(labelsize=8)
                 if row == count - 1:
                     axes.set_xlabel(labels[names[column]], fontsize=9)
@@ -178,13 +181,11 @@ def parameters_png(
 def _draw_marginal(
     axes: "Axes", name: str, values: Sequence[float], weight: Floats, prior: Prior, facts: Mapping[str, Any]
 ) -> None:
-    bounds = (np.log(prior.from_), np.log(prior.to)) if prior.log else (prior.from_, prior.to)
     if prior.whole and prior.to - prior.from_ < 2 * BINS and not prior.log:
         edges = np.arange(prior.from_ - 0.5, prior.to + 1)
     else:
-        edges = np.linspace(*bounds, BINS + 1)
-        edges = np.exp(edges) if prior.log else edges
-    axes.hist(np.asarray(values, float), bins=edges, weights=weight, color=BLUE, alpha=0.55)
+        edges = (np.geomspace if prior.log else np.linspace)(prior.from_, prior.to, BINS + 1)
+    axes.hist(np.asarray(values, float), bins=edges.tolist(), weights=weight, color=BLUE, alpha=0.55)
     for tail, width in (("5%", 1.0), ("50%", 1.6), ("95%", 1.0)):
         axes.axvline(facts["parameters"][name][tail], color="black", linewidth=width, linestyle=(0, (4, 2)))
     _within(axes.set_xlim, axes.set_xscale, prior)
@@ -199,6 +200,13 @@ def _draw_pair(axes: "Axes", across: Sequence[float], up: Sequence[float], weigh
     size = 6 + 30 * weight / weight.max()
     axes.scatter(across, up, s=size, color=BLUE, alpha=0.35, linewidths=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _few_ticks(axes: "Axes", prior: Prior, which: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if not prior.log:
+        getattr(axes, f"{which}axis").set_major_locator(MaxNLocator(4, integer=prior.whole))
 
 
 def _within(set_limits: Any, set_scale: Any, prior: Prior) -> None:

@@ -23,6 +23,8 @@ from .priors import normal_draws
 
 KEPT = 0.5
 """Share of particles that are kept: between the fewest runs and the closest approach (Lenormand et al. 2013, 4.2)."""
+LEAST = 0.25
+"""Share of the wanted particles below which there is no population; some runs may fail, as where R0 cannot be reached."""
 RIDGE = 1e-9
 """Variance added to the kernel in every direction, so that particles all alike do not stop it."""
 
@@ -94,20 +96,21 @@ def posterior(
         Coordinates (n, parameters) of the runs to be made; send their distances (n,), infinite where a run failed.
 
     Raises:
-        TooFewError: if fewer runs than particles came to anything.
+        TooFewError: if so many runs failed that few particles are left.
     """
     first = min(round(particles / KEPT), runs)
     normals = normal_draws(seed, "calibrate prior", np.arange(first), parameters)
-    distance = np.asarray((yield normals), float)
-    number, weight = np.arange(first), np.ones(first)
+    distance: Floats = np.asarray((yield normals), float)
+    number: NDArray[np.int64] = np.arange(first)
+    weight: Floats = np.ones(first)
     made, acceptance = first, float("nan")
     generations: list[Generation] = []
     while True:
         finite = int(np.isfinite(distance).sum())
-        if finite < particles:
-            raise TooFewError(f"{finite} of {made} runs came to anything; {particles} are needed")
-        nearest = np.sort(np.lexsort((number, distance))[:particles])
-        number, normals, distance, weight = (array[nearest] for array in (number, normals, distance, weight))
+        if finite < LEAST * particles:
+            raise TooFewError(f"{finite} of {made} runs came to anything; {LEAST * particles:.0f} are needed")
+        nearest = np.sort(np.lexsort((number, distance))[: min(particles, finite)])
+        number, normals, distance, weight = number[nearest], normals[nearest], distance[nearest], weight[nearest]
         share = weight / weight.sum()
         reached = float(distance.max())
         last = made - sum(generation.runs for generation in generations)

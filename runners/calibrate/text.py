@@ -1,6 +1,6 @@
 """What a calibration found, as text for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..labels import short_names
@@ -10,7 +10,7 @@ from .settings import CalibrateSettings
 def fit_text(facts: Mapping[str, Any], settings: CalibrateSettings) -> str:
     """Return parameters with their intervals, how the data are covered, and how the calibration ended."""
     names = list(settings.parameters)
-    labels = short_names(names)
+    labels = parameter_labels(names)
     best = facts["best"]["parameters"]
     point = facts.get("optuna", {}).get("parameters", {})
     header = [
@@ -42,6 +42,12 @@ def fit_text(facts: Mapping[str, Any], settings: CalibrateSettings) -> str:
             f"worth {facts['effective']:.0f} of equal weight"
         )
     return "\n".join(lines)
+
+
+def parameter_labels(names: Sequence[str]) -> dict[str, str]:
+    """Return what parameters are called: the policy and its key, or the key without its section."""
+    short = short_names(names)
+    return {name: short[name] if name.startswith("policy.") else name.partition(".")[2] for name in names}
 
 
 def _number(value: float) -> str:

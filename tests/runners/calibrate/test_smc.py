@@ -4,6 +4,8 @@ Distribution functions are compared by their greatest difference. For a sample w
 law gives 1.95 / sqrt(n) at a chance of one in a thousand; n is Kish's 1 / Σ w².
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -172,7 +174,7 @@ class TestStopping:
     def test_tolerance_falls(self):
         _, found = sample({"x": prior(0, 1)}, lambda p, rng: abs(rng.normal(p["x"], 0.1) - 0.5), runs=2000)
         reached = [generation.tolerance for generation in found.generations]
-        assert all(later < earlier for earlier, later in zip(reached, reached[1:], strict=False))
+        assert all(later < earlier for earlier, later in pairwise(reached))
         assert found.distance.max() == reached[-1]
 
 
