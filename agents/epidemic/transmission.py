@@ -34,9 +34,7 @@ from ...environment.randomness import key, uniform
 from ..presence import Presence
 from .disease import Disease
 from .meetings import meet, relate
-
-SATURATING = (PlaceKind.SHOP, PlaceKind.LEISURE, PlaceKind.HOSPITAL)
-"""Kinds where people have a number of contacts that hardly grows with the number of visitors; elsewhere all meet."""
+from .rates import crowding
 
 CHAINS = 2000
 """Chains of infections followed; R0 then has a standard error of 1 to 2 %."""
@@ -54,26 +52,6 @@ MOST_VISITS = 64
 
 class TransmissionError(ValueError):
     """A wanted R0 that no rate of transmission gives."""
-
-
-def crowding(city: City, day_type: int) -> NDArray[np.float64]:
-    """Return the factor (places − homes,) on the rate of a pair by the number N of visitors of the place that day.
-
-    In saturating kinds it is min(1, c/(N − 1)) with c = 5 + 35 (1 − exp(−N/1000)) effective contacts (EpiSimdemics and
-    Loimos, "MinMaxAlpha"), in others 1. N is that of the schedule, so contacts fall when visitors stay away.
-    """
-    schedule, homes = city.schedules[day_type], city.homes
-    first = np.asarray(schedule.place_first[homes:], np.int64)
-    visitor = np.asarray(schedule.visitor[first[0] :])
-    new = np.ones(len(visitor) + 1, bool)  # one more entry, so that empty places at the end have a position
-    new[1:-1] = visitor[1:] != visitor[:-1]
-    new[first - first[0]] = True
-    before = np.zeros(len(new), np.int32)
-    np.cumsum(new[:-1], out=before[1:])
-    visitors = np.diff(before[first - first[0]])
-    effective = 5 + 35 * (1 - np.exp(-visitors / 1000))
-    factor = np.minimum(1.0, effective / np.maximum(visitors - 1, 1))
-    return np.where(np.isin(city.places.kind[homes:], SATURATING), factor, 1.0)
 
 
 class Reproduction:
