@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..agents.authorities import Authority
 from ..agents.citizens import Citizen
+from ..agents.hospitals import Hospitals
 from ..agents.presence import Presence
 from ..agents.process import Process
 from ..agents.rows import RowModel, RowSet
@@ -49,6 +50,7 @@ class CityModel(RowModel):
         time_of_day: seconds since midnight at which ``citizen.place`` and ``citizen.geometry`` look; yours to set.
         presence: who is where on the day.
         authority: the agent that decides which policies are in force.
+        hospitals: beds and who lies in them; None if the scenario does not limit beds.
         processes: in the order in which they advance.
         datacollector: Mesa's collector with the figures of every step; one of your own in its place is yours to fill.
 
@@ -83,6 +85,9 @@ class CityModel(RowModel):
         self.time_of_day = 0.0
         self.presence = Presence(self.city, self.seed_number, threads, first_weekday=scenario.clock.start.weekday())
         self.citizens: RowSet = citizen_class.of_city(self, self.city, compliance=self.presence.compliance)
+        self.hospitals: Hospitals | None = None
+        if scenario.hospitals is not None:
+            self.hospitals = Hospitals(self.city, scenario.hospitals, self.citizens.table, self.seed_number)
         self.authority = Authority(self, scenario.policies)
         self.processes: list[Process] = []
         for section, settings in scenario.processes.items():
@@ -102,7 +107,10 @@ class CityModel(RowModel):
         return self.scenario.clock.date(self.day)
 
     def step(self) -> None:
-        """Simulate one step of the clock: authority and citizens decide, then the processes advance in their order.
+        """Simulate one step of the clock.
+
+        The processes wake, which makes what changed overnight; authority and citizens decide; then the processes
+        advance. Each time they come in their order.
 
         Raises:
             RuntimeError: if the clock has ended.
@@ -111,6 +119,10 @@ class CityModel(RowModel):
         if not self.running:
             raise RuntimeError(f"the clock has ended after {clock.days} days; a longer run needs a larger clock.days")
         start = self.day * clock.step
+        if self.hospitals is not None:
+            self.hospitals.begin_day()
+        for process in self.processes:
+            process.wake(start)
         self.authority.step()
         if self.citizens.table.cls.overrides("goes_out"):
             self.presence.confine([citizen.row for citizen in self.citizens if not _goes_out(citizen)])

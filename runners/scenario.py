@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from ..agents.hospitals import Hospitals, HospitalSettings
 from ..agents.policies import PolicySettings, Trigger
 from ..agents.presence import MAX_POLICIES
 from .cities import missing_files
@@ -39,9 +40,10 @@ from .sections import MAX_POINTS, MAX_RUNS, CitySettings, ClockSettings, OutputS
 
 __all__ = ["Scenario", "ScenarioError"]
 
-BASE_KEYS = ("name", "seed", "extends", "city", "clock", "policy", "sweep", "output")
+BASE_KEYS = ("name", "seed", "extends", "city", "clock", "hospitals", "policy", "sweep", "output")
 UNSWEPT = ("name", "seed", "extends", "sweep", "output")
 SERIES_TABLES = ("summary", "series")
+CELL_TABLE, HOSPITAL_TABLE = "cells", "hospital_series"
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -59,6 +61,7 @@ class Scenario:
         clock: when it plays.
         processes: settings of each process by section, in the order in which they advance.
         policies: rules the authority follows, in the order of the file.
+        hospitals: how many beds there are; None if whoever needs a bed has one.
         sweep: how many runs, and what changes between them.
         output: tables wanted beside summary and series.
         document: the merged document, with the place of every value.
@@ -70,6 +73,7 @@ class Scenario:
     clock: ClockSettings
     processes: dict[str, BaseModel]
     policies: tuple[PolicySettings, ...]
+    hospitals: HospitalSettings | None
     sweep: SweepSettings
     output: OutputSettings
     document: Node
@@ -212,6 +216,9 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     clock = _section(ClockSettings, document, ("clock",), problems)
     sweep = _section(SweepSettings, document, ("sweep",), problems)
     output = _section(OutputSettings, document, ("output",), problems)
+    hospitals = None
+    if document.get("hospitals") is not None:
+        hospitals = _section(HospitalSettings, document, ("hospitals",), problems)
     processes: dict[str, Any] = {}
     for section in sections():
         if document.get(section) is not None:
@@ -225,7 +232,8 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     problems = not_finite + [problem for problem in problems if (problem.where, problem.key) not in told]
     if problems or city is None or clock is None or sweep is None or output is None:
         return None, problems
-    return Scenario(name, seed, city, clock, processes, tuple(p for p in policies if p), sweep, output, document), []
+    stated = tuple(policy for policy in policies if policy)
+    return Scenario(name, seed, city, clock, processes, stated, hospitals, sweep, output, document), []
 
 
 def _unknown_sections(document: Node) -> list[Problem]:
@@ -354,6 +362,8 @@ def _cross_check(
     if city is not None and city.people is not None:
         problems += _people_problems(document, processes, city.people)
     indicators = {name for section in processes for name in process_class(section).indicators}
+    limited = document.get("hospitals") is not None
+    indicators |= set(Hospitals.indicators if limited else ())
     for number, policy in enumerate(policies):
         if policy is None:
             continue
@@ -365,6 +375,7 @@ def _cross_check(
         problems.append(Problem(document.nearest(("policy",)).where, "policy", message))
     if output is not None:
         tables = [table for section in processes for table in process_class(section).table_names]
+        tables += [CELL_TABLE, HOSPITAL_TABLE] if limited else [CELL_TABLE]
         for number, table in enumerate(output.tables):
             if table not in tables:
                 node = document.nearest(("output", "tables", number))
