@@ -53,7 +53,7 @@ class Hospitals:
     Args:
         city: the city.
         settings: the section ``[hospitals]``.
-        table: table of the citizens, which gets the column ``hospital``.
+        table: table of the citizens, which gets the columns ``hospital`` and ``bed``; only they are written here.
         seed: seed of the run.
 
     Attributes:
@@ -64,7 +64,6 @@ class Hospitals:
         turned_away: int64 (hospitals,) people who today found no bed where they came first.
         admitted: people who today came into a hospital.
         without_bed: people who today asked for a bed and found none anywhere.
-        care: uint8 (people,) bed that each person has: 0 none, 1 on a ward, 2 in intensive care.
     """
 
     indicators: ClassVar[dict[str, str]] = {
@@ -82,13 +81,18 @@ class Hospitals:
         self.beds = _beds(city, sites, settings)
         self.limit = np.stack([_left(beds, settings.occupied) for beds in self.beds.T], axis=1)
         self.patients = np.zeros_like(self.beds)
-        self.care = np.zeros(len(city.people), np.uint8)
         self._table = table
         table.attach("hospital", Column("i4", -1, doc="number of the hospital where the person lies, −1 for none"))
+        table.attach("bed", Column("u1", NONE, doc="bed that the person has: 0 none, 1 on a ward, 2 in intensive care"))
         self._key = key(seed, "turn for a bed")
         self.begin_day()
 
     # ------------------------------------------------------------------ beds
+
+    @property
+    def bed(self) -> NDArray[np.uint8]:
+        """Care of the bed that each person has, (people,)."""
+        return self._table.columns["bed"]
 
     def begin_day(self) -> None:
         """Count the day's admissions from nothing."""
@@ -102,7 +106,8 @@ class Hospitals:
         Everybody comes to the hospital nearest to their home (in a straight line) that has such beds at all, patients
         to their own. Those who find it full go on to the nearest with a free bed, after those who came there first;
         where beds are short the order is drawn. A patient who finds no bed in intensive care stays on the ward, and
-        one who is to leave intensive care stays there until the own hospital has a bed on a ward.
+        one who is to leave intensive care stays there until the own hospital has a bed on a ward; ask for
+        them again on a later day.
 
         Args:
             people: (n,) numbers of people, each once.
@@ -114,7 +119,7 @@ class Hospitals:
         people = np.asarray(people, np.int64)
         care = np.asarray(care, np.uint8)
         found = np.full(len(people), -1, np.int32)
-        recovering = (care == WARD) & (self.care[people] == ICU)
+        recovering = (care == WARD) & (self.bed[people] == ICU)
         # In this order, since each may leave beds for the next.
         for kind, asking in ((WARD, recovering), (ICU, care == ICU), (WARD, (care == WARD) & ~recovering)):
             if asking.any():
@@ -124,8 +129,8 @@ class Hospitals:
 
     def _give(self, people: NDArray[np.int64], kind: int) -> NDArray[np.int32]:
         column = self._table.columns["hospital"]
-        found: NDArray[np.int32] = np.where(self.care[people] >= kind, column[people], np.int32(-1))
-        seeking = np.flatnonzero(self.care[people] != kind)
+        found: NDArray[np.int32] = np.where(self.bed[people] >= kind, column[people], np.int32(-1))
+        seeking = np.flatnonzero(self.bed[people] != kind)
         seeking = seeking[np.argsort(uniforms(self._key, people[seeking], 0), kind="stable")]
         away = self._distances(people[seeking], kind)
         first = np.where(np.isfinite(away.min(axis=1)), away.argmin(axis=1), -1)
@@ -144,13 +149,13 @@ class Hospitals:
             given[waiting[placed]] = target[placed]
             waiting = waiting[~placed]
         placed = np.flatnonzero(given >= 0)
-        refused = (first >= 0) & (given != first) & (self.care[people[seeking]] < kind)
+        refused = (first >= 0) & (given != first) & (self.bed[people[seeking]] < kind)
         self.turned_away += np.bincount(first[refused], minlength=len(self.site))
         moved = people[seeking[placed]]
-        self.admitted += int((self.care[moved] == NONE).sum())
+        self.admitted += int((self.bed[moved] == NONE).sum())
         self.discharge(moved)
         column[moved] = given[placed]
-        self.care[moved] = kind
+        self.bed[moved] = kind
         np.add.at(self.patients[:, bed], given[placed], 1)
         found[seeking[placed]] = given[placed]
         return found
@@ -166,7 +171,7 @@ class Hospitals:
         own = self._table.columns["hospital"][people]
         inside = np.flatnonzero(own >= 0)
         away[inside, own[inside]] = -1.0
-        leaving = inside[self.care[people[inside]] > kind]
+        leaving = inside[self.bed[people[inside]] > kind]
         away[leaving] = np.where(np.arange(len(self.site)) == own[leaving, None], -1.0, np.inf)
         away[:, self.limit[:, kind - 1] == 0] = np.inf
         return away
@@ -178,11 +183,11 @@ class Hospitals:
             people: (n,) numbers of people, each once.
         """
         people = np.asarray(people, np.int64)
-        people = people[self.care[people] > NONE]
+        people = people[self.bed[people] > NONE]
         column = self._table.columns["hospital"]
-        np.subtract.at(self.patients, (column[people], self.care[people].astype(np.int64) - 1), 1)
+        np.subtract.at(self.patients, (column[people], self.bed[people].astype(np.int64) - 1), 1)
         column[people] = -1
-        self.care[people] = NONE
+        self.bed[people] = NONE
 
     # ------------------------------------------------------------------ figures
 

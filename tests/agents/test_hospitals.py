@@ -51,7 +51,7 @@ def counted(hospitals: Hospitals) -> np.ndarray:
     """Count the patients by hospital and bed from the columns of the people, (hospitals, 2)."""
     where = hospitals._table.columns["hospital"]
     return np.array(
-        [[((where == h) & (hospitals.care == care)).sum() for care in (WARD, ICU)] for h in range(len(hospitals.site))]
+        [[((where == h) & (hospitals.bed == care)).sum() for care in (WARD, ICU)] for h in range(len(hospitals.site))]
     )
 
 
@@ -174,12 +174,12 @@ def test_random_days_keep_every_count() -> None:
         hospitals.discharge(rng.choice(PEOPLE, 60, replace=False))
         people = rng.choice(PEOPLE, 40, replace=False)
         care = rng.integers(1, 3, 40)
-        before = hospitals.care[people].copy()
+        before = hospitals.bed[people].copy()
         found = hospitals.admit(people, care)
         assert np.array_equal(hospitals.patients, counted(hospitals))
         assert (hospitals.patients <= hospitals.limit).all()
-        assert (hospitals.care[people[found >= 0]] >= care[found >= 0]).all()
-        assert (hospitals.care[people[found < 0]] == before[found < 0]).all()
+        assert (hospitals.bed[people[found >= 0]] >= care[found >= 0]).all()
+        assert (hospitals.bed[people[found < 0]] == before[found < 0]).all()
         for kind in (WARD, ICU):  # nobody new goes without while a bed is free
             if (hospitals.limit - hospitals.patients)[:, kind - 1].any():
                 assert (found[care == kind] >= 0).all()
