@@ -5,9 +5,10 @@ from datetime import date
 from typing import Any
 
 import mesa
+import numpy as np
 
 from .policies import PolicySettings, Trigger, check_group
-from .presence import factors
+from .rules import Rule, rule
 
 
 class Policy:
@@ -31,12 +32,19 @@ class Policy:
             check_group(group)
         self.name = name
         self.compliance = compliance
-        self.factor = factors(close, reduce)
+        self.close, self.reduce = close, reduce
         self.in_force = False
 
     def decide(self, model: Any) -> bool:
         """Return whether the policy is in force today; asked once each morning, before anybody leaves home."""
         raise NotImplementedError(f"policy '{self.name}' does not say when it is in force: override decide(model)")
+
+    def rules(self, model: Any) -> list[Rule]:
+        """Return what the policy changes today."""
+        draws = model.presence.compliance
+        # A draw may round up to 1 in 32 bits, so full compliance is not left to the comparison.
+        follows = draws < self.compliance if self.compliance < 1 else np.ones(len(draws), bool)
+        return [rule(follows, close=self.close, reduce=self.reduce)]
 
 
 class TimedPolicy(Policy):
@@ -118,7 +126,7 @@ class Authority(mesa.Agent):
             return
         self._decided = model.day
         presence = model.presence
-        presence.begin_day()
+        presence.begin_day(model.day)
         self.indicators = {}
         for process in model.processes:
             self.indicators |= process.indicator_values()
@@ -126,7 +134,7 @@ class Authority(mesa.Agent):
         for policy in self.policies:
             policy.in_force = bool(policy.decide(model))
         if before != [policy.in_force for policy in self.policies]:
-            presence.apply([(policy.factor, policy.compliance) for policy in self.policies if policy.in_force])
+            presence.apply([rule for policy in self.policies if policy.in_force for rule in policy.rules(model)])
 
     def series(self) -> dict[str, int]:
         """Return how many policies are in force today, and for each policy whether it is (0 or 1)."""

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 
 from ..agents.hospitals import Hospitals, HospitalSettings
 from ..agents.policies import PolicySettings, Trigger
-from ..agents.presence import MAX_POLICIES
 from .cities import missing_files
 from .documents import (
     CITY_KINDS,
@@ -370,9 +369,6 @@ def _cross_check(
         for key, message in _policy_problems(policy, clock, sorted(indicators)):
             path = ("policy", number, key)
             problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
-    if clock is not None and (most := _most_at_once(policies, clock)) > MAX_POLICIES:
-        message = f"{most} can be in force at once, allowed are {MAX_POLICIES}; merge policies of the same dates"
-        problems.append(Problem(document.nearest(("policy",)).where, "policy", message))
     if output is not None:
         tables = [table for section in processes for table in process_class(section).table_names]
         tables += [CELL_TABLE, HOSPITAL_TABLE] if limited else [CELL_TABLE]
@@ -420,16 +416,6 @@ def _day(moment: Any, clock: ClockSettings) -> int | None:
     if isinstance(moment, datetime.date):
         return clock.day(moment)
     return moment if isinstance(moment, int) else None
-
-
-def _most_at_once(policies: Iterable[PolicySettings | None], clock: ClockSettings) -> int:
-    """Return how many policies can be in force on one day; those with conditions may be on any day."""
-    spans = []
-    for policy in policies:
-        if policy is not None:
-            start, end = _day(policy.from_, clock), _day(policy.until, clock)
-            spans.append((start or 0, clock.days if end is None else end))
-    return max((sum(low <= start < high for low, high in spans) for start, _ in spans), default=0)
 
 
 # ---------------------------------------------------------------------- sweeping
