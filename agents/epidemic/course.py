@@ -8,8 +8,10 @@ number of days, which may be none: then the state is passed through on the same 
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from ...environment.randomness import key, uniform
 from .laws import whole_days
 
 if TYPE_CHECKING:
@@ -110,3 +112,141 @@ def compiled(disease: "Disease") -> Course:
         symptoms=symptoms,
         care=np.maximum(symptoms.astype(np.int8) - (SEVERE - 1), 0).astype(np.uint8),
     )
+
+
+def reached(course: Course) -> NDArray[np.float64]:
+    """Return the chance (states, 256) that an infected person of an age ever comes into a state.
+
+    Beds, vaccines and immunity, which change chances, are left out of account.
+    """
+    chance = np.zeros((len(course.first) - 1, AGES))
+    chance[ENTERED] = 1.0
+    for state in _forwards(course):
+        for row in range(course.first[state], course.first[state + 1]):
+            chance[course.to[row]] += chance[state] * course.chance[row]
+    return chance
+
+
+def entered(course: Course, age: int) -> list[NDArray[np.float64]]:
+    """Return for each state the chances that a person of an age enters it on day 0, 1, … since infection.
+
+    They sum to :func:`reached`. The state that an infection leads to is entered on day 0.
+    """
+    chances = [np.zeros(0) for _ in course.first[:-1]]
+    chances[ENTERED] = np.ones(1)
+    for state in _forwards(course):
+        for row in range(course.first[state], course.first[state + 1]):
+            days = np.diff(_law(course, row), prepend=0.0)
+            arrival = np.convolve(chances[state], days) * course.chance[row, age]
+            if state == ENTERED:
+                arrival = np.concatenate([[0.0], arrival])
+            to = int(course.to[row])
+            chances[to] = _add(chances[to], arrival)
+    return chances
+
+
+def infectiousness_by_day(disease: "Disease", ages: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the expected infectiousness on day 0, 1, … since infection, mean over infected people of these ages (n,)."""
+    course = disease.course()
+    _, some, number = np.unique(course.chance[:, ages], axis=1, return_index=True, return_counts=True)
+    mean = np.zeros(0)
+    for position, weight in zip(some, number / number.sum(), strict=True):
+        mean = _add(mean, weight * _shedding(course, int(ages[position])))
+    day = np.minimum(np.arange(len(mean)), len(course.since_infection) - 1)
+    return np.trim_zeros(mean * course.since_infection[day], "b")
+
+
+def generation_interval(disease: "Disease", ages: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return days (n,) and chance (n,) of the time from infection to infection if contacts do not change.
+
+    Chances are proportional to the expected infectiousness; infections at midday are whole days apart.
+    """
+    expected = infectiousness_by_day(disease, ages)
+    return np.arange(len(expected)), expected / expected.sum()
+
+
+def total_infectiousness(disease: "Disease", ages: NDArray[np.integer], seed: int, number: int) -> NDArray[np.float64]:
+    """Return the infectiousness (number,) of simulated courses, summed over the days, without dispersion.
+
+    Args:
+        disease: the disease.
+        ages: (n,) of infected people; course c is that of an age at position c · n // number, so that with number = n
+            each is simulated once.
+        seed: of the draws.
+        number: of courses.
+    """
+    chosen = np.asarray(ages)[np.arange(number) * len(ages) // number].astype(np.uint8)
+    return _simulate(disease.course(), chosen, key(seed, "course transition"), key(seed, "course days"))
+
+
+@njit(cache=True, nogil=True)
+def _simulate(course, ages, way_key, stay_key):
+    """Return the summed infectiousness of a course for each age."""
+    first, to, chance, law_first, law = course.first, course.to, course.chance, course.law_first, course.law
+    shed, since_infection = course.shed, course.since_infection
+    total = np.zeros(ages.size)
+    for case in range(ages.size):
+        state, day = ENTERED, 0
+        while state >= ENTERED:
+            u = uniform(way_key, case, state)
+            row = first[state]
+            while row < first[state + 1] - 1 and u >= chance[row, ages[case]]:
+                u -= chance[row, ages[case]]
+                row += 1
+            u = uniform(stay_key, case, state)
+            n = law_first[row]
+            while n < law_first[row + 1] - 1 and u >= law[n]:
+                n += 1
+            days = n - law_first[row]
+            if state == ENTERED:
+                days += 1
+            for k in range(days):
+                if day + k > 0:
+                    factor = since_infection[min(day + k, since_infection.size - 1)]
+                    total[case] += shed[state, min(k, shed.shape[1] - 1)] * factor
+            day += days
+            state = np.int64(to[row])
+    return total
+
+
+def _shedding(course: Course, age: int) -> NDArray[np.float64]:
+    """Return the expected shedding on each day since infection, without the factor of that day."""
+    total = np.zeros(0)
+    for state, arrival in enumerate(entered(course, age)):
+        rows = range(course.first[state], course.first[state + 1])
+        stays = np.zeros(0)
+        for row in rows:
+            stays = _add(stays, course.chance[row, age] * (1 - _law(course, row)))
+        if state == ENTERED:
+            stays = np.concatenate([[0.0], stays])
+        if len(arrival) and len(stays):
+            profile = course.shed[state, np.minimum(np.arange(len(stays)), course.shed.shape[1] - 1)]
+            total = _add(total, np.convolve(arrival, stays * profile))
+    return total
+
+
+def _forwards(course: Course) -> list[int]:
+    """Return the states that end, each before those it leads to."""
+    order: list[int] = []
+
+    def visit(state: int) -> None:
+        if state < ENTERED or state in order:
+            return
+        for row in range(course.first[state], course.first[state + 1]):
+            visit(int(course.to[row]))
+        order.append(state)
+
+    visit(ENTERED)
+    return order[::-1]
+
+
+def _law(course: Course, row: int) -> NDArray[np.float64]:
+    return course.law[course.law_first[row] : course.law_first[row + 1]]
+
+
+def _add(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of two arrays, the shorter one filled up with zeros."""
+    out = np.zeros(max(len(a), len(b)))
+    out[: len(a)] += a
+    out[: len(b)] += b
+    return out
