@@ -61,9 +61,10 @@ class Hospitals:
         beds: int64 (hospitals, 2) all beds, on wards and in intensive care.
         limit: int64 (hospitals, 2) beds that other patients leave.
         patients: int64 (hospitals, 2) people in these beds.
-        turned_away: int64 (hospitals,) people who today found no bed where they came first.
+        turned_away: int64 (hospitals,) people who today found no bed where they came first; those who wait since a day
+            before count no more.
         admitted: people who today came into a hospital.
-        without_bed: people who today asked for a bed and found none anywhere.
+        lacking: the people who today asked for a bed and found none anywhere, in rising order.
     """
 
     indicators: ClassVar[dict[str, str]] = {
@@ -79,12 +80,13 @@ class Hospitals:
         self.site = sites.astype(np.int32) if sites.size else np.full(1, -1, np.int32)
         self._x, self._y = city.sites.x[sites], city.sites.y[sites]
         self.beds = _beds(city, sites, settings)
-        self.limit = np.stack([_left(beds, settings.occupied) for beds in self.beds.T], axis=1)
+        self.limit = _left(self.beds, settings, len(city.people))
         self.patients = np.zeros_like(self.beds)
         self._table = table
         table.attach("hospital", Column("i4", -1, doc="number of the hospital where the person lies, −1 for none"))
         table.attach("bed", Column("u1", NONE, doc="bed that the person has: 0 none, 1 on a ward, 2 in intensive care"))
         self._key = key(seed, "turn for a bed")
+        self.lacking: NDArray[np.int64] = np.zeros(0, np.int64)
         self.begin_day()
 
     # ------------------------------------------------------------------ beds
@@ -98,7 +100,7 @@ class Hospitals:
         """Count the day's admissions from nothing."""
         self.turned_away = np.zeros(len(self.site), np.int64)
         self.admitted = 0
-        self.without_bed = 0
+        self._waiting, self.lacking = self.lacking, np.zeros(0, np.int64)
 
     def admit(self, people: ArrayLike, care: ArrayLike) -> NDArray[np.int32]:
         """Give people the bed that they need, and take the one that they leave for it.
@@ -124,7 +126,7 @@ class Hospitals:
         for kind, asking in ((WARD, recovering), (ICU, care == ICU), (WARD, (care == WARD) & ~recovering)):
             if asking.any():
                 found[asking] = self._give(people[asking], kind)
-        self.without_bed += int((found < 0).sum())
+        self.lacking = np.union1d(self.lacking, people[found < 0])
         return found
 
     def _give(self, people: NDArray[np.int64], kind: int) -> NDArray[np.int32]:
@@ -150,6 +152,7 @@ class Hospitals:
             waiting = waiting[~placed]
         placed = np.flatnonzero(given >= 0)
         refused = (first >= 0) & (given != first) & (self.bed[people[seeking]] < kind)
+        refused &= ~np.isin(people[seeking], np.concatenate([self._waiting, self.lacking]))
         self.turned_away += np.bincount(first[refused], minlength=len(self.site))
         moved = people[seeking[placed]]
         self.admitted += int((self.bed[moved] == NONE).sum())
@@ -207,7 +210,7 @@ class Hospitals:
             "icu_patients": int(self.patients[:, ICU - 1].sum()),
             "admissions": self.admitted,
             "turned_away": int(self.turned_away.sum()),
-            "without_bed": self.without_bed,
+            "without_bed": len(self.lacking),
         }
 
     def table(self) -> dict[str, NDArray[np.int64]]:
@@ -249,9 +252,16 @@ def _beds(city: "City", sites: NDArray[np.int64], settings: HospitalSettings) ->
     return np.stack([wards, _shared(wards, icu)], axis=1)
 
 
-def _left(beds: NDArray[np.int64], occupied: float) -> NDArray[np.int64]:
-    """Return the beds that other patients leave in each hospital, (hospitals,)."""
-    return _shared(beds, round((1 - occupied) * int(beds.sum())))
+def _left(beds: NDArray[np.int64], settings: HospitalSettings, people: int) -> NDArray[np.int64]:
+    """Return the beds that other patients leave in each hospital, (hospitals, 2).
+
+    The numbers of a small town are rounded once: 2.3 beds of which a quarter is free are 1 bed.
+    """
+    wards, icu = float(beds[:, 0].sum()), settings.icu_per_1000 * people / 1_000
+    if settings.beds_per_1000 is not None:
+        wards = settings.beds_per_1000 * people / 1_000
+    totals = (round((1 - settings.occupied) * total) for total in (wards, icu))
+    return np.stack([_shared(column, total) for column, total in zip(beds.T, totals, strict=True)], axis=1)
 
 
 def _shared(weights: NDArray[np.int64], total: int) -> NDArray[np.int64]:

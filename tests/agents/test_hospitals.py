@@ -76,7 +76,7 @@ def test_a_full_hospital_sends_on_to_the_next() -> None:
     found = hospitals.admit(west, np.full(25, WARD))
     assert np.bincount(found).tolist() == [10, 15]
     assert hospitals.turned_away.tolist() == [15, 0]
-    assert hospitals.without_bed == 0
+    assert len(hospitals.lacking) == 0
     assert hospitals.patients.tolist() == [[10, 0], [15, 0]]
 
 
@@ -87,7 +87,7 @@ def test_who_comes_first_comes_before_who_is_sent_on() -> None:
     east = city.places.x[city.people.household] - city.info.bounds[0] > 500
     assert np.bincount(found[found >= 0]).tolist() == [10, 30]
     assert east[found == 1].all()  # no bed was left for anybody from the west
-    assert hospitals.without_bed == PEOPLE - 40
+    assert len(hospitals.lacking) == PEOPLE - 40
     assert hospitals.turned_away.sum() == PEOPLE - 40
     assert np.array_equal(hospitals.patients, counted(hospitals))
 
@@ -98,7 +98,7 @@ def test_without_diversion_a_full_hospital_is_the_end() -> None:
     west = np.flatnonzero(city.places.x[city.people.household] - city.info.bounds[0] < 400)[:25]
     found = hospitals.admit(west, np.full(25, WARD))
     assert (found == 0).sum() == 10
-    assert (found == -1).sum() == hospitals.without_bed == hospitals.turned_away[0] == 15
+    assert (found == -1).sum() == len(hospitals.lacking) == hospitals.turned_away[0] == 15
 
 
 def test_beds_are_not_given_by_number() -> None:
@@ -185,6 +185,20 @@ def test_random_days_keep_every_count() -> None:
                 assert (found[care == kind] >= 0).all()
 
 
+def test_who_waits_is_turned_away_once() -> None:
+    hospitals = hospitals_of(city_with((500.0, 500.0, 4)), occupied=0.0)
+    for turned_away in (2, 0):
+        for _ in range(2):  # asking twice on one day is asking once
+            hospitals.admit(np.arange(6), np.full(6, WARD))
+        assert hospitals.turned_away.tolist() == [turned_away]
+        assert hospitals.series()["without_bed"] == 2
+        hospitals.begin_day()
+    hospitals.discharge(np.arange(6))
+    hospitals.begin_day()
+    hospitals.admit(np.arange(6), np.full(6, WARD))
+    assert hospitals.turned_away.tolist() == [2]  # nobody waited any more
+
+
 # ---------------------------------------------------------------------- numbers of beds
 
 
@@ -205,6 +219,12 @@ def test_a_number_per_1000_people_goes_before_what_the_source_gives() -> None:
     assert beds[:, 0].tolist() == [3, 9]
 
 
+def test_few_beds_are_rounded_once() -> None:
+    hospitals = hospitals_of(city_with((500.0, 500.0, 7)), icu_per_1000=3.8, occupied=0.75)
+    assert hospitals.beds.tolist() == [[7, 2]]  # 2.28 in intensive care
+    assert hospitals.limit.tolist() == [[2, 1]]  # 1.75 and 0.57
+
+
 def test_a_city_without_hospital_uses_one_outside() -> None:
     hospitals = hospitals_of(city_with(), beds_per_1000=10.0, icu_per_1000=5.0, occupied=0.5)
     assert hospitals.site.tolist() == [-1]
@@ -218,7 +238,7 @@ def test_no_bed_at_all(settings: dict) -> None:
     hospitals = hospitals_of(city_with(*WEST_EAST), **settings)
     assert (everybody(hospitals) == -1).all()
     assert hospitals.turned_away.sum() == 0  # there is no door to come to
-    assert hospitals.without_bed == PEOPLE
+    assert len(hospitals.lacking) == PEOPLE
     assert hospitals.indicator_values()["hospital_occupancy"] == 0
 
 
