@@ -27,6 +27,8 @@ PULL_COST = 0.6
 """Time of a visit walked in the order of people, relative to one walked in the order of places."""
 AGE_GROUPS = 9
 """Groups of ten years, the last one 80 and over."""
+EARLY_GENERATIONS = 3
+"""Generations of infections whose secondary cases are compared with R0."""
 MILD, SEVERE, CRITICAL = 1, 2, 3
 """Levels of symptoms."""
 
@@ -46,7 +48,6 @@ _NAMES = tuple(dict.fromkeys(COUNTED_AS.values()))
 _NAME_OF_KIND = np.array([_NAMES.index(COUNTED_AS[kind]) for kind in PlaceKind])
 
 _NOBODY: NDArray[np.int32] = np.zeros(0, np.int32)
-_UNUSED: NDArray[np.float32] = np.zeros(0, np.float32)
 
 
 def columns() -> dict[str, Column]:
@@ -157,7 +158,7 @@ class Epidemic(Process):
         )
         self._set_susceptibility(0)
 
-        self.cases = self.infectious = _NOBODY
+        self.cases = self.infectious = self._without_bed = _NOBODY
         self._woken = -1
         # By day: the infections, and their number by kind of place.
         self._log: dict[str, list[NDArray[np.int32]]] = {"person": [], "infector": [], "place": [], "strain": []}
@@ -179,7 +180,9 @@ class Epidemic(Process):
 
     def _column(self, name: str) -> NDArray[Any]:
         """Return a column of citizens that another part of the model may have attached, empty if none has."""
-        return self._table.columns[name][: self.people] if name in self._table.columns else _UNUSED
+        if name in self._table.columns:
+            return self._table.columns[name][: self.people]
+        return np.zeros(0, np.uint8 if name == "bed" else np.float32)
 
     def _susceptibility(self, strain: int) -> NDArray[np.float32]:
         if strain == 0:
@@ -225,40 +228,50 @@ class Epidemic(Process):
             return
         self._woken = day
         dead = int(self.count[DEAD])
-        health, waiting = self._health(), self.cases
-        while len(waiting):
-            waiting, left = kernels.move(waiting, day, health, self._course, self.count)
-            if len(waiting):
-                self._care(waiting, left, health)
-                self._settle(waiting, day, health)
+        health, due = self._health(), self.cases
+        while len(due):
+            due, left = kernels.move(due, day, health, self._course, self.count)
+            if len(due):
+                self._start_spells(due, health)
+            if self._course.care.any():
+                self._care(due, left, health)
+            self._settle(due, day, health)
         self._dead_by_day.append(int(self.count[DEAD]) - dead)
         self.cases, self.infectious = kernels.gather(self.cases, health.state, health.infectious)
 
-    def _care(self, moved: NDArray[np.int32], left: NDArray[np.uint8], health: Health) -> None:
-        """Take people in and out of hospital; who finds no bed stays at home."""
-        care, now = self._course.care, health.state[moved]
+    def _start_spells(self, moved: NDArray[np.int32], health: Health) -> None:
+        """Draw new thresholds for those who recovered and may be infected again."""
         if self._at_risk == RECOVERED:
-            again = moved[now == RECOVERED]
+            recovered = moved[health.state[moved] == RECOVERED]
             kernels.draw_resistance(
-                self._keys["threshold"], again, health.infections, self._table.columns["resistance"]
+                self._keys["threshold"], recovered, health.infections, self._table.columns["resistance"]
             )
-        hospitals = getattr(self.model, "hospitals", None)
-        leaving = moved[(care[left] > 0) & (care[now] != care[left])]
-        if len(leaving):
-            if hospitals is not None:
-                hospitals.discharge(leaving)
-            self.presence.release(leaving)
-        coming = (care[now] > 0) & (care[now] != care[left])
-        if coming.any():
-            patients = moved[coming]
-            if hospitals is not None:
-                bed = hospitals.admit(patients, care[now[coming]]) >= 0
-                self.presence.put(patients[~bed], ISOLATED)
-                patients = patients[bed]
-            self.presence.put(patients, AWAY)
+
+    def _care(self, moved: NDArray[np.int32], left: NDArray[np.uint8], health: Health) -> None:
+        """Take people in and out of hospital; who finds no bed stays at home and asks again the next day."""
+        hospitals, care = getattr(self.model, "hospitals", None), self._course.care
+        now = health.state[moved]
         died = moved[now == DEAD]
-        if len(died):
-            self.presence.put(died, AWAY)
+        leaving = moved[(care[left] > 0) & (care[now] == 0)]
+        if hospitals is not None:
+            hospitals.discharge(leaving)
+        self.presence.release(leaving)
+        self.presence.put(died, AWAY)
+        asking = moved[care[now] > 0]
+        if hospitals is None:
+            self.presence.put(asking, AWAY)
+            return
+        again = self._without_bed
+        again = again[(health.state[again] >= INFECTED) & (care[health.state[again]] > 0) & ~np.isin(again, moved)]
+        asking = np.concatenate([again, asking])
+        if len(asking):
+            wanted = care[health.state[asking]]
+            hospitals.admit(asking, wanted)
+            bed = self._column("bed")[asking]
+            self.presence.put(asking[bed > 0], AWAY)
+            self.presence.put(asking[bed == 0], ISOLATED)
+            asking = asking[bed != wanted]
+        self._without_bed = asking
 
     def _settle(self, people: NDArray[np.int32], day: int, health: Health) -> None:
         kernels.settle(
@@ -270,7 +283,7 @@ class Epidemic(Process):
             self._severity,
             self._column("vaccine_severe"),
             self.settings.disease.immunity.severe,
-            self._column("hospital") if getattr(self.model, "hospitals", None) is not None else _NOBODY,
+            self._column("bed"),
             self._keys["exit"],
             self._keys["days"],
         )
@@ -535,10 +548,27 @@ class Epidemic(Process):
             "attack_rate": self.infections / self.people,
             **({"deaths": int(self.count[DEAD])} if self._deadly else {}),
             **self._peak,
+            **self._transmission_figures(),
             **{
                 f"infections_{name}": int(number)
                 for name, number in zip(_NAMES, sum(self._by_name, np.zeros(len(_NAMES), int)), strict=True)
             },
+        }
+
+    def _transmission_figures(self) -> dict[str, float]:
+        """Return what the tree of infections tells.
+
+        ``reproduction_early`` is the mean number of secondary cases of generations 1 to 3 (not of the first cases, who
+        are drawn at random); as later generations overlap with depletion it lies a little below R0.
+        """
+        table = self.infections_table()
+        caused = figures.secondary_cases(table)
+        early = (table["generation"] >= 1) & (table["generation"] <= EARLY_GENERATIONS)
+        attack = figures.household_attack(table, self.presence.city)
+        return {
+            "reproduction_early": float(caused[early].mean()) if early.any() else np.nan,
+            "generation_time": figures.generation_time(table).mean,
+            "household_attack_rate": attack.all,
         }
 
     def infections_table(self) -> dict[str, NDArray[Any]]:
@@ -559,9 +589,18 @@ class Epidemic(Process):
         return {**rows, "kind": kind, "day": day, "generation": generation}
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return ``infections``, see :meth:`infections_table`, and ``reproduction`` by day of infection."""
-        infections = self.infections_table()
-        return {"infections": infections}
+        """Return ``infections``, see :meth:`infections_table`, and ``reproduction``.
+
+        The latter has for each day the number of people infected, and the mean number of cases that they caused in the
+        end: R(t), which is too low for those infected late in the run.
+        """
+        infections, days = self.infections_table(), len(self._new_by_day)
+        reproduction = {
+            "day": np.arange(days, dtype=np.int32),
+            "infections": np.array(self._new_by_day, np.int64),
+            "reproduction": figures.effective_reproduction(infections, days),
+        }
+        return {"infections": infections, "reproduction": reproduction}
 
 
 def _poisson(mean: float, u: float) -> int:

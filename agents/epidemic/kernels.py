@@ -85,7 +85,7 @@ class Health(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def draw_resistance(purpose, people, infections, resistance):
-    """Draw the resistance of the next spell of some people: −ln(u), at least one unit, as nobody is infected without contact."""
+    """Draw the resistance of people's next spell: −ln(u), at least one unit, as nobody is infected without contact."""
     for person in people:
         threshold = -np.log(uniform(purpose, person, infections[person])) / HAZARD_UNIT
         resistance[person] = max(np.int64(threshold + 0.5), 1)
@@ -107,7 +107,7 @@ def settle(people, day, health, age, course, severity, spared, spared_again, bed
         severity: (strains,) factor on the chance of becoming severely ill.
         spared: (people,) protection of the vaccinated against becoming severely ill, or (0,).
         spared_again: the same protection of those who had the disease before.
-        bed: (people,) hospital or −1 for none, or (0,) where beds have no limit.
+        bed: (people,) care of the bed that each person has, 0 for none; or (0,) where beds have no limit.
         exit_key, days_key: keys of the draws.
     """
     first, to, chance, severe, without_bed = course.first, course.to, course.chance, course.severe, course.without_bed
@@ -121,7 +121,7 @@ def settle(people, day, health, age, course, severity, spared, spared_again, bed
             continue
         when = (np.int64(infections[person]) - 1) * SPELL + s
         u = uniform(exit_key, person, when)
-        lacking = bed.size > 0 and care[s] > 0 and bed[person] < 0
+        lacking = bed.size > 0 and bed[person] < care[s]
         summed = 0.0
         way = first[s]
         while way < first[s + 1] - 1:

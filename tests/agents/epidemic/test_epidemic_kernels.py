@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from citytwin.agents.epidemic import kernels
 from citytwin.agents.epidemic.disease import Disease
-from citytwin.agents.policies import PolicySettings
 from citytwin.agents.epidemic.rates import place_rates
+from citytwin.agents.policies import PolicySettings
 from citytwin.agents.presence import VISIT_GROUPS
 from citytwin.environment.places import PlaceKind
 from citytwin.environment.schedules import SLOTS_PER_DAY
