@@ -244,9 +244,20 @@ def contact_matrix(
     for number, share in zip(types.tolist(), days / days.sum(), strict=True):
         schedule = city.schedules[number]
         factor = np.concatenate([np.ones(city.homes), crowding(city, number)]) * counted
-        visits = (schedule.first, schedule.place, schedule.start, schedule.end)
-        visitors = (schedule.place_first, schedule.visitor, schedule.visitor_start, schedule.visitor_end)
-        total += share * _meetings(*map(fixed, visits + visitors), factor, band, len(edges), max(minimum, 1))
+        total += share * _meetings(
+            fixed(schedule.first),
+            fixed(schedule.place),
+            fixed(schedule.start),
+            fixed(schedule.end),
+            fixed(schedule.place_first),
+            fixed(schedule.visitor),
+            fixed(schedule.visitor_start),
+            fixed(schedule.visitor_end),
+            factor,
+            band,
+            len(edges),
+            max(minimum, 1),
+        )
     people = np.bincount(band, minlength=len(edges))
     return _ratio(total + total.T, people[:, None])
 

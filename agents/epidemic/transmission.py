@@ -233,6 +233,9 @@ def law_of_infectiousness(
 
     It is exact where all courses go through the same states and are infectious, always alike, in one of them; else it is
     that of :data:`COURSES` simulated courses of people drawn in proportion to their susceptibility, with the exact mean.
+
+    Raises:
+        TransmissionError: if none of those courses is infectious.
     """
     course = disease.course()
     infectious = np.flatnonzero(course.shed.any(axis=1))
@@ -247,6 +250,11 @@ def law_of_infectiousness(
         return np.concatenate([[0.0], np.cumsum(daily)])[days], share[days]
     typical = age[_systematic(susceptibility, COURSES, 0.5)]
     simulated = np.sort(courses.total_infectiousness(disease, typical, seed, COURSES))
+    if not simulated[-1]:
+        raise TransmissionError(
+            f"nobody of the ages of this city becomes infectious with '{disease.name}': no r0 can be reached; "
+            "check the chances by age and the infectiousness of the states"
+        )
     total = simulated.reshape(GROUPS, -1).mean(axis=1)
     # The mean matters most and is known without simulation.
     total *= courses.infectiousness_by_day(disease, typical).sum() / total.mean()

@@ -181,6 +181,16 @@ def test_a_disease_that_branches_has_the_mean_of_the_people_who_are_infected():
     assert np.count_nonzero((total == least) | (total == most)) >= len(total) - 1
 
 
+def test_a_disease_that_is_infectious_at_no_age_of_the_city_is_refused():
+    disease = branching()
+    carriers = disease.model_dump()
+    carriers["state"][2]["infectiousness"] = (0.0,)
+    carriers["state"][0]["transition"][0]["chance"]["value"] = (0.2, 0.0)  # and no adult falls ill
+    city = one_place(100)
+    with pytest.raises(TransmissionError, match="nobody of the ages of this city becomes infectious with 'test'"):
+        Reproduction(Presence(city, 1), Disease.model_validate(carriers), EQUAL)
+
+
 @pytest.mark.parametrize("profile", [1.0, [9.0, 2.0, 1.0, 0.5]])
 def test_a_single_way_is_exact_and_agrees_with_simulated_courses(profile):
     law = {"law": "gamma", "mean": 4, "sd": 1.5}
