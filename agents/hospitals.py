@@ -107,9 +107,9 @@ class Hospitals:
 
         Everybody comes to the hospital nearest to their home (in a straight line) that has such beds at all, patients
         to their own. Those who find it full go on to the nearest with a free bed, after those who came there first;
-        where beds are short the order is drawn. A patient who finds no bed in intensive care stays on the ward, and
-        one who is to leave intensive care stays there until the own hospital has a bed on a ward; ask for
-        them again on a later day.
+        where beds are short the order is drawn. Who finds no bed in intensive care lies on a ward instead if possible;
+        who is to leave intensive care stays there until the own hospital has a bed on a ward. Ask for those who lack
+        what they need again on a later day.
 
         Args:
             people: (n,) numbers of people, each once.
@@ -127,6 +127,9 @@ class Hospitals:
             if asking.any():
                 found[asking] = self._give(people[asking], kind)
         self.lacking = np.union1d(self.lacking, people[found < 0])
+        bedless = (care == ICU) & (self.bed[people] == NONE)
+        if bedless.any():
+            self._give(people[bedless], WARD)
         return found
 
     def _give(self, people: NDArray[np.int64], kind: int) -> NDArray[np.int32]:

@@ -142,6 +142,14 @@ def test_without_a_bed_in_intensive_care_they_stay_on_the_ward() -> None:
     }
 
 
+def test_without_a_bed_in_intensive_care_a_ward_is_better_than_nothing() -> None:
+    hospitals = hospitals_of(city_with((500.0, 500.0, 4)), occupied=0.0, icu_per_1000=5.0)
+    assert sorted(hospitals.admit(np.arange(9), np.full(9, ICU))) == [-1] * 6 + [0] * 3
+    assert hospitals.patients.tolist() == [[4, 3]]
+    assert hospitals.turned_away.tolist() == [6]
+    assert len(hospitals.lacking) == 6
+
+
 def test_who_leaves_intensive_care_waits_there_for_the_ward() -> None:
     hospitals = hospitals_of(city_with((500.0, 500.0, 4)), occupied=0.0, icu_per_1000=5.0)
     assert (hospitals.admit([0, 1, 2], [ICU] * 3) == 0).all()
@@ -179,7 +187,9 @@ def test_random_days_keep_every_count() -> None:
         assert np.array_equal(hospitals.patients, counted(hospitals))
         assert (hospitals.patients <= hospitals.limit).all()
         assert (hospitals.bed[people[found >= 0]] >= care[found >= 0]).all()
-        assert (hospitals.bed[people[found < 0]] == before[found < 0]).all()
+        lacking = found < 0
+        assert (hospitals.bed[people[lacking]] < care[lacking]).all()
+        assert (hospitals.bed[people[lacking]] >= before[lacking]).all()  # some came at least onto a ward
         for kind in (WARD, ICU):  # nobody new goes without while a bed is free
             if (hospitals.limit - hospitals.patients)[:, kind - 1].any():
                 assert (found[care == kind] >= 0).all()
