@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..environment.city import City
 
 __all__ = ["AWAY", "COLUMNS", "CONFINED", "FREE", "GUEST", "HOME", "ISOLATED", "QUARANTINED", "VISIT_GROUPS"]
-__all__ += ["Presence", "Visits", "fixed", "own_factor", "rule"]
+__all__ += ["Presence", "Visits", "below", "fixed", "own_factor", "rule"]
 
 FREE, CONFINED, ISOLATED, QUARANTINED, AWAY = range(5)
 """Status of a person: under policies only; at home today; isolated; quarantined; gone (in hospital or dead)."""
@@ -129,7 +129,8 @@ class Presence:
         self.first_weekday = first_weekday
         self.day = 0
         people = len(city.people)
-        self.compliance = uniforms(key(seed, "compliance"), np.arange(people), 0).astype(np.float32)
+        self._draws: dict[str, NDArray[np.float32]] = {}
+        self.compliance = self.draws("compliance")
         self.status = np.zeros(people, np.uint8)
         self.home_factor = np.ones(_STATUSES)
         self.home_factor[AWAY] = 0.0
@@ -149,6 +150,14 @@ class Presence:
         return self.__dict__ | {"_views": {}}
 
     # ------------------------------------------------------------------ policies
+
+    def draws(self, purpose: str) -> NDArray[np.float32]:
+        """Return one uniform draw for each person (people,), always the same for one purpose; see :func:`below`."""
+        if purpose not in self._draws:
+            self._draws[purpose] = uniforms(key(self.seed, purpose), np.arange(len(self.city.people)), 0).astype(
+                np.float32
+            )
+        return self._draws[purpose]
 
     def apply(self, rules: Sequence[Rule]) -> None:
         """Put exactly these rules in force from now on; if they say what the last ones said, nothing is done.
@@ -361,6 +370,11 @@ class Presence:
         column = visits.column[place].astype(np.intp)
         column[(visits.kind[place] == HOME) & (place != visits.household)] += GUEST
         return np.where(visits.take[visits.group, column] >= 0, place, visits.household)
+
+
+def below(draws: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
+    """Return which draws are below a share; all are below 1, although a draw may round up to it in 32 bits."""
+    return draws < share if share < 1 else np.ones(len(draws), bool)
 
 
 def fixed(column: NDArray[Any]) -> NDArray[Any]:
