@@ -186,7 +186,7 @@ def _simulate(course, ages, way_key, stay_key):
     shed, since_infection = course.shed, course.since_infection
     total = np.zeros(ages.size)
     for case in range(ages.size):
-        state, day = ENTERED, 0
+        state, day = np.int64(ENTERED), 0
         while state >= ENTERED:
             u = uniform(way_key, case, state)
             row = first[state]

@@ -174,8 +174,8 @@ class Immunity(Part):
 
     Attributes:
         protection: against infection, right after recovery: factor 1 − protection on susceptibility.
-        severe: against severe disease once infected again: factor 1 − severe on the chance of it.
-        half_life: days in which both fall to half; without it they stay.
+        severe: against severe disease once infected again: factor 1 − severe on the chance of it; it stays.
+        half_life: days in which the protection against infection falls to half; without it, it stays.
     """
 
     protection: float = Field(default=1.0, ge=0, le=1)
@@ -306,7 +306,7 @@ def _check_stay(number: int, state: State, problems: _Problems) -> None:
         except ValueError as error:
             problems.add(("state", number, "transition", at, "after"), str(error))
             return
-        longest = max(longest, len(table) - 1)
+        longest = max(longest, int(np.searchsorted(table, 1.0)))
     profile = state.infectiousness
     days = range(longest) if number else range(1, longest + 1)  # nobody sheds on the day of infection
     if any(profile) and not any(profile[min(day, len(profile) - 1)] for day in days):

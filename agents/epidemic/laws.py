@@ -50,7 +50,7 @@ class Law(Part):
                 raise ValueError(f"the period may last more than {MAX_DAYS} days; choose a smaller mean or sd")
             last = min(2 * last, MAX_DAYS)
         nodes, weights = np.polynomial.legendre.leggauss(16)
-        at = np.arange(last)[:, None] + (nodes + 1) / 2 + less
+        at = np.arange(last + 1)[:, None] + (nodes + 1) / 2 + less
         low, high = 0.0, 1.5
         for _ in range(60):
             scale = (low + high) / 2
