@@ -18,8 +18,8 @@ people, among those that both meet, whom that ancestor is expected to have infec
 equal terms, those of b > 1 come before it. In a small city fewer generations back are taken into account, and none where an
 outbreak would end before; R0 is then that of a case among people of whom nobody has been infected.
 
-The rate is that of the first strain at its full susceptibility. Immunity at the start, policies, seasons, and people who are
-away in hospital are not part of R0: they make fewer cases of it.
+The rate is that of a strain of transmissibility 1 where nobody is immune and there is a bed for everybody who needs one.
+Immunity at the start, policies, seasons and full hospitals are not part of R0, but change how many cases become of it.
 """
 
 from collections.abc import Callable
@@ -231,12 +231,15 @@ def law_of_infectiousness(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the law of the infectiousness summed over the days of a course: values (n,) and their shares (n,).
 
+    People in states that need a bed are in hospital and infect nobody.
+
     It is exact where all courses go through the same states and are infectious, always alike, in one of them; else it is
     that of :data:`COURSES` simulated courses of people drawn in proportion to their susceptibility, with the exact mean.
 
     Raises:
         TransmissionError: if none of those courses is infectious.
     """
+    disease = _outside_hospital(disease)
     course = disease.course()
     infectious = np.flatnonzero(course.shed.any(axis=1))
     if np.diff(course.first).max() == 1 and len(infectious) == 1 and (course.since_infection == 1).all():
@@ -259,6 +262,16 @@ def law_of_infectiousness(
     # The mean matters most and is known without simulation.
     total *= courses.infectiousness_by_day(disease, typical).sum() / total.mean()
     return total, np.full(GROUPS, 1 / GROUPS)
+
+
+def _outside_hospital(disease: Disease) -> Disease:
+    """Return the disease without the infectiousness of states that need a bed."""
+    in_bed = disease.course().care[courses.ENTERED :] > 0
+    if not in_bed.any():
+        return disease
+    states = zip(disease.states, in_bed, strict=True)
+    silent = tuple(state.model_copy(update={"infectiousness": (0.0,)}) if bed else state for state, bed in states)
+    return disease.model_copy(update={"state": silent})
 
 
 def _pair_functions(

@@ -181,6 +181,15 @@ def test_a_disease_that_branches_has_the_mean_of_the_people_who_are_infected():
     assert np.count_nonzero((total == least) | (total == most)) >= len(total) - 1
 
 
+def test_people_in_hospital_infect_nobody():
+    severe = state("severe", 2.0, ("recovered", days(10))) | {"symptoms": "severe"}
+    ill = state("ill", 1.0, ("severe", days(3), 0.25), ("recovered", days(3)))
+    states = (state("exposed", 0.0, ("ill", days(2))), ill, severe)
+    disease = Disease.model_validate({"name": "test", "r0": 2.0, "state": states})
+    total, share = law_of_infectiousness(disease, np.array([40], np.uint8), np.ones(1), 1)
+    assert total @ share == pytest.approx(3.0)
+
+
 def test_a_disease_that_is_infectious_at_no_age_of_the_city_is_refused():
     disease = branching()
     carriers = disease.model_dump()
