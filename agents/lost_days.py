@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..environment.places import Role
-from .epidemic.kernels import DEAD
+from .epidemic.course import DEAD
 from .presence import fixed
 
 if TYPE_CHECKING:

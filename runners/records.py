@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents.epidemic.kernels import DEAD
+from ..agents.epidemic.course import DEAD
 from ..agents.lost_days import SORTS
 from ..environment.grid import CityGrid
 from .scenario import CELL_TABLE, HOSPITAL_TABLE

@@ -8,15 +8,17 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...environment.places import PlaceKind
 from ...environment.randomness import key, uniform, uniforms
 from ...environment.schedules import SLOTS_PER_DAY
 from ..columns import Column
 from ..presence import AWAY, ISOLATED, Presence, Visits
 from ..process import Process
-from . import figures, kernels
-from .kernels import DEAD, HAZARD_UNIT, INFECTED, RECOVERED, SHEDDING_UNIT, SUSCEPTIBLE, Health, Sources
+from . import kernels, progress
+from .course import DEAD, ENTERED, RECOVERED, SUSCEPTIBLE
+from .kernels import HAZARD_UNIT, SHEDDING_UNIT, Sources
+from .progress import Health
 from .rates import place_rates
+from .record import Record
 from .settings import EpidemicSettings, Imports
 from .transmission import calibrated
 
@@ -27,25 +29,8 @@ PULL_COST = 0.6
 """Time of a visit walked in the order of people, relative to one walked in the order of places."""
 AGE_GROUPS = 9
 """Groups of ten years, the last one 80 and over."""
-EARLY_GENERATIONS = 3
-"""Generations of infections whose secondary cases are compared with R0."""
 MILD, SEVERE, CRITICAL = 1, 2, 3
 """Levels of symptoms."""
-
-COUNTED_AS: dict[PlaceKind, str] = {
-    PlaceKind.HOME: "home",
-    PlaceKind.KINDERGARTEN: "school",
-    PlaceKind.PRIMARY: "school",
-    PlaceKind.SECONDARY: "school",
-    PlaceKind.UNIVERSITY: "university",
-    PlaceKind.WORK: "work",
-    PlaceKind.SHOP: "shop",
-    PlaceKind.LEISURE: "leisure",
-    PlaceKind.HOSPITAL: "hospital",
-}
-"""Name in the results of infections in each kind of place."""
-_NAMES = tuple(dict.fromkeys(COUNTED_AS.values()))
-_NAME_OF_KIND = np.array([_NAMES.index(COUNTED_AS[kind]) for kind in PlaceKind])
 
 _NOBODY: NDArray[np.int32] = np.zeros(0, np.int32)
 
@@ -61,6 +46,7 @@ def columns() -> dict[str, Column]:
         "ill_since": Column("i4", -1, "day", "day on which symptoms began, −1 without symptoms now"),
         "infectious": Column("u1", 0, doc="1 if infectious now"),
         "strain": Column("u1", 0, doc="strain of the latest infection"),
+        "strains_had": Column("u1", 0, doc="bit s: has had strain s, or is immune since the start as if so"),
         "infections": Column("u1", 0, doc="number of infections so far"),
         "resistance": Column("i8", 0, "2^-40", "hazard still to come until infection"),
         "susceptibility": Column("f4", 1.0, doc="factor on the hazard of the first strain: age, immunity, vaccine"),
@@ -81,6 +67,7 @@ class Epidemic(Process):
         cases: int32 (n,) the people who have the disease now, in rising order.
         infectious: int32 (n,) those of them who are infectious.
         count: int64 (states,) number of people by state, in the order of the disease's ``state_names``.
+        record: what has happened so far.
         direction: how contagion walks through the visits, by active place ("push"), by susceptible person ("pull") or
             by whichever is less work; the results are the same to the bit.
 
@@ -133,10 +120,11 @@ class Epidemic(Process):
         strains = settings.strains
         self._transmissibility = np.array([strain.transmissibility for strain in strains])
         self._severity = np.array([strain.severity for strain in strains])
-        self._cross = settings.cross_immunity()
+        cross = settings.cross_immunity()
+        self._held = np.array([_best_of(by_strain) for by_strain in cross.T])
         immunity = disease.immunity
         self._half_life = np.inf if immunity.half_life is None else immunity.half_life
-        lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((self._cross == 1).all())
+        lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((cross == 1).all())
         self._at_risk = SUSCEPTIBLE if lasting else RECOVERED
         purposes = ("threshold", "exit", "days", "shedding", "first case", "immune at start", "import", "imported")
         self._keys = {purpose: key(model.seed_number, f"epidemic {purpose}") for purpose in purposes}
@@ -153,20 +141,15 @@ class Epidemic(Process):
         self.count = np.zeros(len(disease.state_names), np.int64)
         self._immunise(health)
         self.count[:2] = np.bincount(health.state, minlength=2)[:2]
-        kernels.draw_resistance(
+        progress.draw_resistance(
             self._keys["threshold"], everybody, health.infections, self._table.columns["resistance"]
         )
         self._set_susceptibility(0)
 
         self.cases = self.infectious = self._without_bed = _NOBODY
         self._woken = -1
-        # By day: the infections, and their number by kind of place.
-        self._log: dict[str, list[NDArray[np.int32]]] = {"person": [], "infector": [], "place": [], "strain": []}
-        self._new_by_day: list[int] = []
-        self._by_name: list[NDArray[np.int64]] = []
-        self._dead_by_day: list[int] = []
+        self.record = Record(city)
         self._step_started = 0
-        self._peak = {"peak_infectious": 0, "peak_day": 0, "peak_new_infections": 0, "duration": 0}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pool": None}
@@ -192,14 +175,12 @@ class Epidemic(Process):
     def _set_susceptibility(self, day: int) -> None:
         immunity = self.settings.disease.immunity
         for number, strain in enumerate(self.settings.strains):
-            kernels.protect(
+            progress.protect(
                 day,
                 self._health(),
                 self._base,
                 self._age,
-                number,
-                self._cross,
-                immunity.protection,
+                immunity.protection * self._held[number],
                 self._half_life,
                 self._column("vaccine_infection"),
                 strain.escape,
@@ -216,6 +197,7 @@ class Epidemic(Process):
         drawn = uniforms(self._keys["immune at start"], who, 0) < immune.by_age()[self._age]
         health.state[drawn] = RECOVERED
         health.since[drawn] = 0
+        health.strains_had[drawn] = 1
 
     # ------------------------------------------------------------------ overnight
 
@@ -230,20 +212,20 @@ class Epidemic(Process):
         dead = int(self.count[DEAD])
         health, due = self._health(), self.cases
         while len(due):
-            due, left = kernels.move(due, day, health, self._course, self.count)
+            due, left = progress.move(due, day, health, self._course, self.count)
             if len(due):
                 self._start_spells(due, health)
             if self._course.care.any():
                 self._care(due, left, health)
             self._settle(due, day, health)
-        self._dead_by_day.append(int(self.count[DEAD]) - dead)
-        self.cases, self.infectious = kernels.gather(self.cases, health.state, health.infectious)
+        self.record.deaths.append(int(self.count[DEAD]) - dead)
+        self.cases, self.infectious = progress.gather(self.cases, health.state, health.infectious)
 
     def _start_spells(self, moved: NDArray[np.int32], health: Health) -> None:
         """Draw new thresholds for those who recovered and may be infected again."""
         if self._at_risk == RECOVERED:
             recovered = moved[health.state[moved] == RECOVERED]
-            kernels.draw_resistance(
+            progress.draw_resistance(
                 self._keys["threshold"], recovered, health.infections, self._table.columns["resistance"]
             )
 
@@ -262,7 +244,7 @@ class Epidemic(Process):
             self.presence.put(asking, AWAY)
             return
         again = self._without_bed
-        again = again[(health.state[again] >= INFECTED) & (care[health.state[again]] > 0) & ~np.isin(again, moved)]
+        again = again[(health.state[again] >= ENTERED) & (care[health.state[again]] > 0) & ~np.isin(again, moved)]
         asking = np.concatenate([again, asking])
         if len(asking):
             wanted = care[health.state[asking]]
@@ -274,7 +256,7 @@ class Epidemic(Process):
         self._without_bed = asking
 
     def _settle(self, people: NDArray[np.int32], day: int, health: Health) -> None:
-        kernels.settle(
+        progress.settle(
             people,
             day,
             health,
@@ -292,9 +274,8 @@ class Epidemic(Process):
 
     def advance(self, start: float, end: float) -> None:  # noqa: ARG002
         """Make the days that begin before ``end`` and have not been made; a day is made whole at its beginning."""
-        self._step_started = len(self._new_by_day)
-        while len(self._new_by_day) * SECONDS_PER_DAY < end:
-            day = len(self._new_by_day)
+        self._step_started = len(self.record.infections)
+        while (day := len(self.record.infections)) * SECONDS_PER_DAY < end:
             self._wake(day)
             self._make_day(day)
 
@@ -305,31 +286,24 @@ class Epidemic(Process):
         infections = []
         for strain in range(len(self._slots)):
             people = self._first_cases(strain) if day == 0 else _NOBODY
-            kernels.infect(people, day, strain, health, self._course, self.count)
+            progress.infect(people, day, strain, health, self._course, self.count)
             imported = self._imported(strain, day)
-            kernels.infect(imported, day, strain, health, self._course, self.count)
+            progress.infect(imported, day, strain, health, self._course, self.count)
             people = np.concatenate([people, imported])
             nowhere = np.full(len(people), -1, np.int32)
             infections.append((people, nowhere, nowhere, np.full(len(people), strain, np.int32)))
         new, infector, place, strain_of = self._contagion(day, health)
         for strain in range(len(self._slots)):
-            kernels.infect(new[strain_of == strain], day, strain, health, self._course, self.count)
+            progress.infect(new[strain_of == strain], day, strain, health, self._course, self.count)
         infections.append((new, infector, place, strain_of))
-        for name, rows in zip(self._log, zip(*infections, strict=True), strict=True):
-            self._log[name].append(np.concatenate(rows))
-        everybody = self._log["person"][-1]
+        rows = [np.concatenate(column) for column in zip(*infections, strict=True)]
+        everybody = rows[0]
+        self.record.add(*rows, infectious=len(self.infectious))
         self._settle(everybody, day, health)
         # Kept in the order of people, so that walks through their visits are walks through memory; merging is quick.
         self.cases = np.sort(np.concatenate([self.cases, everybody]), kind="stable")
-        self._new_by_day.append(len(everybody))
-        kinds = self.presence.city.places.kind[place]
-        self._by_name.append(np.bincount(_NAME_OF_KIND[kinds], minlength=len(_NAMES)))
-        peak = self._peak
-        if len(self.infectious) > peak["peak_infectious"]:
-            peak["peak_infectious"], peak["peak_day"] = len(self.infectious), day
-        peak["peak_new_infections"] = max(peak["peak_new_infections"], len(everybody))
         if len(self.cases):
-            peak["duration"] = day + 1
+            self.record.lasts()
 
     def _first_cases(self, strain: int) -> NDArray[np.int32]:
         """Draw the people infected on day 0; of two scenarios with one seed the larger number contains the smaller."""
@@ -456,34 +430,28 @@ class Epidemic(Process):
     @property
     def infections(self) -> int:
         """Number of infections so far."""
-        return sum(self._new_by_day)
+        return sum(self.record.infections)
 
     def indicator_values(self) -> dict[str, float]:
         """Return the indicators as they stand now."""
         per = INCIDENCE_PEOPLE / self.people
         return {
-            "incidence": sum(self._new_by_day[-INCIDENCE_DAYS:]) * per,
+            "incidence": sum(self.record.infections[-INCIDENCE_DAYS:]) * per,
             "prevalence": len(self.infectious) / self.people,
             "attack": self.infections / self.people,
-            "ill": self._counted(MILD) / self.people,
-            "deaths": sum(self._dead_by_day[-INCIDENCE_DAYS:]) * per,
+            "ill": int(self.count[self._course.symptoms >= MILD].sum()) / self.people,
+            "deaths": sum(self.record.deaths[-INCIDENCE_DAYS:]) * per,
         }
-
-    def _counted(self, least: int) -> int:
-        """Return how many people have at least these symptoms."""
-        return int(self.count[self._course.symptoms >= least].sum())
 
     def series(self) -> dict[str, int | float]:
         """Return the number of people by health at the end of the step, and the infections of the step by place.
 
-        ``exposed`` are infected but neither infectious nor ill. ``new_imported`` are infections that nobody in the city
-        caused. What a disease does not have is left out: symptoms, severe cases, deaths, several strains.
+        ``exposed`` are infected but neither infectious nor ill. What a disease does not have is left out: symptoms, severe
+        cases, deaths, several strains.
         """
         course, count = self._course, self.count
-        new = sum(self._new_by_day[self._step_started :])
-        by_name = sum(self._by_name[self._step_started :], np.zeros(len(_NAMES), np.int64))
         silent = (course.shed.max(axis=1) == 0) & (course.symptoms == 0)
-        silent[:INFECTED] = False
+        silent[:ENTERED] = False
         out: dict[str, int | float] = {
             "susceptible": int(count[SUSCEPTIBLE]),
             "exposed": int(count[silent].sum()),
@@ -492,20 +460,15 @@ class Epidemic(Process):
         }
         worst = course.symptoms.max()
         if worst >= MILD:
-            out["ill"] = self._counted(MILD)
+            out["ill"] = int(count[course.symptoms >= MILD].sum())
         for level, name in ((SEVERE, "severe"), (CRITICAL, "critical")):
             if worst >= level:
                 out[name] = int(count[course.symptoms == level].sum())
         if self._deadly:
-            out |= {"dead": int(count[DEAD]), "new_deaths": sum(self._dead_by_day[self._step_started :])}
-        out |= {
-            "new_infections": new,
-            "cumulative_infections": self.infections,
-            "new_imported": new - int(by_name.sum()),
-            **{f"new_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
-        }
+            out |= {"dead": int(count[DEAD]), "new_deaths": sum(self.record.deaths[self._step_started :])}
+        out |= self.record.series(self._step_started)
         if len(self._slots) > 1:
-            strains = self._of_step("strain")
+            strains = self.record.since(self._step_started, "strain")
             for number, strain in enumerate(self.settings.strains):
                 out[f"new_infections.{strain.name}"] = int(np.count_nonzero(strains == number))
         return out
@@ -514,16 +477,12 @@ class Epidemic(Process):
     def _deadly(self) -> bool:
         return bool((self._course.to == DEAD).any())
 
-    def _of_step(self, name: str) -> NDArray[np.int32]:
-        """Return a column of the infections of the step."""
-        return np.concatenate([_NOBODY, *self._log[name][self._step_started :]])
-
     def _grouped(self, group: NDArray[Any], groups: int) -> dict[str, NDArray[Any]]:
         """Return infections and deaths of the step, and infectious and ill people, by group of people (people,)."""
         health = self._health()
         recent = health.since >= self._step_started
         rows_of = {
-            "new_infections": self._of_step("person"),
+            "new_infections": self.record.since(self._step_started, "person"),
             "infectious": self.infectious,
             "ill": self.cases[health.ill_since[self.cases] >= 0],
             "new_deaths": np.flatnonzero((health.state == DEAD) & recent) if self.count[DEAD] else _NOBODY,
@@ -531,76 +490,34 @@ class Epidemic(Process):
         return {name: np.bincount(group[rows], minlength=groups) for name, rows in rows_of.items()}
 
     def zone_series(self) -> dict[str, NDArray[Any]]:
-        """Return figures of the day by zone of residence, each (zones,)."""
+        """Return figures of the step by zone of residence, each (zones,)."""
         city = self.presence.city
         return self._grouped(city.places.zone[city.people.household], len(city.zones))
 
     def age_series(self) -> dict[str, NDArray[Any]]:
-        """Return figures of the day by age group of ten years, each (9,)."""
+        """Return figures of the step by age group of ten years, each (9,)."""
         return self._grouped(np.minimum(self._age // 10, AGE_GROUPS - 1), AGE_GROUPS)
 
     def summary(self) -> dict[str, int | float]:
-        """Return the figures of the run; days count from 0, and ``duration`` is the number of days with cases."""
+        """Return the figures of the run, see :meth:`Record.summary`."""
         return {
             "r0": self.r0,
             "transmission": self.transmission,
             "infections": self.infections,
             "attack_rate": self.infections / self.people,
             **({"deaths": int(self.count[DEAD])} if self._deadly else {}),
-            **self._peak,
-            **self._transmission_figures(),
-            **{
-                f"infections_{name}": int(number)
-                for name, number in zip(_NAMES, sum(self._by_name, np.zeros(len(_NAMES), int)), strict=True)
-            },
+            **self.record.summary(),
         }
-
-    def _transmission_figures(self) -> dict[str, float]:
-        """Return what the tree of infections tells.
-
-        ``reproduction_early`` is the mean number of secondary cases of generations 1 to 3 (not of the first cases, who
-        are drawn at random); as later generations overlap with depletion it lies a little below R0.
-        """
-        table = self.infections_table()
-        caused = figures.secondary_cases(table)
-        early = (table["generation"] >= 1) & (table["generation"] <= EARLY_GENERATIONS)
-        attack = figures.household_attack(table, self.presence.city)
-        return {
-            "reproduction_early": float(caused[early].mean()) if early.any() else np.nan,
-            "generation_time": figures.generation_time(table).mean,
-            "household_attack_rate": attack.all,
-        }
-
-    def infections_table(self) -> dict[str, NDArray[Any]]:
-        """Return the infections in the order of their days.
-
-        Columns: person, infector (−1 for imported), place and kind of place (−1 for imported), strain, day, generation.
-        Imported infections are generation 0, those they cause generation 1.
-        """
-        day = np.repeat(np.arange(len(self._new_by_day), dtype=np.int32), self._new_by_day)
-        rows = {name: np.concatenate([_NOBODY, *parts]) for name, parts in self._log.items()}
-        generation_of = np.zeros(self.people, np.int32)
-        generations = []
-        for person, infector in zip(self._log["person"], self._log["infector"], strict=True):
-            generations.append(np.where(infector < 0, 0, generation_of[infector] + 1).astype(np.int32))
-            generation_of[person] = generations[-1]
-        kind = np.where(rows["place"] < 0, np.int8(-1), self.presence.city.places.kind[rows["place"]].astype(np.int8))
-        generation = np.concatenate([_NOBODY, *generations])
-        return {**rows, "kind": kind, "day": day, "generation": generation}
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return ``infections``, see :meth:`infections_table`, and ``reproduction``.
+        """Return ``infections`` and ``reproduction``, see :class:`Record`."""
+        return {"infections": self.record.table(), "reproduction": self.record.reproduction()}
 
-        The latter has for each day the number of people infected, and the mean number of cases that they caused in the
-        end: R(t), which is too low for those infected late in the run.
-        """
-        infections, days = self.infections_table(), len(self._new_by_day)
-        reproduction = {
-            "day": np.arange(days, dtype=np.int32),
-            "infections": np.array(self._new_by_day, np.int64),
-            "reproduction": figures.effective_reproduction(infections, days),
-        }
-        return {"infections": infections, "reproduction": reproduction}
+
+def _best_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest share (256,) among the strains of each set of strains (bit s for strain s)."""
+    sets = np.arange(256)[:, None] >> np.arange(len(share)) & 1
+    return (sets * share).max(axis=1)  # type: ignore[no-any-return]
 
 
 def _poisson(mean: float, u: float) -> int:

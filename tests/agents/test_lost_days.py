@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cities import tiny_city
 
-from citytwin.agents.epidemic.kernels import DEAD
+from citytwin.agents.epidemic.course import DEAD
 from citytwin.agents.lost_days import SORTS, LostDays
 from citytwin.agents.presence import AWAY, ISOLATED, QUARANTINED, Presence, rule
 from citytwin.environment.city import City

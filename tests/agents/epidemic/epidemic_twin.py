@@ -6,17 +6,9 @@ from math import log
 
 import numpy as np
 
-from citytwin.agents.epidemic.kernels import (
-    CURVE_FROM,
-    DRAWS,
-    HAZARD_UNIT,
-    INFECTED,
-    MAX_HAZARD,
-    RECOVERED,
-    SHEDDING_UNIT,
-    SPELL,
-    SUSCEPTIBLE,
-)
+from citytwin.agents.epidemic.course import ENTERED, RECOVERED, SUSCEPTIBLE
+from citytwin.agents.epidemic.kernels import CURVE_FROM, DRAWS, HAZARD_UNIT, MAX_HAZARD, SHEDDING_UNIT
+from citytwin.agents.epidemic.progress import SPELL
 from citytwin.agents.presence import GUEST, HOME
 from citytwin.environment.randomness import key, uniform
 
@@ -33,6 +25,7 @@ class Person:
     infected_on: int = -1
     ill_since: int = -1
     strain: int = 0
+    strains_had: int = 0
     infections: int = 0
     resistance: int = 0
 
@@ -105,18 +98,19 @@ class Twin:
         u = self._uniform("days", number, when)
         days = next((n for n, chance in enumerate(law) if u < chance), len(law) - 1)
         person.next = int(course.to[way])
-        person.until = day + days + (person.state == INFECTED)
+        person.until = day + days + (person.state == ENTERED)
 
     def _infect(self, number, day, strain):
         person = self.people[number]
-        person.state, person.since, person.infected_on, person.strain = INFECTED, day, day, strain
-        person.ill_since = day if self.course.symptoms[INFECTED] else -1
+        person.state, person.since, person.infected_on, person.strain = ENTERED, day, day, strain
+        person.ill_since = day if self.course.symptoms[ENTERED] else -1
+        person.strains_had |= 1 << strain
         person.infections += 1
         self._settle(number, day)
 
     def _progress(self, day):
         for number, person in enumerate(self.people):
-            while person.state >= INFECTED and person.until == day:
+            while person.state >= ENTERED and person.until == day:
                 had = self.course.symptoms[person.state]
                 person.state, person.since = person.next, day
                 if not self.course.symptoms[person.state]:
@@ -130,7 +124,8 @@ class Twin:
     def _sigma(self, person, strain, day):
         value = self.susceptibility[person.age]
         if person.state == RECOVERED:
-            immune = self.immunity.protection * self.cross[person.strain][strain]
+            had = [cross for n, cross in enumerate(self.cross) if person.strains_had >> n & 1]
+            immune = self.immunity.protection * max(cross[strain] for cross in had)
             if self.immunity.half_life is not None:
                 immune *= 2.0 ** (-(day - person.since) / self.immunity.half_life)
             value *= 1 - immune
@@ -203,7 +198,7 @@ class Twin:
         course, present = self.course, {}
         give = self.presence.visits(day).give
         for number, person in enumerate(self.people):
-            if person.state < INFECTED or person.strain != strain or course.shed[person.state].max() == 0:
+            if person.state < ENTERED or person.strain != strain or course.shed[person.state].max() == 0:
                 continue
             strength = float(course.shed[person.state][min(day - person.since, course.shed.shape[1] - 1)])
             strength *= course.since_infection[min(day - person.infected_on, len(course.since_infection) - 1)]

@@ -365,6 +365,7 @@ def test_pandemic_influenza_kills_as_many_of_the_ill_as_in_1918():
 
 def test_measles():
     measles = Disease.load("measles")
+    assert (measles.routes.contact, measles.routes.air) == (0.0, 1.0)
     assert mean_entry(measles, "prodrome") == pytest.approx(10.0, abs=1e-5)
     assert mean_entry(measles, "rash") == pytest.approx(14.0, abs=1e-5)
     totals = module.total_infectiousness(measles, np.array([8]), 1, 20_000)

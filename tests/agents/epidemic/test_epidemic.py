@@ -9,7 +9,8 @@ from epidemic_cities import DAY, Town, disease_of, homes_only, one_place, random
 from pydantic import ValidationError
 
 from citytwin.agents.epidemic import kernels
-from citytwin.agents.epidemic.epidemic import COUNTED_AS, Epidemic
+from citytwin.agents.epidemic.epidemic import Epidemic
+from citytwin.agents.epidemic.record import COUNTED_AS
 from citytwin.agents.epidemic.settings import EpidemicSettings
 from citytwin.agents.policies import PolicySettings
 from citytwin.environment.city import City
