@@ -148,10 +148,12 @@ def entered(course: Course, age: int) -> list[NDArray[np.float64]]:
 def infectiousness_by_day(disease: "Disease", ages: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the expected infectiousness on day 0, 1, … since infection, mean over infected people of these ages (n,)."""
     course = disease.course()
-    _, some, number = np.unique(course.chance[:, ages], axis=1, return_index=True, return_counts=True)
+    people = np.bincount(ages, minlength=AGES) / len(ages)
+    met = np.flatnonzero(people)
+    _, example, alike = np.unique(course.chance[:, met], axis=1, return_index=True, return_inverse=True)
     mean = np.zeros(0)
-    for position, weight in zip(some, number / number.sum(), strict=True):
-        mean = _add(mean, weight * _shedding(course, int(ages[position])))
+    for age, weight in zip(met[example], np.bincount(alike.ravel(), people[met]), strict=True):
+        mean = _add(mean, weight * _shedding(course, age))
     day = np.minimum(np.arange(len(mean)), len(course.since_infection) - 1)
     return np.trim_zeros(mean * course.since_infection[day], "b")
 
