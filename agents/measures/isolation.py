@@ -9,7 +9,7 @@ from pydantic import Field
 from ...environment.randomness import key, uniforms
 from ..presence import ISOLATED, QUARANTINED
 from . import kernels
-from .base import Days, Measure, MeasureSettings, Share
+from .base import MAX_DAYS, Measure, MeasureSettings, Share
 
 
 class IsolationSettings(MeasureSettings):
@@ -32,11 +32,11 @@ class IsolationSettings(MeasureSettings):
     """
 
     at: Literal["result", "onset", "both"] = "result"
-    days: Days = Field(default=10, ge=1)
+    days: int = Field(default=10, ge=1, le=MAX_DAYS)
     home: Share = 0.3
     household: bool = False
     contacts: bool = True
-    quarantine_days: Days = Field(default=14, ge=1)
+    quarantine_days: int = Field(default=14, ge=1, le=MAX_DAYS)
     quarantine_home: Share = 0.6
     dropout: Share = 0.0
 

@@ -171,7 +171,7 @@ def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purp
                         if chance > 0.0 and uniform(purpose, case * people + other, day) < chance:
                             told = np.int64(delay[setting])
                         if has_app and app[other]:
-                            told = 0
+                            told = np.int64(0)
                         tell[other] = min(told, np.int64(tell[other]))
             v = place_first[q]
             while v < place_first[q + 1]:
@@ -192,7 +192,7 @@ def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purp
                 if chance > 0.0 and uniform(purpose, case * people + other, day) < chance:
                     told = np.int64(delay[abroad])
                 if has_app and app[other]:
-                    told = 0
+                    told = np.int64(0)
                 tell[other] = min(told, np.int64(tell[other]))
 
 

@@ -68,7 +68,7 @@ class Product(MeasureSettings):
         transmission: share by which those who are infected all the same infect less.
         kind: "leaky": everybody's risk of infection falls by the efficacy; "all-or-nothing": so large a share of the
             vaccinated is safe from infection, the others not at all. The two differ in the size of an epidemic.
-        delay: days from a dose until it protects, one number or one a dose; until then what the doses before left holds.
+        delay: days from a dose until it protects, one number or one a dose; until then the dose before protects on.
         half_life: days in which protection falls to one half, a number or a table by ``infection``, ``severe`` and
             ``transmission``; none by default.
     """
@@ -265,7 +265,8 @@ class Vaccination(Measure):
         """Write today's protection of everybody in whom it changes."""
         day = self.model.day
         begins = self._begins.pop(day, [])
-        for dose, rows in begins:
+        for dose, everybody in begins:
+            rows = everybody[self._level[everybody] < dose]  # a later dose may have been quicker
             self._level[rows], self._since[rows] = dose, day
         if begins or (self._wanes and self._level.any()):
             kernels.protect(
