@@ -426,10 +426,6 @@ class Disease(Part):
         """Return states, transitions and laws as arrays, :class:`~citytwin.agents.epidemic.course.Course`."""
         return compiled(self)
 
-    def latent_days(self) -> NDArray[np.float64]:
-        """Return P(L <= n) for n = 0, 1, … of the whole latent days L of a disease of two periods."""
-        return whole_days(self.latent, less=0.5)
-
     def infectious_days(self) -> NDArray[np.float64]:
         """Return P(D <= n) for n = 0, 1, … of the infectious days D of a disease of two periods."""
         return whole_days(self.infectious)
