@@ -161,16 +161,20 @@ def _dispersion(number: NDArray[np.int64]) -> float:
     return float(np.exp(minimize_scalar(unlikely, bounds=np.log(_K_RANGE), method="bounded").x))
 
 
-def household_attack(infections: Infections, city: City, immune: NDArray[np.bool_] | None = None) -> HouseholdAttack:
+def household_attack(
+    infections: Infections, city: City, immune: NDArray[np.bool_] | None = None, until: int | None = None
+) -> HouseholdAttack:
     """Return the secondary attack rate in households.
 
     The first case of a household is its member infected first; households with two on that day are left out, and those
     of one person. Later generations, and infections from outside, do not count as infected, yet as susceptible.
 
     Args:
-        infections: as above, of a run long enough for the first cases to have recovered.
+        infections: as above.
         city: the city.
         immune: (people,) who was immune at the start, by default nobody.
+        until: only first cases infected before this day count, by default all; those infected late in a run have not
+            infected all their housemates by its end.
     """
     person, day = (np.asarray(infections[name], np.int64) for name in ("person", "day"))
     first, household, age = city.households.first, np.asarray(city.people.household), city.people.age
@@ -181,6 +185,8 @@ def household_attack(infections: Infections, city: City, immune: NDArray[np.bool
     single = np.bincount(home[at_first], minlength=homes)[home[at_first]] == 1
     size = np.diff(first)
     index = at_first[single & (size[home[at_first]] > 1)]  # rows
+    if until is not None:
+        index = index[day[index] < until]
     is_index = np.zeros(len(person) + 1, bool)  # one more, for the row -1 of nobody
     is_index[index] = True
     rows = infecting_rows(infections)

@@ -121,6 +121,8 @@ def test_household_attack_counts_those_infected_by_the_first_case():
     immune = np.zeros(13, bool)
     immune[[2, 9]] = True
     assert household_attack(table, city, immune).all == pytest.approx(2 / 5)
+    early = household_attack(table, city, until=2)  # the first case on day 0 alone, who infects 1 of 1 and 2
+    assert (early.all, early.households) == (0.5, 1)
     assert np.isnan(household_attack(table[:0], city).all)
 
 
