@@ -79,7 +79,7 @@ class CityModel(RowModel):
         super().__init__(rng=_seed(seed, rng, scenario.seed))
         self.scenario = scenario
         self.city = build_city(scenario.city) if city is None else city
-        scenario.check_people(len(self.city.people))
+        scenario.check_city(self.city)
         self.threads = threads
         self.day = 0
         self.time_of_day = 0.0

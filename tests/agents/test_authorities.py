@@ -82,11 +82,12 @@ def test_an_epidemic_offers_its_indicators():
         policy(name="c", when="attack >= 0.1"),
     ])  # fmt: skip
     rows = town.days(10)
-    # Six of 60 people are infected on day 0, infectious on days 2 to 4, and leave the week's incidence on day 7.
-    assert [day for day, row in enumerate(rows) if row["policy.a"]] == [3, 4, 5]
+    # Six of 60 people are infected on day 0 and infectious from the morning of day 2 to that of day 5, when they are
+    # recovered; days 1 to 7 look back on a week with them.
+    assert [day for day, row in enumerate(rows) if row["policy.a"]] == [2, 3, 4]
     assert [day for day, row in enumerate(rows) if row["policy.b"]] == [1, 2, 3, 4, 5, 6, 7]
     assert [day for day, row in enumerate(rows) if row["policy.c"]] == list(range(1, 10))
-    assert [row["policies_in_force"] for row in rows] == [0, 2, 2, 3, 3, 3, 2, 2, 1, 1]
+    assert [row["policies_in_force"] for row in rows] == [0, 2, 3, 3, 3, 2, 2, 2, 1, 1]
 
 
 def test_an_unknown_indicator_is_named_with_those_there_are():
