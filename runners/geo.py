@@ -29,6 +29,9 @@ LAYERS = (".parquet",)
 ABOUT = b"citytwin.map"
 """Key in the metadata of a GeoParquet file that says what it shows, as JSON."""
 M2_PER_KM2 = 1e6
+RESIDENTS = 100
+"""Residents of a square at the median from which it is drawn as it is (assumed)."""
+_MOST_JOINED = 16
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def write_maps(results: "Results", folder: Path, point: int, shown: Shown) -> li
     for name, layer in layers.items():
         if layer is not None and shown.column in layer:
             written.append(write_layer(layer, folder / f"{name}.parquet", facts))
-            written.append(save_layer(city, layer, shown, folder / f"{name}.png", facts))
+            drawn = layer if name == "zones" else coarser(layer)
+            written.append(save_layer(city, drawn, shown, folder / f"{name}.png", facts))
     if not written:
         raise StoreError(
             f"{results.directory}: holds no {shown.label} by zone or cell; write by_zone = true or "
@@ -121,25 +125,46 @@ def zone_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoDa
 
 
 def cell_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoDataFrame | None":
-    """Return a row a grid cell where people live, with the figures of a zone; None if they were not kept."""
-    import shapely
+    """Return a row a grid cell where people live: middle and side in metres, residents and the figures of a zone.
 
+    None if the cells were not kept.
+    """
     if CELL_TABLE not in results.tables:
         return None
     kept = results.table(CELL_TABLE)
     kept = kept[kept["point"] == point]
     names = [name for name in ("infections", "deaths") if name in kept.columns]
-    cells = kept.groupby(["y", "x"], sort=True).agg(
-        {"side": "first", "residents": "first"} | dict.fromkeys(names, "mean")
-    )
-    cells = cells.reset_index()
-    x, y, half = (cells[name].to_numpy(float) for name in ("x", "y", "side"))
-    half = half / 2
-    figures = {name: cells[name].to_numpy() for name in ("residents", *names)}
-    return _with_rates(figures, shapely.box(x - half, y - half, x + half, y + half), (2 * half) ** 2, city.info.crs)
+    columns = {"side": "first", "residents": "first"} | dict.fromkeys(names, "mean")
+    return _squares(kept.groupby(["y", "x"], sort=True).agg(columns).reset_index(), city.info.crs)
 
 
-def _with_rates(columns: dict[str, Any], shapes: Any, area: Any, crs: str) -> "geopandas.GeoDataFrame":
+def coarser(cells: "geopandas.GeoDataFrame") -> "geopandas.GeoDataFrame":
+    """Return cells joined to squares of at least :data:`RESIDENTS` residents at the median.
+
+    Rates of a handful of people are mostly chance, which a picture would show as if it were a pattern.
+    """
+    side = float(cells["side"].iloc[0])
+    factor = 1
+    joined = cells
+    while joined["residents"].median() < RESIDENTS and factor < _MOST_JOINED:
+        factor *= 2
+        wide = side * factor
+        x, y = (np.floor((cells[name]) / wide) * wide + wide / 2 for name in ("x", "y"))
+        sums = cells[[name for name in ("residents", "infections", "deaths") if name in cells]].groupby([y, x]).sum()
+        joined = _squares(sums.reset_index().assign(side=wide), cells.crs)
+    return joined
+
+
+def _squares(cells: "pd.DataFrame", crs: Any) -> "geopandas.GeoDataFrame":
+    """Make squares of rows with their middle and side in metres, and add rates."""
+    import shapely
+
+    x, y, side = (cells[name].to_numpy(float) for name in ("x", "y", "side"))
+    shapes = shapely.box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
+    return _with_rates({name: cells[name].to_numpy() for name in cells}, shapes, side**2, crs)
+
+
+def _with_rates(columns: dict[str, Any], shapes: Any, area: Any, crs: Any) -> "geopandas.GeoDataFrame":
     """Add to counts what a map shows: by area (m2), and by resident (missing where nobody lives)."""
     import geopandas
 
@@ -153,15 +178,16 @@ def _with_rates(columns: dict[str, Any], shapes: Any, area: Any, crs: str) -> "g
 
 def about(results: "Results", city: "City", point: int) -> dict[str, Any]:
     """Return what a map of a point shows: scenario, point, runs, days, and where the city is from."""
+    parameters = results.points[point]
     runs: pd.DataFrame = results.summary[results.summary["point"] == point]
     return {
         "scenario": results.scenario.name,
         "where": headline(results),
         "point": point,
-        "parameters": point_label(results.points[point], short_names(results.info["parameters"])),
+        "parameters": point_label(parameters, short_names(results.info["parameters"])) if parameters else "",
         "runs": len(runs),
         "days": int(runs["days"].max()),
-        "figures": "means over the runs, of the whole run; counts are people, _per_100 is per 100 residents",
+        "figures": "means over the runs, of the whole run; counts are people; _per_100: per 100 residents; x, y, side: m",
         "attribution": [source.attribution for source in city.info.sources if source.attribution],
     }
 

@@ -47,8 +47,8 @@ _MARKS: tuple[tuple[str, tuple[SiteKind, ...], str, str, float], ...] = (
     ("police", (SiteKind.POLICE_STATION,), "v", "#000000", 30),
 )
 _EMPTY = "#dcdfe3"
-_MANY = 400
-"""Areas up to which each is drawn with its border, and in the scale."""
+_FEW, _MANY = 50, 400
+"""Areas up to which all are within the colour scale, and up to which each is drawn with its border."""
 _INK = "#3a4149"
 _PAPER = "#fbfaf7"
 
@@ -75,7 +75,7 @@ def _save(figure: "Figure", path: Path) -> Path:
 
 def draw_map(city: "City") -> "Figure":
     """Draw a city: where people live, streets by rank, buildings, schools, hospitals and stations."""
-    figure, axes = _frame(city)
+    figure, axes = _frame(city, city.info.bounds)
     _draw_people(figure, axes, city)
     _draw_buildings(axes, city)
     _draw_roads(axes, city)
@@ -87,21 +87,23 @@ def draw_map(city: "City") -> "Figure":
     return figure
 
 
-def _frame(city: "City") -> "tuple[Figure, Axes]":
-    """Return an empty map of a city's extent with scale bar, attribution and CRS."""
+def _frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Figure, Axes]":
+    """Return an empty map of some extent (west, south, east, north) with scale bar, attribution and CRS."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    west, south, east, north = city.info.bounds
+    west, south, east, north = bounds
     margin = 0.03 * max(east - west, north - south, 1.0)
     wide, high = east - west + 2 * margin, north - south + 2 * margin
     size = 9.0
     sides = (size * min(1.0, wide / high) + 2.6, size * min(1.0, high / wide) + 0.65)
     figure = Figure(figsize=sides, layout="constrained")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     axes = figure.add_subplot()
     axes.set_facecolor(_PAPER)
     axes.set_aspect("equal")
+    axes.set_anchor("NW")
     axes.set_xlim(west - margin, east + margin)
     axes.set_ylim(south - margin, north + margin)
     axes.set_autoscale_on(False)
@@ -113,6 +115,21 @@ def _frame(city: "City") -> "tuple[Figure, Axes]":
     notes = list(dict.fromkeys(source.attribution for source in city.info.sources if source.attribution))
     figure.supxlabel("   ".join([*notes, city.info.crs]), x=0.012, ha="left", fontsize=8.5, color=_INK)
     return figure, axes
+
+
+def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of a colour scale: from 0, or near the least where all values are large, to near the largest.
+
+    A few outliers among many areas would leave the rest without contrast; they are beyond the end.
+    """
+    if not values.size or values.max() <= 0:
+        return 0.0, 1.0
+    few = len(values) <= _FEW
+    top = float(values.max() if few else np.quantile(values[values > 0], 0.98))
+    low = float(values.min() if few else np.quantile(values, 0.02))
+    step = 10.0 ** np.floor(np.log10(top)) / 20
+    low = float(np.floor(low / step) * step) if low > 0.5 * top else 0.0
+    return low, max(float(np.ceil(top / step - 1e-9) * step) if few else top, low + step)
 
 
 def _draw_people(figure: "Figure", axes: "Axes", city: "City") -> None:
@@ -162,8 +179,8 @@ def _draw_buildings(axes: "Axes", city: "City") -> None:
     axes.add_collection(outlines)
 
 
-def _draw_roads(axes: "Axes", city: "City", least: RoadRank = RoadRank.PATH) -> None:
-    """Draw the roads, down to some rank."""
+def _draw_roads(axes: "Axes", city: "City", least: RoadRank = RoadRank.PATH, plain: str | None = None) -> None:
+    """Draw the roads, down to some rank, in colours by rank or in a plain one."""
     import shapely
     from matplotlib.collections import LineCollection
 
@@ -174,7 +191,7 @@ def _draw_roads(axes: "Axes", city: "City", least: RoadRank = RoadRank.PATH) -> 
     rank = np.asarray(city.links.rank)
     for at in sorted(set(rank[rank <= least].tolist()), reverse=True):
         width = _WIDTHS.get(RoadRank(at), _THIN)
-        colour = "#b0573a" if at <= RoadRank.PRIMARY else "#5c6670" if at <= RoadRank.TERTIARY else "#a3abb3"
+        colour = plain or ("#b0573a" if at <= RoadRank.PRIMARY else "#5c6670" if at <= RoadRank.TERTIARY else "#a3abb3")
         drawn = LineCollection(_pieces(shapely.get_parts(lines[rank == at])), colors=colour, linewidths=width)
         drawn.set_capstyle("round")
         drawn.set_zorder(3 + (12 - at) / 20)
@@ -266,15 +283,15 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure, axes = _frame(city)
+    lower, upper = np.split(np.stack([city.info.bounds, layer.total_bounds]), 2, axis=1)
+    figure, axes = _frame(city, (*lower.min(axis=0).tolist(), *upper.max(axis=0).tolist()))
     values = layer[shown.column].to_numpy(float)
     known = np.isfinite(values)
-    # A few cells with most of all would leave the rest without contrast.
-    top = float(np.quantile(values[known & (values > 0)], 0.98)) if (known & (values > 0)).any() else 1.0
-    above = bool((values[known] > top * (1 + 1e-9)).any()) and len(values) > _MANY
-    top = top if above else float(values[known].max(initial=0.0)) or 1.0
+    low, top = _limits(values[known])
+    beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    extend = beyond[bool((values[known] < low).any()), bool((values[known] > top).any())]
     colours = mpl.colormaps["YlOrRd"]  # told apart by lightness too, also with red-green blindness (Brewer 2003)
-    norm = Normalize(0.0, top)
+    norm = Normalize(low, top)
     shapes, owner = _outlines(layer.geometry.to_numpy())
     drawn = PolyCollection(
         shapes,
@@ -286,7 +303,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     )
     drawn.set_zorder(1)
     axes.add_collection(drawn)
-    _draw_roads(axes, city, RoadRank.TERTIARY)
+    _draw_roads(axes, city, RoadRank.TERTIARY, _INK)
     hospitals = np.asarray(city.sites.kind) == SiteKind.HOSPITAL
     axes.scatter(
         city.sites.x[hospitals],
@@ -299,7 +316,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
         zorder=5,
     )
     keys: list[Any] = [
-        Line2D([], [], color="#5c6670", linewidth=1.2, label="main road"),
+        Line2D([], [], color=_INK, linewidth=1.2, label="main road"),
         Line2D(
             [],
             [],
@@ -317,26 +334,17 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     bar = figure.colorbar(
         mpl.cm.ScalarMappable(norm, colours),
         cax=axes.inset_axes((1.025, 0.01, 0.022, 0.45)),
-        extend="max" if above else "neither",
+        extend=extend,
     )
     bar.set_label(shown.label, fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.ax.yaxis.set_major_formatter("{x:,g}")
     bar.outline.set_visible(False)  # type: ignore[operator]
-    runs = facts["runs"]
-    mean = "one run" if runs == 1 else f"mean of {runs} runs"
-    lines = [
-        facts["scenario"],
-        f"{shown.label} in {facts['days']} days, {mean}; point {facts['point']}: {facts['parameters']}",
-    ]
-    axes.set_title(lines[0], loc="left", fontsize=14, fontweight="bold", pad=24)
-    axes.text(
-        0.0,
-        1.0,
-        "\n".join(textwrap.wrap(lines[1], 110)),
-        transform=axes.transAxes,
-        fontsize=9.5,
-        color=_INK,
-        va="bottom",
-    )
+    mean = "one run" if facts["runs"] == 1 else f"mean of {facts['runs']} runs"
+    below = f"{shown.label} in {facts['days']} days, {mean}"
+    if facts["parameters"]:
+        below += f"; point {facts['point']}: {facts['parameters']}"
+    below = "\n".join(textwrap.wrap(below, 100))
+    axes.set_title(facts["scenario"], loc="left", fontsize=14, fontweight="bold", pad=18 + 11 * below.count("\n"))
+    axes.annotate(below, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=9.5, color=_INK, va="bottom")
     return figure
