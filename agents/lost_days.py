@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from ..environment.places import Role
 from .epidemic.course import DEAD
-from .presence import fixed
+from .presence import AWAY, fixed
 
 if TYPE_CHECKING:
     from ..environment.city import City
-    from .presence import Visits
+    from .presence import Presence
 
 SORTS = ("school", "university", "work")
 """What a day can be lost of: for pupils from kindergarten on, for students, and for people who work."""
@@ -29,7 +29,7 @@ class LostDays:
     A person loses a day on which their schedule has them at their class, study group or workplace (``activity``), and
     they do not go there: it is closed to them, they are confined, isolated, in quarantine or in hospital. A day counts
     as one however long the visit would be. It counts by what the person does, so a teacher loses a day of work. Those
-    who died lose none, nor do those who work from home.
+    who died lose none, nor do those whom a policy lets work from home, unless they are in hospital.
 
     Args:
         city: the city.
@@ -42,31 +42,32 @@ class LostDays:
 
     def count(
         self,
-        visits: "Visits",
-        day_type: int,
+        presence: "Presence",
         health: NDArray[np.uint8] | None = None,
-        at_work_home: NDArray[np.bool_] | None = None,
+        home_office: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int64]:
-        """Return the person-days lost today, in the order of :data:`SORTS`.
+        """Return the person-days lost on ``presence.day``, in the order of :data:`SORTS`.
 
         Args:
-            visits: today, exceptions included.
-            day_type: number of the schedule that holds today.
+            presence: who is where, with the exceptions of the day.
             health: (people,) column of citizens, if there is an epidemic.
-            at_work_home: (people,) who work from home today.
+            home_office: (people,) who works from home today.
         """
+        visits = presence.visits(presence.day)
         kept = visits.altered == 2
         if not kept.any():
             return np.zeros(len(SORTS), np.int64)
+        if home_office is not None:
+            home_office = home_office & (presence.status != AWAY)
         return _count_lost(
-            self._due_on(day_type),
+            self._due_on(presence.day_type(presence.day)),
             fixed(self._city.people.activity),
             kept,
             visits.group,
             visits.take,
             visits.column,
             fixed(self._nothing if health is None else health),
-            fixed(self._nothing if at_work_home is None else at_work_home.view(np.uint8)),
+            fixed(self._nothing if home_office is None else home_office.view(np.uint8)),
         )
 
     def _due_on(self, day_type: int) -> NDArray[np.uint8]:
@@ -83,13 +84,13 @@ class LostDays:
 
 
 @njit(cache=True, nogil=True)
-def _count_lost(due, activity, kept, group, take, column, health, at_work_home):
+def _count_lost(due, activity, kept, group, take, column, health, home_office):
     lost = np.zeros(3, np.int64)
     for person in range(due.size):
         if due[person] == 0 or not kept[group[person]] or health[person] == DEAD:
             continue
         if take[group[person], column[activity[person]]] < 0:
             sort = np.int64(due[person]) - 1
-            if sort < 2 or not at_work_home[person]:
+            if sort < 2 or not home_office[person]:
                 lost[sort] += 1
     return lost

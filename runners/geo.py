@@ -30,7 +30,7 @@ ABOUT = b"citytwin.map"
 """Key in the metadata of a GeoParquet file that says what it shows, as JSON."""
 M2_PER_KM2 = 1e6
 RESIDENTS = 100
-"""Residents of a square at the median from which it is drawn as it is (assumed)."""
+"""Residents of the cell of the median resident from which cells are drawn as they are (assumed)."""
 _MOST_JOINED = 16
 
 
@@ -139,20 +139,26 @@ def cell_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoDa
 
 
 def coarser(cells: "geopandas.GeoDataFrame") -> "geopandas.GeoDataFrame":
-    """Return cells joined to squares of at least :data:`RESIDENTS` residents at the median.
+    """Return cells joined to squares in which half of the people live among at least :data:`RESIDENTS` residents.
 
     Rates of a handful of people are mostly chance, which a picture would show as if it were a pattern.
     """
     side = float(cells["side"].iloc[0])
     factor = 1
     joined = cells
-    while joined["residents"].median() < RESIDENTS and factor < _MOST_JOINED:
+    while _usual(joined) < RESIDENTS and factor < _MOST_JOINED:
         factor *= 2
         wide = side * factor
         x, y = (np.floor((cells[name]) / wide) * wide + wide / 2 for name in ("x", "y"))
         sums = cells[[name for name in ("residents", "infections", "deaths") if name in cells]].groupby([y, x]).sum()
         joined = _squares(sums.reset_index().assign(side=wide), cells.crs)
     return joined
+
+
+def _usual(cells: "geopandas.GeoDataFrame") -> int:
+    """Return the residents of the cell of the median resident."""
+    residents = np.sort(cells["residents"].to_numpy())
+    return int(residents[np.searchsorted(np.cumsum(residents), residents.sum() / 2)])
 
 
 def _squares(cells: "pd.DataFrame", crs: Any) -> "geopandas.GeoDataFrame":
