@@ -115,7 +115,7 @@ class Seasonality(_Part):
 
 
 class ImmuneAtStart(_Part):
-    """Who is immune on day 0, as after the disease itself.
+    """Who is immune on day 0, as after an infection with the first strain.
 
     Attributes:
         from_age: first age of each band, rising from 0.
