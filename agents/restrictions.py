@@ -84,16 +84,18 @@ def _parts(settings: PolicySettings) -> list[PolicySettings]:
 def home_workers(settings: PolicySettings, presence: Presence, followers: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return who of the followers works from home (people,); teachers, sellers and staff of hospitals cannot."""
     city = presence.city
-    kind = np.append(city.places.kind, np.uint8(PlaceKind.HOME))  # of activity −1 too
+    places = _places(settings, presence)
+    office = (city.places.kind == PlaceKind.WORK) & (True if places is None else places)
+    office = np.append(office, False)  # of activity −1 too
     mask = np.zeros(len(followers), bool)
     for part in _parts(settings):
         if part.work_from_home:
-            mask |= _home_workers(part, presence, followers) & (kind[city.people.activity] == PlaceKind.WORK)
+            mask |= _home_workers(part, presence, followers) & office[city.people.activity]
     return mask
 
 
 def _home_workers(part: PolicySettings, presence: Presence, followers: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    able = below(presence.draws("work from home"), part.work_from_home)
+    able = below(presence.draws("work from home"), part.work_from_home or 0.0)
     return followers & (presence.city.people.role == Role.WORKER) & able
 
 
