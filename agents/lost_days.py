@@ -87,7 +87,8 @@ class LostDays:
 def _count_lost(due, activity, kept, group, take, column, health, home_office):
     lost = np.zeros(3, np.int64)
     for person in range(due.size):
-        if due[person] == 0 or not kept[group[person]] or health[person] == DEAD:
+        # The group first: on most days almost nobody is kept from anywhere.
+        if not kept[group[person]] or due[person] == 0 or health[person] == DEAD:
             continue
         if take[group[person], column[activity[person]]] < 0:
             sort = np.int64(due[person]) - 1

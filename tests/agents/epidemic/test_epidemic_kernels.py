@@ -197,7 +197,7 @@ def hours_in_one_place(people):
     return city_of(np.arange(0, people + 1, 2), [PlaceKind.WORK], [day])
 
 
-CROWDS = {"all day": (one_place(300), 0.002), "some hours": (hours_in_one_place(300), 0.04)}
+CROWDS = {"all day": (one_place(300), 0.002), "some hours": (hours_in_one_place(300), 0.06)}
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])
