@@ -4,6 +4,8 @@ Figures are means over the runs of one point of a sweep, added up over the whole
 name; a column without one counts people.
 """
 
+import contextlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,15 +209,17 @@ def write_layer(layer: "geopandas.GeoDataFrame", path: Path, facts: dict[str, An
     import pyarrow.parquet as pq
 
     check_target(path, LAYERS)
+    plain = io.BytesIO()
+    layer.to_parquet(plain)
+    table = pq.read_table(plain)
+    metadata = (table.schema.metadata or {}) | {ABOUT: json.dumps(facts, ensure_ascii=False).encode()}
     part = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        layer.to_parquet(part)
-        table = pq.read_table(part)
-        metadata = (table.schema.metadata or {}) | {ABOUT: json.dumps(facts, ensure_ascii=False).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path
