@@ -88,21 +88,25 @@ class Record:
             **{f"new_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
         }
 
-    def summary(self) -> dict[str, int | float]:
+    def summary(self, complete: int, immune: NDArray[np.bool_] | None) -> dict[str, int | float]:
         """Return the figures of the run; days count from 0, and ``duration`` is the number of days with cases.
 
         ``reproduction_early`` is the mean number of secondary cases of generations 1 to 3; the first cases, who are drawn
         at random, are left out. ``household_attack_rate`` is that of housemates infected by the first case itself.
+
+        Args:
+            complete: day before which people were infected who have caused all their cases; others are left out of these.
+            immune: (people,) who was immune at the start.
         """
         table = self.table()
         caused = figures.secondary_cases(table)
-        early = (table["generation"] >= 1) & (table["generation"] <= EARLY_GENERATIONS)
+        early = (table["generation"] >= 1) & (table["generation"] <= EARLY_GENERATIONS) & (table["day"] < complete)
         by_name = sum(self._by_name, np.zeros(len(_NAMES), np.int64))
         return {
             **self._peak,
             "reproduction_early": float(caused[early].mean()) if early.any() else float("nan"),
             "generation_time": figures.generation_time(table).mean,
-            "household_attack_rate": figures.household_attack(table, self._city).all,
+            "household_attack_rate": figures.household_attack(table, self._city, immune, complete).all,
             **{f"infections_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
         }
 
