@@ -93,15 +93,15 @@ def _frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Fi
     """Return an empty map of some extent (west, south, east, north) with scale bar, attribution and CRS."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     west, south, east, north = bounds
     margin = 0.03 * max(east - west, north - south, 1.0)
     wide, high = east - west + 2 * margin, north - south + 2 * margin
     size = 9.0
     sides = (size * min(1.0, wide / high) + 2.6, size * min(1.0, high / wide) + 0.65)
-    figure = Figure(figsize=sides, layout="constrained")
+    figure = Figure(figsize=sides, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     axes = figure.add_subplot()
     axes.set_facecolor(_PAPER)
     axes.set_aspect("equal")
