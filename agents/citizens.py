@@ -8,13 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..environment.places import Role
 from ..environment.positions import place_point
 from ..environment.schedules import SLOT_MINUTES, SLOTS_PER_DAY
-from .presence import GUEST, HOME
 from .rows import Column, RowAgent, RowModel, RowSet
 
 if TYPE_CHECKING:
     from shapely import Point
 
     from ..environment.city import City
+    from .authorities import Policy
 
 _SLOT_SECONDS = 60 * SLOT_MINUTES
 
@@ -67,6 +67,39 @@ class Citizen(RowAgent):
         anywhere else, and their household has them around.
         """
         return True
+
+    def complies(self, policy: "Policy") -> bool:
+        """Say whether the person follows a policy.
+
+        Asked once, when the policy comes into force, of those it is meant for, and only of classes that override it. What
+        is said holds until the policy ends; fatigue goes on taking followers away.
+        """
+        return bool(policy.compliance >= 1 or self.compliance < policy.compliance)
+
+    def stays_home_when_ill(self) -> bool:
+        """Say whether the person stays at home while they have symptoms.
+
+        Asked on the day of onset, only of classes that override it. Who says True stays at home until the symptoms end.
+        """
+        return False
+
+    def seeks_test(self) -> bool:
+        """Say whether the person wants to be tested today.
+
+        Asked each day of those who have symptoms, only of classes that override it, where a policy tests people with
+        symptoms: the answer takes the place of the chance that the policy gives.
+        """
+        return True
+
+    def choose_venue(self, place: int) -> int:
+        """Return the place to which the person goes instead of a shop or leisure venue of their schedule.
+
+        Asked each day for each such visit, only of classes that override it.
+
+        Args:
+            place: number of the venue in the schedule.
+        """
+        return place
 
     # ------------------------------------------------------------------ where they are
 
@@ -137,15 +170,11 @@ def everyone_at(model: Any, day: int, slot: int) -> NDArray[np.int32]:
     """Return the place where each person of the city is in a slot of a day, (people,); see :func:`whereabouts`."""
     if not 0 <= slot < SLOTS_PER_DAY:
         raise ValueError(f"slot {slot} is not in 0 … {SLOTS_PER_DAY - 1}")
-    city, presence = model.city, getattr(model, "presence", None)
-    schedule = city.schedules[presence.day_type(day)] if presence is not None else city.schedule_on(day % 7)
-    # Visits of a person fill the day without gap, so just one of each person is under way.
-    place = schedule.place[(schedule.start <= slot) & (slot < schedule.end)]
-    if presence is None:
-        return place
-    home, kind = city.people.household, city.places.kind[place].astype(np.intp)
-    kind[(kind == HOME) & (place != home)] = GUEST
-    return np.where(presence.effect[presence.group, kind] > 0, place, home)
+    presence = getattr(model, "presence", None)
+    if presence is not None:
+        return presence.places_at(day, slot)  # type: ignore[no-any-return]
+    schedule = model.city.schedule_on(day % 7)
+    return schedule.place[(schedule.start <= slot) & (slot < schedule.end)]  # type: ignore[no-any-return]
 
 
 def slot_of_day(model: Any) -> int:

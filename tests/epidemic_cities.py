@@ -153,7 +153,10 @@ class Town(RowModel):
         self.rest_of_day()
 
     def morning(self, confined=()):
-        """Let the authority decide and keep some people at home today."""
+        """Let processes wake and the authority decide, and keep some people at home today."""
+        self.presence.begin_day(self.day)
+        for process in self.processes:
+            process.wake(self.day * DAY)
         self.authority.step()
         self.presence.confine(confined)
 

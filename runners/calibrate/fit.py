@@ -111,13 +111,10 @@ def settings_of(scenario: "Scenario") -> CalibrateSettings:
     Raises:
         ScenarioError: if it has none.
     """
-    from ..documents import json_ready
-
-    node = scenario.document.get(SECTION)
-    if node is None:
+    if scenario.calibrate is None:
         message = f"section [{SECTION}] is missing; it says which parameters are fitted to which columns"
         raise ScenarioError([Problem(scenario.document.where, SECTION, message)])
-    return CalibrateSettings.model_validate_json(json.dumps(json_ready(node.plain)))
+    return scenario.calibrate
 
 
 def _check_optuna(settings: CalibrateSettings) -> None:
@@ -179,7 +176,7 @@ def _plan(
 
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]
     city = City.load(path)
-    highest.check_people(len(city.people))
+    highest.check_city(city)
     if told is not None:
         told("trying the upper ends of all parameters")
     _check_series(scenario, settings, _series_names(highest, city, scenario))
