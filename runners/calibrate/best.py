@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .settings import of_model
+
 if TYPE_CHECKING:
     from ..scenario import Scenario
 
@@ -15,7 +17,7 @@ def best_toml(scenario: "Scenario", best: Mapping[str, Any]) -> str:
         scenario: what was fitted.
         best: ``parameters``, ``seed`` and ``distance`` of a run.
     """
-    chosen = scenario.at_point({}).with_parameters(best["parameters"]).to_dict()
+    chosen = scenario.at_point({}).with_parameters(of_model(best["parameters"])).to_dict()
     chosen["seed"] = best["seed"]
     chosen.pop("calibrate", None)
     head = [f"# The run nearest to the data; distance {best['distance']:.4g}.", ""]

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..model import Outputs
 from ..run import execute_run
+from .settings import of_model
 
 EVALUATE = f"{__name__}:evaluate"
 
@@ -16,6 +17,6 @@ def evaluate(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
         task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run, and what it is made for.
         context: ``model``, the scenario as every run has it, and ``figures``, the wanted names.
     """
-    tables = execute_run(task, {"scenario": context["model"]})
+    tables = execute_run({**task, "parameters": of_model(task["parameters"])}, {"scenario": context["model"]})
     series = {name: tables["series"][name] for name in ("day", "date", *context["figures"])}
     return {"summary": tables["summary"] | {"stage": task["stage"], "batch": task["batch"]}, "series": series}

@@ -30,7 +30,7 @@ from .observed import Observed, read_observed
 from .predict import DRAWS, TAILS, Prediction, predict
 from .priors import value_at
 from .session import Outcome, Plan, calibrate_runs, figures, run_id
-from .settings import CalibrateSettings
+from .settings import CalibrateSettings, of_model
 
 if TYPE_CHECKING:
     from ..scenario import Scenario
@@ -140,6 +140,8 @@ def _check_parameters(scenario: "Scenario", settings: CalibrateSettings) -> "Sce
     problems = []
     for name, prior in settings.parameters.items():
         where = scenario.document.nearest((SECTION, "parameters", name)).where
+        if name.startswith(f"{SECTION}."):  # a scale, which the section has checked
+            continue
         if name.partition(".")[0] in FIXED:
             problems.append(Problem(where, name, f"cannot be fitted (not {', '.join(FIXED)})"))
             continue
@@ -152,7 +154,7 @@ def _check_parameters(scenario: "Scenario", settings: CalibrateSettings) -> "Sce
                 break
     if problems:
         raise ScenarioError(problems)
-    highest = {name: value_at(prior, 1.0) for name, prior in settings.parameters.items()}
+    highest = of_model({name: value_at(prior, 1.0) for name, prior in settings.parameters.items()})
     where = scenario.document.nearest((SECTION, "parameters")).where
     try:
         return bare.with_parameters(highest)
@@ -231,7 +233,8 @@ def write_fit(plan: Plan, outcome: Outcome, out: Path, scenario: "Scenario | Non
     from .pictures import parameters_png, predictive_png
 
     runs, weight = _sample(outcome)
-    predictions = predict(figures(out, runs, plan), weight, plan.observed, plan.settings.observations, plan.seed)
+    expected = _expected(out, runs, plan, outcome)
+    predictions = predict(expected, weight, plan.observed, plan.settings.observations, plan.seed)
     facts = _facts(plan, outcome, predictions, weight)
     found = outcome.found
     values = particles(outcome)
@@ -264,6 +267,15 @@ def _sample(outcome: Outcome) -> tuple[list[str], Floats]:
     if not runs:
         raise SweepError("all runs of the best point failed, so there is no prediction")
     return runs, np.full(len(runs), 1 / len(runs))
+
+
+def _expected(out: Path, runs: list[str], plan: Plan, outcome: Outcome) -> dict[str, Floats]:
+    """Return by column what each run expects to be observed, (runs, days)."""
+    points = {task["run_id"]: plan.settings.at(task["parameters"]) for task in outcome.tasks}
+    return {
+        name: rows * np.array([points[run][name].scale for run in runs])[:, None]
+        for name, rows in figures(out, runs, plan).items()
+    }
 
 
 def particles(outcome: Outcome) -> dict[str, list[float]]:

@@ -12,7 +12,7 @@ from ..curves import DPI, GREY, PALETTE
 from ..files import METADATA
 from ..labels import value_text
 from .predict import LEVELS, Prediction
-from .settings import Prior
+from .settings import Prior, scale_key
 from .text import parameter_labels
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ def _draw_column(axes: "Axes", plan: "Plan", name: str, prediction: Prediction, 
     axes.spines[["top", "right"]].set_visible(False)
     unit = "number" if observation.error == "counts" else "as in the data"
     axes.set_ylabel(f"{name},\n{unit}")
-    scale = "" if observation.scale == 1 else f" x {observation.scale:g}"
+    if scale_key(name) in plan.settings.parameters:
+        scale = " x a fitted scale"
+    else:
+        scale = "" if observation.scale == 1 else f" x {observation.scale:g}"
     parts = {"fitted": "fitted days", "held_out": "held-out days"}
     shares = [
         f"{covered[f'{LEVELS[1]:.0%}']:.0%} of {covered['days']} {parts[part]}"

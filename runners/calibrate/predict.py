@@ -50,7 +50,7 @@ class Prediction:
 
 
 def predict(
-    runs: Mapping[str, Floats],
+    expected: Mapping[str, Floats],
     weight: Floats,
     observed: Observed,
     observations: Mapping[str, Observation],
@@ -59,7 +59,7 @@ def predict(
     """Return the prediction by column.
 
     Args:
-        runs: by column the figure of the series of each run, (runs, days).
+        expected: by column what each run expects to be observed, (runs, days): the figure of the series times the scale.
         weight: (runs,) summing to 1.
         observed: the data.
         observations: what each column is compared with.
@@ -71,13 +71,13 @@ def predict(
     chosen = np.minimum(np.searchsorted(np.cumsum(weight), at), len(weight) - 1)
     predictions = {}
     for name, observation in observations.items():
-        expected = np.asarray(runs[name], float) * observation.scale
+        means = np.asarray(expected[name], float)
         values = observed.values[name]
         used = observed.fitted & ~np.isnan(values)
-        scatter = _scatter(observation, expected[:, observed.days[used]], values[used], weight)
+        scatter = _scatter(observation, means[:, observed.days[used]], values[used], weight)
         purpose = key(seed, f"calibrate scatter {name}")
-        levels = np.stack([uniforms(purpose, draws, day) for day in range(expected.shape[1])], 1)
-        drawn = _drawn(observation, expected[chosen], scatter, levels)
+        levels = np.stack([uniforms(purpose, draws, day) for day in range(means.shape[1])], 1)
+        drawn = _drawn(observation, means[chosen], scatter, levels)
         quantiles = np.quantile(drawn, TAILS, axis=0, method="inverted_cdf")
         predictions[name] = Prediction(scatter, quantiles, _covered(quantiles, observed, values))
     return predictions

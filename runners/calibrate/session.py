@@ -308,10 +308,12 @@ class _Session:
                 f"{self.out}: all {len(runs)} runs of a batch failed; see {self.out}/errors for what went wrong"
             )
         found = figures(self.out, here, self.plan)
-        plan = self.plan
+        points = {task["run_id"]: task["parameters"] for task in self.current}
         apart = {
             run: distance(
-                {name: rows[number] for name, rows in found.items()}, plan.observed, plan.settings.observations
+                {name: rows[number] for name, rows in found.items()},
+                self.plan.observed,
+                self.plan.settings.at(points[run]),
             )
             for number, run in enumerate(here)
         }

@@ -1,8 +1,9 @@
 """The section ``[calibrate]`` of a scenario file: which parameters are fitted, to which observations, and how."""
 
 import datetime
+from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +13,7 @@ MOST_PARAMETERS = 20
 """Parameters fitted at once; with more, no affordable number of runs tells them apart (assumed)."""
 MOST_COLUMNS = 20
 MAX_RUNS = 100_000
+MAX_SCALE = 1e9
 RUNS_A_PARTICLE = 10
 """Runs of the budget for each particle of the posterior, where the file says nothing else (assumed)."""
 FEWEST_PARTICLES = 10
@@ -61,7 +63,7 @@ class Observation(Section):
     """
 
     series: Annotated[str, Field(min_length=1, max_length=200)]
-    scale: float = Field(default=1.0, gt=0, le=1e9)
+    scale: float = Field(default=1.0, gt=0, le=MAX_SCALE)
     error: Literal["counts", "normal"] = "counts"
     sd: float | None = Field(default=None, gt=0, le=1e12)
 
@@ -83,7 +85,8 @@ class CalibrateSettings(Section):
         tolerance: distance at which ``abc`` is content; as small as the runs allow if left out.
         least_acceptance: share of new particles nearer than the tolerance below which ``abc`` stops.
         until: last day, or date, that is fitted; later observations are held out to test the forecast.
-        parameters: prior by dotted key of the scenario.
+        parameters: prior by dotted key of the scenario; also ``calibrate.observations.<column>.scale``, as where it is not
+            known how many cases are reported.
         observations: figure of the series by column of the data.
     """
 
@@ -110,6 +113,16 @@ class CalibrateSettings(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_scales(self) -> "CalibrateSettings":
+        known = [scale_key(name) for name in self.observations]
+        for name, prior in self.parameters.items():
+            if name.startswith("calibrate.") and name not in known:
+                raise ValueError(f"parameters: '{name}' cannot be fitted; of this section only {', '.join(known)}")
+            if name in known and (prior.from_ <= 0 or prior.to > MAX_SCALE):
+                raise ValueError(f"parameters: '{name}' must lie above 0 and at most at {MAX_SCALE:g}")
+        return self
+
     @property
     def point_runs(self) -> int:
         """Runs there are for the best point."""
@@ -124,3 +137,20 @@ class CalibrateSettings(Section):
     def posterior_particles(self) -> int:
         """Size of the sample from the posterior."""
         return self.particles or max(FEWEST_PARTICLES, self.posterior_runs // RUNS_A_PARTICLE)
+
+    def at(self, point: Mapping[str, Any]) -> dict[str, Observation]:
+        """Return the observations with the scales of a point."""
+        return {
+            name: observation.model_copy(update={"scale": point.get(scale_key(name), observation.scale)})
+            for name, observation in self.observations.items()
+        }
+
+
+def scale_key(column: str) -> str:
+    """Return the parameter that is the scale of a column."""
+    return f"calibrate.observations.{column}.scale"
+
+
+def of_model(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a point that are the scenario's own, not scales of observations."""
+    return {name: value for name, value in point.items() if not name.startswith("calibrate.")}

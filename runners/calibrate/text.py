@@ -47,7 +47,10 @@ def fit_text(facts: Mapping[str, Any], settings: CalibrateSettings) -> str:
 def parameter_labels(names: Sequence[str]) -> dict[str, str]:
     """Return what parameters are called: the policy and its key, or the key without its section."""
     short = short_names(names)
-    return {name: short[name] if name.startswith("policy.") else name.partition(".")[2] for name in names}
+    return {
+        name: short[name] if name.startswith("policy.") else name.partition(".")[2].removeprefix("observations.")
+        for name in names
+    }
 
 
 def _number(value: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import calibrate_toys
 import numpy as np
+import pandas as pd
 import pytest
 from calibrate_toys import FITTED, fitted_files, make_plan, start_calibration
 from scipy import stats
@@ -100,6 +101,21 @@ def test_all_runs_can_be_read_as_those_of_a_sweep(unbroken):
     assert results.summary["seed"].is_unique
     assert results.info["ended"] is not None
     assert not (unbroken / "stage").exists()
+
+
+def test_a_scale_can_be_fitted(tmp_path):
+    """With the rate known to be near 8, a scale of about one brings the counts; it is a parameter like others."""
+    parameters = {
+        "toy.rate": {"from": 7.9, "to": 8.1},
+        "calibrate.observations.seen.scale": {"from": 0.2, "to": 5, "log": True},
+    }
+    found = fit(make_plan(parameters=parameters), tmp_path / "fit", workers=2).facts
+    mean = make_plan().observed.values["seen"][:FITTED].mean()
+    scale = found["parameters"]["calibrate.observations.seen.scale"]
+    assert scale["5%"] < mean / 8 < scale["95%"]
+    assert scale["95%"] - scale["5%"] < 1.5
+    predictive = pd.read_parquet(tmp_path / "fit" / "predictive.parquet")
+    assert predictive["50%"].mean() == pytest.approx(8 * scale["50%"], rel=0.2)
 
 
 class TestMethods:

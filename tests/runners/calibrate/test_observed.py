@@ -194,6 +194,14 @@ SECTIONS = {
         PARAMETERS + COLUMNS.replace('"infectious"', '"infectious", scale = 0'),
         "must be more than 0",
     ),
+    "scale of another column": (
+        PARAMETERS + '"calibrate.observations.bed.scale" = { from = 1, to = 2 }\n' + COLUMNS,
+        "cannot be fitted; of this section only calibrate.observations.beds.scale",
+    ),
+    "scale from 0": (
+        PARAMETERS + '"calibrate.observations.beds.scale" = { from = 0, to = 2 }\n' + COLUMNS,
+        "must lie above 0",
+    ),
     "until no date": ('until = "soon"\n' + PARAMETERS + COLUMNS, "calibrate.until: must be"),
 }
 

@@ -116,11 +116,6 @@ class TestPrediction:
         assert found.quantiles[-1].max() >= 1
         assert found.covered["fitted"]["90%"] == 1
 
-    def test_scaled_figures(self):
-        normal = Observation(series="x", error="normal", scale=10.0)
-        found = predict({"x": np.full((1, 4), 5.0)}, np.ones(1), observed([50, 50, 50, 50]), {"x": normal}, 1)["x"]
-        assert (found.quantiles == 50).all()
-
     def test_drawn_alike_every_time(self):
         runs, data = {"x": np.full((3, 20), 9.0)}, observed(np.arange(20))
         first, again = (predict(runs, np.full(3, 1 / 3), data, {"x": COUNTS}, 5)["x"].quantiles for _ in range(2))
