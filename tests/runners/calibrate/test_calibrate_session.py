@@ -39,9 +39,9 @@ def test_two_workers_give_the_same_bytes(unbroken, tmp_path):
     assert fitted_files(tmp_path / "fit") == fitted_files(unbroken)
 
 
-@pytest.mark.parametrize("runs", [5, 90, 170])
+@pytest.mark.parametrize("runs", [5, 150])
 def test_killed_and_resumed_gives_the_same_bytes(unbroken, tmp_path, runs):
-    """The supervisor is killed without warning, in the first, a middle and a late generation."""
+    """The supervisor is killed without warning, in the first generation and in a later one."""
     out, marks = tmp_path / "fit", tmp_path / "marks"
     marks.mkdir()
     # The mark of a start is no part of what is fitted, but of the context, which must not change on resume.
