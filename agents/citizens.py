@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from ..environment.places import Role
 from ..environment.positions import place_point
 from ..environment.schedules import SLOT_MINUTES, SLOTS_PER_DAY
-from .presence import GUEST, HOME
 from .rows import Column, RowAgent, RowModel, RowSet
 
 if TYPE_CHECKING:
@@ -137,15 +136,11 @@ def everyone_at(model: Any, day: int, slot: int) -> NDArray[np.int32]:
     """Return the place where each person of the city is in a slot of a day, (people,); see :func:`whereabouts`."""
     if not 0 <= slot < SLOTS_PER_DAY:
         raise ValueError(f"slot {slot} is not in 0 … {SLOTS_PER_DAY - 1}")
-    city, presence = model.city, getattr(model, "presence", None)
-    schedule = city.schedules[presence.day_type(day)] if presence is not None else city.schedule_on(day % 7)
-    # Visits of a person fill the day without gap, so just one of each person is under way.
-    place = schedule.place[(schedule.start <= slot) & (slot < schedule.end)]
-    if presence is None:
-        return place
-    home, kind = city.people.household, city.places.kind[place].astype(np.intp)
-    kind[(kind == HOME) & (place != home)] = GUEST
-    return np.where(presence.effect[presence.group, kind] > 0, place, home)
+    presence = getattr(model, "presence", None)
+    if presence is not None:
+        return presence.places_at(day, slot)  # type: ignore[no-any-return]
+    schedule = model.city.schedule_on(day % 7)
+    return schedule.place[(schedule.start <= slot) & (slot < schedule.end)]  # type: ignore[no-any-return]
 
 
 def slot_of_day(model: Any) -> int:

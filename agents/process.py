@@ -48,6 +48,9 @@ class Process:
         """
         return {}
 
+    def wake(self, start: float) -> None:
+        """Make what changed overnight, before anybody decides about the step that begins at ``start`` (s)."""
+
     def advance(self, start: float, end: float) -> None:
         """Move the process from ``start`` to ``end``, in seconds since the clock's start."""
 
@@ -61,6 +64,10 @@ class Process:
 
     def zone_series(self) -> dict[str, NDArray[Any]]:
         """Return figures of the step just made by zone of the city, each of shape (zones,)."""
+        return {}
+
+    def age_series(self) -> dict[str, NDArray[Any]]:
+        """Return figures of the step just made by age group of ten years (0–9, … 80 and over), each of shape (9,)."""
         return {}
 
     def summary(self) -> dict[str, int | float]:

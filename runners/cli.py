@@ -514,6 +514,35 @@ def report(
     typer.echo(f"Report: {path}")
 
 
+@app.command("map")
+def map_results(
+    results: ResultsArgument,
+    point: Annotated[int, typer.Option("--point", min=0, help="Point of the sweep that is shown.")] = 0,
+    what: Annotated[
+        str, typer.Option("--what", help="What the picture shows: attack, infections or deaths.")
+    ] = "attack",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the files; maps in the results if left out.")
+    ] = None,
+) -> None:
+    """Put infections and deaths on the map, by zone and by grid cell: GeoParquet for QGIS, and pictures.
+
+    The scenario has to keep them: [output] with by_zone = true, tables = ["cells"], or both.
+
+    \b
+    Examples:
+        citytwin map results/quickstart
+        citytwin map results/quickstart --point 3 --what deaths --out maps/
+    """
+    from .geo import SHOWN, write_maps
+    from .results import Results
+
+    if what not in SHOWN:
+        raise typer.BadParameter(f"'{what}' is not available; allowed: {', '.join(SHOWN)}", param_hint="--what")
+    for path in write_maps(Results(results), out or results / "maps", point, SHOWN[what]):
+        typer.echo(f"Map: {path}")
+
+
 # ---------------------------------------------------------------------- around
 
 

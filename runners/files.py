@@ -15,6 +15,7 @@ _SIGNS = {  # how a file begins, and what it says of its maker
     ".png": (b"\x89PNG", b"Software\0citytwin"),
     ".svg": (b"<?xml", b"<dc:title>citytwin</dc:title>"),
     ".pdf": (b"%PDF", b"/Creator (citytwin)"),
+    ".parquet": (b"PAR1", b"citytwin.map"),
 }
 
 

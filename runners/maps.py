@@ -1,5 +1,6 @@
-"""A map of a city: people, streets by rank, buildings and institutions, drawn with matplotlib without a display."""
+"""Maps, drawn with matplotlib without a display: of a city as it is, and of what happened in it by zone or cell."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from .files import METADATA, PICTURES, check_target
 from .tables import StoreError
 
 if TYPE_CHECKING:
+    import geopandas
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ..environment.city import City
+    from .geo import Shown
 
 DPI = 150
 CELL = 100.0
@@ -43,6 +46,9 @@ _MARKS: tuple[tuple[str, tuple[SiteKind, ...], str, str, float], ...] = (
     ("fire station", (SiteKind.FIRE_STATION,), "s", "#E69F00", 30),
     ("police", (SiteKind.POLICE_STATION,), "v", "#000000", 30),
 )
+_EMPTY = "#dcdfe3"
+_FEW, _MANY = 50, 400
+"""Areas up to which all are within the colour scale, and up to which each is drawn with its border."""
 _INK = "#3a4149"
 _PAPER = "#fbfaf7"
 
@@ -54,7 +60,10 @@ def save_map(city: "City", path: Path) -> Path:
         StoreError: if the name ends otherwise, another file stands there, or it cannot be written.
     """
     check_target(path, PICTURES)
-    figure = draw_map(city)
+    return _save(draw_map(city), path)
+
+
+def _save(figure: "Figure", path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         kind = path.suffix[1:].lower()
@@ -66,37 +75,61 @@ def save_map(city: "City", path: Path) -> Path:
 
 def draw_map(city: "City") -> "Figure":
     """Draw a city: where people live, streets by rank, buildings, schools, hospitals and stations."""
+    figure, axes = _frame(city, city.info.bounds)
+    _draw_people(figure, axes, city)
+    _draw_buildings(axes, city)
+    _draw_roads(axes, city)
+    _draw_sites(axes, city)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0)
+    people = f"{len(city.people):,}"
+    title = city.info.name if people in city.info.name else f"{city.info.name}, {people} people"
+    axes.set_title(title[:1].upper() + title[1:], loc="left", fontsize=14, fontweight="bold", pad=8)
+    return figure
+
+
+def _frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Figure, Axes]":
+    """Return an empty map of some extent (west, south, east, north) with scale bar, attribution and CRS."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    west, south, east, north = city.info.bounds
+    west, south, east, north = bounds
     margin = 0.03 * max(east - west, north - south, 1.0)
     wide, high = east - west + 2 * margin, north - south + 2 * margin
     size = 9.0
     sides = (size * min(1.0, wide / high) + 2.6, size * min(1.0, high / wide) + 0.65)
     figure = Figure(figsize=sides, layout="constrained")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     axes = figure.add_subplot()
     axes.set_facecolor(_PAPER)
     axes.set_aspect("equal")
-    _draw_people(figure, axes, city)
-    _draw_buildings(axes, city)
-    _draw_roads(axes, city)
-    _draw_sites(axes, city)
+    axes.set_anchor("NW")
     axes.set_xlim(west - margin, east + margin)
     axes.set_ylim(south - margin, north + margin)
+    axes.set_autoscale_on(False)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_color("#c8ccd0")
     _draw_scale(axes, wide)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0)
-    people = f"{len(city.people):,}"
-    title = city.info.name if people in city.info.name else f"{city.info.name}, {people} people"
-    axes.set_title(title[:1].upper() + title[1:], loc="left", fontsize=14, fontweight="bold", pad=8)
     notes = list(dict.fromkeys(source.attribution for source in city.info.sources if source.attribution))
     figure.supxlabel("   ".join([*notes, city.info.crs]), x=0.012, ha="left", fontsize=8.5, color=_INK)
-    return figure
+    return figure, axes
+
+
+def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of a colour scale: from 0, or near the least where all values are large, to near the largest.
+
+    A few outliers among many areas would leave the rest without contrast; they are beyond the end.
+    """
+    if not values.size or values.max() <= 0:
+        return 0.0, 1.0
+    few = len(values) <= _FEW
+    top = float(values.max() if few else np.quantile(values[values > 0], 0.98))
+    low = float(values.min() if few else np.quantile(values, 0.02))
+    step = 10.0 ** np.floor(np.log10(top)) / 20
+    low = float(np.floor(low / step) * step) if low > 0.5 * top else 0.0
+    return low, max(float(np.ceil(top / step - 1e-9) * step) if few else top, low + step)
 
 
 def _draw_people(figure: "Figure", axes: "Axes", city: "City") -> None:
@@ -135,22 +168,19 @@ def _draw_people(figure: "Figure", axes: "Axes", city: "City") -> None:
 
 
 def _draw_buildings(axes: "Axes", city: "City") -> None:
-    import shapely
     from matplotlib.collections import PolyCollection
 
     layer = city.layer("buildings")
     if layer is None or not 0 < len(layer) <= MAX_BUILDINGS:
         return
-    parts, _ = shapely.get_parts(layer.geometry.to_numpy(), return_index=True)
-    rings = shapely.get_exterior_ring(parts)
-    outlines = PolyCollection(
-        _pieces(rings[~shapely.is_missing(rings)]), facecolors="#8b8378", linewidths=0, alpha=0.75
-    )
+    shapes, _ = _outlines(layer.geometry.to_numpy())
+    outlines = PolyCollection(shapes, facecolors="#8b8378", linewidths=0, alpha=0.75)
     outlines.set_zorder(2)
     axes.add_collection(outlines)
 
 
-def _draw_roads(axes: "Axes", city: "City") -> None:
+def _draw_roads(axes: "Axes", city: "City", least: RoadRank = RoadRank.PATH, plain: str | None = None) -> None:
+    """Draw the roads, down to some rank, in colours by rank or in a plain one."""
     import shapely
     from matplotlib.collections import LineCollection
 
@@ -159,13 +189,23 @@ def _draw_roads(axes: "Axes", city: "City") -> None:
         return
     lines = layer.geometry.to_numpy()
     rank = np.asarray(city.links.rank)
-    for at in sorted(set(rank.tolist()), reverse=True):
+    for at in sorted(set(rank[rank <= least].tolist()), reverse=True):
         width = _WIDTHS.get(RoadRank(at), _THIN)
-        colour = "#b0573a" if at <= RoadRank.PRIMARY else "#5c6670" if at <= RoadRank.TERTIARY else "#a3abb3"
+        colour = plain or ("#b0573a" if at <= RoadRank.PRIMARY else "#5c6670" if at <= RoadRank.TERTIARY else "#a3abb3")
         drawn = LineCollection(_pieces(shapely.get_parts(lines[rank == at])), colors=colour, linewidths=width)
         drawn.set_capstyle("round")
         drawn.set_zorder(3 + (12 - at) / 20)
         axes.add_collection(drawn)
+
+
+def _outlines(shapes: NDArray[Any]) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
+    """Return the outer border of each part of areas, (n, 2) each, and the number of the area."""
+    import shapely
+
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    rings = shapely.get_exterior_ring(parts)
+    areas = ~shapely.is_missing(rings)
+    return _pieces(rings[areas]), owner[areas]
 
 
 def _pieces(shapes: NDArray[Any]) -> list[NDArray[np.float64]]:
@@ -211,3 +251,100 @@ def _draw_scale(axes: "Axes", wide: float) -> None:
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     text = axes.text(x + length / 2, y + 0.012 * wide, label, ha="center", fontsize=9, color=_INK, zorder=6)
     text.set_path_effects([withStroke(linewidth=3, foreground=_PAPER)])
+
+
+# ---------------------------------------------------------------------- results
+
+
+def save_layer(
+    city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", path: Path, facts: dict[str, Any]
+) -> Path:
+    """Draw a figure of a layer of results into a file: PNG, SVG or PDF, as the name ends.
+
+    Args:
+        city: the city.
+        layer: from :func:`.geo.zone_layer` or :func:`.geo.cell_layer`.
+        shown: figure of the layer.
+        path: file to write.
+        facts: from :func:`.geo.about`.
+
+    Raises:
+        StoreError: if the name ends otherwise, another file stands there, or it cannot be written.
+    """
+    check_target(path, PICTURES)
+    return _save(draw_layer(city, layer, shown, facts), path)
+
+
+def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", facts: dict[str, Any]) -> "Figure":
+    """Draw zones or cells in the colour of a figure, with legend, unit, main roads and hospitals; see save_layer."""
+    import matplotlib as mpl
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import Normalize
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    lower, upper = np.split(np.stack([city.info.bounds, layer.total_bounds]), 2, axis=1)
+    figure, axes = _frame(city, (*lower.min(axis=0).tolist(), *upper.max(axis=0).tolist()))
+    values = layer[shown.column].to_numpy(float)
+    known = np.isfinite(values)
+    low, top = _limits(values[known])
+    beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    extend = beyond[bool((values[known] < low).any()), bool((values[known] > top).any())]
+    colours = mpl.colormaps["YlOrRd"]  # told apart by lightness too, also with red-green blindness (Brewer 2003)
+    norm = Normalize(low, top)
+    shapes, owner = _outlines(layer.geometry.to_numpy())
+    drawn = PolyCollection(
+        shapes,
+        facecolors=np.where(
+            known[owner, None], colours(norm(np.nan_to_num(values)))[owner], mpl.colors.to_rgba(_EMPTY)
+        ),
+        edgecolors="white" if len(values) <= _MANY else "none",
+        linewidths=0.6 if len(values) <= _MANY else 0.0,
+    )
+    drawn.set_zorder(1)
+    axes.add_collection(drawn)
+    _draw_roads(axes, city, RoadRank.TERTIARY, _INK)
+    hospitals = np.asarray(city.sites.kind) == SiteKind.HOSPITAL
+    axes.scatter(
+        city.sites.x[hospitals],
+        city.sites.y[hospitals],
+        s=70,
+        marker="P",
+        color="#0072B2",
+        edgecolors="white",
+        linewidths=0.8,
+        zorder=5,
+    )
+    keys: list[Any] = [
+        Line2D([], [], color=_INK, linewidth=1.2, label="main road"),
+        Line2D(
+            [],
+            [],
+            color="#0072B2",
+            marker="P",
+            markersize=8,
+            markeredgecolor="white",
+            linestyle="none",
+            label="hospital",
+        ),
+    ]
+    if not known.all():
+        keys.append(Patch(facecolor=_EMPTY, label="nobody lives here"))
+    axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0)
+    bar = figure.colorbar(
+        mpl.cm.ScalarMappable(norm, colours),
+        cax=axes.inset_axes((1.025, 0.01, 0.022, 0.45)),
+        extend=extend,
+    )
+    bar.set_label(shown.label, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.yaxis.set_major_formatter("{x:,g}")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    mean = "one run" if facts["runs"] == 1 else f"mean of {facts['runs']} runs"
+    below = f"{shown.label} in {facts['days']} days, {mean}"
+    if facts["parameters"]:
+        below += f"; point {facts['point']}: {facts['parameters']}"
+    below = "\n".join(textwrap.wrap(below, 100))
+    axes.set_title(facts["scenario"], loc="left", fontsize=14, fontweight="bold", pad=18 + 11 * below.count("\n"))
+    axes.annotate(below, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=9.5, color=_INK, va="bottom")
+    return figure

@@ -1,7 +1,6 @@
 """The city model: a Mesa model in which a scenario happens in a city."""
 
 import datetime
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +11,20 @@ from numpy.typing import NDArray
 
 from ..agents.authorities import Authority
 from ..agents.citizens import Citizen
+from ..agents.decisions import Decisions
+from ..agents.hospitals import Hospitals
+from ..agents.lost_days import SORTS, LostDays
 from ..agents.presence import Presence
 from ..agents.process import Process
 from ..agents.rows import RowModel, RowSet
 from ..environment.city import City
 from .cities import build_city
 from .processes import process_class
+from .records import Outputs, Records
 from .scenario import Scenario
 
 if TYPE_CHECKING:
     from mesa_geo import GeoSpace
-
-Outputs = dict[str, dict[str, NDArray[Any]]]
-ZONE_TABLE = "zone_series"
 
 
 class CityModel(RowModel):
@@ -49,7 +49,9 @@ class CityModel(RowModel):
         time_of_day: seconds since midnight at which ``citizen.place`` and ``citizen.geometry`` look; yours to set.
         presence: who is where on the day.
         authority: the agent that decides which policies are in force.
+        hospitals: beds and who lies in them; None if the scenario does not limit beds.
         processes: in the order in which they advance.
+        lost_days: int64 (3,) person-days of school, university and work lost on the latest day.
         datacollector: Mesa's collector with the figures of every step; one of your own in its place is yours to fill.
 
     Raises:
@@ -77,20 +79,25 @@ class CityModel(RowModel):
         super().__init__(rng=_seed(seed, rng, scenario.seed))
         self.scenario = scenario
         self.city = build_city(scenario.city) if city is None else city
-        scenario.check_people(len(self.city.people))
+        scenario.check_city(self.city)
         self.threads = threads
         self.day = 0
         self.time_of_day = 0.0
         self.presence = Presence(self.city, self.seed_number, threads, first_weekday=scenario.clock.start.weekday())
         self.citizens: RowSet = citizen_class.of_city(self, self.city, compliance=self.presence.compliance)
+        self.hospitals: Hospitals | None = None
+        if scenario.hospitals is not None:
+            self.hospitals = Hospitals(self.city, scenario.hospitals, self.citizens.table, self.seed_number)
+        self._decisions = Decisions(self.citizens.table, self.presence)
+        self._lost_days = LostDays(self.city)
+        self.lost_days: NDArray[np.int64] = np.zeros(len(SORTS), np.int64)
         self.authority = Authority(self, scenario.policies)
         self.processes: list[Process] = []
         for section, settings in scenario.processes.items():
             self.processes.append(process_class(section)(self, settings))
         self._space: GeoSpace | None = None
-        self._series: list[dict[str, Any]] = []
-        self._zones: list[dict[str, NDArray[Any]]] = []
-        names = self._figures()
+        self._records = Records(self)
+        names = self._records.figures()
         self._collector = mesa.DataCollector(model_reporters={name: partial(_latest, name) for name in names})
         self.datacollector = self._collector
 
@@ -102,7 +109,10 @@ class CityModel(RowModel):
         return self.scenario.clock.date(self.day)
 
     def step(self) -> None:
-        """Simulate one step of the clock: authority and citizens decide, then the processes advance in their order.
+        """Simulate one step of the clock.
+
+        The processes wake, which makes what changed overnight; authority and citizens decide; then the processes
+        advance. Each time they come in their order.
 
         Raises:
             RuntimeError: if the clock has ended.
@@ -111,14 +121,18 @@ class CityModel(RowModel):
         if not self.running:
             raise RuntimeError(f"the clock has ended after {clock.days} days; a longer run needs a larger clock.days")
         start = self.day * clock.step
+        self.presence.begin_day(self.day)
+        if self.hospitals is not None:
+            self.hospitals.begin_day()
+        for process in self.processes:
+            process.wake(start)
         self.authority.step()
-        if self.citizens.table.cls.overrides("goes_out"):
-            self.presence.confine([citizen.row for citizen in self.citizens if not _goes_out(citizen)])
+        self._decisions.ask(self.day)
+        today, health = self.presence.visits(self.day), self.citizens.table.columns.get("health")
+        self.lost_days = self._lost_days.count(today, self.presence.day_type(self.day), health)
         for process in self.processes:
             process.advance(start, start + clock.step)
-        self._series.append({"day": self.day, "date": np.datetime64(self.date, "D")} | self._figures())
-        if self.scenario.output.by_zone:
-            self._zones.append(self._zone_figures())
+        self._records.note()
         if self.datacollector is self._collector:  # a derived model that has set its own fills it itself
             self._collector.collect(self)
         self.day += 1
@@ -132,48 +146,14 @@ class CityModel(RowModel):
 
     # ------------------------------------------------------------------ results
 
-    def _figures(self) -> dict[str, int | float]:
-        figures: dict[str, int | float] = dict(self.authority.series())
-        for process in self.processes:
-            _join(figures, process.series(), process)
-        return figures
-
-    def _zone_figures(self) -> dict[str, NDArray[Any]]:
-        zones = len(self.city.zones)
-        figures: dict[str, NDArray[Any]] = {
-            "day": np.full(zones, self.day, np.int32),
-            "date": np.full(zones, np.datetime64(self.date, "D")),
-            "zone": np.arange(zones, dtype=np.int32),
-        }
-        for process in self.processes:
-            _join(figures, process.zone_series(), process)
-        return figures
-
     def outputs(self) -> Outputs:
         """Return the tables of the run so far: table name to column name to array, of one length within a table.
 
-        ``summary`` has one row, ``series`` a row a step, ``zone_series`` a row a step and zone if the scenario asks for
-        it, and there are the further tables of processes that it asks for.
+        ``summary`` has one row and ``series`` a row a step. Where the scenario asks for them there are ``zone_series``
+        and ``age_series`` (a row a step and zone or age group), ``hospital_series`` (a row a step and hospital),
+        ``cells`` (a row a grid cell where people live), and the further tables of processes.
         """
-        summary: dict[str, Any] = {"people": len(self.city.people), "days": self.day}
-        for process in self.processes:
-            _join(summary, process.summary(), process)
-        for policy in self.authority.policies:
-            name = f"policy.{policy.name}"
-            summary[f"days_in_force.{policy.name}"] = sum(row[name] for row in self._series)
-        tables: Outputs = {
-            "summary": {name: np.array([value]) for name, value in summary.items()},
-            "series": {name: np.array([row[name] for row in self._series]) for name in self._series[0]}
-            if self._series
-            else {},
-        }
-        if self._zones:
-            tables[ZONE_TABLE] = {name: np.concatenate([row[name] for row in self._zones]) for name in self._zones[0]}
-        wanted = self.scenario.output.tables
-        for process in self.processes:
-            if wanted:
-                tables |= {name: table for name, table in process.tables().items() if name in wanted}
-        return tables
+        return self._records.tables()
 
     # ------------------------------------------------------------------ space
 
@@ -201,19 +181,6 @@ def _check_kinds(scenario: Any, city: Any, citizen_class: Any) -> None:
         raise TypeError(f"citizen_class: Citizen or a class derived from it is wanted, not {citizen_class!r}")
 
 
-def _goes_out(citizen: Any) -> bool:
-    """Return what a citizen decides.
-
-    Raises:
-        TypeError: if that is neither True nor False; a forgotten ``return`` would keep everybody at home.
-    """
-    decided = citizen.goes_out()
-    if not isinstance(decided, bool | np.bool_):
-        name = f"{type(citizen).__name__}.goes_out"
-        raise TypeError(f"{name} returned {decided!r}; it must return True (goes out) or False (stays at home)")
-    return bool(decided)
-
-
 def _seed(seed: Any, rng: Any, default: int) -> int:
     """Return the seed of a run.
 
@@ -229,14 +196,6 @@ def _seed(seed: Any, rng: Any, default: int) -> int:
     return int(given)
 
 
-def _join(figures: dict[str, Any], more: Mapping[str, Any], process: Process) -> None:
-    """Add the figures of a process to those of others."""
-    for name, value in more.items():
-        if name in figures:
-            raise ValueError(f"process '{process.section}': there is a figure '{name}' already; it needs another name")
-        figures[name] = value
-
-
 def _latest(name: str, model: CityModel) -> int | float:
     """Return a figure of the latest step (a named function, so that models can be pickled)."""
-    return model._series[-1][name]  # type: ignore[no-any-return]
+    return model._records.series[-1][name]  # type: ignore[no-any-return]

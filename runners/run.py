@@ -182,7 +182,7 @@ def sweep_tasks(
     cities = prepare_cities([variant.city for variant in variants], folder, told=told)
     loaded = {path: City.load(path) for path in dict.fromkeys(cities)}
     for variant, path in zip(variants, cities, strict=True):
-        variant.check_people(len(loaded[path].people))
+        variant.check_city(loaded[path])
     if not tried:
         _check_r0(variants, [loaded[path] for path in cities], told)
     tasks = [

@@ -1,18 +1,17 @@
 """The scenario: a validated file that says what happens in which city, under which policies, and what is swept."""
 
-import datetime
 import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite, prod
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..agents.policies import PolicySettings, Trigger
-from ..agents.presence import MAX_POLICIES
+from ..agents.hospitals import HospitalSettings
+from ..agents.policies import PolicySettings
 from .cities import missing_files
 from .documents import (
     CITY_KINDS,
@@ -33,15 +32,22 @@ from .documents import (
     suggestion,
     wrap,
 )
+from .policy_checks import clock_problems, contradictions, measure_problems, trigger_problems, zone_problems
 from .problems import problems_of
 from .processes import process_class, sections
 from .sections import MAX_POINTS, MAX_RUNS, CitySettings, ClockSettings, OutputSettings, SweepSettings
 
+if TYPE_CHECKING:
+    from ..environment.city import City
+
 __all__ = ["Scenario", "ScenarioError"]
 
-BASE_KEYS = ("name", "seed", "extends", "city", "clock", "policy", "sweep", "output")
+OPTIONAL: dict[str, type[BaseModel]] = {"hospitals": HospitalSettings}
+"""Sections beside processes that a scenario may have or not; each is a field of Scenario, None where it is not written."""
+BASE_KEYS = ("name", "seed", "extends", "city", "clock", *OPTIONAL, "policy", "sweep", "output")
 UNSWEPT = ("name", "seed", "extends", "sweep", "output")
 SERIES_TABLES = ("summary", "series")
+CELL_TABLE, HOSPITAL_TABLE = "cells", "hospital_series"
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -62,6 +68,7 @@ class Scenario:
         sweep: how many runs, and what changes between them.
         output: tables wanted beside summary and series.
         document: the merged document, with the place of every value.
+        hospitals: how many beds there are; None if whoever needs a bed has one.
     """
 
     name: str
@@ -73,6 +80,7 @@ class Scenario:
     sweep: SweepSettings
     output: OutputSettings
     document: Node
+    hospitals: HospitalSettings | None = None
 
     # ------------------------------------------------------------------ making
 
@@ -133,13 +141,14 @@ class Scenario:
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True))
 
-    def check_people(self, people: int) -> None:
-        """Make sure that the scenario fits a city of so many people.
+    def check_city(self, city: "City") -> None:
+        """Make sure that the scenario fits a city: its number of people and its zones.
 
         Raises:
             ScenarioError: if it does not.
         """
-        problems = _people_problems(self.document, self.processes, people)
+        problems = _people_problems(self.document, self.processes, len(city.people))
+        problems += _at_policies(self.document, zone_problems(self.policies, city))
         if problems:
             raise ScenarioError(problems)
 
@@ -212,6 +221,10 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     clock = _section(ClockSettings, document, ("clock",), problems)
     sweep = _section(SweepSettings, document, ("sweep",), problems)
     output = _section(OutputSettings, document, ("output",), problems)
+    optional: dict[str, Any] = {
+        name: None if document.get(name) is None else _section(model, document, (name,), problems)
+        for name, model in OPTIONAL.items()
+    }
     processes: dict[str, Any] = {}
     for section in sections():
         if document.get(section) is not None:
@@ -225,7 +238,8 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     problems = not_finite + [problem for problem in problems if (problem.where, problem.key) not in told]
     if problems or city is None or clock is None or sweep is None or output is None:
         return None, problems
-    return Scenario(name, seed, city, clock, processes, tuple(p for p in policies if p), sweep, output, document), []
+    stated = tuple(policy for policy in policies if policy)
+    return Scenario(name, seed, city, clock, processes, stated, sweep, output, document, **optional), []
 
 
 def _unknown_sections(document: Node) -> list[Problem]:
@@ -353,18 +367,16 @@ def _cross_check(
     problems = []
     if city is not None and city.people is not None:
         problems += _people_problems(document, processes, city.people)
+    limited = document.get("hospitals") is not None
+    stated = list(policies)
     indicators = {name for section in processes for name in process_class(section).indicators}
-    for number, policy in enumerate(policies):
-        if policy is None:
-            continue
-        for key, message in _policy_problems(policy, clock, sorted(indicators)):
-            path = ("policy", number, key)
-            problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
-    if clock is not None and (most := _most_at_once(policies, clock)) > MAX_POLICIES:
-        message = f"{most} can be in force at once, allowed are {MAX_POLICIES}; merge policies of the same dates"
-        problems.append(Problem(document.nearest(("policy",)).where, "policy", message))
+    found = [*trigger_problems(stated, indicators, hospitals=limited), *measure_problems(stated, processes)]
+    if clock is not None:
+        found += [*clock_problems(stated, clock), *contradictions(stated, clock)]
+    problems += _at_policies(document, found)
     if output is not None:
         tables = [table for section in processes for table in process_class(section).table_names]
+        tables += [CELL_TABLE, HOSPITAL_TABLE] if limited else [CELL_TABLE]
         for number, table in enumerate(output.tables):
             if table not in tables:
                 node = document.nearest(("output", "tables", number))
@@ -375,6 +387,14 @@ def _cross_check(
     return problems
 
 
+def _at_policies(document: Node, found: Iterable[tuple[int, KeyPath, str]]) -> list[Problem]:
+    problems = []
+    for number, key, message in found:
+        path = ("policy", number, *key)
+        problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
+    return problems
+
+
 def _people_problems(document: Node, processes: Mapping[str, Any], people: int) -> list[Problem]:
     problems = []
     for section, settings in processes.items():
@@ -382,43 +402,6 @@ def _people_problems(document: Node, processes: Mapping[str, Any], people: int) 
         for name, message in misfits.items():
             problems.append(Problem(document.nearest((section, name)).where, f"{section}.{name}", message))
     return problems
-
-
-def _policy_problems(
-    policy: PolicySettings, clock: ClockSettings | None, indicators: list[str]
-) -> Iterable[tuple[str, str]]:
-    """Yield (key, message) for what a policy cannot know alone: the clock and the indicators."""
-    for key, moment in (("when", policy.when), ("until", policy.until)):
-        if isinstance(moment, Trigger) and moment.indicator not in indicators:
-            near = suggestion(moment.indicator, indicators)
-            yield key, f"no indicator '{moment.indicator}'; there are: {', '.join(indicators) or 'none'}{near}"
-    if clock is None:
-        return
-    start, end = _day(policy.from_, clock), _day(policy.until, clock)
-    span = f"the clock runs from {clock.start} for {clock.days} days"
-    if start is not None and not 0 <= start < clock.days:
-        yield "from", f"outside the clock (given {policy.from_}); {span}"
-    if end is not None and end < 0:
-        yield "until", f"before the clock starts (given {policy.until}); {span}"
-    if start is not None and end is not None and end <= start:
-        yield "until", f"'until' ({policy.until}) must be after 'from' ({policy.from_})"
-
-
-def _day(moment: Any, clock: ClockSettings) -> int | None:
-    """Return the day of the run that a moment is, or None if it is a condition or open."""
-    if isinstance(moment, datetime.date):
-        return clock.day(moment)
-    return moment if isinstance(moment, int) else None
-
-
-def _most_at_once(policies: Iterable[PolicySettings | None], clock: ClockSettings) -> int:
-    """Return how many policies can be in force on one day; those with conditions may be on any day."""
-    spans = []
-    for policy in policies:
-        if policy is not None:
-            start, end = _day(policy.from_, clock), _day(policy.until, clock)
-            spans.append((start or 0, clock.days if end is None else end))
-    return max((sum(low <= start < high for low, high in spans) for start, _ in spans), default=0)
 
 
 # ---------------------------------------------------------------------- sweeping

@@ -168,3 +168,4 @@ class OutputSettings(Section):
 
     tables: list[str] = Field(default_factory=list)
     by_zone: bool = False
+    by_age: bool = False

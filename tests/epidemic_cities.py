@@ -153,7 +153,9 @@ class Town(RowModel):
         self.rest_of_day()
 
     def morning(self, confined=()):
-        """Let the authority decide and keep some people at home today."""
+        """Let processes wake and the authority decide, and keep some people at home today."""
+        for process in self.processes:
+            process.wake(self.day * DAY)
         self.authority.step()
         self.presence.confine(confined)
 

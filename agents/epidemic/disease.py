@@ -1,12 +1,18 @@
-"""Diseases as data: a TOML file with laws of the periods, susceptibility by age and infectiousness.
+"""Diseases as data: a TOML file with states, transitions, laws of periods, susceptibility by age, infectiousness, immunity.
 
-Shipped diseases lie in ``diseases/``; every number there has its source as a comment. Periods are laws of time in days.
-A model that moves by the day needs whole numbers of days, and keeps the means:
+Shipped diseases lie in ``diseases/``; every number there has its source as a comment or says ``assumed``. A file has
 
-* infectious: D whole days with the mean of the law;
-* latent: infections happen at midday on average, and a person infected on day t becomes infectious when day t + L + 1
-  begins, after L + 1/2 days; so L has the mean of the law less half a day. A ``constant`` or ``empirical`` law counts
-  whole days itself and is taken as it is.
+* either the two periods ``[latent]`` and ``[infectious]``: the states exposed and infectious, without symptoms,
+* or tables ``[[state]]``, each with ``[[state.transition]]``; an infection leads to the first state of the file.
+
+Periods are laws of time in days. A model that moves by the day needs whole numbers of days, and keeps the means:
+
+* infections happen at midday on average, and a person infected on day t leaves the first state when day t + N + 1 begins,
+  after N + 1/2 days; so N has the mean of the law less half a day. If people shed in the first state, they do so on the N
+  days t + 1 … t + N, and N has the mean of the law;
+* in other states N whole days have the mean of the law; they may be none, then the state is passed through.
+
+A ``constant`` or ``empirical`` law counts whole days itself and is taken as it is, as N.
 """
 
 import tomllib
@@ -16,160 +22,51 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from scipy.special import gammainc, gammaincinv, gammaln, ndtr
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from scipy.special import gammainc, gammaincinv
 
-MAX_AGE = 255
-MAX_DAYS = 2000
+from .course import AGES, ENTERED, SEVERE, SYMPTOMS, Course, compiled, less_of, level
+from .laws import Part, Period, whole_days
+
+MAX_STATES = 60
+MAX_PROFILE = 400
+"""Days that a list of infectiousness may have."""
 MAX_FILE_BYTES = 1_000_000
+RESERVED = ("susceptible", "recovered", "dead")
+"""States that every disease has, number 0, 1 and 2."""
 _QUANTILES = 1024
+_PROBLEM = "disease"
+"""Type of the problems found here, for pydantic."""
 
 
 class DiseaseError(ValueError):
     """A disease that cannot be read; the message names the file, the key, the value and what is allowed."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class _Bands(Part):
+    """Bands of age, of which ``from_age`` holds the first ages, rising from 0."""
 
-
-class _Law(_Part):
-    """A law of a period in days, of which the subclass says the distribution function."""
-
-    def cdf(self, days: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the chance that the period is at most this long."""
-        raise NotImplementedError
-
-    def whole_days(self, *, less: float = 0.0) -> NDArray[np.float64]:
-        """Return P(N <= n) for n = 0, 1, …, where N is the period less some days, rounded at random to whole days.
-
-        A period of 4.3 days counts 4 days with chance 0.7 and 5 days with 0.3, so P(N <= n) is the integral of the
-        distribution function from n to n + 1. Cutting off negative days would raise the mean, so the period is shortened
-        by the factor that keeps it.
-
-        Raises:
-            ValueError: if the mean is not above ``less``, or the period may last more than :data:`MAX_DAYS` days.
-        """
-        wanted = self.mean - less  # type: ignore[attr-defined]
-        if wanted <= 0:
-            raise ValueError(f"mean must be above {less} days, as infections happen at midday")
-        last = 1
-        while self.cdf(np.array([last * 0.5]))[0] < 1 - 1e-9:
-            last *= 2
-            if last > MAX_DAYS:
-                raise ValueError(f"the period may last more than {MAX_DAYS} days; choose a smaller mean or sd")
-        nodes, weights = np.polynomial.legendre.leggauss(16)
-        at = np.arange(last)[:, None] + (nodes + 1) / 2 + less
-        low, high = 0.0, 1.5
-        for _ in range(60):
-            scale = (low + high) / 2
-            cumulative = self.cdf(at / max(scale, 1e-9)) @ (weights / 2)
-            low, high = (scale, high) if (1 - cumulative).sum() < wanted else (low, scale)
-        cumulative[-1] = 1.0
-        return np.minimum(np.maximum.accumulate(cumulative), 1.0)
-
-
-class Constant(_Law):
-    """Always the same number of whole days; 4.5 stands for 4 or 5 with equal chance."""
-
-    law: Literal["constant"]
-    days: float = Field(ge=0, le=MAX_DAYS)
-
-    @property
-    def mean(self) -> float:
-        """Mean in days."""
-        return self.days
-
-    def whole_days(self, *, less: float = 0.0) -> NDArray[np.float64]:  # noqa: ARG002
-        """Return P(N <= n) for n = 0, 1, …; ``less`` does not count, as the days are whole already."""
-        whole = int(self.days)
-        cumulative = np.zeros(whole + 2)
-        cumulative[whole:] = whole + 1 - self.days, 1.0
-        return cumulative
-
-
-class Empirical(_Law):
-    """A table: the chance of 0, 1, 2, … whole days."""
-
-    law: Literal["empirical"]
-    probability: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1, max_length=MAX_DAYS)
+    from_age: tuple[Annotated[int, Field(ge=0, lt=AGES)], ...] = (0,)
 
     @model_validator(mode="after")
-    def _check_sum(self) -> "Empirical":
-        if abs(sum(self.probability) - 1) > 1e-6:
-            raise ValueError(f"probability must sum to 1, sums to {sum(self.probability):g}")
+    def _check_bands(self) -> "_Bands":
+        if self.from_age[:1] != (0,) or any(b <= a for a, b in zip(self.from_age, self.from_age[1:], strict=False)):
+            raise ValueError(f"from_age must rise from 0, so that no age is left out; is {list(self.from_age)}")
+        for name in type(self).model_fields:
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.from_age):
+                raise ValueError(
+                    f"from_age has {len(self.from_age)} entries, {name} {len(column)}; each band needs both"
+                )
         return self
 
-    @property
-    def mean(self) -> float:
-        """Mean in days."""
-        return float(np.arange(len(self.probability)) @ np.array(self.probability))
-
-    def whole_days(self, *, less: float = 0.0) -> NDArray[np.float64]:  # noqa: ARG002
-        """Return P(N <= n) for n = 0, 1, …; ``less`` does not count, as the days are whole already."""
-        cumulative = np.cumsum(self.probability)
-        cumulative[-1] = 1.0
-        return np.minimum(cumulative, 1.0)
+    def _spread(self, values: tuple[float, ...] | NDArray[np.float64]) -> NDArray[np.float64]:
+        band = np.searchsorted(self.from_age, np.arange(AGES), side="right") - 1
+        return np.array(values, np.float64)[band]
 
 
-class Exponential(_Law):
-    """Exponential law."""
-
-    law: Literal["exponential"]
-    mean: float = Field(gt=0, le=MAX_DAYS)
-
-    def cdf(self, days: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the distribution function."""
-        return -np.expm1(-days / self.mean)
-
-
-class _MeanSd(_Law):
-    mean: float = Field(gt=0, le=MAX_DAYS)
-    sd: float = Field(gt=0, le=MAX_DAYS)
-
-
-class Gamma(_MeanSd):
-    """Gamma law by mean and standard deviation of the period."""
-
-    law: Literal["gamma"]
-
-    def cdf(self, days: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the distribution function."""
-        return np.asarray(gammainc((self.mean / self.sd) ** 2, days * self.mean / self.sd**2))
-
-
-class LogNormal(_MeanSd):
-    """Log-normal law by mean and standard deviation of the period, not of its logarithm."""
-
-    law: Literal["lognormal"]
-
-    def cdf(self, days: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the distribution function."""
-        variance = np.log1p((self.sd / self.mean) ** 2)
-        with np.errstate(divide="ignore"):
-            return np.asarray(ndtr((np.log(days / self.mean) + variance / 2) / np.sqrt(variance)))
-
-
-class Weibull(_MeanSd):
-    """Weibull law by mean and standard deviation of the period."""
-
-    law: Literal["weibull"]
-
-    def cdf(self, days: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the distribution function."""
-        low, high = 0.05, 200.0  # the squared coefficient of variation falls with the shape
-        for _ in range(80):
-            shape = np.sqrt(low * high)
-            square = np.expm1(gammaln(1 + 2 / shape) - 2 * gammaln(1 + 1 / shape))
-            low, high = (shape, high) if square > (self.sd / self.mean) ** 2 else (low, shape)
-        scale = self.mean / np.exp(gammaln(1 + 1 / shape))
-        return -np.expm1(-((days / scale) ** shape))
-
-
-Period = Annotated[Constant | Empirical | Exponential | Gamma | LogNormal | Weibull, Field(discriminator="law")]
-
-
-class Susceptibility(_Part):
+class Susceptibility(_Bands):
     """Relative susceptibility by age.
 
     Attributes:
@@ -177,33 +74,128 @@ class Susceptibility(_Part):
         factor: susceptibility of each band.
     """
 
-    from_age: tuple[Annotated[int, Field(ge=0, le=MAX_AGE)], ...] = (0,)
     factor: tuple[Annotated[float, Field(ge=0, le=100)], ...] = (1.0,)
-
-    @model_validator(mode="after")
-    def _check_bands(self) -> "Susceptibility":
-        if len(self.from_age) != len(self.factor):
-            raise ValueError(
-                f"from_age has {len(self.from_age)} entries, factor {len(self.factor)}; each band needs both"
-            )
-        if self.from_age[:1] != (0,) or any(b <= a for a, b in zip(self.from_age, self.from_age[1:], strict=False)):
-            raise ValueError("from_age must rise from 0")
-        return self
 
     def by_age(self) -> NDArray[np.float64]:
         """Return the susceptibility (256,) of each age in years."""
-        band = np.searchsorted(self.from_age, np.arange(MAX_AGE + 1), side="right") - 1
-        return np.array(self.factor)[band]
+        return self._spread(self.factor)
 
 
-class Infectiousness(_Part):
-    """How infectiousness differs between people.
+class Chance(_Bands):
+    """Chance of a transition by age; in a file a number may stand for the table.
+
+    Attributes:
+        from_age: first age of each band, rising from 0.
+        value: chance of each band.
+        of: the chance is ``value / of``: with both as shares of all infections, ``value`` of the ``of`` who come into the
+            state leave it by this transition.
+    """
+
+    value: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    of: tuple[Annotated[float, Field(gt=0, le=1)], ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        return {"value": (value,)} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _check_ratio(self) -> "Chance":
+        for age, value, of in zip(self.from_age, self.value, self.of or (), strict=False):
+            if value > of:
+                raise ValueError(f"from age {age} on the chance {value:g} / {of:g} is above 1")
+        return self
+
+    def by_age(self) -> NDArray[np.float64]:
+        """Return the chance (256,) of each age in years."""
+        return self._spread(np.array(self.value) / np.array(self.of or 1.0))
+
+
+class Transition(Part):
+    """A way out of a state.
+
+    Attributes:
+        to: a state of the file, "recovered" or "dead".
+        chance: of this way; the last transition of a state has none and takes the rest.
+        after: days in the state before this transition.
+    """
+
+    to: str
+    chance: Chance | None = None
+    after: Period
+
+
+class State(Part):
+    """A state of infected people.
+
+    Attributes:
+        name: of letters, digits and underscores.
+        infectiousness: by day since the state was entered, the last value holding on; a number for all days. In the
+            first state of a file the first value is that of the day of infection, on which nobody infects.
+        symptoms: none, mild, severe (needs a bed of a ward) or critical (needs one of intensive care).
+        without_bed: factor on the chance of transitions to worse where a needed bed is not found.
+        transition: the ways out, at least one.
+    """
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$", max_length=40)
+    infectiousness: tuple[Annotated[float, Field(ge=0, le=1000)], ...] = Field(
+        default=(0.0,), min_length=1, max_length=MAX_PROFILE
+    )
+    symptoms: Literal["none", "mild", "severe", "critical"] = "none"
+    without_bed: float = Field(default=1.0, ge=1, le=100)
+    transition: tuple[Transition, ...] = Field(max_length=MAX_STATES)
+
+    @field_validator("infectiousness", mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Routes(Part):
+    """Relative strength of the routes of transmission in a reference home.
+
+    Attributes:
+        contact: rate between people who are together, whatever the room.
+        air: rate by shared air, which falls with the volume and the air changes of the room.
+    """
+
+    contact: float = Field(default=1.0, ge=0, le=1000)
+    air: float = Field(default=0.0, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _check_any(self) -> "Routes":
+        if self.contact + self.air <= 0:
+            raise ValueError("contact and air are both 0; one must be above 0, or the disease does not spread")
+        return self
+
+
+class Immunity(Part):
+    """What people are spared after recovery.
+
+    Attributes:
+        protection: against infection, right after recovery: factor 1 − protection on susceptibility.
+        severe: against severe disease once infected again: factor 1 − severe on the chance of it; it stays.
+        half_life: days in which the protection against infection falls to half; without it, it stays.
+    """
+
+    protection: float = Field(default=1.0, ge=0, le=1)
+    severe: float = Field(default=0.0, ge=0, le=1)
+    half_life: float | None = Field(default=None, gt=0, le=100_000)
+
+
+class Infectiousness(Part):
+    """How infectiousness differs between people and changes with the time since infection.
 
     Attributes:
         dispersion: shape k of a gamma law of mean 1, variance 1/k; without it all are alike.
+        since_infection: factor by day since infection, the last value holding on; the first value is that of the day of
+            infection, on which nobody infects.
     """
 
     dispersion: float | None = Field(default=None, gt=0.01, le=1e6)
+    since_infection: tuple[Annotated[float, Field(ge=0, le=1000)], ...] | None = Field(
+        default=None, min_length=1, max_length=MAX_PROFILE
+    )
 
     def quantiles(self) -> NDArray[np.float64]:
         """Return the infectiousness of equally many people each (n,), mean 1: the mean between quantiles of the law."""
@@ -220,49 +212,223 @@ class Infectiousness(_Part):
         return np.exp(-(self.dispersion + biased) * np.log1p(rate / self.dispersion))
 
 
-class Disease(_Part):
+class _Problems:
+    """Problems of a disease, told all at once, each with its key."""
+
+    def __init__(self) -> None:
+        self._found: list[InitErrorDetails] = []
+
+    def add(self, where: tuple[int | str, ...], message: str, value: Any = None) -> None:
+        """Note a problem of the value at a key."""
+        problem = PydanticCustomError(_PROBLEM, "{message}", {"message": message})
+        self._found.append(InitErrorDetails(type=problem, loc=where, input=value))
+
+    def tell(self) -> None:
+        """Raise what was found, if anything."""
+        if self._found:
+            raise ValidationError.from_exception_data("Disease", self._found)
+
+
+def _check_periods(disease: "Disease", problems: _Problems) -> None:
+    for name, less in (("latent", 0.5), ("infectious", 0.0)):
+        law = getattr(disease, name)
+        if law is None:
+            problems.add((name,), "missing; write both [latent] and [infectious], or [[state]] tables")
+            continue
+        try:
+            table = whole_days(law, less=less)
+        except ValueError as error:
+            problems.add((name,), str(error))
+            continue
+        if name == "infectious" and table[0] == 1:
+            problems.add((name,), "must last some time; give days or a mean above 0")
+
+
+def _check_states(states: tuple[State, ...], problems: _Problems) -> None:
+    names = [state.name for state in states]
+    sound = True
+    for number, state in enumerate(states):
+        where = ("state", number)
+        if state.name in RESERVED:
+            problems.add((*where, "name"), f"every disease has the states {', '.join(RESERVED)}; choose another name")
+        elif state.name in names[:number]:
+            problems.add((*where, "name"), "there is a state of this name already", state.name)
+        targets = [transition.to for transition in state.transition]
+        if not targets:
+            problems.add((*where, "transition"), f"'{state.name}' never ends; give a transition to another state")
+        for at, target in enumerate(targets):
+            message = _wrong_target(state.name, target, targets[:at], names)
+            if message:
+                problems.add((*where, "transition", at, "to"), message, target)
+                sound = False
+        _check_chances(where, state, problems)
+        _check_stay(number, state, problems)
+        _check_beds(number, states, problems)
+    if sound:
+        _check_paths(states, problems)
+    if not any(any(state.infectiousness) for state in states):
+        problems.add(("state",), "no state is infectious; give one of them infectiousness, as in infectiousness = 1.0")
+
+
+def _wrong_target(name: str, target: str, others: list[str], names: list[str]) -> str:
+    if target == "susceptible":
+        return "write 'recovered' and an [immunity] with a half_life, which makes people susceptible again"
+    if target == name:
+        return "a state cannot lead to itself; give a longer period"
+    if target in others:
+        return "a second transition to the same state; give one with both chances and a law that covers both"
+    if target not in names and target not in RESERVED:
+        return f"there is no such state; allowed are: {', '.join([*names, 'recovered', 'dead'])}"
+    return ""
+
+
+def _check_chances(where: tuple[int | str, ...], state: State, problems: _Problems) -> None:
+    *given, last = [transition.chance for transition in state.transition] or [None]
+    for at, chance in enumerate(given):
+        if chance is None:
+            problems.add((*where, "transition", at, "chance"), "missing; only the last transition of a state has none")
+    if last is not None:
+        problems.add(
+            (*where, "transition", len(given), "chance"), "the last transition of a state takes the rest; remove it"
+        )
+    total = np.sum([chance.by_age() for chance in given if chance is not None] or [np.zeros(AGES)], axis=0)
+    if total.max() > 1 + 1e-9:
+        age = int(np.argmax(total > 1 + 1e-9))
+        problems.add((*where, "transition"), f"the chances at age {age} add up to {total[age]:g}; at most 1")
+
+
+def _check_stay(number: int, state: State, problems: _Problems) -> None:
+    """Check the laws of a state, and that it lasts until people shed."""
+    longest = 0
+    for at, transition in enumerate(state.transition):
+        try:
+            table = whole_days(transition.after, less=less_of(number + ENTERED, state))
+        except ValueError as error:
+            problems.add(("state", number, "transition", at, "after"), str(error))
+            return
+        longest = max(longest, int(np.searchsorted(table, 1.0)))
+    profile = state.infectiousness
+    days = range(longest) if number else range(1, longest + 1)  # nobody sheds on the day of infection
+    if any(profile) and not any(profile[min(day, len(profile) - 1)] for day in days):
+        problems.add(
+            ("state", number, "infectiousness"),
+            f"nobody sheds, as '{state.name}' lasts {longest} days at most; give a longer period or infectiousness sooner",
+        )
+
+
+def _check_beds(number: int, states: tuple[State, ...], problems: _Problems) -> None:
+    state = states[number]
+    needs_bed = SYMPTOMS.index(state.symptoms) >= SEVERE
+    if needs_bed and number == 0:
+        problems.add(
+            ("state", number, "symptoms"), "an infection leads here; put a state before it in which the illness grows"
+        )
+    if state.without_bed == 1:
+        return
+    worse = [level(transition.to, states) > SYMPTOMS.index(state.symptoms) for transition in state.transition]
+    if not needs_bed:
+        message = "only people with severe or critical symptoms need a bed; remove it or give symptoms"
+    elif not any(worse):
+        message = "no transition of this state leads to a worse one; remove it"
+    elif all(worse):
+        message = "all transitions of this state lead to worse ones, which no factor makes likelier; remove it"
+    else:
+        return
+    problems.add(("state", number, "without_bed"), message, state.without_bed)
+
+
+def _check_paths(states: tuple[State, ...], problems: _Problems) -> None:
+    """Check that every state is reached from the first one and that no path comes back to where it was."""
+    targets = {state.name: [transition.to for transition in state.transition] for state in states}
+    reached, todo = {states[0].name}, [states[0].name]
+    while todo:
+        new = set(targets.get(todo.pop(), ())) - reached
+        reached |= new
+        todo += new
+    for number, state in enumerate(states):
+        if state.name not in reached:
+            problems.add(("state", number), f"no path leads from '{states[0].name}' to '{state.name}'")
+    # What only leads to states that end, ends; what remains goes round.
+    endless = set(targets)
+    while ending := {name for name in endless if not endless & set(targets[name])}:
+        endless -= ending
+    for number, state in enumerate(states):
+        if state.name in endless:
+            ahead = ", ".join(f"'{name}'" for name in targets[state.name] if name in endless)
+            problems.add(
+                ("state", number),
+                f"'{state.name}' leads to {ahead} and from there back; every path must end in recovered or dead",
+            )
+
+
+class Disease(Part):
     """A disease.
 
     Attributes:
         name: short name.
         title: what it is, for people.
         r0: secondary cases of a typical early case, where a scenario says nothing else.
-        latent: law of the period from infection to infectiousness.
+        latent: law of the period from infection to infectiousness; with ``infectious`` in place of ``state``.
         infectious: law of the infectious period.
+        state: the states, the first of which an infection leads to.
         susceptibility: by age.
-        infectiousness: differences between people.
+        infectiousness: differences between people and with the time since infection.
+        routes: of transmission.
+        immunity: after recovery.
     """
 
     name: str = Field(min_length=1, max_length=100)
     title: str = ""
     r0: float = Field(gt=0, le=100)
-    latent: Period
-    infectious: Period
+    latent: Period | None = None
+    infectious: Period | None = None
+    state: tuple[State, ...] | None = Field(default=None, max_length=MAX_STATES)
     susceptibility: Susceptibility = Susceptibility()
     infectiousness: Infectiousness = Infectiousness()
+    routes: Routes = Routes()
+    immunity: Immunity = Immunity()
 
     @model_validator(mode="after")
-    def _check_periods(self) -> "Disease":
-        for name in ("latent", "infectious"):
-            try:
-                self._table(name)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
-        if self.infectious.mean <= 0:
-            raise ValueError("infectious: must last some time; give days or a mean above 0")
+    def _check(self) -> "Disease":
+        problems = _Problems()
+        if self.state is None:
+            _check_periods(self, problems)
+        elif not self.state:
+            problems.add(("state",), "no states; give at least one [[state]]")
+        elif self.latent is not None or self.infectious is not None:
+            problems.add(("state",), "write either [latent] and [infectious], or [[state]], not both")
+        else:
+            _check_states(self.state, problems)
+        problems.tell()
         return self
 
-    def _table(self, name: str) -> NDArray[np.float64]:
-        law = getattr(self, name)
-        return law.whole_days(less=0.5 if name == "latent" else 0.0)
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states of the file; exposed and infectious where it has two periods instead."""
+        if self.state is not None:
+            return self.state
+        assert self.latent is not None and self.infectious is not None
+        return (
+            State(name="exposed", transition=(Transition(to="infectious", after=self.latent),)),
+            State(
+                name="infectious",
+                infectiousness=(1.0,),
+                transition=(Transition(to="recovered", after=self.infectious),),
+            ),
+        )
 
-    def latent_days(self) -> NDArray[np.float64]:
-        """Return P(L <= n) for n = 0, 1, … of the whole latent days L."""
-        return self._table("latent")
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names by state number: susceptible, recovered, dead, then those of :attr:`states`."""
+        return (*RESERVED, *(state.name for state in self.states))
+
+    def course(self) -> Course:
+        """Return states, transitions and laws as arrays, :class:`~citytwin.agents.epidemic.course.Course`."""
+        return compiled(self)
 
     def infectious_days(self) -> NDArray[np.float64]:
-        """Return P(D <= n) for n = 0, 1, … of the infectious days D."""
-        return self._table("infectious")
+        """Return P(D <= n) for n = 0, 1, … of the infectious days D of a disease of two periods."""
+        return whole_days(self.infectious)
 
     @classmethod
     def load(cls, source: str | Path) -> "Disease":
@@ -283,18 +449,32 @@ class Disease(_Part):
                 text = path.read_text(encoding="utf-8")
             else:
                 raise DiseaseError(f"'{source}' is neither a shipped disease ({', '.join(shipped)}) nor a file")
-            return cls.model_validate(tomllib.loads(text))
+            content = tomllib.loads(text)
+            return cls.model_validate(content)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise DiseaseError(f"{source}: cannot be read: {error}") from None
         except ValidationError as error:
-            lines = [f"{source}: {_problem(detail)}" for detail in error.errors()]
+            lines = [f"{source}: {_problem(detail, content)}" for detail in error.errors()]
             raise DiseaseError("\n".join(lines)) from None
 
 
-def _problem(detail: Any) -> str:
-    """Return 'key: value: what is wrong' of one problem that pydantic found."""
-    where = ".".join(str(part) for part in detail["loc"]) or "disease"
+def _problem(detail: Any, content: dict[str, Any]) -> str:
+    """Return 'key: value: what is wrong' of one problem that pydantic found in the content of a file."""
+    keys: list[str] = []
+    here: Any = content
+    loc = detail["loc"]
+    for number, part in enumerate(loc):
+        if isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+            named = here.get("name", here.get("to")) if isinstance(here, dict) else None
+            keys.append(named if isinstance(named, str) else str(part))
+        elif isinstance(here, dict) and part in here:
+            here = here[part]
+            keys.append(part)
+        # Others are not of the file, as the name of a law in the path to its mean, unless they are missing there.
+        elif isinstance(here, dict) and number == len(loc) - 1 and detail["type"] in ("missing", _PROBLEM):
+            keys.append(part)
     message = str(detail["msg"]).removeprefix("Value error, ")
     shown = detail["input"]
     value = f" = {shown!r}" if isinstance(shown, int | float | str | bool) else ""
-    return f"{where}{value}: {message}"
+    return f"{'.'.join(keys)}{value}: {message}".removeprefix(": ")

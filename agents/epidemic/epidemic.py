@@ -1,51 +1,55 @@
-"""Epidemic: susceptible, exposed, infectious, recovered; contagion where infectious people are."""
+"""Epidemic: the course of the disease in everybody who has it, and contagion where infectious people are."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...environment.places import PlaceKind
-from ...environment.randomness import key, uniform
+from ...environment.randomness import key, uniform, uniforms
 from ...environment.schedules import SLOTS_PER_DAY
 from ..columns import Column
-from ..presence import Presence, Visits
+from ..presence import AWAY, ISOLATED, Presence, Visits
 from ..process import Process
-from . import kernels
-from .kernels import EXPOSED, HAZARD_UNIT, INFECTIOUS, RECOVERED, SHEDDING_UNIT, SUSCEPTIBLE, Sources
-from .settings import EpidemicSettings
-from .transmission import calibrated, crowding
+from . import kernels, progress
+from .course import DEAD, ENTERED, RECOVERED, SUSCEPTIBLE
+from .kernels import HAZARD_UNIT, SHEDDING_UNIT, Sources
+from .progress import Health
+from .rates import place_rates
+from .record import Record
+from .settings import EpidemicSettings, Imports
+from .transmission import calibrated
 
 SECONDS_PER_DAY = 86_400
 INCIDENCE_DAYS = 7
 INCIDENCE_PEOPLE = 100_000
 PULL_COST = 0.6
 """Time of a visit walked in the order of people, relative to one walked in the order of places."""
+AGE_GROUPS = 9
+"""Groups of ten years, the last one 80 and over."""
+MILD, SEVERE, CRITICAL = 1, 2, 3
+"""Levels of symptoms."""
 
-COUNTED_AS: dict[PlaceKind, str] = {
-    PlaceKind.HOME: "home",
-    PlaceKind.KINDERGARTEN: "school",
-    PlaceKind.PRIMARY: "school",
-    PlaceKind.SECONDARY: "school",
-    PlaceKind.UNIVERSITY: "university",
-    PlaceKind.WORK: "work",
-    PlaceKind.SHOP: "shop",
-    PlaceKind.LEISURE: "leisure",
-    PlaceKind.HOSPITAL: "hospital",
-}
-"""Name in the results of infections in each kind of place."""
-_NAMES = tuple(dict.fromkeys(COUNTED_AS.values()))
-_NAME_OF_KIND = np.array([_NAMES.index(COUNTED_AS[kind]) for kind in PlaceKind])
+_NOBODY: NDArray[np.int32] = np.zeros(0, np.int32)
 
 
 def columns() -> dict[str, Column]:
     """Return the columns that an epidemic adds to citizens; it alone writes them."""
     return {
-        "health": Column("u1", SUSCEPTIBLE, doc="0 susceptible, 1 exposed, 2 infectious, 3 recovered"),
-        "health_until": Column("i4", -1, "day", "day of the next change of health; of the recovered, of the last one"),
-        "resistance": Column("i8", 0, "2^-40", "hazard still to come until infection, divided by susceptibility"),
+        "health": Column("u1", SUSCEPTIBLE, doc="0 susceptible, 1 recovered, 2 dead, 3 … the states of the disease"),
+        "next_health": Column("u1", SUSCEPTIBLE, doc="state that follows"),
+        "health_since": Column("i4", -1, "day", "day on which the state was entered"),
+        "health_until": Column("i4", -1, "day", "day of the next change of state, −1 if there is none"),
+        "infected_on": Column("i4", -1, "day", "day of the latest infection, −1 if never infected"),
+        "ill_since": Column("i4", -1, "day", "day on which symptoms began, −1 without symptoms now"),
+        "infectious": Column("u1", 0, doc="1 if infectious now"),
+        "strain": Column("u1", 0, doc="strain of the latest infection"),
+        "strains_had": Column("u1", 0, doc="bit s: has had strain s, or is immune since the start as if so"),
+        "infections": Column("u1", 0, doc="number of infections so far"),
+        "resistance": Column("i8", 0, "2^-40", "hazard still to come until infection"),
+        "susceptibility": Column("f4", 1.0, doc="factor on the hazard of the first strain: age, immunity, vaccine"),
     }
 
 
@@ -53,15 +57,17 @@ class Epidemic(Process):
     """An epidemic among the people of a city.
 
     Args:
-        model: the model; ``presence``, ``seed_number`` and ``citizens`` are used, and citizens get :func:`columns`.
+        model: the model; ``presence``, ``seed_number``, ``citizens`` and ``date`` are used, and if there are any
+            ``hospitals`` (their beds) and ``authority`` (its ``border``). Citizens get :func:`columns`.
         settings: the section ``[epidemic]``.
 
     Attributes:
         r0: secondary cases of a typical early case that was asked for, not a number where a transmission was.
         transmission: rate per day of overlap at home between an average infectious and a fully susceptible person.
-        cases: int32 (n,) the people who are exposed or infectious, in rising order.
+        cases: int32 (n,) the people who have the disease now, in rising order.
         infectious: int32 (n,) those of them who are infectious.
-        count: int64 (4,) number of people by health.
+        count: int64 (states,) number of people by state, in the order of the disease's ``state_names``.
+        record: what has happened so far.
         direction: how contagion walks through the visits, by active place ("push"), by susceptible person ("pull") or
             by whichever is less work; the results are the same to the bit.
 
@@ -75,15 +81,17 @@ class Epidemic(Process):
     indicators: ClassVar[dict[str, str]] = {
         "incidence": f"new infections in the last {INCIDENCE_DAYS} days per {INCIDENCE_PEOPLE:,} people",
         "prevalence": "share of the people who are infectious",
-        "attack": "share of the people infected so far",
+        "attack": "infections so far, per person",
+        "ill": "share of the people who have symptoms",
+        "deaths": f"deaths in the last {INCIDENCE_DAYS} days per {INCIDENCE_PEOPLE:,} people",
     }
     file_keys: ClassVar[tuple[str, ...]] = ("disease",)
-    table_names: ClassVar[tuple[str, ...]] = ("infections",)
+    table_names: ClassVar[tuple[str, ...]] = ("infections", "reproduction")
 
     @classmethod
     def misfits(cls, settings: EpidemicSettings, people: int) -> dict[str, str]:
         """Return what is wrong if more people are to be infected at the start than there are."""
-        given = settings.initial_infections
+        given = sum(settings.first_infections())
         if given <= people:
             return {}
         return {"initial_infections": f"more than the city has people (given {given:,}, people {people:,})"}
@@ -104,115 +112,315 @@ class Epidemic(Process):
             self.transmission = settings.transmission
         self.direction: Literal["auto", "push", "pull"] = "auto"
 
-        self._kind_rate = np.array([weights[kind] for kind in PlaceKind]) * (
-            self.transmission * SHEDDING_UNIT / HAZARD_UNIT / SLOTS_PER_DAY
-        )
-        self._crowding = [crowding(city, number) for number in range(len(city.schedules))]
+        self._course = disease.course()
+        self._age = np.array(city.people.age)
+        self._base = disease.susceptibility.by_age()
+        self._rates = [place_rates(city, number, weights, disease.routes) for number in range(len(city.schedules))]
         self._shedding = disease.infectiousness.quantiles()
-        self._latent = disease.latent_days()
-        self._infectious_days = disease.infectious_days()
-        self._keys = {
-            purpose: key(model.seed_number, f"epidemic {purpose}")
-            for purpose in ("threshold", "latent", "infectious", "shedding", "infector", "first case")
-        }
-        self._slot = np.full(len(city.places), -1, np.int32)
+        strains = settings.strains
+        self._transmissibility = np.array([strain.transmissibility for strain in strains])
+        self._severity = np.array([strain.severity for strain in strains])
+        cross = settings.cross_immunity()
+        self._held = np.array([_best_of(by_strain) for by_strain in cross.T])
+        immunity = disease.immunity
+        self._half_life = np.inf if immunity.half_life is None else immunity.half_life
+        lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((cross == 1).all())
+        self._at_risk = SUSCEPTIBLE if lasting else RECOVERED
+        purposes = ("threshold", "exit", "days", "shedding", "first case", "immune at start", "import", "imported")
+        self._keys = {purpose: key(model.seed_number, f"epidemic {purpose}") for purpose in purposes}
+        self._infector_keys = [key(model.seed_number, f"epidemic infector {n}") for n in range(len(strains))]
+        self._slots = [np.full(len(city.places), -1, np.int32) for _ in strains]
         self._pool: ThreadPoolExecutor | None = None
 
         self._table = model.citizens.table
         for name, column in columns().items():
             self._table.attach(name, column)
-        self._table.columns["resistance"][: self.people] = kernels.draw_resistance(
-            self._keys["threshold"], disease.susceptibility.by_age(), np.array(city.people.age), 0
+        self._other_strains = np.ones((len(strains) - 1, self.people), np.float32)
+        health = self._health()
+        everybody = np.arange(self.people, dtype=np.int32)
+        self.count = np.zeros(len(disease.state_names), np.int64)
+        self._immunise(health)
+        self.count[:2] = np.bincount(health.state, minlength=2)[:2]
+        progress.draw_resistance(
+            self._keys["threshold"], everybody, health.infections, self._table.columns["resistance"]
         )
+        self._set_susceptibility(0)
 
-        self.cases = np.zeros(0, np.int32)
-        self.infectious = np.zeros(0, np.int32)
-        self.count = np.array([self.people, 0, 0, 0])
-        self._days_done = 0
-        # Infections in the order of their day; a day's first row is in _day_rows.
-        self._log: dict[str, list[NDArray[np.int32]]] = {"person": [], "infector": [], "place": []}
-        self._new_by_day: list[int] = []
-        self._by_name = np.zeros(len(_NAMES), np.int64)
-        self._step_started = (0, self._by_name)
-        self._peak = {"peak_infectious": 0, "peak_day": 0, "peak_new_infections": 0, "duration": 0}
+        self.cases = self.infectious = self._without_bed = _NOBODY
+        self._woken = -1
+        self.record = Record(city)
+        self._step_started = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pool": None}
+
+    # ------------------------------------------------------------------ people
+
+    def _health(self) -> Health:
+        data = self._table.columns
+        named = {"state": "health", "next": "next_health", "since": "health_since", "until": "health_until"}
+        return Health(**{name: data[named.get(name, name)][: self.people] for name in Health._fields})
+
+    def _column(self, name: str) -> NDArray[Any]:
+        """Return a column of citizens that another part of the model may have attached, empty if none has."""
+        if name in self._table.columns:
+            return self._table.columns[name][: self.people]
+        return np.zeros(0, np.uint8 if name == "bed" else np.float32)
+
+    def _susceptibility(self, strain: int) -> NDArray[np.float32]:
+        if strain == 0:
+            return self._table.columns["susceptibility"][: self.people]  # type: ignore[no-any-return]
+        return self._other_strains[strain - 1]
+
+    def _set_susceptibility(self, day: int) -> None:
+        immunity = self.settings.disease.immunity
+        for number, strain in enumerate(self.settings.strains):
+            progress.protect(
+                day,
+                self._health(),
+                self._base,
+                self._age,
+                immunity.protection * self._held[number],
+                self._half_life,
+                self._column("vaccine_infection"),
+                strain.escape,
+                self._susceptibility(number),
+            )
+
+    def _immunise(self, health: Health) -> None:
+        """Draw who is immune at the start, by person or by household; a larger share contains a smaller."""
+        immune = self.settings.immune_at_start
+        if immune is None:
+            return
+        household = self.presence.city.people.household
+        who = np.asarray(household) if immune.by_household else np.arange(self.people)
+        drawn = uniforms(self._keys["immune at start"], who, 0) < immune.by_age()[self._age]
+        health.state[drawn] = RECOVERED
+        health.since[drawn] = 0
+        health.strains_had[drawn] = 1
+
+    # ------------------------------------------------------------------ overnight
+
+    def wake(self, start: float) -> None:
+        """Make the transitions due on the day under way at ``start``: who falls ill, needs a bed, recovers, dies."""
+        self._wake(int(start // SECONDS_PER_DAY))
+
+    def _wake(self, day: int) -> None:
+        if day <= self._woken:
+            return
+        self._woken = day
+        dead = int(self.count[DEAD])
+        health, due = self._health(), self.cases
+        while len(due):
+            due, left = progress.move(due, day, health, self._course, self.count)
+            if len(due):
+                self._start_spells(due, health)
+            if self._course.care.any():
+                self._care(due, left, health)
+            self._settle(due, day, health)
+        self.record.deaths.append(int(self.count[DEAD]) - dead)
+        self.cases, self.infectious = progress.gather(self.cases, health.state, health.infectious)
+
+    def _start_spells(self, moved: NDArray[np.int32], health: Health) -> None:
+        """Draw new thresholds for those who recovered and may be infected again."""
+        if self._at_risk == RECOVERED:
+            recovered = moved[health.state[moved] == RECOVERED]
+            progress.draw_resistance(
+                self._keys["threshold"], recovered, health.infections, self._table.columns["resistance"]
+            )
+
+    def _care(self, moved: NDArray[np.int32], left: NDArray[np.uint8], health: Health) -> None:
+        """Take people in and out of hospital; who finds no bed stays at home and asks again the next day."""
+        hospitals, care = getattr(self.model, "hospitals", None), self._course.care
+        now = health.state[moved]
+        died = moved[now == DEAD]
+        leaving = moved[(care[left] > 0) & (care[now] == 0)]
+        if hospitals is not None:
+            hospitals.discharge(leaving)
+        self.presence.release(leaving)
+        self.presence.put(died, AWAY)
+        asking = moved[care[now] > 0]
+        if hospitals is None:
+            self.presence.put(asking, AWAY)
+            return
+        again = self._without_bed
+        again = again[(health.state[again] >= ENTERED) & (care[health.state[again]] > 0) & ~np.isin(again, moved)]
+        asking = np.concatenate([again, asking])
+        if len(asking):
+            wanted = care[health.state[asking]]
+            hospitals.admit(asking, wanted)
+            bed = self._column("bed")[asking]
+            self.presence.put(asking[bed > 0], AWAY)
+            self.presence.put(asking[bed == 0], ISOLATED)
+            asking = asking[bed != wanted]
+        self._without_bed = asking
+
+    def _settle(self, people: NDArray[np.int32], day: int, health: Health) -> None:
+        progress.settle(
+            people,
+            day,
+            health,
+            self._age,
+            self._course,
+            self._severity,
+            self._column("vaccine_severe"),
+            self.settings.disease.immunity.severe,
+            self._column("bed"),
+            self._keys["exit"],
+            self._keys["days"],
+        )
 
     # ------------------------------------------------------------------ moving on
 
     def advance(self, start: float, end: float) -> None:  # noqa: ARG002
         """Make the days that begin before ``end`` and have not been made; a day is made whole at its beginning."""
-        self._step_started = (self._days_done, self._by_name.copy())
-        while self._days_done * SECONDS_PER_DAY < end:
-            self._make_day(self._days_done)
-            self._days_done += 1
+        self._step_started = len(self.record.infections)
+        while (day := len(self.record.infections)) * SECONDS_PER_DAY < end:
+            self._wake(day)
+            self._make_day(day)
 
     def _make_day(self, day: int) -> None:
-        data = self._table.columns
-        health, until = data["health"], data["health_until"]
-        self.cases, self.infectious, began, ended = kernels.progress(
-            day, self.cases, health, until, self._infectious_days, self._keys["infectious"]
-        )
-        self.count += (0, -began, began - ended, ended)
-        first = self._first_cases() if day == 0 else np.zeros(0, np.int32)
-        new, infector, place = self._contagion(day)
-        none = np.full(len(first), -1, np.int32)
-        new, infector, place = (np.concatenate(pair) for pair in ((first, new), (none, infector), (none, place)))
-        kernels.expose(new, day, health, until, self._latent, self._keys["latent"])
-        self.count += (-len(new), len(new), 0, 0)
+        health = self._health()
+        if self._at_risk == RECOVERED or "vaccine_infection" in self._table.columns:
+            self._set_susceptibility(day)
+        infections = []
+        for strain in range(len(self._slots)):
+            people = self._first_cases(strain) if day == 0 else _NOBODY
+            progress.infect(people, day, strain, health, self._course, self.count)
+            imported = self._imported(strain, day)
+            progress.infect(imported, day, strain, health, self._course, self.count)
+            people = np.concatenate([people, imported])
+            nowhere = np.full(len(people), -1, np.int32)
+            infections.append((people, nowhere, nowhere, np.full(len(people), strain, np.int32)))
+        new, infector, place, strain_of = self._contagion(day, health)
+        for strain in range(len(self._slots)):
+            progress.infect(new[strain_of == strain], day, strain, health, self._course, self.count)
+        infections.append((new, infector, place, strain_of))
+        rows = [np.concatenate(column) for column in zip(*infections, strict=True)]
+        everybody = rows[0]
+        self.record.add(*rows, infectious=len(self.infectious))
+        self._settle(everybody, day, health)
         # Kept in the order of people, so that walks through their visits are walks through memory; merging is quick.
-        self.cases = np.sort(np.concatenate([self.cases, new]), kind="stable")
-        for name, rows in (("person", new), ("infector", infector), ("place", place)):
-            self._log[name].append(rows)
-        self._new_by_day.append(len(new))
-        kinds = self.presence.city.places.kind[place[len(first) :]]
-        self._by_name = self._by_name + np.bincount(_NAME_OF_KIND[kinds], minlength=len(_NAMES))
-        peak = self._peak
-        if self.count[INFECTIOUS] > peak["peak_infectious"]:
-            peak["peak_infectious"], peak["peak_day"] = int(self.count[INFECTIOUS]), day
-        peak["peak_new_infections"] = max(peak["peak_new_infections"], len(new))
+        self.cases = np.sort(np.concatenate([self.cases, everybody]), kind="stable")
         if len(self.cases):
-            peak["duration"] = day + 1
+            self.record.lasts()
 
-    def _first_cases(self) -> NDArray[np.int32]:
+    def _first_cases(self, strain: int) -> NDArray[np.int32]:
         """Draw the people infected on day 0; of two scenarios with one seed the larger number contains the smaller."""
+        state = self._health().state
+        wanted = min(self.settings.first_infections()[strain], int((state == SUSCEPTIBLE).sum()))
         chosen: dict[int, None] = {}
         attempt = 0
-        while len(chosen) < self.settings.initial_infections:
-            chosen[int(uniform(self._keys["first case"], attempt, 0) * self.people)] = None
+        while len(chosen) < wanted:
+            person = int(uniform(self._keys["first case"], attempt, strain) * self.people)
+            if state[person] == SUSCEPTIBLE:
+                chosen[person] = None
             attempt += 1
         return np.sort(np.fromiter(chosen, np.int32, len(chosen)))
 
-    def _contagion(self, day: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Return the people infected by others on a day, in rising order, by whom and where."""
-        if not len(self.infectious):
-            return (np.zeros(0, np.int32),) * 3
-        visits = self.presence.visits(day)
-        crowds = self._crowding[self.presence.day_type(day)]
-        sources = kernels.activate(
-            self.infectious, visits, self._slot, self._kind_rate, crowds, self._shedding, self._keys["shedding"]
-        )
-        new = self._struck(sources, visits)
-        infector, place = kernels.find_infectors(new, day, sources, visits, self._keys["infector"])
-        kernels.deactivate(sources)
-        return new, infector, place
+    def _imported(self, strain: int, day: int) -> NDArray[np.int32]:
+        """Draw who brings an infection home today; those who are immune do not."""
+        strains, entries = self.settings.strains, self.settings.imports
+        state, susceptibility = self._health().state, self._susceptibility(strain)
+        found: dict[int, None] = {}
+        for number, entry in enumerate(entries):
+            if (entry.strain or strains[0].name) != strains[strain].name or not self._open(entry, day):
+                continue
+            mean = entry.per_day * (1.0 - getattr(self.model.authority, "border", 0.0))
+            purpose, when = self._keys["imported"], day * len(entries) + number
+            for n in range(_poisson(mean, uniform(self._keys["import"], day, number))):
+                person = int(uniform(purpose, when, 2 * n) * self.people)
+                immune = 1 - susceptibility[person] / max(self._base[self._age[person]], 1e-9)
+                if state[person] <= self._at_risk and uniform(purpose, when, 2 * n + 1) >= immune:
+                    found[person] = None
+        return np.sort(np.fromiter(found, np.int32, len(found)))
 
-    def _struck(self, sources: Sources, visits: Visits) -> NDArray[np.int32]:
+    def _open(self, entry: Imports, day: int) -> bool:
+        def reached(moment: int | date) -> bool:
+            return bool(day >= moment) if isinstance(moment, int) else bool(self.model.date >= moment)
+
+        return reached(entry.from_) and not (entry.until is not None and reached(entry.until))
+
+    # ------------------------------------------------------------------ contagion
+
+    def _contagion(
+        self, day: int, health: Health
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """Return the people infected by others on a day, in rising order, by whom, where and with which strain."""
+        if not len(self.infectious):
+            return (_NOBODY,) * 4
+        visits = self.presence.visits(day)
+        contact, air = self._rates[self.presence.day_type(day)]
+        unit = self.transmission * SHEDDING_UNIT / HAZARD_UNIT / SLOTS_PER_DAY
+        if self.settings.seasonality is not None:
+            unit *= self.settings.seasonality.factor(self.model.date)
+        sources: dict[int, Sources] = {}
+        struck = []
+        for strain, slot in enumerate(self._slots):
+            people = self.infectious
+            if len(self._slots) > 1:
+                people = people[health.strain[people] == strain]
+            if not len(people):
+                continue
+            strength = kernels.strengths(
+                people,
+                day,
+                health,
+                self._course.shed,
+                self._course.since_infection,
+                self._shedding,
+                self._transmissibility,
+                self._column("vaccine_transmission"),
+                self._keys["shedding"],
+            )
+            sources[strain] = kernels.activate(people, strength, visits, slot, contact, air, unit)
+            struck.append(self._struck(sources[strain], visits, health.state, self._susceptibility(strain)))
+        new = struck[0] if len(struck) == 1 else np.sort(np.concatenate(struck))
+        found = {
+            strain: kernels.find_infectors(
+                new, day, here, visits, self._susceptibility(strain), self._infector_keys[strain]
+            )
+            for strain, here in sources.items()
+        }
+        for here in sources.values():
+            kernels.deactivate(here)
+        if len(found) == 1:
+            [(strain, (infector, place, _))] = found.items()
+            return new, infector, place, np.full(len(new), strain, np.int32)
+        return new, *self._among_strains(new, day, found)
+
+    def _among_strains(
+        self, new: NDArray[np.int32], day: int, found: dict[int, tuple[NDArray[Any], ...]]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """Draw which strain infected each person, in proportion to the hazards of the day."""
+        strains = np.array(list(found), np.int32)
+        hazards = np.cumsum([totals for _, _, totals in found.values()], axis=0, dtype=float)
+        draw = uniforms(key(self.model.seed_number, "epidemic strain"), new, day) * hazards[-1]
+        pick = (hazards <= draw).sum(axis=0)
+        rows = np.arange(len(new))
+        infector = np.stack([infectors for infectors, _, _ in found.values()])[pick, rows]
+        place = np.stack([places for _, places, _ in found.values()])[pick, rows]
+        return infector, place, strains[pick]
+
+    def _struck(
+        self, sources: Sources, visits: Visits, state: NDArray[np.uint8], susceptibility: NDArray[np.float32]
+    ) -> NDArray[np.int32]:
         """Take today's hazards off and return who is infected, in rising order."""
-        data = self._table.columns
-        health, resistance = data["health"], data["resistance"]
+        resistance = self._table.columns["resistance"]
         threads = self.presence.threads
-        pull_work = PULL_COST * len(visits.place) * self.count[SUSCEPTIBLE] / self.people / threads
+        at_risk = self.count[: self._at_risk + 1].sum()
+        pull_work = PULL_COST * len(visits.place) * at_risk / self.people / threads
         if self.direction == "push" or (self.direction == "auto" and sources.work <= pull_work):
-            return np.sort(kernels.push(sources, visits, health, resistance))
+            return np.sort(kernels.push(sources, visits, state, self._at_risk, susceptibility, resistance))
         if threads == 1:
-            return kernels.pull(sources, visits, health, resistance, 0, self.people)
+            return kernels.pull(sources, visits, state, self._at_risk, susceptibility, resistance, 0, self.people)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(threads)
         edges = [self.people * part // threads for part in range(threads + 1)]
         parts = [
-            self._pool.submit(kernels.pull, sources, visits, health, resistance, low, high)
+            self._pool.submit(
+                kernels.pull, sources, visits, state, self._at_risk, susceptibility, resistance, low, high
+            )
             for low, high in pairwise(edges)
         ]
         return np.concatenate([part.result() for part in parts])
@@ -222,68 +430,102 @@ class Epidemic(Process):
     @property
     def infections(self) -> int:
         """Number of infections so far."""
-        return sum(self._new_by_day)
+        return sum(self.record.infections)
 
     def indicator_values(self) -> dict[str, float]:
-        """Return incidence, prevalence and attack as they stand now."""
+        """Return the indicators as they stand now."""
+        per = INCIDENCE_PEOPLE / self.people
         return {
-            "incidence": sum(self._new_by_day[-INCIDENCE_DAYS:]) * INCIDENCE_PEOPLE / self.people,
-            "prevalence": float(self.count[INFECTIOUS] / self.people),
+            "incidence": sum(self.record.infections[-INCIDENCE_DAYS:]) * per,
+            "prevalence": len(self.infectious) / self.people,
             "attack": self.infections / self.people,
+            "ill": int(self.count[self._course.symptoms >= MILD].sum()) / self.people,
+            "deaths": sum(self.record.deaths[-INCIDENCE_DAYS:]) * per,
         }
 
     def series(self) -> dict[str, int | float]:
         """Return the number of people by health at the end of the step, and the infections of the step by place.
 
-        ``new_imported`` are the infections on day 0 that nobody in the city caused.
+        ``exposed`` are infected but neither infectious nor ill. What a disease does not have is left out: symptoms, severe
+        cases, deaths, several strains.
         """
-        first_day, before = self._step_started
-        new = sum(self._new_by_day[first_day:])
-        by_name = self._by_name - before
-        return {
-            "susceptible": int(self.count[SUSCEPTIBLE]),
-            "exposed": int(self.count[EXPOSED]),
-            "infectious": int(self.count[INFECTIOUS]),
-            "recovered": int(self.count[RECOVERED]),
-            "new_infections": new,
-            "cumulative_infections": self.infections,
-            "new_imported": new - int(by_name.sum()),
-            **{f"new_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
+        course, count = self._course, self.count
+        silent = (course.shed.max(axis=1) == 0) & (course.symptoms == 0)
+        silent[:ENTERED] = False
+        out: dict[str, int | float] = {
+            "susceptible": int(count[SUSCEPTIBLE]),
+            "exposed": int(count[silent].sum()),
+            "infectious": len(self.infectious),
+            "recovered": int(count[RECOVERED]),
         }
+        worst = course.symptoms.max()
+        if worst >= MILD:
+            out["ill"] = int(count[course.symptoms >= MILD].sum())
+        for level, name in ((SEVERE, "severe"), (CRITICAL, "critical")):
+            if worst >= level:
+                out[name] = int(count[course.symptoms == level].sum())
+        if self._deadly:
+            out |= {"dead": int(count[DEAD]), "new_deaths": sum(self.record.deaths[self._step_started :])}
+        out |= self.record.series(self._step_started)
+        if len(self._slots) > 1:
+            strains = self.record.since(self._step_started, "strain")
+            for number, strain in enumerate(self.settings.strains):
+                out[f"new_infections.{strain.name}"] = int(np.count_nonzero(strains == number))
+        return out
+
+    @property
+    def _deadly(self) -> bool:
+        return bool((self._course.to == DEAD).any())
+
+    def _grouped(self, group: NDArray[Any], groups: int) -> dict[str, NDArray[Any]]:
+        """Return infections and deaths of the step, and infectious and ill people, by group of people (people,)."""
+        health = self._health()
+        recent = health.since >= self._step_started
+        rows_of = {
+            "new_infections": self.record.since(self._step_started, "person"),
+            "infectious": self.infectious,
+            "ill": self.cases[health.ill_since[self.cases] >= 0],
+            "new_deaths": np.flatnonzero((health.state == DEAD) & recent) if self.count[DEAD] else _NOBODY,
+        }
+        return {name: np.bincount(group[rows], minlength=groups) for name, rows in rows_of.items()}
 
     def zone_series(self) -> dict[str, NDArray[Any]]:
-        """Return the infections of the step and the infectious people by zone of residence, each (zones,)."""
+        """Return figures of the step by zone of residence, each (zones,)."""
         city = self.presence.city
-        new = np.concatenate([np.zeros(0, np.int32), *self._log["person"][self._step_started[0] :]])
+        return self._grouped(city.places.zone[city.people.household], len(city.zones))
 
-        def by_zone(people: NDArray[np.int32]) -> NDArray[Any]:
-            return np.bincount(city.places.zone[city.people.household[people]], minlength=len(city.zones))
-
-        return {"new_infections": by_zone(new), "infectious": by_zone(self.infectious)}
+    def age_series(self) -> dict[str, NDArray[Any]]:
+        """Return figures of the step by age group of ten years, each (9,)."""
+        return self._grouped(np.minimum(self._age // 10, AGE_GROUPS - 1), AGE_GROUPS)
 
     def summary(self) -> dict[str, int | float]:
-        """Return the figures of the run; days count from 0, and ``duration`` is the number of days with cases."""
+        """Return the figures of the run, see :meth:`Record.summary`."""
         return {
             "r0": self.r0,
             "transmission": self.transmission,
             "infections": self.infections,
             "attack_rate": self.infections / self.people,
-            **self._peak,
-            **{f"infections_{name}": int(number) for name, number in zip(_NAMES, self._by_name, strict=True)},
+            **({"deaths": int(self.count[DEAD])} if self._deadly else {}),
+            **self.record.summary(),
         }
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return ``infections``: person, infector (−1 for imported), place and kind (−1 for imported), day, generation.
+        """Return ``infections`` and ``reproduction``, see :class:`Record`."""
+        return {"infections": self.record.table(), "reproduction": self.record.reproduction()}
 
-        Imported infections are generation 0, those they cause generation 1.
-        """
-        day = np.repeat(np.arange(len(self._new_by_day), dtype=np.int32), self._new_by_day)
-        rows = {name: np.concatenate([np.zeros(0, np.int32), *parts]) for name, parts in self._log.items()}
-        generation_of = np.zeros(self.people, np.int32)
-        generations = []
-        for person, infector in zip(self._log["person"], self._log["infector"], strict=True):
-            generations.append(np.where(infector < 0, 0, generation_of[infector] + 1).astype(np.int32))
-            generation_of[person] = generations[-1]
-        kind = np.where(rows["place"] < 0, np.int8(-1), self.presence.city.places.kind[rows["place"]].astype(np.int8))
-        generation = np.concatenate([np.zeros(0, np.int32), *generations])
-        return {"infections": {**rows, "kind": kind, "day": day, "generation": generation}}
+
+def _best_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest share (256,) among the strains of each set of strains (bit s for strain s)."""
+    sets = np.arange(256)[:, None] >> np.arange(len(share)) & 1
+    return (sets * share).max(axis=1)  # type: ignore[no-any-return]
+
+
+def _poisson(mean: float, u: float) -> int:
+    """Return the number at quantile u of a Poisson law; it grows with the mean."""
+    number, term = 0, np.exp(-mean)
+    summed = term
+    while u >= summed and number < 10_000:
+        number += 1
+        term *= mean / number
+        summed += term
+    return number

@@ -1,8 +1,9 @@
-"""Kernels of the epidemic: contagion along visits in fixed-point numbers.
+"""Kernels of contagion along visits, in fixed-point numbers.
 
-Everybody susceptible has a *resistance*: a Sellke threshold, drawn once, divided by their susceptibility. Each visit to a
-place with infectious visitors takes its hazard off. Who has none left is infected. The law is that of a draw per contact
-(Sellke 1983, J. Appl. Probab. 20:390-394), but no random number is drawn in the loop.
+Everybody has a *resistance*: a Sellke threshold, drawn once for each spell of being at risk. Each visit to a place with
+infectious visitors takes its hazard off, which is multiplied by the person's susceptibility of the day. Who has none left
+is infected. The law is that of a draw per contact (Sellke 1983, J. Appl. Probab. 20:390-394), but no random number is
+drawn in the loop.
 
 Infectiousness and hazards are integers, so sums depend neither on their order nor on how they are made: by place or by
 person, pair by pair or from a cumulative curve, by one thread or by many.
@@ -16,9 +17,7 @@ from numpy.typing import NDArray
 
 from ...environment.randomness import uniform
 from ...environment.schedules import SLOTS_PER_DAY
-from ..presence import GUEST, HOME
-
-SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED = 0, 1, 2, 3
+from ..presence import GUEST
 
 SHEDDING_UNIT = 2.0**-20
 """Infectiousness is counted in this unit; 1 is that of the average infectious person."""
@@ -26,8 +25,6 @@ HAZARD_UNIT = 2.0**-40
 """Hazard and resistance are counted in this unit; a hazard of 1 infects with chance 1 − 1/e."""
 MAX_HAZARD = 2.0**55
 """Most that one visit can take off, in units (a hazard of 32,768), so that no sum of a day can overflow."""
-MAX_RESISTANCE = 2**61
-"""Resistance of the unsusceptible, in units."""
 CURVE_FROM = 200
 """Places with more pairs of a visit and an infectious visit than this get a cumulative curve instead of a test a pair."""
 DRAWS = 128
@@ -35,7 +32,7 @@ DRAWS = 128
 
 
 class Sources(NamedTuple):
-    """Where there is infectiousness today, by active place: compressed sparse rows of infectious visits.
+    """Where there is infectiousness of a strain today, by active place: compressed sparse rows of infectious visits.
 
     Attributes:
         slot: (places,) number of the active place, −1 where there is no infectiousness.
@@ -65,92 +62,50 @@ class Sources(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def draw_days(cumulative, u):
-    """Return the number of days at quantile u of a discrete law, given P(days <= n) for n = 0, 1, …"""
-    days = 0
-    while days < cumulative.size - 1 and u >= cumulative[days]:
-        days += 1
-    return days
-
-
-@njit(cache=True, nogil=True)
-def draw_resistance(purpose, susceptibility, age, spell):
-    """Return the resistance (people,) of one susceptible spell: −ln(u) divided by the susceptibility of the age."""
-    resistance = np.empty(age.size, np.int64)
-    for person in range(age.size):
-        sigma = susceptibility[age[person]]
-        threshold = -np.log(uniform(purpose, person, spell)) / HAZARD_UNIT
-        if sigma * MAX_RESISTANCE > threshold:
-            # At least one unit, as nobody is infected without contact.
-            resistance[person] = max(np.int64(threshold / sigma + 0.5), 1)
-        else:
-            resistance[person] = MAX_RESISTANCE
-    return resistance
-
-
-@njit(cache=True, nogil=True)
-def expose(persons, day, health, change, latent, purpose):
-    """Infect people on a day: they become infectious on the day after their latent days."""
-    for person in persons:
-        health[person] = EXPOSED
-        change[person] = day + 1 + draw_days(latent, uniform(purpose, person, 0))
-
-
-@njit(cache=True, nogil=True)
-def progress(day, cases, health, change, infectious_days, purpose):
-    """Make the transitions that are due at the start of a day.
-
-    A person infected on day t is infectious on days t + L + 1 … t + L + D: exactly D days.
+def strengths(people, day, health, shed, since_infection, shedding, transmissibility, spared, purpose):
+    """Return the infectiousness (n,) of infectious people today, 1 for the average person of a state with 1.
 
     Args:
+        people: (n,) the infectious people.
         day: today.
-        cases: (n,) the people who are exposed or infectious.
-        health, change: (people,) state and day of the next transition, changed in place.
-        infectious_days: cumulative law of D.
-        purpose: key of the draw of D.
-
-    Returns:
-        Who is still exposed or infectious, who of them is infectious, in the order of ``cases``; number of people who
-        became infectious and who recovered.
+        health: :class:`Health`.
+        shed, since_infection: of the course.
+        shedding: (quantiles,) infectiousness of a person by quantile, mean 1.
+        transmissibility: (strains,) factor.
+        spared: (people,) share by which the vaccine lowers infectiousness, or (0,).
+        purpose: key of the draw of the quantile.
     """
-    kept = np.empty(cases.size, np.int32)
-    infectious = np.empty(cases.size, np.int32)
-    n_kept = n_infectious = began = ended = 0
-    for person in cases:
-        if health[person] == EXPOSED and change[person] == day:
-            health[person] = INFECTIOUS
-            change[person] = day + draw_days(infectious_days, uniform(purpose, person, 0))
-            began += 1
-        if health[person] == INFECTIOUS:
-            if change[person] == day:
-                health[person] = RECOVERED
-                ended += 1
-                continue
-            infectious[n_infectious] = person
-            n_infectious += 1
-        kept[n_kept] = person
-        n_kept += 1
-    return kept[:n_kept].copy(), infectious[:n_infectious].copy(), began, ended
+    out = np.empty(people.size)
+    for n in range(people.size):
+        person = people[n]
+        in_state = min(np.int64(day - health.since[person]), shed.shape[1] - 1)
+        infected = min(np.int64(day - health.infected_on[person]), since_infection.size - 1)
+        own = shedding[np.int64(uniform(purpose, person, np.int64(health.infections[person]) - 1) * shedding.size)]
+        out[n] = shed[health.state[person], in_state] * since_infection[infected] * own
+        out[n] *= transmissibility[health.strain[person]]
+        if spared.size:
+            out[n] *= 1.0 - spared[person]
+    return out
 
 
 @njit(cache=True, nogil=True)
-def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
+def activate(infectious, strength, visits, slot, contact, air, unit):
     """Gather the visits of the infectious by place.
 
     Args:
         infectious: (n,) the infectious people.
+        strength: (n,) their infectiousness.
         visits: the day, :class:`~citytwin.agents.presence.Visits`.
         slot: (places,) −1 everywhere; set for active places, to be cleared by :func:`deactivate`.
-        kind_rate: (kinds,) hazard units per unit of infectiousness and slot of overlap in a small place of the kind.
-        crowding: (places − homes,) factor by the size of the place, see ``transmission.crowding``.
-        shedding: (quantiles,) infectiousness of a person by quantile, mean 1.
-        purpose: key of the draw of the infectiousness.
+        contact: (places,) relative hazard by contact, see ``rates.place_rates``.
+        air: (places,) relative hazard by the air of the room, or (0,).
+        unit: hazard units per unit of infectiousness and slot of overlap where the relative hazard is 1.
 
     Returns:
         :class:`Sources`.
     """
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
-    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    household, column, group, give = visits.household, visits.column, visits.group, visits.give
     place_first, homes, altered = visits.place_first, visits.members.size - 1, visits.altered
     most = 0
     for person in infectious:
@@ -164,8 +119,8 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     place = np.empty(most, np.int32)
     count = np.zeros(most, np.int32)
     n = active = work = 0
-    for person in infectious:
-        strength = shedding[np.int64(uniform(purpose, person, 0) * shedding.size)]
+    for i in range(infectious.size):
+        person = infectious[i]
         plain = altered[group[person]] == 0
         last_place = -1
         for v in range(visit_first[person], visit_first[person + 1]):
@@ -173,12 +128,16 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
             own = 1.0
             if not plain:
                 abroad = q < homes and household[person] != q
-                own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
-                if own == 0.0:
+                own = give[group[person], np.int64(column[q]) + (GUEST if abroad else 0)]
+                if own < 0.0:
                     q = household[person]
-                    own = effect[group[person], HOME]
+                    own = give[group[person], column[q]]
             if q == last_place and until[n - 1] == visit_start[v]:
                 until[n - 1] = visit_end[v]
+                continue
+            shed = np.int64(strength[i] * own / SHEDDING_UNIT + 0.5)
+            if shed == 0:
+                last_place = -1
                 continue
             last_place = q
             if slot[q] < 0:
@@ -190,7 +149,7 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
             by[n] = person
             begin[n] = visit_start[v]
             until[n] = visit_end[v]
-            units[n] = np.int64(strength * own / SHEDDING_UNIT + 0.5)
+            units[n] = shed
             count[slot[q]] += 1
             n += 1
     first = np.empty(active + 1, np.int32)
@@ -218,9 +177,10 @@ def activate(infectious, visits, slot, kind_rate, crowding, shedding, purpose):
     rows = 0
     for s in range(active):
         q = place[s]
-        rate[s] = kind_rate[kind[q]]
-        if q >= homes:
-            rate[s] *= crowding[q - homes]
+        rate[s] = contact[q]
+        if air.size:
+            rate[s] += air[q] / visits.air[column[q]]
+        rate[s] *= unit
         curve[s] = -1
         if np.int64(first[s + 1] - first[s]) * (place_first[q + 1] - place_first[q]) > CURVE_FROM:
             curve[s] = rows
@@ -255,8 +215,16 @@ def _longer(values):
 
 
 @njit(cache=True, nogil=True)
-def push(sources, visits, health, resistance):
+def push(sources, visits, state, at_risk, susceptibility, resistance):
     """Take the hazards of today off, walking through the visitors of every active place.
+
+    Args:
+        sources: where there is infectiousness.
+        visits: the day.
+        state: (people,) states; those up to ``at_risk`` can be infected.
+        at_risk: SUSCEPTIBLE, or RECOVERED where immunity is not perfect.
+        susceptibility: (people,) factor on the hazard.
+        resistance: (people,) changed in place.
 
     Returns:
         The people whose resistance ended, in no order to rely on.
@@ -265,7 +233,7 @@ def push(sources, visits, health, resistance):
     curve, curves, rate = sources.curve, sources.curves, sources.rate
     visitor, visitor_start, visitor_end = visits.visitor, visits.visitor_start, visits.visitor_end
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
-    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    household, column, group, take = visits.household, visits.column, visits.group, visits.take
     place_first, members, altered = visits.place_first, visits.members, visits.altered
     homes = members.size - 1
     plain = altered.max() == 0
@@ -273,15 +241,15 @@ def push(sources, visits, health, resistance):
     n = 0
     for s in range(sources.place.size):
         q = sources.place[s]
-        column = np.int64(kind[q])
+        of_place = np.int64(column[q])
         for v in range(place_first[q], place_first[q + 1]):
             person = visitor[v]
-            if health[person] != SUSCEPTIBLE:
+            if state[person] > at_risk:
                 continue
             own = 1.0
             if not plain:
-                own = effect[group[person], GUEST if q < homes and household[person] != q else column]
-                if own == 0.0:
+                own = take[group[person], of_place + (GUEST if q < homes and household[person] != q else 0)]
+                if own < 0.0:
                     continue
             start, end = visitor_start[v], visitor_end[v]
             row = curve[s]
@@ -294,7 +262,7 @@ def push(sources, visits, health, resistance):
                     exposure += max(overlap, 0) * shed[m]
             if exposure == 0:
                 continue
-            hazard = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
+            hazard = np.int64(min(rate[s] * (own * susceptibility[person]) * exposure, MAX_HAZARD) + 0.5)
             before = resistance[person]
             resistance[person] = before - hazard
             if before > 0 and before <= hazard:
@@ -306,12 +274,12 @@ def push(sources, visits, health, resistance):
             continue
         # Members who would be elsewhere today and are at home instead.
         for person in range(members[q], members[q + 1]):
-            if health[person] != SUSCEPTIBLE or altered[group[person]] < 2:
+            if state[person] > at_risk or altered[group[person]] < 2:
                 continue
             for v in range(visit_first[person], visit_first[person + 1]):
                 other = visit_place[v]
                 abroad = other < homes and other != q
-                if effect[group[person], GUEST if abroad else np.int64(kind[other])] > 0.0:
+                if take[group[person], np.int64(column[other]) + (GUEST if abroad else 0)] >= 0.0:
                     continue
                 start, end = visit_start[v], visit_end[v]
                 row = curve[s]
@@ -322,7 +290,8 @@ def push(sources, visits, health, resistance):
                     for m in range(first[s], first[s + 1]):
                         overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
                         exposure += max(overlap, 0) * shed[m]
-                hazard = np.int64(min(rate[s] * effect[group[person], HOME] * exposure, MAX_HAZARD) + 0.5)
+                own = take[group[person], of_place] * susceptibility[person]
+                hazard = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
                 before = resistance[person]
                 resistance[person] = before - hazard
                 if before > 0 and before <= hazard:
@@ -334,8 +303,8 @@ def push(sources, visits, health, resistance):
 
 
 @njit(cache=True, nogil=True)
-def pull(sources, visits, health, resistance, low, high):
-    """Take the hazards of today off, walking through the visits of the susceptible people low … high − 1.
+def pull(sources, visits, state, at_risk, susceptibility, resistance, low, high):
+    """Take the hazards of today off as :func:`push` does, walking through the visits of the people low … high − 1.
 
     Returns:
         The people whose resistance ended, in rising order.
@@ -343,13 +312,13 @@ def pull(sources, visits, health, resistance, low, high):
     first, begin, until, shed = sources.first, sources.start, sources.end, sources.shed
     curve, curves, rate, slot = sources.curve, sources.curves, sources.rate, sources.slot
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
-    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    household, column, group, take = visits.household, visits.column, visits.group, visits.take
     altered = visits.altered
     homes = visits.members.size - 1
     struck = np.empty(64, np.int32)
     n = 0
     for person in range(low, high):
-        if health[person] != SUSCEPTIBLE:
+        if state[person] > at_risk:
             continue
         plain = altered[group[person]] == 0
         total = np.int64(0)
@@ -358,10 +327,10 @@ def pull(sources, visits, health, resistance, low, high):
             own = 1.0
             if not plain:
                 abroad = q < homes and household[person] != q
-                own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
-                if own == 0.0:
+                own = take[group[person], np.int64(column[q]) + (GUEST if abroad else 0)]
+                if own < 0.0:
                     q = household[person]
-                    own = effect[group[person], HOME]
+                    own = take[group[person], column[q]]
             s = slot[q]
             if s < 0:
                 continue
@@ -374,11 +343,12 @@ def pull(sources, visits, health, resistance, low, high):
                 for m in range(first[s], first[s + 1]):
                     overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
                     exposure += max(overlap, 0) * shed[m]
-            total += np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
+            if exposure > 0:
+                total += np.int64(min(rate[s] * (own * susceptibility[person]) * exposure, MAX_HAZARD) + 0.5)
         if total > 0:
             before = resistance[person]
             resistance[person] = before - total
-            if before <= total:
+            if before > 0 and before <= total:
                 if n == struck.size:
                     struck = _longer(struck)
                 struck[n] = person
@@ -387,7 +357,7 @@ def pull(sources, visits, health, resistance, low, high):
 
 
 @njit(cache=True, nogil=True)
-def find_infectors(persons, day, sources, visits, purpose):
+def find_infectors(persons, day, sources, visits, susceptibility, purpose):
     """Return who infected each person of today and where, drawn in proportion to their hazards.
 
     First the visit is drawn. Within it the infectious visitor is found by going through all of them; where there are many
@@ -397,18 +367,20 @@ def find_infectors(persons, day, sources, visits, purpose):
         persons: (n,) people infected today.
         day: today.
         sources, visits: of today.
+        susceptibility: (people,) as for :func:`push`.
         purpose: key of the draws.
 
     Returns:
-        infector (n,) and place (n,).
+        infector (n,), place (n,), and the hazard (n,) of the day from these sources; −1, −1 and 0 where there was none.
     """
     first, begin, until, shed, who = sources.first, sources.start, sources.end, sources.shed, sources.who
     curve, curves, rate, slot, summed_shed = sources.curve, sources.curves, sources.rate, sources.slot, sources.summed
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
-    household, kind, group, effect = visits.household, visits.kind, visits.group, visits.effect
+    household, column, group, take = visits.household, visits.column, visits.group, visits.take
     homes = visits.members.size - 1
     infector = np.empty(persons.size, np.int32)
     where = np.empty(persons.size, np.int32)
+    totals = np.zeros(persons.size, np.int64)
     hazards = np.empty(SLOTS_PER_DAY, np.int64)
     exposures = np.empty(SLOTS_PER_DAY, np.int64)
     places = np.empty(SLOTS_PER_DAY, np.int32)
@@ -419,10 +391,10 @@ def find_infectors(persons, day, sources, visits, purpose):
         for v in range(visits_from, visit_first[person + 1]):
             q = visit_place[v]
             abroad = q < homes and household[person] != q
-            own = effect[group[person], GUEST if abroad else np.int64(kind[q])]
-            if own == 0.0:
+            own = take[group[person], np.int64(column[q]) + (GUEST if abroad else 0)]
+            if own < 0.0:
                 q = household[person]
-                own = effect[group[person], HOME]
+                own = take[group[person], column[q]]
             s = slot[q]
             exposure = np.int64(0)
             if s >= 0:
@@ -437,8 +409,14 @@ def find_infectors(persons, day, sources, visits, purpose):
             i = v - visits_from
             places[i] = q
             exposures[i] = exposure
-            hazards[i] = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5) if exposure > 0 else 0
+            hazards[i] = 0
+            if exposure > 0:
+                hazards[i] = np.int64(min(rate[s] * (own * susceptibility[person]) * exposure, MAX_HAZARD) + 0.5)
             total += hazards[i]
+        infector[n] = where[n] = -1
+        totals[n] = total
+        if total == 0:
+            continue
         target = uniform(purpose, person, day * DRAWS) * total
         i = 0
         summed = hazards[0]
@@ -448,7 +426,6 @@ def find_infectors(persons, day, sources, visits, purpose):
         s = slot[places[i]]
         start, end = np.int64(visit_start[visits_from + i]), np.int64(visit_end[visits_from + i])
         where[n] = places[i]
-        infector[n] = -1
         if curve[s] >= 0:
             before = summed_shed[first[s]]
             shed_here = summed_shed[first[s + 1]] - before
@@ -474,4 +451,4 @@ def find_infectors(persons, day, sources, visits, purpose):
                     left -= overlap * shed[m]
                     if left < 0:
                         break
-    return infector, where
+    return infector, where, totals

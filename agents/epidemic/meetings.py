@@ -16,7 +16,7 @@ def _longer(values):
 
 
 @njit(cache=True, nogil=True)
-def meet(index, visits, kind_rate, crowding, sigma, most, purpose):
+def meet(index, visits, rate, sigma, most, purpose):
     """List whom each index person meets on a scheduled day, with the hazard for them.
 
     In places with more than ``most`` visits one visit in every k is looked at, starting from a random one.
@@ -24,7 +24,7 @@ def meet(index, visits, kind_rate, crowding, sigma, most, purpose):
     Args:
         index: (n,) index persons.
         visits: the day; exceptions are left out of account.
-        kind_rate, crowding: as in :func:`activate`, but in hazard per day of overlap.
+        rate: (places,) hazard of a pair per day of overlap.
         sigma: (people,) susceptibility.
         most: bound on the visits looked at in one place, about.
         purpose: key of the draw of the first visit looked at.
@@ -34,8 +34,7 @@ def meet(index, visits, kind_rate, crowding, sigma, most, purpose):
     """
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
     visitor, visitor_start, visitor_end = visits.visitor, visits.visitor_start, visits.visitor_end
-    place_first, kind = visits.place_first, visits.kind
-    homes = visits.members.size - 1
+    place_first = visits.place_first
     first = np.zeros(index.size + 1, np.int64)
     met = np.empty(1024, np.int32)
     hazard = np.empty(1024)
@@ -45,16 +44,13 @@ def meet(index, visits, kind_rate, crowding, sigma, most, purpose):
         person = index[i]
         for v in range(visit_first[person], visit_first[person + 1]):
             q = visit_place[v]
-            rate = kind_rate[kind[q]]
-            if q >= homes:
-                rate *= crowding[q - homes]
             low, high = np.int64(place_first[q]), np.int64(place_first[q + 1])
             step = max((high - low + most - 1) // most, 1)
             low += np.int64(uniform(purpose, person, v) * step)
             for u in range(low, high, step):
                 start = max(np.int64(visit_start[v]), np.int64(visitor_start[u]))
                 end = min(np.int64(visit_end[v]), np.int64(visitor_end[u]))
-                amount = rate * (end - start) / SLOTS_PER_DAY * sigma[visitor[u]]
+                amount = rate[q] * (end - start) / SLOTS_PER_DAY * sigma[visitor[u]]
                 if amount > 0.0 and visitor[u] != person:
                     if n == met.size:
                         met, hazard, stride = _longer(met), _longer(hazard), _longer(stride)

@@ -1,24 +1,25 @@
-"""Rates of transmission by place, and the rate that gives a wanted R0 on the visits of a city.
+"""The rate of transmission that gives a wanted R0 on the visits of a city.
 
-The hazard of a pair is ``transmission · weight of the kind of place · crowding · overlap in days``.
+R0 is the mean number of secondary cases of a typical early case in a city where nobody is immune. In a city of homes,
+classes and teams a typical case was itself infected by somebody who also met its housemates or classmates: some of them are
+infected already, others are about to be, and its infector is no longer susceptible. (Pellis, Ball & Trapman 2012, Math.
+Biosci. 235:85-97, discuss the reproduction numbers of such models.) R0 counts what remains for the case.
 
-R0 is the mean number of secondary cases of a typical early case. In a city of homes, classes and teams a typical case was
-itself infected by somebody who also met its housemates or classmates: some of them are infected already, others are about
-to be, and its infector is no longer susceptible. (Pellis, Ball & Trapman 2012, Math. Biosci. 235:85-97, discuss the
-reproduction numbers of such models.) R0 counts what remains for the case.
-
-It is computed on the visits of the schedule by chains of infections. Whom a case meets in the week is listed with the mean
-daily hazard h; the cases of the next generation are drawn from these pairs in proportion to the expected infections, and
-so on. R0 is the mean over the last generation of the sum over people met of
+It is computed on the visits of the schedule, with the rates of :mod:`.rates`, by chains of infections. Whom a case meets in
+the week is listed with the mean daily hazard h; the cases of the next generation are drawn from these pairs in proportion
+to the expected infections, and so on. R0 is the mean over the last generation of the sum over people met of
 
     e1 · (1 − (1 − p)^(1 + s1)) / (1 + s1) · product over b = 2, 3 of eb · (1 − p)^sb
 
-with p = 1 − E[exp(−h D X)] the chance that the case infects the person, over the laws of the infectious days D and the
-infectiousness X; eb the chance that the ancestor b generations back has not done so, E[D X exp(−h D X)] / E[D X], as its
-D X is known to have infected somebody; and sb the number of other people, among those that both meet, whom that ancestor is
-expected to have infected. Those of b = 1 compete with the case on equal terms, those of b > 1 come before it. In a small
-city fewer generations back are taken into account, and none where an outbreak would end before; R0 is then that of a case
-among people of whom nobody has been infected.
+with p = 1 − E[exp(−h T X)] the chance that the case infects the person, over the laws of the infectiousness T summed over
+the days of a course of the disease and of the factor X by which people differ; eb the chance that the ancestor b generations
+back has not done so, E[T X exp(−h T X)] / E[T X], as its T X is known to have infected somebody; and sb the number of other
+people, among those that both meet, whom that ancestor is expected to have infected. Those of b = 1 compete with the case on
+equal terms, those of b > 1 come before it. In a small city fewer generations back are taken into account, and none where an
+outbreak would end before; R0 is then that of a case among people of whom nobody has been infected.
+
+The rate is that of a strain of transmissibility 1 where nobody is immune and there is a bed for everybody who needs one.
+Immunity at the start, policies, seasons and full hospitals are not part of R0, but change how many cases become of it.
 """
 
 from collections.abc import Callable
@@ -32,11 +33,10 @@ from ...environment.city import City
 from ...environment.places import PlaceKind
 from ...environment.randomness import key, uniform
 from ..presence import Presence
+from . import course as courses
 from .disease import Disease
 from .meetings import meet, relate
-
-SATURATING = (PlaceKind.SHOP, PlaceKind.LEISURE, PlaceKind.HOSPITAL)
-"""Kinds where people have a number of contacts that hardly grows with the number of visitors; elsewhere all meet."""
+from .rates import place_rates
 
 CHAINS = 2000
 """Chains of infections followed; R0 then has a standard error of 1 to 2 %."""
@@ -50,30 +50,14 @@ EARLY = 0.01
 """Share of the people that those generations may have infected; in a small city fewer of them are early."""
 MOST_VISITS = 64
 """Visits looked at in one place, about."""
+COURSES = 8192
+"""Courses of a disease simulated for the law of their total infectiousness."""
+GROUPS = 256
+"""Groups of courses of similar total infectiousness, which then count as alike."""
 
 
 class TransmissionError(ValueError):
     """A wanted R0 that no rate of transmission gives."""
-
-
-def crowding(city: City, day_type: int) -> NDArray[np.float64]:
-    """Return the factor (places − homes,) on the rate of a pair by the number N of visitors of the place that day.
-
-    In saturating kinds it is min(1, c/(N − 1)) with c = 5 + 35 (1 − exp(−N/1000)) effective contacts (EpiSimdemics and
-    Loimos, "MinMaxAlpha"), in others 1. N is that of the schedule, so contacts fall when visitors stay away.
-    """
-    schedule, homes = city.schedules[day_type], city.homes
-    first = np.asarray(schedule.place_first[homes:], np.int64)
-    visitor = np.asarray(schedule.visitor[first[0] :])
-    new = np.ones(len(visitor) + 1, bool)  # one more entry, so that empty places at the end have a position
-    new[1:-1] = visitor[1:] != visitor[:-1]
-    new[first - first[0]] = True
-    before = np.zeros(len(new), np.int32)
-    np.cumsum(new[:-1], out=before[1:])
-    visitors = np.diff(before[first - first[0]])
-    effective = 5 + 35 * (1 - np.exp(-visitors / 1000))
-    factor = np.minimum(1.0, effective / np.maximum(visitors - 1, 1))
-    return np.where(np.isin(city.places.kind[homes:], SATURATING), factor, 1.0)
 
 
 class Reproduction:
@@ -81,8 +65,8 @@ class Reproduction:
 
     Args:
         presence: presence in the city; its exceptions are left out of account, its seed is not used.
-        disease: gives susceptibility, infectious days and infectiousness.
-        weights: weight of every kind of place.
+        disease: gives susceptibility, courses, infectiousness and routes.
+        weights: weight of contacts in every kind of place.
     """
 
     def __init__(self, presence: Presence, disease: Disease, weights: dict[PlaceKind, float]):
@@ -90,13 +74,16 @@ class Reproduction:
         self._people = len(city.people)
         self._seed = city.info.seed
         self._sigma = disease.susceptibility.by_age()[city.people.age]
-        self._rate = np.array([weights[kind] for kind in PlaceKind])
         types, days = np.unique(city.info.week, return_counts=True)
         self._days = days / days.sum()
         self._visits = [presence.visits(next(d for d in range(7) if presence.day_type(d) == t)) for t in types]
-        self._crowding = [crowding(city, number) for number in types]
-        self._chance, self._escape = _pair_functions(disease)
-        self._mean_days = disease.infectious.mean
+        self._rates = []
+        for number in types:
+            contact, air = place_rates(city, number, weights, disease.routes)
+            self._rates.append(contact + air if air.size else contact)
+        total, share = law_of_infectiousness(disease, city.people.age, self._sigma, self._seed)
+        self._chance, self._escape = _pair_functions(disease, total, share)
+        self._mean_total = float(total @ share)
 
     def memory(self, r0: float) -> int:
         """Return how many generations back infections are taken into account: those with R0^b cases among few people."""
@@ -115,7 +102,7 @@ class Reproduction:
         memory = self.memory(r0)
         while True:
             try:
-                rate = 1e-9 / self._mean_days
+                rate = 1e-9 / self._mean_total
                 for chains in (*FIRST_CHAINS, CHAINS):
                     rate = self._solve(self._last_generation(rate, chains, memory), r0)
                 return rate
@@ -125,7 +112,7 @@ class Reproduction:
                 memory -= 1
 
     def _solve(self, pairs: "_Pairs", r0: float) -> float:
-        linear = float(np.exp2(pairs.octaves[:, 0]) @ pairs.weight) / pairs.chains * self._mean_days
+        linear = float(np.exp2(pairs.octaves[:, 0]) @ pairs.weight) / pairs.chains * self._mean_total
         low, high = 0.0, r0 / linear
         # More transmission gives fewer secondary cases once all is infected close to the infector: stop at a maximum.
         below, value = -r0, self._secondary(pairs, high) - r0
@@ -180,16 +167,8 @@ class Reproduction:
         past: list[tuple[NDArray[np.int32], list[tuple[NDArray[Any], ...]]]] = []
         for generation in range(GENERATIONS):
             lists = [
-                meet(
-                    cases,
-                    visits,
-                    self._rate,
-                    crowds,
-                    self._sigma,
-                    MOST_VISITS,
-                    key(self._seed, f"met {generation} {t}"),
-                )
-                for t, (visits, crowds) in enumerate(zip(self._visits, self._crowding, strict=True))
+                meet(cases, visits, rates, self._sigma, MOST_VISITS, key(self._seed, f"met {generation} {t}"))
+                for t, (visits, rates) in enumerate(zip(self._visits, self._rates, strict=True))
             ]
             past = [(cases, lists), *past][: memory + 1]
             pairs = self._relate(past, lineage)
@@ -247,21 +226,66 @@ class _Pairs(NamedTuple):
 _Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def _pair_functions(disease: Disease) -> tuple[_Function, _Function]:
-    """Return p and e as functions of the binary logarithm of the mean hazard per infectious day.
+def law_of_infectiousness(
+    disease: Disease, age: NDArray[np.uint8], susceptibility: NDArray[np.float64], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the law of the infectiousness summed over the days of a course: values (n,) and their shares (n,).
+
+    People in states that need a bed are in hospital and infect nobody.
+
+    It is exact where all courses go through the same states and are infectious, always alike, in one of them; else it is
+    that of :data:`COURSES` simulated courses of people drawn in proportion to their susceptibility, with the exact mean.
+
+    Raises:
+        TransmissionError: if none of those courses is infectious.
+    """
+    disease = _outside_hospital(disease)
+    course = disease.course()
+    infectious = np.flatnonzero(course.shed.any(axis=1))
+    if np.diff(course.first).max() == 1 and len(infectious) == 1 and (course.since_infection == 1).all():
+        state = infectious[0]
+        row = course.first[state]
+        share = np.diff(course.law[course.law_first[row] : course.law_first[row + 1]], prepend=0.0)
+        days = np.flatnonzero(share > 0)
+        # Nobody infects on the day of infection, which is the first one in the first state.
+        day = np.arange(days[-1]) + (state == courses.ENTERED)
+        daily = course.shed[state][np.minimum(day, course.shed.shape[1] - 1)]
+        return np.concatenate([[0.0], np.cumsum(daily)])[days], share[days]
+    typical = age[_systematic(susceptibility, COURSES, 0.5)]
+    simulated = np.sort(courses.total_infectiousness(disease, typical, seed, COURSES))
+    if not simulated[-1]:
+        raise TransmissionError(
+            f"nobody of the ages of this city becomes infectious with '{disease.name}': no r0 can be reached; "
+            "check the chances by age and the infectiousness of the states"
+        )
+    total = simulated.reshape(GROUPS, -1).mean(axis=1)
+    # The mean matters most and is known without simulation.
+    total *= courses.infectiousness_by_day(disease, typical).sum() / total.mean()
+    return total, np.full(GROUPS, 1 / GROUPS)
+
+
+def _outside_hospital(disease: Disease) -> Disease:
+    """Return the disease without the infectiousness of states that need a bed."""
+    in_bed = disease.course().care[courses.ENTERED :] > 0
+    if not in_bed.any():
+        return disease
+    states = zip(disease.states, in_bed, strict=True)
+    silent = tuple(state.model_copy(update={"infectiousness": (0.0,)}) if bed else state for state, bed in states)
+    return disease.model_copy(update={"state": silent})
+
+
+def _pair_functions(
+    disease: Disease, total: NDArray[np.float64], share: NDArray[np.float64]
+) -> tuple[_Function, _Function]:
+    """Return p and e as functions of the binary logarithm of the mean hazard per day and unit of infectiousness.
 
     They are interpolated between 16 points an octave, p as the slowly varying ratio of chance to hazard.
     """
-    share = np.diff(disease.infectious_days(), prepend=0.0)
-    days = np.flatnonzero(share > 0)
     octave = np.arange(-30, 30, 1 / 16)
     hazard = 2.0**octave
-    chance_per_hazard = (1 - disease.infectiousness.laplace(hazard[:, None] * days) @ share[days]) / hazard
-    spared = (
-        disease.infectiousness.laplace(hazard[:, None] * days, biased=True)
-        @ (days * share[days])
-        / (days @ share[days])
-    )
+    rate = hazard[:, None] * total
+    chance_per_hazard = (1 - disease.infectiousness.laplace(rate) @ share) / hazard
+    spared = disease.infectiousness.laplace(rate, biased=True) @ (total * share) / (total @ share)
 
     def chance(octaves: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.interp(octaves, octave, chance_per_hazard) * np.exp2(octaves)

@@ -26,6 +26,9 @@ class Gauge:
     def indicator_values(self):
         return {"level": self.values[self.model.day]}
 
+    def wake(self, start):
+        pass
+
     def advance(self, start, end):
         pass
 
@@ -79,11 +82,12 @@ def test_an_epidemic_offers_its_indicators():
         policy(name="c", when="attack >= 0.1"),
     ])  # fmt: skip
     rows = town.days(10)
-    # Six of 60 people are infected on day 0, infectious on days 2 to 4, and leave the week's incidence on day 7.
-    assert [day for day, row in enumerate(rows) if row["policy.a"]] == [3, 4, 5]
+    # Six of 60 people are infected on day 0 and infectious from the morning of day 2 to that of day 5, when they are
+    # recovered; days 1 to 7 look back on a week with them.
+    assert [day for day, row in enumerate(rows) if row["policy.a"]] == [2, 3, 4]
     assert [day for day, row in enumerate(rows) if row["policy.b"]] == [1, 2, 3, 4, 5, 6, 7]
     assert [day for day, row in enumerate(rows) if row["policy.c"]] == list(range(1, 10))
-    assert [row["policies_in_force"] for row in rows] == [0, 2, 2, 3, 3, 3, 2, 2, 1, 1]
+    assert [row["policies_in_force"] for row in rows] == [0, 2, 3, 3, 3, 2, 2, 2, 1, 1]
 
 
 def test_an_unknown_indicator_is_named_with_those_there_are():
@@ -120,7 +124,7 @@ def test_what_is_no_condition_is_refused(text):
         ({"reduce": {"work": 1.2}}, "work = 1.2: write the share by which contacts fall, 0 to 1"),
         ({"reduce": {"work": "much"}}, "work = 'much': write the share"),
         ({"reduce": {"home": 0.5}}, "'home' is no group of places"),
-        ({"close": []}, "does nothing; give 'close', 'reduce' or both"),
+        ({"close": []}, "does nothing; give one or more of: close, reduce,"),
         ({"from": 3, "when": "incidence > 3"}, "either 'from' or 'when', not both"),
         ({"from": 5, "until": 5}, r"'until' \(5\) must be after 'from' \(5\)"),
         ({"from": date(2026, 2, 1), "until": date(2026, 1, 1)}, "must be after"),
@@ -156,7 +160,8 @@ def test_a_policy_of_ones_own_decides_by_itself():
     town.authority.add(Weekends("quiet", reduce={"venue": 0.5}, compliance=0.4))
     rows = town.days(7)
     assert [rows[day]["policies_in_force"] for day in range(14, 21)] == [0, 0, 0, 0, 0, 2, 2]
-    assert set(town.presence.effect[town.presence.group, PlaceKind.SHOP]) == {1.0, np.sqrt(0.5)}
+    visits = town.presence.visits(town.day)
+    assert set(visits.take[visits.group, PlaceKind.SHOP]) == {1.0, np.sqrt(0.5)}
     with pytest.raises(ValueError, match="'bars' is no group of places"):
         Weekends("wrong", close=["bars"])
 

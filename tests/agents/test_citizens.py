@@ -6,7 +6,7 @@ import shapely
 from cities import HOURS, OUTING, ROOMS, SHOPPING, SITES, SOUTH, WEST, tiny_city
 
 from citytwin.agents.citizens import Citizen, everyone_at, whereabouts
-from citytwin.agents.presence import Presence, factors
+from citytwin.agents.presence import Presence, rule
 from citytwin.agents.responders import Responder, ResponderState, Service
 from citytwin.agents.rows import Column, RowModel
 from citytwin.agents.vehicles import Vehicle, VehicleKind
@@ -118,7 +118,7 @@ class TestWhere:
 
     def test_exceptions_of_the_day_count(self, model, citizens):
         model.presence = Presence(model.city, 1)
-        model.presence.apply([(factors(close=["school"]), 1.0)])
+        model.presence.apply([rule(close=["school"])])
         pupil = citizens.select(where=lambda c: c.role == Role.PRIMARY)[0]
         assert pupil.place_at(9) == pupil.home
         assert citizens[0].place_at(12) == room(model.city, SiteKind.WORK)
@@ -130,7 +130,7 @@ class TestWhere:
         if exceptions != "no presence":
             model.presence = Presence(model.city, 1, first_weekday=3)
         if exceptions == "closed":
-            model.presence.apply([(factors(close=["work", "leisure"]), 0.5)])
+            model.presence.apply([rule(model.presence.compliance < 0.5, close=["work", "leisure"])])
         if exceptions == "confined":
             model.presence.confine([0, 3, 5])
         for day in range(4):

@@ -482,14 +482,6 @@ def test_a_base_value_outside_every_combination_does_no_harm() -> None:
     assert Scenario.from_text(text).runs == 2 * 2 * 3
 
 
-def test_too_many_policies_at_once() -> None:
-    policies = "".join(f'[[policy]]\nname = "p{n}"\nclose = ["shop"]\nfrom = {{}}\n'.format(n) for n in range(17))
-    head = 'name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n'
-    assert "17 can be in force at once, allowed are 16" in problems(head + policies)[0]
-    ending = "".join(f'[[policy]]\nname = "p{n}"\nclose = ["shop"]\nfrom = {n}\nuntil = {n + 5}\n' for n in range(17))
-    assert len(Scenario.from_text(head + ending).policies) == 17
-
-
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [

@@ -15,7 +15,7 @@ import numpy as np
 import pandas
 import pytest
 
-from citytwin.agents.epidemic.transmission import crowding
+from citytwin.agents.epidemic.rates import crowding
 from citytwin.environment.city import City
 from citytwin.environment.places import PlaceKind
 

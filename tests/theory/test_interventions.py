@@ -97,7 +97,7 @@ def test_a_policy_only_spares_people_within_one_generation():
             initial_infections=100,
         )
         town.days(2)
-        return set(np.flatnonzero(town.citizens.table.columns["health"] == 1).tolist())
+        return set(np.flatnonzero(town.citizens.table.columns["infected_on"] == 1).tolist())
 
     plain = first_generation([])
     fewer = first_generation([{"reduce": {"work": 0.5, "venue": 0.5, "guests": 0.8}, "compliance": 0.7}])

@@ -1,93 +1,16 @@
-"""Diseases: laws of periods in whole days, susceptibility, infectiousness, files."""
+"""Diseases: files and what is wrong in them, susceptibility, infectiousness."""
 
 import numpy as np
 import pytest
-from scipy.stats import gamma, lognorm, weibull_min
+from scipy.stats import gamma
 
 from citytwin.agents.epidemic import disease as module
 from citytwin.agents.epidemic.disease import Disease, DiseaseError, Infectiousness, Susceptibility
-
-LAWS = [
-    {"law": "exponential", "mean": 4.5},
-    {"law": "exponential", "mean": 1.0},
-    {"law": "gamma", "mean": 4.5, "sd": 1.5},
-    {"law": "gamma", "mean": 1.5, "sd": 0.5},
-    {"law": "lognormal", "mean": 8.0, "sd": 2.0},
-    {"law": "lognormal", "mean": 10.7, "sd": 4.8},
-    {"law": "weibull", "mean": 6.0, "sd": 3.0},
-    {"law": "weibull", "mean": 6.0, "sd": 7.0},
-]
 
 
 def disease_with(**keys):
     periods = {"latent": {"law": "constant", "days": 2}, "infectious": {"law": "constant", "days": 3}}
     return Disease.model_validate({"name": "test", "r0": 2.0} | periods | keys)
-
-
-def moments(cumulative):
-    chance = np.diff(cumulative, prepend=0.0)
-    days = np.arange(len(chance))
-    mean = chance @ days
-    return mean, np.sqrt(chance @ (days - mean) ** 2)
-
-
-@pytest.mark.parametrize("law", LAWS, ids=str)
-def test_whole_days_keep_the_mean_of_the_law(law):
-    disease = disease_with(latent=law, infectious=law)
-    mean, sd = moments(disease.infectious_days())
-    assert mean == pytest.approx(law["mean"], rel=1e-6)
-    # Rounding at random adds the variance of a fraction of a day, at most 1/4.
-    assert law.get("sd", law["mean"]) - 0.1 < sd < np.sqrt(law.get("sd", law["mean"]) ** 2 + 0.25)
-    # A latent period begins at midday, and infectiousness half a day after the last whole latent day.
-    mean, _ = moments(disease.latent_days())
-    assert mean + 0.5 == pytest.approx(law["mean"], rel=1e-6)
-
-
-@pytest.mark.parametrize("law", LAWS, ids=str)
-def test_tables_are_distribution_functions(law):
-    for cumulative in (disease_with(latent=law).latent_days(), disease_with(infectious=law).infectious_days()):
-        assert cumulative[0] >= 0
-        assert np.all(np.diff(cumulative) >= 0)
-        assert cumulative[-1] == 1
-
-
-def shape_of_weibull(mean, sd):
-    """Return the shape of a Weibull law by search."""
-    shapes = np.linspace(0.3, 5, 100_001)
-    mean_of, variance_of = weibull_min.stats(shapes, moments="mv")
-    return shapes[np.argmin(np.abs(variance_of / mean_of**2 - (sd / mean) ** 2))]
-
-
-def test_laws_are_those_of_scipy_by_mean_and_sd_of_the_variable():
-    days = np.array([0.5, 2.0, 5.0, 9.0])
-    spread = np.sqrt(np.log1p((2 / 6) ** 2))
-    shape = shape_of_weibull(6.0, 2.0)
-    expected = {
-        "gamma": gamma(9, scale=6 / 9),
-        "lognormal": lognorm(spread, scale=6 * np.exp(-(spread**2) / 2)),
-        "weibull": weibull_min(shape, scale=6 / weibull_min(shape).mean()),
-    }
-    for name, law in expected.items():
-        period = disease_with(infectious={"law": name, "mean": 6.0, "sd": 2.0}).infectious
-        assert law.mean() == pytest.approx(6.0, rel=1e-4)
-        assert law.std() == pytest.approx(2.0, rel=1e-3)
-        assert period.cdf(days) == pytest.approx(law.cdf(days), abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("law", "chance"),
-    [
-        ({"law": "constant", "days": 4}, {4: 1.0}),
-        ({"law": "constant", "days": 0}, {0: 1.0}),
-        ({"law": "constant", "days": 4.25}, {4: 0.75, 5: 0.25}),
-        ({"law": "empirical", "probability": [0.0, 0.25, 0.5, 0.25]}, {1: 0.25, 2: 0.5, 3: 0.25}),
-    ],
-    ids=str,
-)
-def test_laws_of_whole_days_are_taken_as_they_are(law, chance):
-    cumulative = disease_with(latent=law).latent_days()
-    found = np.diff(cumulative, prepend=0.0)
-    assert {day: pytest.approx(p) for day, p in enumerate(found) if p > 0} == chance
 
 
 def test_susceptibility_by_age():
@@ -114,20 +37,6 @@ def test_infectiousness_is_gamma_with_mean_one(dispersion):
 def test_without_dispersion_all_are_alike():
     assert Infectiousness().quantiles().tolist() == [1.0]
     assert Infectiousness().laplace(np.array([0.7])) == pytest.approx(np.exp(-0.7))
-
-
-def test_shipped_diseases():
-    covid, influenza = Disease.load("covid"), Disease.load("influenza")
-    assert (covid.latent.mean, covid.infectious.mean) == (4.5, 8.0)
-    assert covid.susceptibility.by_age()[[5, 15, 40, 65, 85]].tolist() == [0.34, 0.67, 1.0, 1.24, 1.47]
-    assert covid.infectiousness.dispersion == 0.45
-    # Mean time from infection to infection: latent period and, weighted by length, half of the infectious period.
-    chance = np.diff(influenza.infectious_days(), prepend=0.0)
-    days = np.arange(len(chance))
-    generation = influenza.latent.mean + (chance @ days**2) / (chance @ days) / 2
-    assert 2.6 < generation < 3.9
-    for disease in (covid, influenza):
-        assert 1 < disease.r0 < 4
 
 
 GOOD = """
@@ -161,10 +70,10 @@ def test_a_file_of_ones_own(tmp_path):
         ("r0 = 2.0", "", "own.toml: r0: Field required"),
         ("r0 = 2.0", "r0 = 2.0\nbeta = 3", "own.toml: beta = 3: Extra inputs are not permitted"),
         ('"gamma"', '"gama"', "own.toml: infectious: .*'gama'.*'constant', 'empirical', 'exponential', 'gamma'"),
-        ("sd = 1.0", "", "own.toml: infectious.gamma.sd: Field required"),
-        ("sd = 1.0", "sd = 0.0", "own.toml: infectious.gamma.sd = 0.0: Input should be greater than 0"),
-        ("sd = 1.0", "sd = 1900.0", "infectious: the period may last more than 2000 days"),
-        ("days = 2", "days = -2", "own.toml: latent.constant.days = -2"),
+        ("sd = 1.0", "", "own.toml: infectious.sd: Field required"),
+        ("sd = 1.0", "sd = 0.0", "own.toml: infectious.sd = 0.0: Input should be greater than 0"),
+        ("sd = 1.0", "sd = 1900.0", "infectious: sd must lie between"),
+        ("days = 2", "days = -2", "own.toml: latent.days = -2"),
         ('law = "constant"\ndays = 2', 'law = "gamma"\nmean = 0.4\nsd = 0.1', "latent: mean must be above 0.5 days"),
         ('law = "gamma"\nmean = 5.0\nsd = 1.0', 'law = "constant"\ndays = 0', "infectious: must last some time"),
         (
@@ -190,7 +99,10 @@ def test_all_problems_are_told_at_once(tmp_path):
 
 
 def test_unknown_names_foreign_and_oversized_files(tmp_path, monkeypatch):
-    with pytest.raises(DiseaseError, match=r"'ebola' is neither a shipped disease \(covid, influenza\) nor a file"):
+    with pytest.raises(
+        DiseaseError,
+        match=r"'ebola' is neither a shipped disease \(covid, influenza, influenza-1918, measles\) nor a file",
+    ):
         Disease.load("ebola")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DiseaseError, match="cannot be read"):
@@ -198,3 +110,230 @@ def test_unknown_names_foreign_and_oversized_files(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_FILE_BYTES", 10)
     with pytest.raises(DiseaseError, match="larger than 10 bytes"):
         load(tmp_path, GOOD)
+
+
+STATES = """
+name = "own"
+r0 = 2.0
+[[state]]
+name = "exposed"
+[[state.transition]]
+to = "mild"
+chance = 0.6
+after = { law = "gamma", mean = 4.0, sd = 1.0 }
+[[state.transition]]
+to = "silent"
+after = { law = "gamma", mean = 4.0, sd = 1.0 }
+[[state]]
+name = "silent"
+infectiousness = 0.5
+[[state.transition]]
+to = "recovered"
+after = { law = "constant", days = 5 }
+[[state]]
+name = "mild"
+infectiousness = [2.0, 1.0]
+symptoms = "mild"
+[[state.transition]]
+to = "severe"
+chance = { from_age = [0, 60], value = [0.01, 0.2], of = [0.5, 0.6] }
+after = { law = "constant", days = 4 }
+[[state.transition]]
+to = "recovered"
+after = { law = "constant", days = 6 }
+[[state]]
+name = "severe"
+symptoms = "severe"
+without_bed = 2.0
+[[state.transition]]
+to = "dead"
+chance = 0.3
+after = { law = "exponential", mean = 8.0 }
+[[state.transition]]
+to = "recovered"
+after = { law = "exponential", mean = 12.0 }
+[immunity]
+protection = 0.8
+half_life = 200
+"""
+
+
+def test_a_file_of_states(tmp_path):
+    disease = load(tmp_path, STATES)
+    assert disease.state_names == ("susceptible", "recovered", "dead", "exposed", "silent", "mild", "severe")
+    chance = disease.state[2].transition[0].chance.by_age()
+    assert chance[[0, 59, 60, 255]] == pytest.approx([0.02, 0.02, 1 / 3, 1 / 3])
+    assert (disease.immunity.protection, disease.immunity.severe, disease.immunity.half_life) == (0.8, 0.0, 200)
+    assert (disease.routes.contact, disease.routes.air) == (1.0, 0.0)
+    assert Disease.model_validate_json(disease.model_dump_json()) == disease
+
+
+LAST = """[[state.transition]]
+to = "recovered"
+after = { law = "exponential", mean = 12.0 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        # chances
+        (
+            "chance = 0.6",
+            "chance = 1.2",
+            r"own.toml: state.exposed.transition.mild.chance = 1.2: .*less than or equal to 1",
+        ),
+        ("chance = 0.6", "chance = -0.1", "state.exposed.transition.mild.chance = -0.1: .*greater than or equal to 0"),
+        ("chance = 0.6", "chance = nan", "state.exposed.transition.mild.chance = nan: .*finite number"),
+        ("chance = 0.6", "chance = true", "state.exposed.transition.mild.chance = True"),
+        ("chance = 0.6\n", "", "state.exposed.transition.mild.chance: missing; only the last transition"),
+        (
+            'to = "silent"',
+            'to = "silent"\nchance = 0.4',
+            "state.exposed.transition.silent.chance: .*takes the rest; remove it",
+        ),
+        (
+            LAST,
+            LAST.replace("after", "chance = { from_age = [0, 40], value = [0.2, 0.8] }\nafter")
+            + '[[state.transition]]\nto = "mild_again"\nafter = { law = "constant", days = 1 }\n',
+            "state.severe.transition: the chances at age 40 add up to 1.1; at most 1",
+        ),
+        # tables by age
+        (
+            "[0, 60], value",
+            "[5, 60], value",
+            r"chance: from_age must rise from 0, so that no age is left out; is \[5, 60\]",
+        ),
+        ("[0, 60], value", "[0, 0], value", "from_age must rise from 0"),
+        ("[0, 60], value", "[0, 60, 80], value", "from_age has 3 entries, value 2; each band needs both"),
+        ("of = [0.5, 0.6]", "of = [0.5]", "from_age has 2 entries, of 1"),
+        ("of = [0.5, 0.6]", "of = [0.5, 0.1]", "from age 60 on the chance 0.2 / 0.1 is above 1"),
+        ("of = [0.5, 0.6]", "of = [0.0, 0.6]", r"state.mild.transition.severe.chance.of.0 = 0.0: .*greater than 0"),
+        ("[0, 60], value", "[0, 300], value", r"chance.from_age.1 = 300: .*less than 256"),
+        # names and paths
+        (
+            'to = "silent"',
+            'to = "silently"',
+            "state.exposed.transition.silently.to = 'silently': there is no such state; allowed",
+        ),
+        (
+            'to = "silent"',
+            'to = "mild"',
+            "state.exposed.transition.mild.to = 'mild': a second transition to the same state",
+        ),
+        ('to = "silent"', 'to = "exposed"', "a state cannot lead to itself"),
+        ('to = "silent"', 'to = "susceptible"', r"write 'recovered' and an \[immunity\] with a half_life"),
+        ('to = "silent"', 'to = "recovered"', "state.silent: no path leads from 'exposed' to 'silent'"),
+        ('name = "silent"', 'name = "mild"', "state.mild.name = 'mild': there is a state of this name already"),
+        (
+            'name = "silent"',
+            'name = "recovered"',
+            "state.recovered.name: every disease has the states susceptible, recovered, dead",
+        ),
+        ('name = "silent"', 'name = "Silent one"', "state.Silent one.name = 'Silent one': String should match"),
+        (
+            LAST,
+            LAST.replace("recovered", "mild"),
+            "state.mild: 'mild' leads to 'severe' and from there back; every path must end",
+        ),
+        # infectiousness
+        ("infectiousness = [2.0, 1.0]", "infectiousness = []", "state.mild.infectiousness"),
+        ("infectiousness = 0.5", "infectiousness = -0.5", "state.silent.infectiousness = -0.5"),
+        (
+            "infectiousness = 0.5",
+            "infectiousness = [0, 0, 0, 0, 0, 1]",
+            "state.silent.infectiousness: nobody sheds, as 'silent' lasts 5",
+        ),
+        ("[immunity]", "[infectiousness]\nsince_infection = []\n[immunity]", "infectiousness.since_infection"),
+        # beds
+        (
+            'symptoms = "severe"',
+            'symptoms = "awful"',
+            "state.severe.symptoms = 'awful': .*'none', 'mild', 'severe' or 'critical'",
+        ),
+        (
+            'symptoms = "severe"\n',
+            "",
+            "state.severe.without_bed = 2.0: only people with severe or critical symptoms need a bed",
+        ),
+        ("without_bed = 2.0", "without_bed = 0.5", "state.severe.without_bed = 0.5: .*greater than or equal to 1"),
+        (
+            'to = "dead"\nchance = 0.3',
+            'to = "silent"\nchance = 0.3',
+            "state.severe.without_bed = 2.0: no transition .* leads to a worse",
+        ),
+        (
+            'chance = 0.3\nafter = { law = "exponential", mean = 8.0 }\n' + LAST,
+            'after = { law = "exponential", mean = 8.0 }\n',
+            "state.severe.without_bed = 2.0: all transitions of this state lead to worse ones",
+        ),
+        (
+            'name = "exposed"',
+            'name = "exposed"\nsymptoms = "severe"',
+            "state.exposed.symptoms: an infection leads here; put a state",
+        ),
+        # the rest of the file
+        ("protection = 0.8", "protection = 1.8", "immunity.protection = 1.8: .*less than or equal to 1"),
+        ("half_life = 200", "half_life = 0", "immunity.half_life = 0: .*greater than 0"),
+        ("[immunity]", "[routes]\ncontact = 0\n[immunity]", "routes: contact and air are both 0"),
+        (
+            "mean = 4.0, sd = 1.0",
+            "mean = 0.4, sd = 0.1",
+            "state.exposed.transition.mild.after: mean must be above 0.5 days",
+        ),
+        (
+            "days = 5",
+            "days = 5000",
+            "state.silent.transition.recovered.after.days = 5000: .*less than or equal to 2000",
+        ),
+        (
+            "r0 = 2.0",
+            'r0 = 2.0\nlatent = { law = "constant", days = 3 }',
+            "state: write either .latent. and .infectious., or",
+        ),
+        ("days = 5", "day = 5", "state.silent.transition.recovered.after.day = 5: Extra inputs"),
+    ],
+)
+def test_wrong_states_are_refused_with_key_and_remedy(tmp_path, old, new, message):
+    assert old in STATES
+    with pytest.raises(DiseaseError, match=message):
+        load(tmp_path, STATES.replace(old, new))
+
+
+def test_states_that_are_missing(tmp_path):
+    head = 'name = "own"\nr0 = 2.0\n'
+    with pytest.raises(
+        DiseaseError, match=r"latent: missing; write both \[latent\] and \[infectious\], or \[\[state\]\] tables"
+    ):
+        load(tmp_path, head)
+    with pytest.raises(DiseaseError, match=r"state: no states; give at least one"):
+        load(tmp_path, head + "state = []\n")
+    with pytest.raises(DiseaseError, match=r"state.well.transition: 'well' never ends; give a transition"):
+        load(tmp_path, head + '[[state]]\nname = "well"\ninfectiousness = 1.0\ntransition = []\n')
+    silent = STATES.replace("infectiousness = 0.5\n", "").replace("infectiousness = [2.0, 1.0]\n", "")
+    with pytest.raises(DiseaseError, match=r"state: no state is infectious; give one of them infectiousness"):
+        load(tmp_path, silent)
+
+
+def test_sizes_are_bounded(tmp_path):
+    one = (
+        '[[state]]\nname = "state_{}"\n[[state.transition]]\nto = "recovered"\nafter.law = "constant"\nafter.days = 1\n'
+    )
+    head = 'name = "own"\nr0 = 2.0\n'
+    with pytest.raises(DiseaseError, match=r"state: .*at most 60 items"):
+        load(tmp_path, head + "".join(one.format(n) for n in range(61)))
+    with pytest.raises(DiseaseError, match=r"state.silent.infectiousness: .*at most 400 items"):
+        load(tmp_path, STATES.replace("infectiousness = 0.5", f"infectiousness = {[1.0] * 401}"))
+
+
+def test_all_problems_of_states_are_told_at_once(tmp_path):
+    text = STATES.replace('to = "silent"', 'to = "silently"').replace("without_bed = 2.0\n", "without_bed = 2.0\n")
+    text = text.replace('symptoms = "severe"\n', "").replace("chance = 0.3\n", "")
+    with pytest.raises(DiseaseError) as caught:
+        load(tmp_path, text)
+    keys = [line.split("own.toml: ")[1].split(":")[0].split(" =")[0] for line in str(caught.value).splitlines()]
+    assert keys == [
+        "state.exposed.transition.silently.to",
+        "state.severe.transition.dead.chance",
+        "state.severe.without_bed",
+    ]

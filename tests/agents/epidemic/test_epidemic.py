@@ -9,7 +9,8 @@ from epidemic_cities import DAY, Town, disease_of, homes_only, one_place, random
 from pydantic import ValidationError
 
 from citytwin.agents.epidemic import kernels
-from citytwin.agents.epidemic.epidemic import COUNTED_AS, Epidemic
+from citytwin.agents.epidemic.epidemic import Epidemic
+from citytwin.agents.epidemic.record import COUNTED_AS
 from citytwin.agents.epidemic.settings import EpidemicSettings
 from citytwin.agents.policies import PolicySettings
 from citytwin.environment.city import City
@@ -19,6 +20,7 @@ GAMMA = disease_of(
     {"law": "gamma", "mean": 3, "sd": 1}, {"law": "gamma", "mean": 5, "sd": 2}, infectiousness={"dispersion": 1}
 )
 HEALTH = ("susceptible", "exposed", "infectious", "recovered")
+SHEDDING = GAMMA.state_names.index("infectious")
 
 
 @pytest.fixture
@@ -55,7 +57,10 @@ def test_accounts_add_up(town):
         assert row["cumulative_infections"] == total == 600 - row["susceptible"]
     assert total > 100
     health = town.citizens.table.columns["health"]
-    assert [np.count_nonzero(health == state) for state in range(4)] == [town.rows[-1][name] for name in HEALTH]
+    states = ("susceptible", "recovered", "dead", "exposed", "infectious")
+    assert town.epidemic.settings.disease.state_names == states
+    for state, name in enumerate(states):
+        assert np.count_nonzero(health == state) == town.rows[-1].get(name, 0) == town.epidemic.count[state]
 
 
 def test_summary_agrees_with_series(town):
@@ -84,17 +89,18 @@ def test_series_by_zone_add_up_to_the_city():
         new = (health != 0) & ~seen
         seen |= new
         assert np.array_equal(zones["new_infections"], np.bincount(home_zone[new], minlength=3))
-        assert np.array_equal(zones["infectious"], np.bincount(home_zone[health == 2], minlength=3))
+        assert np.array_equal(zones["infectious"], np.bincount(home_zone[health == SHEDDING], minlength=3))
 
 
 def test_infections_are_recorded_with_infector_place_and_generation(town):
     table = town.epidemic.tables()["infections"]
     city, presence = town.city, town.presence
-    assert list(table) == ["person", "infector", "place", "kind", "day", "generation"]
+    assert list(table) == ["person", "infector", "place", "strain", "kind", "day", "generation"]
     assert len(np.unique(table["person"])) == len(table["person"]) == town.epidemic.infections
     row_of = {int(person): row for row, person in enumerate(table["person"])}
     for row in range(len(table["person"])):
-        person, infector, place, kind, day, generation = (int(table[name][row]) for name in table)
+        person, infector, place, strain, kind, day, generation = (int(table[name][row]) for name in table)
+        assert strain == 0
         if infector < 0:
             assert (place, kind, day, generation) == (-1, -1, 0, 0)
             continue
@@ -111,13 +117,13 @@ def test_infections_are_recorded_with_infector_place_and_generation(town):
 def test_the_first_cases_of_a_smaller_number_are_among_those_of_a_larger():
     city = random_city(2)
     few, many, all_ = (
-        set(Town(city, GAMMA, transmission=0.1, initial_infections=n).epidemic._first_cases().tolist())
+        set(Town(city, GAMMA, transmission=0.1, initial_infections=n).epidemic._first_cases(0).tolist())
         for n in (5, 30, 60)
     )
     assert (len(few), len(many), len(all_)) == (5, 30, 60)
     assert few < many < all_
     assert few != set(
-        Town(city, GAMMA, transmission=0.1, initial_infections=5, seed=2).epidemic._first_cases().tolist()
+        Town(city, GAMMA, transmission=0.1, initial_infections=5, seed=2).epidemic._first_cases(0).tolist()
     )
 
 
@@ -135,8 +141,8 @@ def test_the_same_luck_whatever_the_transmission():
         table = town.epidemic.tables()["infections"]
         day = np.full(600, -1)
         day[table["person"]] = table["day"]
-        until = town.citizens.table.columns["health_until"]
-        days.append((day, until - day))
+        recovered = town.citizens.table.columns["health_since"]
+        days.append((day, recovered - day))
     both = (days[0][0] >= 0) & (days[1][0] >= 0)
     assert np.count_nonzero(both) > 50
     assert not np.array_equal(days[0][0][both], days[1][0][both])
@@ -210,7 +216,7 @@ def test_a_step_of_several_days_makes_them_all_and_a_short_one_makes_its_day_onc
 
 
 def test_citizens_show_their_health(town):
-    sick = town.citizens.select(where=lambda c: c.health == kernels.INFECTIOUS)
+    sick = town.citizens.select(where=lambda c: c.health == SHEDDING)
     assert len(sick) == town.rows[-1]["infectious"] > 0
     assert all(person.health_until >= town.day for person in sick)
 

@@ -7,10 +7,13 @@ from epidemic_twin import Twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citytwin.agents.authorities import PolicySettings
 from citytwin.agents.epidemic import kernels
+from citytwin.agents.epidemic.disease import Disease
+from citytwin.agents.epidemic.rates import place_rates
+from citytwin.agents.policies import PolicySettings
 from citytwin.agents.presence import VISIT_GROUPS
 from citytwin.environment.places import PlaceKind
+from citytwin.environment.schedules import SLOTS_PER_DAY
 
 DISEASE = disease_of(
     {"law": "empirical", "probability": (0.3, 0.4, 0.3)},
@@ -18,6 +21,54 @@ DISEASE = disease_of(
     susceptibility={"from_age": (0, 20, 60), "factor": (0.5, 1.0, 1.3)},
     infectiousness={"dispersion": 0.5},
 )
+
+
+def _days(*probability):
+    return {"law": "empirical", "probability": probability}
+
+
+STATES = Disease.model_validate(
+    {
+        "name": "test with states",
+        "r0": 2,
+        "routes": {"contact": 0.7, "air": 0.5},
+        "immunity": {"protection": 0.9, "severe": 0.5, "half_life": 4},
+        "infectiousness": {"dispersion": 2.0, "since_infection": (0.5, 1.5, 2.0, 0.7)},
+        "state": [
+            {"name": "exposed", "transition": [{"to": "early", "after": _days(0.7, 0.3)}]},
+            {
+                "name": "early",
+                "infectiousness": 0.8,
+                "transition": [
+                    {"to": "ill", "chance": {"from_age": (0, 30), "value": (0.3, 0.7)}, "after": _days(0.5, 0.5)},
+                    {"to": "recovered", "after": _days(0.2, 0.8)},
+                ],
+            },
+            {
+                "name": "ill",
+                "infectiousness": (2.0, 1.0),
+                "symptoms": "mild",
+                "transition": [
+                    {"to": "worse", "chance": 0.5, "after": _days(0.4, 0.6)},
+                    {"to": "recovered", "after": _days(0, 0.5, 0.5)},
+                ],
+            },
+            {
+                "name": "worse",
+                "infectiousness": 0.5,
+                "symptoms": "severe",
+                "transition": [
+                    {"to": "dead", "chance": 0.3, "after": _days(0.5, 0.5)},
+                    {"to": "recovered", "after": _days(0.5, 0.5)},
+                ],
+            },
+        ],
+    }
+)
+STRAINS = [
+    {"name": "first"},
+    {"name": "second", "transmissibility": 1.4, "severity": 1.5, "protects": {"first": 0.4}, "initial_infections": 4},
+]
 
 POLICIES = st.lists(
     st.builds(
@@ -36,10 +87,12 @@ POLICIES = st.lists(
     ).filter(lambda policy: policy["close"] or policy["reduce"]),
     max_size=3,
 )
+STATE = ("health", "health_until", "health_since", "infected_on", "ill_since", "infections", "strain", "resistance")
+INFECTIONS = ("person", "infector", "place", "strain", "day")
 WAYS = [("push", 1), ("pull", 1), ("pull", 2), ("pull", 4), ("auto", 1)]
 
 
-def town(seed, policies, transmission=3.0, *, threads=1, city=None, disease=DISEASE):
+def town(seed, policies, transmission=3.0, *, threads=1, city=None, disease=DISEASE, strains=()):
     """Return a town with an epidemic that infects about half of it within ten days."""
     return Town(
         random_city(seed) if city is None else city,
@@ -49,6 +102,7 @@ def town(seed, policies, transmission=3.0, *, threads=1, city=None, disease=DISE
         threads=threads,
         transmission=transmission,
         initial_infections=4,
+        strain=strains,
     )
 
 
@@ -56,31 +110,39 @@ def state(model):
     """Return everything that the kernels write, as arrays."""
     columns = model.citizens.table.columns
     table = model.epidemic.tables()["infections"]
-    return [columns[name].copy() for name in ("health", "health_until", "resistance")] + [
-        table[name] for name in ("person", "infector", "place", "day")
-    ]
+    return [columns[name].copy() for name in STATE] + [table[name] for name in INFECTIONS]
 
 
 def run_twin(model, days, confined):
     """Run a town and, reading its presence of every day, the twin; return the twin's state as :func:`state` does."""
     epidemic = model.epidemic
-    disease = epidemic.settings.disease
+    given = epidemic.settings
     twin = Twin(
         model.presence,
         model.seed_number,
-        disease.susceptibility.by_age().tolist(),
-        disease.latent_days().tolist(),
-        disease.infectious_days().tolist(),
-        disease.infectiousness.quantiles().tolist(),
-        epidemic._kind_rate.tolist(),
-        [crowds.tolist() for crowds in epidemic._crowding],
+        given.disease.course(),
+        given.disease.susceptibility.by_age().tolist(),
+        given.disease.infectiousness.quantiles().tolist(),
+        [
+            place_rates(model.city, number, given.weight_by_kind(), given.disease.routes)
+            for number in range(len(model.city.schedules))
+        ],
+        epidemic.transmission * kernels.SHEDDING_UNIT / kernels.HAZARD_UNIT / SLOTS_PER_DAY,
+        given.strains,
+        given.cross_immunity().tolist(),
+        given.disease.immunity,
+        given.disease.immunity.half_life is None,
     )
     for day in range(days):
         model.morning(confined.get(day, []))
-        twin.make_day(day, epidemic._first_cases().tolist())
-        model.rest_of_day()
-    rows = np.array(twin.infections, np.int64).reshape(-1, 4).T
-    return [np.array(column) for column in (twin.health, twin.until, twin.resistance)] + list(rows)
+        model.rest_of_day()  # leaves the presence of the day as it is
+        if day == 0:
+            table = epidemic.tables()["infections"]
+            first = [table["person"][table["strain"] == strain].tolist() for strain in range(len(given.strains))]
+        twin.make_day(day, first)
+    rows = np.array(twin.infections, np.int64).reshape(-1, 5).T
+    named = {"health": "state", "health_until": "until", "health_since": "since"}
+    return [np.array([getattr(person, named.get(name, name)) for person in twin.people]) for name in STATE] + list(rows)
 
 
 @settings(max_examples=60, deadline=None)
@@ -89,11 +151,12 @@ def run_twin(model, days, confined):
     policies=POLICIES,
     confined=st.dictionaries(st.integers(0, 9), st.lists(st.integers(0, 59), max_size=30), max_size=4),
     transmission=st.sampled_from([0.3, 3.0, 30.0]),
+    kind=st.sampled_from([(DISEASE, ()), (STATES, ()), (STATES, STRAINS)]),
 )
-def test_every_way_through_the_visits_gives_the_bits_of_plain_python(seed, policies, confined, transmission):
+def test_every_way_through_the_visits_gives_the_bits_of_plain_python(seed, policies, confined, transmission, kind):
     expected = None
     for direction, threads in WAYS:
-        model = town(seed, policies, transmission, threads=threads)
+        model = town(seed, policies, transmission, threads=threads, disease=kind[0], strains=kind[1])
         model.epidemic.direction = direction
         if expected is None:
             expected = run_twin(model, 10, confined)
@@ -158,13 +221,11 @@ def test_infectors_are_drawn_in_proportion_to_their_hazards():
     # Nobody but three people sheds, in the ratio 1 : 2 : 5, and they meet everybody for the same time.
     model = town(1, [], city=one_place(4000))
     visits = model.presence.visits(0)
-    kind_rate, crowds = np.full(9, 1e-3), np.ones(1)
     weights = np.array([1.0, 2.0, 5.0])
     purpose = np.uint64(5)
     persons = [10, 20, 30]
-    sources = kernels.activate(
-        np.array(persons, np.int32), visits, model.epidemic._slot, kind_rate, crowds, np.ones(1), purpose
-    )
+    contact, slot = np.ones(len(model.city.places)), model.epidemic._slots[0]
+    sources = kernels.activate(np.array(persons, np.int32), weights, visits, slot, contact, np.zeros(0), 1e-3)
     assert sources.curve[0] >= 0
     shed = (weights * 2**20).astype(np.int64)
     for curve in (0, -1):
@@ -173,7 +234,7 @@ def test_infectors_are_drawn_in_proportion_to_their_hazards():
             shed=shed, summed=np.concatenate([[0], np.cumsum(shed)]), curve=np.array([curve], np.int32), curves=curves
         )
         infected = np.arange(100, 4000, dtype=np.int32)
-        infector, place = kernels.find_infectors(infected, 1, sources, visits, purpose)
+        infector, place, _ = kernels.find_infectors(infected, 1, sources, visits, np.ones(4000, np.float32), purpose)
         count = np.array([np.count_nonzero(infector == person) for person in persons])
         expected = len(infected) * weights / weights.sum()
         assert np.all(place == 4000)
@@ -186,10 +247,4 @@ def test_no_place_stays_active():
     model = town(1, [])
     model.days(8)
     assert len(model.epidemic.infectious) > 0
-    assert np.all(model.epidemic._slot == -1)
-
-
-@pytest.mark.parametrize("u", [1e-12, 0.2999, 0.3, 0.65, 1 - 1e-12])
-def test_days_are_drawn_by_quantile(u):
-    law = np.array([0.3, 0.3, 0.6, 1.0])
-    assert kernels.draw_days(law, u) == int(np.searchsorted(law, u, side="right"))
+    assert np.all(model.epidemic._slots[0] == -1)

@@ -1,0 +1,130 @@
+"""What is wrong with policies that are each valid: with the clock, the city, the other sections, and one another."""
+
+import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from ..agents.hospitals import Hospitals
+from ..agents.measures import MEASURES
+from ..agents.policies import PolicySettings, Trigger, conflicts, meet, zone_mask
+from .documents import KeyPath, suggestion
+from .sections import ClockSettings
+
+if TYPE_CHECKING:
+    from ..environment.city import City
+
+Policies = Sequence[PolicySettings | None]
+"""Policies in the order of the file; None stands for one that is wrong by itself."""
+Found = Iterator[tuple[int, KeyPath, str]]
+"""Number of the policy, key in it, message."""
+
+
+def trigger_problems(policies: Policies, offered: Iterable[str], *, hospitals: bool) -> Found:
+    """Yield conditions on what nothing measures.
+
+    Args:
+        policies: the policies.
+        offered: indicators of the processes; those of measures and hospitals are added.
+        hospitals: whether the scenario has a section of them.
+    """
+    needed = dict.fromkeys([] if hospitals else Hospitals.indicators, "the section [hospitals]")
+    known = [*offered, *(Hospitals.indicators if hospitals else ())]
+    for key, measure in MEASURES.items():
+        if any(policy is not None and getattr(policy, key) is not None for policy in policies):
+            known += measure.indicators
+        else:
+            needed |= dict.fromkeys(measure.indicators, f"a policy with '{key}'")
+    for number, policy in enumerate(policies):
+        for key in ("when", "until"):
+            moment = getattr(policy, key, None)
+            if not isinstance(moment, Trigger) or moment.indicator in known:
+                continue
+            if moment.indicator in needed:
+                yield number, (key,), f"indicator '{moment.indicator}' needs {needed[moment.indicator]}"
+            else:
+                near = suggestion(moment.indicator, [*known, *needed])
+                there = ", ".join(sorted(known)) or "none"
+                yield number, (key,), f"no indicator '{moment.indicator}'; there are: {there}{near}"
+
+
+def clock_problems(policies: Policies, clock: ClockSettings) -> Found:
+    """Yield days and dates that do not fit the clock."""
+    span = f"the clock runs from {clock.start} for {clock.days} days"
+    for number, policy in enumerate(policies):
+        if policy is None:
+            continue
+        start, end = _day(policy.from_, clock), _day(policy.until, clock)
+        if start is not None and not 0 <= start < clock.days:
+            yield number, ("from",), f"outside the clock (given {policy.from_}); {span}"
+        if end is not None and end < 0:
+            yield number, ("until",), f"before the clock starts (given {policy.until}); {span}"
+        if start is not None and end is not None and end <= start:
+            yield number, ("until",), f"'until' ({policy.until}) must be after 'from' ({policy.from_})"
+
+
+def measure_problems(policies: Policies, processes: Iterable[str]) -> Found:
+    """Yield measures that do nothing because something else is missing."""
+    there = {
+        key for key in MEASURES if any(policy is not None and getattr(policy, key) is not None for policy in policies)
+    }
+    epidemic = "epidemic" in processes
+    for number, policy in enumerate(policies):
+        for key in MEASURES:
+            settings: Any = getattr(policy, key, None)
+            if settings is None:
+                continue
+            if not epidemic:
+                yield number, (key,), "needs people who can fall ill; add the section [epidemic]"
+            elif settings.needs and None not in policies and not there & set(settings.needs):
+                needs = " or ".join(f"'{name}'" for name in settings.needs)
+                yield number, (key,), f"does nothing without {needs} in this or another policy; add one"
+
+
+def contradictions(policies: Policies, clock: ClockSettings) -> Found:
+    """Yield policies that cannot hold together with an earlier one.
+
+    Two policies contradict each other if they are in force on the same days, both with neither 'when', for some of the same
+    people in the same places, see :func:`~citytwin.agents.policies.meet`, and conflict there, see
+    :func:`~citytwin.agents.policies.conflicts`.
+    """
+    dated = [(n, policy) for n, policy in enumerate(policies) if policy is not None and policy.when is None]
+    for (_, one), (number, other) in combinations(dated, 2):
+        if not meet(one, other) or not _overlap(one, other, clock):
+            continue
+        both = conflicts(one, other)
+        both += [(own, key, names) for key, own, names in conflicts(other, one) if key != own]
+        for key, own, names in both:
+            where = f" ({', '.join(sorted(names))})" if names else ""
+            message = (
+                f"contradicts '{key}' of the policy '{one.name}' for the same days, people and places{where}; "
+                "change 'from' and 'until', 'whom' or 'where', or take it out of one of them"
+            )
+            yield number, (own,), message
+
+
+def zone_problems(policies: Policies, city: "City") -> Found:
+    """Yield zones that the city has not."""
+    for number, policy in enumerate(policies):
+        if policy is None:
+            continue
+        for key, zones in (("whom", policy.whom.zones), ("where", policy.where and policy.where.zones)):
+            try:
+                zone_mask(city, zones or ())
+            except ValueError as error:
+                yield number, (key, "zones"), str(error)
+
+
+def _overlap(one: PolicySettings, other: PolicySettings, clock: ClockSettings) -> bool:
+    spans = []
+    for policy in (one, other):
+        start, end = _day(policy.from_, clock), _day(policy.until, clock)
+        spans.append((start or 0, clock.days if end is None else end))
+    return max(start for start, _ in spans) < min(end for _, end in spans)
+
+
+def _day(moment: Any, clock: ClockSettings) -> int | None:
+    """Return the day of the run that a moment is, or None if it is a condition or open."""
+    if isinstance(moment, datetime.date):
+        return clock.day(moment)
+    return moment if isinstance(moment, int) else None
