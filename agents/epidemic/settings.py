@@ -17,20 +17,27 @@ DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
     PlaceKind.PRIMARY: 1.5,
     PlaceKind.SECONDARY: 1.5,
     PlaceKind.UNIVERSITY: 1.5,
-    PlaceKind.WORK: 3.0,
-    PlaceKind.SHOP: 4.0,
-    PlaceKind.LEISURE: 4.0,
-    PlaceKind.HOSPITAL: 3.0,
+    PlaceKind.WORK: 5.0,
+    PlaceKind.SHOP: 8.0,
+    PlaceKind.LEISURE: 8.0,
+    PlaceKind.HOSPITAL: 5.0,
 }
 """Rate of transmission per hour together, relative to home, by kind of place.
 
-Assumed. The weights of Covasim's layers per contact and day (home 3, school and work 0.6, community 0.3) with its 2, 20, 16
-and 20 contacts a day give the layers 6 : 12 : 9.6 : 6 per participant. Divided by the hours together in an invented city of
-50,000 people (per participant and day 36 h at home, 88 h in class, 42 h in teams and 5.4 h with effective contacts in
-venues) that is 1 : 0.8 : 1.4 : 6.7. Those weights put 48 % of the infections into venues; the ones above bring the shares
-nearer to the third each for homes, schools with work, and other places that Ferguson et al. 2006 (Nature 442:448-452) built
-on: with COVID-19 at R0 2.5, 27 % of the infections happen at home, 39 % in schools, universities and at work, 34 %
-elsewhere, and the first case of a household infects 24 % of the susceptible housemates.
+Fitted by hand to three published figures, on an invented city of 50,000 people; most hours at home are of sleep or in other
+rooms, so an hour counts less there than elsewhere.
+
+* Households. Of the housemates of the first case of COVID-19 that case infects 16.6 % (Madewell et al. 2020, JAMA Netw. Open
+  3:e2031756), 21.1 % (17.4 to 24.8; Thompson et al. 2021, Clin. Infect. Dis. 73:e754), 18 or, corrected for tests that miss
+  infections, 24 % (20 to 28; Curmei et al. 2021, Int. J. Epidemiol. 51:1144). Here 21 % at R0 2.5, and 10 % with influenza
+  at R0 1.3. It sets the weight of home against all others.
+* The others share the rest as in Ferguson et al. 2006 (Nature 442:448-452), 37 parts in schools and at work to 33 in the
+  community: here, with COVID-19, 9 % in schools and universities, 32 % at work, 40 % in shops and venues.
+* School against work: influenza keeps as much at school, 24 %, as an R0 of 1.3 allows with households at 10 %.
+
+19 % of the infections happen at home, with influenza also 19 %: more, such as the third that Ferguson et al. built on, asks
+for either larger households or more housemates infected. Curmei et al. find 0.28 to 0.34 infections of housemates a case,
+that is 11 to 14 % of an R0 of 2.5.
 """
 
 Share = Annotated[float, Field(ge=0, le=1)]
