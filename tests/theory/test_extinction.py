@@ -45,7 +45,7 @@ def test_outbreaks_die_out_as_a_branching_process(validity, thousand_places, law
     disease = disease_of(1, period)
     transmission = r0 / disease.infectious.mean / (PEOPLE - 1)
     town = Town(thousand_places, disease, transmission=transmission, weights={"work": 1.0})
-    town.epidemic._first_cases = lambda: np.arange(0, PLACES * PEOPLE, PEOPLE, dtype=np.int32)
+    town.epidemic._first_cases = lambda *_: np.arange(0, PLACES * PEOPLE, PEOPLE, dtype=np.int32)
     town.finish()
     size = (town.citizens.table.columns["health"] != 0).reshape(PLACES, PEOPLE).mean(axis=1)
     what = (

@@ -66,7 +66,7 @@ def pairs(plan):
 def test_chance_of_infection(validity, plan):
     time = together(PLANS[plan])
     town = Town(pairs(PLANS[plan]), disease_of(0, 1), transmission=RATE, weights={"work": 1.0})
-    town.epidemic._first_cases = lambda: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
+    town.epidemic._first_cases = lambda *_: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
     rows = town.days(2)
     infected = rows[1]["new_infections"]
     chance = 1 - math.exp(-RATE * time)
@@ -79,7 +79,7 @@ def test_two_visits_take_off_what_one_of_their_length_does(validity):
     left = []
     for plan in ("two visits of an hour", "a visit of two hours"):
         town = Town(pairs(PLANS[plan]), disease_of(0, 1), transmission=RATE, weights={"work": 1.0})
-        town.epidemic._first_cases = lambda: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
+        town.epidemic._first_cases = lambda *_: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
         town.days(2)
         left.append(town.citizens.table.columns["resistance"])
     # Each visit is rounded to a unit of 2^-40.

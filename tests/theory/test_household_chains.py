@@ -52,7 +52,7 @@ def test_households_have_reed_frost_chains(validity, p, susceptible, latent, inf
     size = susceptible + 1
     town = Town(homes_only(size, HOUSEHOLDS), disease_of(latent, infectious), transmission=-log(1 - p) / infectious)
     introduced = np.arange(HOUSEHOLDS, dtype=np.int32) * size
-    town.epidemic._first_cases = lambda: introduced
+    town.epidemic._first_cases = lambda *_: introduced
     town.finish()
     ever = (town.citizens.table.columns["health"] != 0).reshape(HOUSEHOLDS, size).sum(axis=1)
     count = np.bincount(ever - 1, minlength=size)
