@@ -24,20 +24,19 @@ DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
 }
 """Rate of transmission per hour together, relative to home, by kind of place.
 
-Fitted by hand to three published figures, on an invented city of 50,000 people; most hours at home are of sleep or in other
-rooms, so an hour counts less there than elsewhere.
+Fitted by hand to published figures on an invented city of 50,000 people; many hours at home are of sleep or in other rooms,
+so an hour counts less there than elsewhere.
 
-* Households. Of the housemates of the first case of COVID-19 that case infects 16.6 % (Madewell et al. 2020, JAMA Netw. Open
-  3:e2031756), 21.1 % (17.4 to 24.8; Thompson et al. 2021, Clin. Infect. Dis. 73:e754), 18 or, corrected for tests that miss
-  infections, 24 % (20 to 28; Curmei et al. 2021, Int. J. Epidemiol. 51:1144). Here 21 % at R0 2.5, and 10 % with influenza
-  at R0 1.3. It sets the weight of home against all others.
-* The others share the rest as in Ferguson et al. 2006 (Nature 442:448-452), 37 parts in schools and at work to 33 in the
-  community: here, with COVID-19, 9 % in schools and universities, 32 % at work, 40 % in shops and venues.
-* School against work: influenza keeps as much at school, 24 %, as an R0 of 1.3 allows with households at 10 %.
+* Home against all others: of the housemates of the first case of COVID-19, that case infects 16.6 % (14.0 to 19.3; Madewell
+  et al. 2020, JAMA Netw. Open 3:e2031756), 21.1 % (17.4 to 24.8; Thompson et al. 2021, doi:10.1093/cid/ciab100), or, where
+  tests that miss infections are corrected for, 24 % (20 to 28; Curmei et al. 2021, doi:10.1093/ije/dyab108). Here it is 21 %
+  at R0 2.5, and with influenza at R0 1.3 10 %.
+* Schools and work against shops and venues: equal parts of the infections, as in the thirds for homes, schools with work
+  and the community that Ferguson et al. 2006 (Nature 442:448-452) built on. Here 41 and 40 % with COVID-19.
+* Schools against work: as with influenza a quarter of the infections happen in schools (assumed).
 
-19 % of the infections happen at home, with influenza also 19 %: more, such as the third that Ferguson et al. built on, asks
-for either larger households or more housemates infected. Curmei et al. find 0.28 to 0.34 infections of housemates a case,
-that is 11 to 14 % of an R0 of 2.5.
+19 % of the infections happen at home, not a third, for which a case would have to infect twice as many housemates. Curmei
+et al. find 0.28 to 0.34 infections of housemates a case, which is 11 to 14 % of an R0 of 2.5.
 """
 
 Share = Annotated[float, Field(ge=0, le=1)]
