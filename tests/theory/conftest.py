@@ -55,7 +55,7 @@ def validity(request):
     return check
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def survey():
     """Folder of real data that tests of theory compare with."""
     if "CITYTWIN_DATA" not in os.environ:

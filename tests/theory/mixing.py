@@ -37,7 +37,7 @@ def stays(contacts):
     """Return the slots that classes 0 and 1 are with a half of class 2."""
     ratio = contacts[0][2] / contacts[1][2]
     choices = [(abs(np.log(p / q / ratio)), p, q) for p in range(1, LONG + 1) for q in range(1, LONG + 1)]
-    return max((choice[1:] for choice in choices if choice[0] == min(choices)[0]))
+    return max(choice[1:] for choice in choices if choice[0] == min(choices)[0])
 
 
 def mixing_city(number, contacts):

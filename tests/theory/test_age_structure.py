@@ -18,7 +18,6 @@ from epidemic_cities import Town, disease_of
 from mixing import AGES, CONTACTS, SHARES, dominant, final_sizes, mixing_city, realised, symmetric
 
 from citytwin.agents.epidemic.disease import Disease
-from citytwin.environment.city import City
 
 SEEDED = 0.0005
 PUBLISHED = {
@@ -48,9 +47,7 @@ def shares_infected(disease, r0, people, seeds):
     counts = np.zeros(3)
     for seed in seeds:
         initial = round(SEEDED * people)
-        town = Town(
-            city, disease, seed=seed, transmission=transmission, weights=weights, initial_infections=initial
-        )
+        town = Town(city, disease, seed=seed, transmission=transmission, weights=weights, initial_infections=initial)
         town.finish()
         ages = city.people.age[town.epidemic.tables()["infections"]["person"]]
         counts += [np.count_nonzero(ages == age) for age in AGES]
