@@ -13,10 +13,10 @@ from .disease import Disease
 
 DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
     PlaceKind.HOME: 1.0,
-    PlaceKind.KINDERGARTEN: 1.5,
-    PlaceKind.PRIMARY: 1.5,
-    PlaceKind.SECONDARY: 1.5,
-    PlaceKind.UNIVERSITY: 1.5,
+    PlaceKind.KINDERGARTEN: 1.25,
+    PlaceKind.PRIMARY: 1.25,
+    PlaceKind.SECONDARY: 1.25,
+    PlaceKind.UNIVERSITY: 1.25,
     PlaceKind.WORK: 5.0,
     PlaceKind.SHOP: 8.0,
     PlaceKind.LEISURE: 8.0,
@@ -29,11 +29,12 @@ so an hour counts less there than elsewhere.
 
 * Home against all others: of the housemates of the first case of COVID-19, that case infects 16.6 % (14.0 to 19.3; Madewell
   et al. 2020, JAMA Netw. Open 3:e2031756), 21.1 % (17.4 to 24.8; Thompson et al. 2021, doi:10.1093/cid/ciab100), or, where
-  tests that miss infections are corrected for, 24 % (20 to 28; Curmei et al. 2021, doi:10.1093/ije/dyab108). Here it is 21 %
+  tests that miss infections are corrected for, 24 % (20 to 28; Curmei et al. 2021, doi:10.1093/ije/dyab108). Here it is 20 %
   at R0 2.5, and with influenza at R0 1.3 10 %.
 * Schools and work against shops and venues: equal parts of the infections, as in the thirds for homes, schools with work
-  and the community that Ferguson et al. 2006 (Nature 442:448-452) built on. Here 41 and 40 % with COVID-19.
-* Schools against work: as with influenza a quarter of the infections happen in schools (assumed).
+  and the community that Ferguson et al. 2006 (Nature 442:448-452) built on. Here 40 and 41 % with COVID-19.
+* Schools against work: a fifth of the infections of influenza happen in schools (assumed); with more of them, a rate that
+  gives R0 1.3 infects too few housemates.
 
 19 % of the infections happen at home, not a third, for which a case would have to infect twice as many housemates. Curmei
 et al. find 0.28 to 0.34 infections of housemates a case, which is 11 to 14 % of an R0 of 2.5.

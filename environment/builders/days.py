@@ -123,7 +123,7 @@ def _chances(age, at_home, day_type):
     if age < 10:
         return 0.0, 0.06 if weekday else 0.25, 0.03 if weekday else 0.10
     shop = 0.32 if weekday else (0.45 if day_type == _SATURDAY else 0.08)
-    guest = 0.11 if weekday else 0.33
+    guest = 0.11 if weekday else 0.30
     if age < 18:
         return 0.3 * shop, 0.38 if weekday else 0.58, 0.7 * guest
     if age < 65:

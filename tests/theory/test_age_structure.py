@@ -9,7 +9,9 @@ C is that of the United Kingdom in POLYMOD, made symmetric. As the sum of four r
 of 0.001 to 0.002 by age, the accepted error is 0.005.
 
 **Influenza.** The pandemic of 1957 had an R0 of 1.8 in the United Kingdom (Vynnycky & Edmunds 2008, Epidemiol. Infect.
-136:166-179); with age structure the attack of infection is then 0.65 to 0.75.
+136:166-179). On this matrix 70 % are then infected if all ages are alike, and 51 % with the susceptibility of children in
+influenza-1918.toml, as the epidemic of R0 1.8 is then one of children. In an invented city fewer still are infected:
+an R0 of typical early cases holds less where housemates and classmates have infected each other.
 """
 
 import numpy as np
@@ -17,7 +19,9 @@ import pytest
 from epidemic_cities import Town, disease_of
 from mixing import AGES, CONTACTS, SHARES, dominant, final_sizes, mixing_city, realised, symmetric
 
-from citytwin.agents.epidemic.disease import Disease
+from citytwin.agents.epidemic import course as courses
+from citytwin.agents.epidemic.disease import Disease, Susceptibility
+from citytwin.environment.city import City
 
 SEEDED = 0.0005
 PUBLISHED = {
@@ -43,7 +47,8 @@ def shares_infected(disease, r0, people, seeds):
     susceptible = np.array(disease.susceptibility.by_age())[list(AGES)]
     per_case = susceptible[:, None] * realised(contacts, weights) * np.array(number)
     next_generation = per_case * r0 / dominant(per_case)
-    transmission = r0 / dominant(per_case) / disease.infectious.mean
+    per_course = courses.infectiousness_by_day(disease, np.repeat(AGES, number)).sum()
+    transmission = r0 / dominant(per_case) / per_course
     counts = np.zeros(3)
     for seed in seeds:
         initial = round(SEEDED * people)
@@ -96,10 +101,20 @@ def test_final_size_by_age_of_a_million(validity, r0):
 
 
 def test_influenza_of_a_pandemic_by_age(validity):
-    influenza = Disease.load("influenza")
-    found, expected = shares_infected(influenza, 1.8, 300_000, range(2))
-    alike, _ = shares_infected(disease_of(1, 4), 1.8, 300_000, range(2))
-    source = "Vynnycky & Edmunds 2008; reference range of this project"
-    what = "share infected at R0 1.8 on the UK matrix"
-    validity("V14", f"{what}, all ages alike", alike[3], within=(0.65, 0.75), source=source)
-    validity("V14", f"{what}, susceptibility of influenza.toml", found[3], expected[3], 0.005, source=SOURCE)
+    pandemic = Disease.load("influenza-1918")
+    alike = pandemic.model_copy(update={"susceptibility": Susceptibility()})
+    what = "share infected at R0 1.8, influenza-1918.toml on the UK matrix"
+    found, _ = shares_infected(alike, 1.8, 300_000, range(2))
+    validity("V14", f"{what}, all ages alike", found[3], within=(0.65, 0.75), source="reference range of this project")
+    found, expected = shares_infected(pandemic, 1.8, 300_000, range(2))
+    for band, ours, wanted in zip((*BANDS, "all"), found, expected, strict=True):
+        validity("V14", f"{what}, ages {band}", ours, wanted, 0.01, source=SOURCE)
+
+
+@pytest.mark.xfail(strict=True, reason="households and classes hold an epidemic of this R0 below the range")
+def test_influenza_of_a_pandemic_in_a_city(validity):
+    town = Town(City.synthetic(50_000, seed=1), "influenza-1918", r0=1.8, initial_infections=50)
+    town.finish()
+    found = town.epidemic.summary()["attack_rate"]
+    what = "share infected at R0 1.8, influenza-1918.toml in an invented city of 50,000"
+    validity("V14", what, found, within=(0.65, 0.75), source="reference range of this project")
