@@ -130,6 +130,11 @@ class Record:
             "generation": np.concatenate([_NOBODY, *generations]),
         }
 
+    def secondary_cases(self) -> dict[str, NDArray[Any]]:
+        """Return how many of the infections caused 0, 1, 2, … others by the end of the run."""
+        infections = np.bincount(figures.secondary_cases(self.table()))
+        return {"secondary_cases": np.arange(len(infections), dtype=np.int32), "infections": infections}
+
     def reproduction(self) -> dict[str, NDArray[Any]]:
         """Return for each day the number of people infected, and the mean number of cases that they caused in the end.
 
