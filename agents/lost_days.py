@@ -82,13 +82,13 @@ class LostDays:
     def _due_on(self, day_type: int) -> NDArray[np.uint8]:
         """Return for each person what they are due at on such days: 0 nothing, else 1 + position in :data:`SORTS`."""
         if day_type not in self._due:
-            city = self._city
-            schedule = city.schedules[day_type]
-            person = np.repeat(np.arange(len(city.people), dtype=np.int32), np.diff(schedule.first))
-            due = np.zeros(len(city.people), np.uint8)
-            there = person[schedule.place == city.people.activity[person]]
-            due[there] = _SORT_OF_ROLE[city.people.role[there]]
-            self._due[day_type] = due
+            city, schedule = self._city, self._city.schedules[day_type]
+            self._due[day_type] = _due(
+                fixed(schedule.first),
+                fixed(schedule.place),
+                fixed(city.people.activity),
+                _SORT_OF_ROLE[city.people.role],
+            )
         return self._due[day_type]
 
 
@@ -103,3 +103,13 @@ def _count_lost(due, column, group, take, health, home_office):
         university += lost & (sort == 2)
         work += lost & (sort == 3) & (home_office[person] == 0)
     return np.array([school, university, work])
+
+
+@njit(cache=True, nogil=True)
+def _due(first, place, activity, sort):
+    due = np.zeros(activity.size, np.uint8)
+    for person in range(activity.size):
+        for v in range(first[person], first[person + 1]):
+            if place[v] == activity[person]:
+                due[person] = sort[person]
+    return due
