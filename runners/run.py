@@ -94,7 +94,7 @@ def run(
         with _reachable(scenario):
             model = CityModel(scenario, seed=seed, threads=threads)
         tables = to_tables(task, _stepped(model, progress), {})
-        return Results.in_memory(tables, manifests.describe([task], EXECUTE, _context(scenario, [model.city]), 1))
+        return Results.in_memory(tables, manifests.describe([task], EXECUTE, context_of(scenario, [model.city]), 1))
     out = Path(out)
     with claimed(out):
         task["city"] = str(prepare_cities([scenario.city], out / CITIES)[0])
@@ -102,7 +102,7 @@ def run(
         with _reachable(scenario):
             model = CityModel(scenario, city, seed, threads=threads)
         tables = to_tables(task, _stepped(model, progress), {})
-        _write(out, task, tables, _context(scenario, [city]))
+        _write(out, task, tables, context_of(scenario, [city]))
     return Results(out)
 
 
@@ -207,7 +207,7 @@ def sweep_tasks(
         for number, (parameters, city) in enumerate(zip(points, cities, strict=True))
         for replicate, seed in enumerate(scenario.seeds())
     ]
-    return tasks, EXECUTE, _context(scenario, loaded.values()) | {"warm": WARM}
+    return tasks, EXECUTE, context_of(scenario, loaded.values()) | {"warm": WARM}
 
 
 def _check_r0(variants: list[Scenario], cities: list[City], told: Callable[[str], None] | None) -> None:
@@ -247,7 +247,7 @@ def _reachable(scenario: Scenario) -> Iterator[None]:
         raise ScenarioError([Problem(where, "epidemic.r0", str(error))]) from None
 
 
-def _context(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:
+def context_of(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:
     """Return what all runs share, JSON-able: the scenario, and what to say of its cities."""
     about = [
         {
