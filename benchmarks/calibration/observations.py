@@ -36,7 +36,9 @@ def read_region(data: Path) -> list[tuple[str, int, int, int | None]]:
                 continue
             deaths = int(row["deceduti"])
             new = deaths - before
-            rows.append((day, int(row["totale_ospedalizzati"]), int(row["terapia_intensiva"]), new if new >= 0 else None))
+            rows.append(
+                (day, int(row["totale_ospedalizzati"]), int(row["terapia_intensiva"]), new if new >= 0 else None)
+            )
             before = deaths
     return rows
 
