@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .agents.authorities import Policy
     from .agents.citizens import Citizen
     from .agents.rows import Column
+    from .agents.rules import rule
     from .environment.city import City, CityError
     from .runners.model import CityModel
     from .runners.results import Results
@@ -25,6 +27,8 @@ _HOME = {
     "CityError": ".environment.city",
     "Citizen": ".agents.citizens",
     "Column": ".agents.rows",
+    "Policy": ".agents.authorities",
+    "rule": ".agents.rules",
     "CityModel": ".runners.model",
     "Results": ".runners.results",
     "Scenario": ".runners.scenario",
@@ -39,9 +43,11 @@ __all__ = [
     "CityError",
     "CityModel",
     "Column",
+    "Policy",
     "Results",
     "Scenario",
     "ScenarioError",
+    "rule",
     "run",
     "sweep",
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shapely import Point
 
     from ..environment.city import City
+    from .authorities import Policy
 
 _SLOT_SECONDS = 60 * SLOT_MINUTES
 
@@ -66,6 +67,39 @@ class Citizen(RowAgent):
         anywhere else, and their household has them around.
         """
         return True
+
+    def complies(self, policy: "Policy") -> bool:
+        """Say whether the person follows a policy.
+
+        Asked once, when the policy comes into force, of those it is meant for, and only of classes that override it. What
+        is said holds until the policy ends; fatigue goes on taking followers away.
+        """
+        return bool(policy.compliance >= 1 or self.compliance < policy.compliance)
+
+    def stays_home_when_ill(self) -> bool:
+        """Say whether the person stays at home while they have symptoms.
+
+        Asked on the day of onset, only of classes that override it. Who says True stays at home until the symptoms end.
+        """
+        return False
+
+    def seeks_test(self) -> bool:
+        """Say whether the person wants to be tested today.
+
+        Asked each day of those who have symptoms, only of classes that override it, where a policy tests people with
+        symptoms: the answer takes the place of the chance that the policy gives.
+        """
+        return True
+
+    def choose_venue(self, place: int) -> int:
+        """Return the place to which the person goes instead of a shop or leisure venue of their schedule.
+
+        Asked each day for each such visit, only of classes that override it.
+
+        Args:
+            place: number of the venue in the schedule.
+        """
+        return place
 
     # ------------------------------------------------------------------ where they are
 

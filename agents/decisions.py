@@ -39,24 +39,20 @@ class Decisions:
         cls = self._table.cls
         if cls.overrides("goes_out"):
             self._ask_goes_out()
-        if (
-            hasattr(cls, "stays_home_when_ill")
-            and cls.overrides("stays_home_when_ill")
-            and "ill_since" in self._table.columns
-        ):
+        if cls.overrides("stays_home_when_ill") and "ill_since" in self._table.columns:
             self._ask_ill(day)
-        if hasattr(cls, "choose_venue") and cls.overrides("choose_venue"):
+        if cls.overrides("choose_venue"):
             self._ask_venues(day)
 
     def _ask_goes_out(self) -> None:
         here = np.flatnonzero(self._presence.status != AWAY)
-        views = self._table.views(here)
+        views = self._table.views(here.tolist())
         self._presence.confine([citizen.row for citizen in views if not _decided(citizen, "goes_out", _GOES_OUT)])
 
     def _ask_ill(self, day: int) -> None:
         ill_since = self._table.columns["ill_since"]
         fallen_ill = np.flatnonzero((ill_since == day) & (self._presence.status != AWAY))
-        staying = [c.row for c in self._table.views(fallen_ill) if _decided(c, "stays_home_when_ill", _STAYS)]
+        staying = [c.row for c in self._table.views(fallen_ill.tolist()) if _decided(c, "stays_home_when_ill", _STAYS)]
         still = self._at_home_ill[ill_since[self._at_home_ill] >= 0]
         self._at_home_ill = np.union1d(still, np.array(staying, np.int64))
         self._presence.confine(self._at_home_ill)

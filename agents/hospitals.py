@@ -118,30 +118,33 @@ class Hospitals:
         Returns:
             int32 (n,) the hospital where the person has the care needed or more, −1 where they find none.
         """
-        people = np.asarray(people, np.int64)
-        care = np.asarray(care, np.uint8)
-        found = np.full(len(people), -1, np.int32)
-        recovering = (care == WARD) & (self.bed[people] == ICU)
+        rows, needed = np.asarray(people, np.int64), np.asarray(care, np.uint8)
+        found = np.full(len(rows), -1, np.int32)
+        recovering = (needed == WARD) & (self.bed[rows] == ICU)
         # In this order, since each may leave beds for the next.
-        for kind, asking in ((WARD, recovering), (ICU, care == ICU), (WARD, (care == WARD) & ~recovering)):
+        for kind, asking in ((WARD, recovering), (ICU, needed == ICU), (WARD, (needed == WARD) & ~recovering)):
             if asking.any():
-                found[asking] = self._give(people[asking], kind)
-        self.lacking = np.union1d(self.lacking, people[found < 0])
-        bedless = (care == ICU) & (self.bed[people] == NONE)
+                found[asking] = self._give(rows[asking], kind)
+        self.lacking = np.union1d(self.lacking, rows[found < 0])
+        bedless = (needed == ICU) & (self.bed[rows] == NONE)
         if bedless.any():
-            self._give(people[bedless], WARD)
+            self._give(rows[bedless], WARD)
         return found
 
     def _give(self, people: NDArray[np.int64], kind: int) -> NDArray[np.int32]:
         column = self._table.columns["hospital"]
         found: NDArray[np.int32] = np.where(self.bed[people] >= kind, column[people], np.int32(-1))
+        bed = kind - 1
         seeking = np.flatnonzero(self.bed[people] != kind)
-        seeking = seeking[np.argsort(uniforms(self._key, people[seeking], 0), kind="stable")]
+        waited = np.isin(people[seeking], np.concatenate([self._waiting, self.lacking]))
+        if not np.any(self.patients[:, bed] < self.limit[:, bed]):  # those who wait need not ask around once more
+            seeking, waited = seeking[~waited], waited[~waited]
+        order = np.argsort(uniforms(self._key, people[seeking], 0), kind="stable")
+        seeking, waited = seeking[order], waited[order]
         away = self._distances(people[seeking], kind)
         first = np.where(np.isfinite(away.min(axis=1)), away.argmin(axis=1), -1)
         if not self.settings.divert:
             away[np.arange(len(self.site)) != first[:, None]] = np.inf
-        bed = kind - 1
         given = np.full(len(seeking), -1, np.int64)
         waiting = np.arange(len(seeking))
         while waiting.size:
@@ -153,17 +156,16 @@ class Hospitals:
             placed = _turn(target) < free[target]
             given[waiting[placed]] = target[placed]
             waiting = waiting[~placed]
-        placed = np.flatnonzero(given >= 0)
-        refused = (first >= 0) & (given != first) & (self.bed[people[seeking]] < kind)
-        refused &= ~np.isin(people[seeking], np.concatenate([self._waiting, self.lacking]))
+        refused = (first >= 0) & (given != first) & (self.bed[people[seeking]] < kind) & ~waited
         self.turned_away += np.bincount(first[refused], minlength=len(self.site))
-        moved = people[seeking[placed]]
+        got = np.flatnonzero(given >= 0)
+        moved = people[seeking[got]]
         self.admitted += int((self.bed[moved] == NONE).sum())
         self.discharge(moved)
-        column[moved] = given[placed]
+        column[moved] = given[got]
         self.bed[moved] = kind
-        np.add.at(self.patients[:, bed], given[placed], 1)
-        found[seeking[placed]] = given[placed]
+        np.add.at(self.patients[:, bed], given[got], 1)
+        found[seeking[got]] = given[got]
         return found
 
     def _distances(self, people: NDArray[np.int64], kind: int) -> NDArray[np.float64]:
@@ -188,12 +190,12 @@ class Hospitals:
         Args:
             people: (n,) numbers of people, each once.
         """
-        people = np.asarray(people, np.int64)
-        people = people[self.bed[people] > NONE]
+        rows = np.asarray(people, np.int64)
+        rows = rows[self.bed[rows] > NONE]
         column = self._table.columns["hospital"]
-        np.subtract.at(self.patients, (column[people], self.bed[people].astype(np.int64) - 1), 1)
-        column[people] = -1
-        self.bed[people] = NONE
+        np.subtract.at(self.patients, (column[rows], self.bed[rows].astype(np.int64) - 1), 1)
+        column[rows] = -1
+        self.bed[rows] = NONE
 
     # ------------------------------------------------------------------ figures
 
@@ -239,15 +241,14 @@ def _beds(city: "City", sites: NDArray[np.int64], settings: HospitalSettings) ->
     """
     people = len(city.people)
     icu = round(settings.icu_per_1000 * people / 1_000)
+    given = BEDS if settings.beds_per_1000 is None else settings.beds_per_1000
     if not sites.size:
-        wards = BEDS if settings.beds_per_1000 is None else settings.beds_per_1000
-        return np.array([[round(wards * people / 1_000), icu]])
+        return np.array([[round(given * people / 1_000), icu]])
     activity = city.people.activity
     staff = np.bincount(city.places.site[activity[activity >= 0]] + 1, minlength=len(city.sites) + 1)[1:][sites]
     wards = city.sites.capacity[sites].astype(np.int64)
     unknown = np.flatnonzero(wards == 0)
     if unknown.size:
-        given = BEDS if settings.beds_per_1000 is None else settings.beds_per_1000
         missing = max(0, round(given * people / 1_000) - int(wards.sum()))
         wards[unknown] = quota(np.maximum(staff[unknown], 1), missing)
     if settings.beds_per_1000 is not None:
@@ -260,11 +261,11 @@ def _left(beds: NDArray[np.int64], settings: HospitalSettings, people: int) -> N
 
     The numbers of a small town are rounded once: 2.3 beds of which a quarter is free are 1 bed.
     """
-    wards, icu = float(beds[:, 0].sum()), settings.icu_per_1000 * people / 1_000
-    if settings.beds_per_1000 is not None:
-        wards = settings.beds_per_1000 * people / 1_000
-    totals = (round((1 - settings.occupied) * total) for total in (wards, icu))
-    return np.stack([_shared(column, total) for column, total in zip(beds.T, totals, strict=True)], axis=1)
+    per_1000 = settings.beds_per_1000
+    wards = beds[:, 0].sum() if per_1000 is None else per_1000 * people / 1_000
+    icu = settings.icu_per_1000 * people / 1_000
+    left = [round((1 - settings.occupied) * float(total)) for total in (wards, icu)]
+    return np.stack([_shared(beds[:, kind], total) for kind, total in enumerate(left)], axis=1)
 
 
 def _shared(weights: NDArray[np.int64], total: int) -> NDArray[np.int64]:

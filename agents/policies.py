@@ -34,8 +34,10 @@ ROLES = {role.name.lower(): role for role in Role}
 MAX_COHORTS = 12
 """Most cohorts that may rotate (assumed)."""
 _IN_PLACES = {"close", "reduce", "limit", "rotate", "masks", "ventilate", "level", "work_from_home"}
-EFFECTS = ("close", "reduce", "limit", "rotate", "masks", "ventilate", "cordon", "level", "work_from_home", "border")
-EFFECTS += tuple(MEASURES)
+EFFECTS: tuple[str, ...] = (
+    *("close", "reduce", "limit", "rotate", "masks", "ventilate", "cordon", "level", "work_from_home", "border"),
+    *MEASURES,
+)
 """Keys of a policy that do something."""
 
 # The order of the steps is that of the Oxford COVID-19 Government Response Tracker (Hale et al. 2021, Nature Human Behaviour

@@ -269,8 +269,9 @@ class Presence:
             raise ValueError(f"visit {at_home} is at a home; only visits to other places can go elsewhere")
         place = schedule.place.copy()
         place[which] = to
-        columns = (fixed(column) for column in (schedule.first, place, schedule.start, schedule.end))
-        self._moved = Schedule.from_visits(*columns, len(city.places))
+        self._moved = Schedule.from_visits(
+            fixed(schedule.first), fixed(place), fixed(schedule.start), fixed(schedule.end), len(city.places)
+        )
         self._views.clear()
 
     # ------------------------------------------------------------------ days
@@ -333,9 +334,9 @@ class Presence:
 
     def _view(self, day: int) -> Visits:
         city = self.city
-        *exceptions, moved = self._exceptions(day)
-        schedule = moved or city.schedules[self.day_type(day)]
-        columns = (
+        exceptions = self._exceptions(day)
+        schedule = exceptions.moved or city.schedules[self.day_type(day)]
+        columns: tuple[NDArray[Any], ...] = (
             schedule.first,
             schedule.place,
             schedule.start,
@@ -347,7 +348,7 @@ class Presence:
             city.people.household,
             city.households.first,
             city.places.kind,
-            *exceptions,
+            *exceptions[:-1],
         )
         return Visits(*map(fixed, columns))
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..environment.places import Role
+from ..environment.places import PlaceKind, Role
 from ..environment.randomness import key, uniforms
 from .policies import LEVELS, ROLES, PolicySettings, zone_mask
 from .presence import Presence, below
@@ -51,9 +51,7 @@ def steady_rules(
             masks = None if part.masks is None else (part.masks.places, part.masks.source, part.masks.wearer)
             rules.append(rule(followers, places, close=part.close, reduce=part.reduce, masks=masks))
         if part.work_from_home:
-            at_home = followers & (city.people.role == Role.WORKER)
-            at_home &= below(presence.draws("work from home"), part.work_from_home)
-            rules.append(rule(at_home, places, close=["work"]))
+            rules.append(rule(_home_workers(part, presence, followers), places, close=["work"]))
     if settings.ventilate:
         draws = uniforms(key(presence.seed, "compliance of places"), np.arange(len(city.places)), 0)
         airy = draws < compliance
@@ -81,6 +79,24 @@ def daily_rules(settings: PolicySettings, presence: Presence, followers: NDArray
 def _parts(settings: PolicySettings) -> list[PolicySettings]:
     """Return the policy and, if it has a level, the package of that."""
     return [settings, *([LEVELS[settings.level]] if settings.level else [])]
+
+
+def home_workers(settings: PolicySettings, presence: Presence, followers: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return who of the followers works from home (people,); teachers, sellers and staff of hospitals cannot."""
+    city = presence.city
+    places = _places(settings, presence)
+    office = (city.places.kind == PlaceKind.WORK) & (True if places is None else places)
+    office = np.append(office, False)  # of activity −1 too
+    mask = np.zeros(len(followers), bool)
+    for part in _parts(settings):
+        if part.work_from_home:
+            mask |= _home_workers(part, presence, followers) & office[city.people.activity]
+    return mask
+
+
+def _home_workers(part: PolicySettings, presence: Presence, followers: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    able = below(presence.draws("work from home"), part.work_from_home or 0.0)
+    return followers & (presence.city.people.role == Role.WORKER) & able
 
 
 def _places(settings: PolicySettings, presence: Presence) -> NDArray[np.bool_] | None:

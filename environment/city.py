@@ -183,6 +183,17 @@ class City:
         return populate(invent(people, seed, name), people=people, seed=seed, country=country)
 
     @classmethod
+    def one_place(cls, people: int, age: int = 40, name: str | None = None) -> "City":
+        """Make a city where everybody spends the whole day in one room; see :mod:`.builders.one_place`.
+
+        Raises:
+            CityError: if ``people`` or ``age`` is outside its range.
+        """
+        from .builders.one_place import one_place
+
+        return one_place(people, age, name)
+
+    @classmethod
     def from_osm(
         cls,
         path: str | Path,

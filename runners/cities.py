@@ -32,6 +32,9 @@ def build_city(settings: CitySettings) -> City:
     if settings.census is not None:
         counted = settings.census
         return City.from_census(counted.file, seed=counted.seed, name=counted.name)
+    if settings.one_place is not None:
+        room = settings.one_place
+        return City.one_place(room.people, age=room.age, name=room.name)
     town = settings.osm
     assert town is not None
     return City.from_osm(
@@ -67,10 +70,10 @@ def missing_files(settings: CitySettings) -> dict[tuple[str, ...], str]:
 def bundle_name(settings: CitySettings) -> str:
     """Return a folder name for a built city; it differs wherever the settings do."""
     text = json.dumps(settings.model_dump(mode="json", exclude_none=True), sort_keys=True)
-    source = settings.synthetic or settings.osm or settings.census
+    source = settings.synthetic or settings.osm or settings.census or settings.one_place
     assert source is not None
     files = [Path(file).name.partition(".")[0] for file in settings.files.values()]
-    kind = source.name or (files or ["invented"])[0]
+    kind = source.name or (files or ["one place" if settings.one_place is not None else "invented"])[0]
     size = "" if settings.people is None else f"-{settings.people}"
     return f"{slug(kind)}{size}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.city"
 

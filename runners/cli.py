@@ -243,6 +243,45 @@ def city_show(
         typer.echo(f"\nMap: {picture}", err=as_json)
 
 
+@city_app.command("contacts")
+def city_contacts(
+    bundle: Annotated[Path, typer.Argument(metavar="CITY", help="A city bundle.")],
+    bands: Annotated[
+        str, typer.Option("--bands", help="First age of each band, rising from 0.")
+    ] = "0,5,10,15,20,30,40,50,60,70",
+    minutes: Annotated[
+        int, typer.Option("--minutes", min=15, max=24 * 60, help="Time together on a day from which on it counts.")
+    ] = 15,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whom people meet: contacts a day by age of both, on the visits of the city.
+
+    \b
+    Examples:
+        citytwin city contacts toy.city
+        citytwin city contacts toy.city --bands 0,18,65 --minutes 60 --json
+    """
+    from ..agents.epidemic.figures import contact_matrix
+    from ..environment.city import City, CityError
+    from ..environment.schedules import SLOT_MINUTES
+    from .describe import contacts_text
+
+    city = City.load(bundle)
+    ages = bands.split(",")
+    if not all(age.strip().isdigit() for age in ages):
+        raise CityError(f"--bands {bands}: write the first age of each band, as in 0,18,65")
+    first = [int(age) for age in ages]
+    try:
+        matrix = contact_matrix(city, first, minimum=-(-minutes // SLOT_MINUTES))
+    except ValueError as error:
+        raise CityError(f"--bands {bands}: {error}") from None
+    if as_json:
+        facts = {"bands": first, "minutes": minutes, "contacts": [[round(x, 4) for x in row] for row in matrix.tolist()]}
+        typer.echo(json.dumps(facts, indent=2).replace("NaN", "null"))
+    else:
+        typer.echo(contacts_text(city.info.name, first, minutes, matrix))
+
+
 # ---------------------------------------------------------------------- scenarios
 
 
@@ -379,6 +418,57 @@ def sweep_all(
         runs = ", ".join(redone[:_NAMED]) + (f" and {len(redone) - _NAMED} more" if len(redone) > _NAMED else "")
         typer.echo(f"Made again, because a file with their results was damaged: {runs}.", err=True)
     _finish(results, as_json, redraw=begun)
+
+
+@app.command("calibrate")
+def calibrate_all(
+    scenario: ScenarioArgument,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="CSV", help="Observations: a column date or day, and columns of figures.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory to make; results/<name>-fit if left out.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that run side by side; one a core if left out.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a calibration that was stopped.")] = False,
+    changes: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the parameters that [calibrate] of a scenario names to observations, with intervals.
+
+    Ctrl-C stops after the runs in hand; --resume goes on.
+
+    \b
+    Examples:
+        citytwin calibrate school.toml --data in-bed.csv --out fit/
+        citytwin calibrate school.toml --data in-bed.csv --out fit/ --resume
+    """
+    from .calibrate.fit import calibrate, settings_of
+    from .calibrate.text import fit_text
+    from .cities import slug
+    from .progress import progress_bar, sign_of_life
+
+    loaded = _load(scenario, changes)
+    out = out or Path("results") / f"{slug(loaded.name)}-fit"
+
+    def moved(done: int, failed: int, total: int, left: float | None) -> None:
+        say("")
+        move(done + failed, total, left, f"{failed} failed" if failed else "")
+
+    with progress_bar("runs") as move, sign_of_life("checking scenario, data and city") as say:
+        fit = calibrate(loaded, data, out=out, workers=workers, resume=resume, progress=moved, told=say)
+    if as_json:
+        typer.echo(json.dumps(fit.facts | {"directory": str(out)}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(f"{fit_text(fit.facts, settings_of(loaded))}\n\nPicture: {out / 'predictive.png'}\nResults: {out}")
+        typer.echo(f"The nearest run again: citytwin run {out / 'best.toml'}")
+    if fit.failed:
+        shown = [f"  {run}: {what}" for run, what in list(fit.failed.items())[:_NAMED]]
+        shown += [f"  … and {len(fit.failed) - _NAMED} more"] if len(fit.failed) > _NAMED else []
+        typer.echo(f"\n{len(fit.failed)} runs failed:\n" + "\n".join(shown), err=True)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _failure(error: Exception) -> str:

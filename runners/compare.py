@@ -31,6 +31,7 @@ class Measure:
         scale: factor from the column to the unit.
         decimals: digits shown after the point.
         change: unit of a difference.
+        if_any: whether it is left out where it is 0 in all runs.
     """
 
     column: str
@@ -39,6 +40,7 @@ class Measure:
     scale: float = 1.0
     decimals: int = 0
     change: str = ""
+    if_any: bool = False
 
 
 PEAKS = ("peak_infectious", "peak_day")
@@ -49,13 +51,20 @@ MEASURES = (
     Measure("infections", "infections", "people"),
     Measure("peak_infectious", "peak", "infectious people"),
     Measure("peak_day", "peak day", "day", 1.0, 1, "days"),
+    Measure("deaths", "deaths", "people", if_any=True),
+    Measure("peak_hospital_patients", "peak in hospital", "patients", if_any=True),
+    Measure("lost_school_days", "school lost", "person-days", if_any=True),
+    Measure("lost_work_days", "work lost", "person-days", if_any=True),
+    Measure("tests", "tests", "tests", if_any=True),
+    Measure("doses", "doses", "doses", if_any=True),
 )
 """What is compared; columns that a summary lacks are left out."""
 
 
 def measures_in(summary: "pd.DataFrame") -> list[Measure]:
     """Return the measures that a summary has."""
-    return [measure for measure in MEASURES if measure.column in summary.columns]
+    there = (measure for measure in MEASURES if measure.column in summary.columns)
+    return [measure for measure in there if not measure.if_any or bool((summary[measure.column] != 0).any())]
 
 
 def still_rising(summary: "pd.DataFrame") -> dict[int, int]:

@@ -4,6 +4,8 @@ Figures are means over the runs of one point of a sweep, added up over the whole
 name; a column without one counts people.
 """
 
+import contextlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,7 @@ ABOUT = b"citytwin.map"
 """Key in the metadata of a GeoParquet file that says what it shows, as JSON."""
 M2_PER_KM2 = 1e6
 RESIDENTS = 100
-"""Residents of a square at the median from which it is drawn as it is (assumed)."""
+"""Residents of the cell of the median resident from which cells are drawn as they are (assumed)."""
 _MOST_JOINED = 16
 
 
@@ -139,20 +141,26 @@ def cell_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoDa
 
 
 def coarser(cells: "geopandas.GeoDataFrame") -> "geopandas.GeoDataFrame":
-    """Return cells joined to squares of at least :data:`RESIDENTS` residents at the median.
+    """Return cells joined to squares in which half of the people live among at least :data:`RESIDENTS` residents.
 
     Rates of a handful of people are mostly chance, which a picture would show as if it were a pattern.
     """
     side = float(cells["side"].iloc[0])
     factor = 1
     joined = cells
-    while joined["residents"].median() < RESIDENTS and factor < _MOST_JOINED:
+    while _usual(joined) < RESIDENTS and factor < _MOST_JOINED:
         factor *= 2
         wide = side * factor
         x, y = (np.floor((cells[name]) / wide) * wide + wide / 2 for name in ("x", "y"))
         sums = cells[[name for name in ("residents", "infections", "deaths") if name in cells]].groupby([y, x]).sum()
         joined = _squares(sums.reset_index().assign(side=wide), cells.crs)
     return joined
+
+
+def _usual(cells: "geopandas.GeoDataFrame") -> int:
+    """Return the residents of the cell of the median resident."""
+    residents = np.sort(cells["residents"].to_numpy())
+    return int(residents[np.searchsorted(np.cumsum(residents), residents.sum() / 2)])
 
 
 def _squares(cells: "pd.DataFrame", crs: Any) -> "geopandas.GeoDataFrame":
@@ -201,15 +209,17 @@ def write_layer(layer: "geopandas.GeoDataFrame", path: Path, facts: dict[str, An
     import pyarrow.parquet as pq
 
     check_target(path, LAYERS)
+    plain = io.BytesIO()
+    layer.to_parquet(plain)
+    table = pq.read_table(plain)
+    metadata = (table.schema.metadata or {}) | {ABOUT: json.dumps(facts, ensure_ascii=False).encode()}
     part = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        layer.to_parquet(part)
-        table = pq.read_table(part)
-        metadata = (table.schema.metadata or {}) | {ABOUT: json.dumps(facts, ensure_ascii=False).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path

@@ -116,17 +116,60 @@ def scenario_text(scenario: "Scenario") -> str:
 
 
 def policy_text(policy: "PolicySettings") -> str:
-    """Return what a policy does, when, and how many follow, in one line."""
-    parts = [f"closes {', '.join(policy.close)}"] if policy.close else []
-    if policy.reduce:
-        less = (f"{group} by {share:.0%}" for group, share in policy.reduce.items())
-        parts.append(f"fewer contacts: {', '.join(less)}")
+    """Return what a policy does, for whom, where, when, and how many follow, in one line."""
+    parts = [*_effects(policy), *_range(policy)]
     for word, moment in (("from", policy.from_), ("when", policy.when), ("until", policy.until)):
         if isinstance(moment, int):
             parts.append(f"{word} day {moment}")
         elif moment is not None:
             parts.append(f"{word} {moment}")
-    return "; ".join([*parts, f"compliance {policy.compliance:g}"])
+    parts.append(f"compliance {policy.compliance:g}")
+    if policy.fatigue:
+        parts.append(f"falling by {policy.fatigue:.0%} in 30 days in force")
+    return "; ".join(parts)
+
+
+_MEASURES = {"test": "tests", "trace": "traces contacts", "isolate": "isolates", "vaccinate": "vaccinates"}
+
+
+def _effects(policy: "PolicySettings") -> list[str]:
+    parts = [f"closes {', '.join(policy.close)}"] if policy.close else []
+    for words, by_place in (
+        ("fewer contacts: {}", {name: f"by {share:.0%}" for name, share in policy.reduce.items()}),
+        ("visits limited: {}", {name: f"to {chance:.0%}" for name, chance in policy.limit.items()}),
+        ("week by week in turn: {}", {name: f"in {cohorts} cohorts" for name, cohorts in policy.rotate.items()}),
+        ("air changes: {}", {name: f"x {factor:g}" for name, factor in policy.ventilate.items()}),
+    ):
+        if by_place:
+            parts.append(words.format(", ".join(f"{name} {how}" for name, how in by_place.items())))
+    if policy.masks is not None:
+        masks = policy.masks
+        held = f"hold back {masks.source:.0%} at the source, {masks.wearer:.0%} at the wearer"
+        parts.append(f"masks in {', '.join(masks.places)} ({held})")
+    if policy.cordon:
+        parts.append("everybody stays in their zone" if policy.cordon == "each" else "nobody goes in or out")
+    if policy.level is not None:
+        parts.append(f"lockdown level {policy.level}")
+    if policy.work_from_home is not None:
+        parts.append(f"{policy.work_from_home:.0%} of workers at home")
+    if policy.border is not None:
+        parts.append(f"{policy.border:.0%} fewer infections from outside")
+    return parts + [words for key, words in _MEASURES.items() if getattr(policy, key) is not None]
+
+
+def _range(policy: "PolicySettings") -> list[str]:
+    whom, parts = policy.whom, []
+    if whom.ages is not None:
+        parts.append(f"ages {whom.ages[0]} to {whom.ages[1]}")
+    if whom.roles is not None:
+        parts.append(f"roles {', '.join(whom.roles).replace('_', ' ')}")
+    if whom.zones is not None:
+        parts.append(f"residents of zone {', '.join(map(str, whom.zones))}")
+    if whom.share < 1:
+        parts.append(f"{whom.share:.0%} of these" if parts else f"{whom.share:.0%} of the people")
+    if policy.where is not None:
+        parts.append(f"places in zone {', '.join(map(str, policy.where.zones))}")
+    return parts
 
 
 def headline(results: "Results") -> str:

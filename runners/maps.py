@@ -46,6 +46,8 @@ _MARKS: tuple[tuple[str, tuple[SiteKind, ...], str, str, float], ...] = (
     ("fire station", (SiteKind.FIRE_STATION,), "s", "#E69F00", 30),
     ("police", (SiteKind.POLICE_STATION,), "v", "#000000", 30),
 )
+LEAST = 20
+"""Residents from which an area has a colour (assumed); a rate of fewer says nothing, and may say too much of them."""
 _EMPTY = "#dcdfe3"
 _FEW, _MANY = 50, 400
 """Areas up to which all are within the colour scale, and up to which each is drawn with its border."""
@@ -91,15 +93,15 @@ def _frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Fi
     """Return an empty map of some extent (west, south, east, north) with scale bar, attribution and CRS."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     west, south, east, north = bounds
     margin = 0.03 * max(east - west, north - south, 1.0)
     wide, high = east - west + 2 * margin, north - south + 2 * margin
     size = 9.0
     sides = (size * min(1.0, wide / high) + 2.6, size * min(1.0, high / wide) + 0.65)
-    figure = Figure(figsize=sides, layout="constrained")
+    figure = Figure(figsize=sides, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     axes = figure.add_subplot()
     axes.set_facecolor(_PAPER)
     axes.set_aspect("equal")
@@ -286,7 +288,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     lower, upper = np.split(np.stack([city.info.bounds, layer.total_bounds]), 2, axis=1)
     figure, axes = _frame(city, (*lower.min(axis=0).tolist(), *upper.max(axis=0).tolist()))
     values = layer[shown.column].to_numpy(float)
-    known = np.isfinite(values)
+    known = np.isfinite(values) & (layer["residents"].to_numpy() >= LEAST)
     low, top = _limits(values[known])
     beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     extend = beyond[bool((values[known] < low).any()), bool((values[known] > top).any())]
@@ -329,7 +331,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
         ),
     ]
     if not known.all():
-        keys.append(Patch(facecolor=_EMPTY, label="nobody lives here"))
+        keys.append(Patch(facecolor=_EMPTY, label=f"under {LEAST} residents"))
     axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0)
     bar = figure.colorbar(
         mpl.cm.ScalarMappable(norm, colours),

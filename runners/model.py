@@ -16,6 +16,7 @@ from ..agents.hospitals import Hospitals
 from ..agents.lost_days import SORTS, LostDays
 from ..agents.presence import Presence
 from ..agents.process import Process
+from ..agents.restrictions import home_workers
 from ..agents.rows import RowModel, RowSet
 from ..environment.city import City
 from .cities import build_city
@@ -128,8 +129,9 @@ class CityModel(RowModel):
             process.wake(start)
         self.authority.step()
         self._decisions.ask(self.day)
-        today, health = self.presence.visits(self.day), self.citizens.table.columns.get("health")
-        self.lost_days = self._lost_days.count(today, self.presence.day_type(self.day), health)
+        self.lost_days = self._lost_days.count(
+            self.presence, self.citizens.table.columns.get("health"), self._at_work()
+        )
         for process in self.processes:
             process.advance(start, start + clock.step)
         self._records.note()
@@ -137,6 +139,15 @@ class CityModel(RowModel):
             self._collector.collect(self)
         self.day += 1
         self.running = self.day < clock.days
+
+    def _at_work(self) -> NDArray[np.bool_] | None:
+        """Return who works from home today by a policy, (people,); None if nobody is told to."""
+        told = [
+            home_workers(policy.settings, self.presence, policy.followers(self))
+            for policy in self.authority.policies
+            if policy.in_force and policy.settings.effects & {"work_from_home", "level"}
+        ]
+        return np.logical_or.reduce(told) if told else None
 
     def run(self) -> Outputs:
         """Step to the end of the clock and return what :meth:`outputs` then holds."""

@@ -1,7 +1,7 @@
 """What is wrong with policies that are each valid: with the clock, the city, the other sections, and one another."""
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +63,25 @@ def clock_problems(policies: Policies, clock: ClockSettings) -> Found:
             yield number, ("until",), f"'until' ({policy.until}) must be after 'from' ({policy.from_})"
 
 
-def measure_problems(policies: Policies, processes: Iterable[str]) -> Found:
-    """Yield measures that do nothing because something else is missing."""
+def measure_problems(policies: Policies, processes: Mapping[str, Any]) -> Found:
+    """Yield measures that do nothing because something else is missing.
+
+    Args:
+        policies: the policies.
+        processes: settings of each process by section, None where they are wrong.
+    """
     there = {
         key for key in MEASURES if any(policy is not None and getattr(policy, key) is not None for policy in policies)
     }
     epidemic = "epidemic" in processes
+    settings_of = processes.get("epidemic")
     for number, policy in enumerate(policies):
+        if policy is not None and policy.ventilate and settings_of is not None and not settings_of.disease.routes.air:
+            message = (
+                f"'{settings_of.disease.name}' does not spread through the air, so that ventilation changes nothing; "
+                "give the route a share in [epidemic], as in routes = { contact = 0.5, air = 0.5 }"
+            )
+            yield number, ("ventilate",), message
         for key in MEASURES:
             settings: Any = getattr(policy, key, None)
             if settings is None:

@@ -142,13 +142,19 @@ def keys_of(model: type[BaseModel] | None) -> list[str]:
 
 def model_at(model: type[BaseModel] | None, path: KeyPath) -> type[BaseModel] | None:
     """Return the model of the table at a path below a model, or None if it has no fixed keys."""
-    for step in path:
+    steps = iter(path)
+    for step in steps:
         if model is None:
             return None
         if isinstance(step, int):
             continue
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        model = _model_in(fields[step].annotation) if step in fields else None
+        annotation = fields[step].annotation if step in fields else None
+        if get_origin(annotation) is dict:  # a table whose keys are the author's, with tables of one kind
+            if next(steps, None) is None:
+                return None
+            annotation = get_args(annotation)[1]
+        model = _model_in(annotation)
     return model
 
 

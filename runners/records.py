@@ -20,6 +20,8 @@ ZONE_TABLE, AGE_TABLE = "zone_series", "age_series"
 AGES_FROM = np.arange(0, 90, 10, dtype=np.int32)
 """First age of each group of :meth:`~citytwin.agents.process.Process.age_series`; the last is 80 and over."""
 LOST = tuple(f"lost_{sort}_days" for sort in SORTS)
+_LASTING = ("isolated", "quarantined")
+"""Figures of measures that say how many people there are of a day; their sum is in person-days."""
 _HOSPITAL_SUMS = ("admissions", "turned_away")
 _HOSPITAL_PEAKS = ("hospital_patients", "icu_patients")
 
@@ -95,6 +97,9 @@ class Records:
             summary |= {f"peak_{name}": self._most(name) for name in _HOSPITAL_PEAKS}
             summary |= {name: self._sum(name) for name in _HOSPITAL_SUMS}
         summary |= {name: self._sum(name) for name in LOST}
+        for measure in model.authority.measures:
+            for name in measure.series():
+                summary[f"{name}_days" if name in _LASTING else name] = self._sum(name)
         for policy in model.authority.policies:
             summary[f"days_in_force.{policy.name}"] = self._sum(f"policy.{policy.name}")
         return summary

@@ -4,7 +4,8 @@ import base64
 import datetime
 import html
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from .results import Results
 
-WIDTH = 100
+WIDTH = 120
 """Columns of a terminal that a table may take."""
 
 Grid = tuple[list[str], list[list[str]]]
@@ -118,14 +119,15 @@ def text_report(results: "Results", baseline: int = 0, width: int = WIDTH) -> st
     lines = [f"{results.scenario.name}: {headline(results)}", ""]
     names = short_names(results.info["parameters"])
     table = _aligned(*levels_grid(results, frame, measures, named=True))
-    if max(map(len, table)) > width:  # too many parameters for columns: name the points below
-        table = _aligned(*levels_grid(results, frame, measures, named=False))
-        table += ["", *(f"{n:>5}  {point_label(p, names)}" for n, p in enumerate(results.points))]
-    lines += table
+    if _width(table) > width:  # too wide: name the points below, then break the columns into several tables
+        lines += _stacked(partial(levels_grid, results, frame, named=False), measures, width)
+        lines += ["", *(f"{n:>5}  {point_label(p, names)}" for n, p in enumerate(results.points))]
+    else:
+        lines += table
     if len(results.points) > 1:
         lines += ["", f"Difference to point {baseline}, runs of the same seed paired: mean ({LEVEL:.0%} interval, t)"]
         shown = [measure for measure in measures if measure.column != "infections"]
-        lines += _aligned(*differences_grid(results, frame, shown, baseline))
+        lines += _stacked(partial(differences_grid, results, frame, baseline=baseline), shown, width)
     if note := rising_note(results):
         lines += ["", *textwrap.wrap(note, width)]
     for note in attributions(cities_of(results)):
@@ -142,6 +144,22 @@ def _compared(results: "Results", baseline: int) -> "tuple[pd.DataFrame, list[Me
     if not 0 <= baseline < len(results.points):
         raise StoreError(f"baseline {baseline}: there are points 0 to {len(results.points) - 1}")
     return compare(results.summary, baseline), measures
+
+
+def _stacked(grid: Callable[[Sequence[Measure]], Grid], measures: Sequence[Measure], width: int) -> list[str]:
+    """Return the lines of as many tables as it takes to show all measures in so many columns."""
+    lines: list[str] = []
+    while measures:
+        number = len(measures)
+        while number > 1 and _width(_aligned(*grid(measures[:number]))) > width:
+            number -= 1
+        lines += [*([""] if lines else []), *_aligned(*grid(measures[:number]))]
+        measures = measures[number:]
+    return lines
+
+
+def _width(lines: list[str]) -> int:
+    return max(map(len, lines))
 
 
 def _aligned(heads: list[str], rows: list[list[str]]) -> list[str]:
@@ -172,6 +190,8 @@ def _broken(text: str, width: int) -> list[str]:
 
 # ---------------------------------------------------------------------- page
 
+_ABREAST = 5
+"""Figures beside each other in a table of the page."""
 PHONE = "40rem"
 """Width below which a row of a table becomes a card and the narrow picture is shown."""
 
@@ -250,21 +270,22 @@ def html_report(results: "Results", baseline: int = 0) -> str:
     """Return the page that :func:`write_report` writes."""
     frame, measures = _compared(results, baseline)
     name = html.escape(results.scenario.name)
-    levels = levels_grid(results, frame, measures, named=True)
+    shown = [measures[first : first + _ABREAST] for first in range(0, len(measures), _ABREAST)]
+    levels = [levels_grid(results, frame, part, named=True) for part in shown]
     parts = [
         f"<h1>{name}</h1>",
         f'<p class="lead">{html.escape(headline(results))}</p>',
         _picture(results),
         "<h2>What each point came to</h2>",
         f'<p class="note">{html.escape(" ".join(["Means over the runs of a point.", rising_note(results)]).strip())}</p>',
-        _html_table(results, *levels, baseline),
+        *(_html_table(results, *grid, baseline) for grid in levels),
     ]
     if len(results.points) > 1:
         parts += [
             f"<h2>Difference to point {baseline}</h2>",
             f'<p class="note">Runs of the same seed are paired; mean of the differences and its {LEVEL:.0%} interval '
             "(Student’s t).</p>",
-            _html_table(results, *differences_grid(results, frame, measures, baseline), baseline),
+            *(_html_table(results, *differences_grid(results, frame, part, baseline), baseline) for part in shown),
         ]
     failures = results.failures
     if failures:

@@ -48,9 +48,19 @@ compliance = 0.5
 name = "fewer contacts"
 reduce = { work = 0.5, guests = 0.5 }
 from = 5
+[[policy]]
+name = "tests"
+test = { symptomatic = 0.5, contacts = 0.5, random = 0.01 }
+isolate = { household = true }
+trace = { share = { home = 1.0, school = 0.5, work = 0.5, venue = 0.1 }, app = 0.2 }
+[[policy]]
+name = "vaccine"
+vaccinate = { product = "mrna", per_day = 20 }
+[hospitals]
 [output]
-tables = ["infections"]
+tables = ["infections", "reproduction", "hospital_series", "cells"]
 by_zone = true
+by_age = true
 """
 
 
@@ -84,7 +94,7 @@ def run(
         with _reachable(scenario):
             model = CityModel(scenario, seed=seed, threads=threads)
         tables = to_tables(task, _stepped(model, progress), {})
-        return Results.in_memory(tables, manifests.describe([task], EXECUTE, _context(scenario, [model.city]), 1))
+        return Results.in_memory(tables, manifests.describe([task], EXECUTE, context_of(scenario, [model.city]), 1))
     out = Path(out)
     with claimed(out):
         task["city"] = str(prepare_cities([scenario.city], out / CITIES)[0])
@@ -92,7 +102,7 @@ def run(
         with _reachable(scenario):
             model = CityModel(scenario, city, seed, threads=threads)
         tables = to_tables(task, _stepped(model, progress), {})
-        _write(out, task, tables, _context(scenario, [city]))
+        _write(out, task, tables, context_of(scenario, [city]))
     return Results(out)
 
 
@@ -197,7 +207,7 @@ def sweep_tasks(
         for number, (parameters, city) in enumerate(zip(points, cities, strict=True))
         for replicate, seed in enumerate(scenario.seeds())
     ]
-    return tasks, EXECUTE, _context(scenario, loaded.values()) | {"warm": WARM}
+    return tasks, EXECUTE, context_of(scenario, loaded.values()) | {"warm": WARM}
 
 
 def _check_r0(variants: list[Scenario], cities: list[City], told: Callable[[str], None] | None) -> None:
@@ -237,7 +247,7 @@ def _reachable(scenario: Scenario) -> Iterator[None]:
         raise ScenarioError([Problem(where, "epidemic.r0", str(error))]) from None
 
 
-def _context(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:
+def context_of(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:
     """Return what all runs share, JSON-able: the scenario, and what to say of its cities."""
     about = [
         {
@@ -278,7 +288,7 @@ def _city(path: str) -> City:
 
 
 def warm(context: Mapping[str, Any] | None = None) -> None:  # noqa: ARG001
-    """Compile every kernel into numba's cache by running a small city for two weeks under two policies.
+    """Compile every kernel into numba's cache by running a small city for two weeks under policies of every sort.
 
     Args:
         context: as for :func:`execute_run`; the kernels are the same for all.

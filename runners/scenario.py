@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..agents.hospitals import HospitalSettings
 from ..agents.policies import PolicySettings
+from .calibrate.settings import CalibrateSettings
 from .cities import missing_files
 from .documents import (
     CITY_KINDS,
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Scenario", "ScenarioError"]
 
-OPTIONAL: dict[str, type[BaseModel]] = {"hospitals": HospitalSettings}
+OPTIONAL: dict[str, type[BaseModel]] = {"hospitals": HospitalSettings, "calibrate": CalibrateSettings}
 """Sections beside processes that a scenario may have or not; each is a field of Scenario, None where it is not written."""
 BASE_KEYS = ("name", "seed", "extends", "city", "clock", *OPTIONAL, "policy", "sweep", "output")
-UNSWEPT = ("name", "seed", "extends", "sweep", "output")
+UNSWEPT = ("name", "seed", "extends", "sweep", "calibrate", "output")
 SERIES_TABLES = ("summary", "series")
 CELL_TABLE, HOSPITAL_TABLE = "cells", "hospital_series"
 
@@ -69,6 +70,7 @@ class Scenario:
         output: tables wanted beside summary and series.
         document: the merged document, with the place of every value.
         hospitals: how many beds there are; None if whoever needs a bed has one.
+        calibrate: what is fitted to which observations; None if nothing is.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Scenario:
     output: OutputSettings
     document: Node
     hospitals: HospitalSettings | None = None
+    calibrate: CalibrateSettings | None = None
 
     # ------------------------------------------------------------------ making
 

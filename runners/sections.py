@@ -94,12 +94,21 @@ class CensusCity(Section):
     name: Name | None = None
 
 
+class OnePlaceCity(Section):
+    """Everybody in one room all day: a boarding school, a ship, a barracks."""
+
+    people: int = Field(ge=2, le=1_000_000)
+    age: int = Field(default=40, ge=0, le=120)
+    name: Name | None = None
+
+
 class CitySettings(Section):
     """Where the scenario plays: exactly one of these."""
 
     synthetic: SyntheticCity | None = None
     osm: OsmCity | None = None
     census: CensusCity | None = None
+    one_place: OnePlaceCity | None = None
     bundle: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
@@ -113,7 +122,7 @@ class CitySettings(Section):
     @property
     def people(self) -> int | None:
         """Number of people if it is asked for here; None if the city's source decides it."""
-        source = self.synthetic or self.osm
+        source = self.synthetic or self.osm or self.one_place
         return None if source is None else source.people
 
     @property

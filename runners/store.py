@@ -384,12 +384,13 @@ def runs_in_results(directory: str | Path) -> set[str]:
     return staged.union(*(_shard_runs(path) for path in _shard_paths(directory, SUMMARY)))
 
 
-def read_table(directory: str | Path, name: str) -> "pa.Table":
+def read_table(directory: str | Path, name: str, runs: Set[str] | None = None) -> "pa.Table":
     """Read one table of a sweep, finished or not, its rows in run order.
 
     Args:
         directory: results directory.
         name: table: ``summary``, ``series``, …
+        runs: those that are wanted; all of them if None. Shards that hold others as well are read whole.
 
     Raises:
         StoreError: if the directory is no sweep, has no such table (yet), or is damaged.
@@ -398,7 +399,7 @@ def read_table(directory: str | Path, name: str) -> "pa.Table":
     order = {task["run_id"]: number for number, task in enumerate(read_tasks(directory))}
     for _ in range(_READ_TRIES):
         try:
-            pieces = list(_pieces(directory, name, order))
+            pieces = list(_pieces(directory, name, order, order.keys() if runs is None else runs))
         except FileNotFoundError:
             continue  # a block was sealed between listing and opening: what was staged is now in a shard
         break
@@ -410,16 +411,19 @@ def read_table(directory: str | Path, name: str) -> "pa.Table":
     return _in_order(pieces, order)
 
 
-def _pieces(directory: Path, name: str, order: Mapping[str, int]) -> "Iterator[pa.Table]":
-    """Yield the shards of a table, and the table of the staged runs that are in no shard."""
+def _pieces(directory: Path, name: str, order: Mapping[str, int], wanted: Set[str]) -> "Iterator[pa.Table]":
+    """Yield the shards of a table that hold wanted runs, and the table of wanted staged runs that are in no shard."""
     # Staged runs are listed first: one that is sealed after that is in a shard read after it.
     staged = staged_runs(directory)
     for path in _shard_paths(directory, name):
         with path.open("rb") as source:
+            if wanted.isdisjoint(_open_shard(path, source)[1]):
+                continue
+            source.seek(0)
             table, runs = _read_shard(path, source, order.keys())
         staged.difference_update(runs)
         yield table
-    for run in sorted(staged & order.keys(), key=order.__getitem__):
+    for run in sorted(staged & order.keys() & wanted, key=order.__getitem__):
         tables = _read_staged(directory, run)
         if name in tables:
             yield tables[name]

@@ -24,6 +24,9 @@ from .worker import BOOT, SINGLE_THREADED
 Progress = Callable[[int, int, int, float | None], None]
 """``progress(done, failed, total, seconds_left)``; None: not known yet."""
 
+More = Callable[[], Sequence[dict[str, Any]]]
+"""Further runs once all so far are settled; none when there is nothing more to do."""
+
 _ATTEMPTS = 2
 """Attempts of a run whose process dies: it may have been an innocent victim once."""
 
@@ -167,18 +170,23 @@ class Supervisor:
         self.deaths: dict[str, int] = {}
         self.stillborn = 0
         self.total = self.done = self.failed = 0
+        self.unfinished = False
         self.recent: deque[float] = deque(maxlen=_RECENT)
         self.block_of: dict[str, int] = {}
         self.missing: list[int] = []
         self.sealer = ThreadPoolExecutor(1, "seal")
         self.seals: list[Future[None]] = []
 
-    def run(self, tasks: Sequence[dict[str, Any]], done: set[str]) -> signal.Signals | None:
+    def run(
+        self, tasks: Sequence[dict[str, Any]], done: set[str], more: More | None = None, total: int | None = None
+    ) -> signal.Signals | None:
         """Settle every run that is not done yet.
 
         Args:
             tasks: all runs in order.
             done: runs that are in the results already.
+            more: asked for further runs whenever all are settled, where those depend on what the others came to.
+            total: runs that progress is measured by, where ``more`` brings further ones.
 
         Returns:
             The signal that stopped it before all runs were settled, or None.
@@ -188,7 +196,7 @@ class Supervisor:
             OSError: if the results cannot be written.
         """
         self.todo.extend(task for task in tasks if task["run_id"] not in done)
-        self.total, self.done = len(tasks), len(done)
+        self.total, self.done = len(tasks) if total is None else total, len(done)
         for number in range(self.store.blocks):
             runs = self.store.runs_of(number)
             self.block_of.update(dict.fromkeys(runs, number))
@@ -197,7 +205,7 @@ class Supervisor:
         self._tell()
         with self._signals():
             try:
-                while (self.todo and not self.stopping) or self._busy():
+                while self._busy() or (not self.stopping and (self.todo or self._refill(more))):
                     self._feed()
                     self._handle()
             finally:
@@ -206,9 +214,18 @@ class Supervisor:
                 self._tidy()
         for sealed in self.seals:
             sealed.result()
-        return self.stopping if self.done + self.failed < self.total else None
+        return self.stopping if self.unfinished or self.done + self.failed < len(tasks) else None
 
     # ------------------------------------------------------------------ the loop
+
+    def _refill(self, more: More | None) -> bool:
+        """Ask for further runs; return whether there are any."""
+        if more is None:
+            return False
+        self.unfinished = True
+        self.todo.extend(more())
+        self.unfinished = bool(self.todo)
+        return self.unfinished
 
     def _busy(self) -> list[_Process]:
         return [process for process in self.processes if process.task is not None]

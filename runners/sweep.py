@@ -136,7 +136,7 @@ def sweep(
     from .results import Results
     from .run import sweep_tasks
 
-    _check_directory(Path(out), resume=bool(resume))
+    check_directory(Path(out), resume=bool(resume))
     tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told, tried=bool(resume))
     run_sweep(tasks, execute, context, out, workers=workers, resume=resume, progress=progress)
     return Results(out)
@@ -177,17 +177,17 @@ def run_sweep(
         SweepInterrupted: after Ctrl-C (runs in hand are finished first; a second one stops at once) or SIGTERM.
     """
     out = Path(out)
-    runs = _check_tasks(_plain(list(tasks), "tasks"))
-    shared: dict[str, Any] = _plain(dict(context), "context")
-    workers = _cores() if workers is None else workers
+    runs = _check_tasks(plain(list(tasks), "tasks"))
+    shared: dict[str, Any] = plain(dict(context), "context")
+    workers = cores() if workers is None else workers
     if workers < 1:
         raise SweepError(f"workers: {workers}; at least 1 is needed")
     wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
-    _check_directory(out, resume=bool(resume))
+    check_directory(out, resume=bool(resume))
     try:
         made = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
-        with _lock(out):
+        with lock(out):
             if resume:
                 _check_same(out, wanted, runs, anyway=resume == "anyway")
             else:
@@ -198,7 +198,7 @@ def run_sweep(
     except UnusableError as error:
         raise SweepError(f"{execute} cannot be run: {error}") from None
     except OSError as error:
-        raise SweepError(_unwritable(out, error, len(runs))) from None
+        raise SweepError(unwritable(out, error, len(runs))) from None
 
 
 def default_block(runs: int) -> int:
@@ -209,12 +209,12 @@ def default_block(runs: int) -> int:
 # ---------------------------------------------------------------------- before it begins
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _plain(value: Any, name: str) -> Any:
+def plain(value: Any, name: str) -> Any:
     """Return the value as JSON gives it back, so that a sweep and its resumption see the same."""
     try:
         return json.loads(json.dumps(value))
@@ -243,7 +243,7 @@ def _check_tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return tasks
 
 
-def _check_directory(out: Path, *, resume: bool) -> None:
+def check_directory(out: Path, *, resume: bool) -> None:
     """Refuse a directory that cannot be meant, before anything is made."""
     if (out / MANIFEST).is_file():
         if not resume:
@@ -259,7 +259,7 @@ def _check_directory(out: Path, *, resume: bool) -> None:
 
 def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bool) -> None:
     """Make the directory a sweep: ``sweep.json`` comes last. If the disk does not take it, nothing is left."""
-    _check_directory(out, resume=False)  # again, now that nobody else can begin here
+    check_directory(out, resume=False)  # again, now that nobody else can begin here
     try:
         manifests.write_tasks(out, tasks)
         manifests.write_manifest(out, wanted)
@@ -293,7 +293,7 @@ def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, any
 
 
 @contextlib.contextmanager
-def _lock(out: Path) -> Iterator[None]:
+def lock(out: Path) -> Iterator[None]:
     """Keep a second supervisor out; the lock goes with the process, however it ends."""
     try:
         lock = (out / _LOCK).open("w")
@@ -315,7 +315,7 @@ def _lock(out: Path) -> Iterator[None]:
         yield
 
 
-def _unwritable(out: Path, error: OSError, total: int) -> str:
+def unwritable(out: Path, error: OSError, total: int) -> str:
     done = 0
     with contextlib.suppress(OSError, StoreError):
         done = len(runs_in_results(out))

@@ -154,6 +154,7 @@ class Town(RowModel):
 
     def morning(self, confined=()):
         """Let processes wake and the authority decide, and keep some people at home today."""
+        self.presence.begin_day(self.day)
         for process in self.processes:
             process.wake(self.day * DAY)
         self.authority.step()

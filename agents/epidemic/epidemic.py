@@ -14,10 +14,10 @@ from ..columns import Column
 from ..presence import AWAY, ISOLATED, Presence, Visits
 from ..process import Process
 from . import kernels, progress
-from .course import DEAD, ENTERED, RECOVERED, SUSCEPTIBLE
+from .course import DEAD, ENTERED, RECOVERED, SUSCEPTIBLE, infectiousness_by_day
 from .kernels import HAZARD_UNIT, SHEDDING_UNIT, Sources
 from .progress import Health
-from .rates import place_rates
+from .rates import place_rates, quanta_per_hour
 from .record import Record
 from .settings import EpidemicSettings, Imports
 from .transmission import calibrated
@@ -86,7 +86,7 @@ class Epidemic(Process):
         "deaths": f"deaths in the last {INCIDENCE_DAYS} days per {INCIDENCE_PEOPLE:,} people",
     }
     file_keys: ClassVar[tuple[str, ...]] = ("disease",)
-    table_names: ClassVar[tuple[str, ...]] = ("infections", "reproduction")
+    table_names: ClassVar[tuple[str, ...]] = ("infections", "reproduction", "secondary_cases")
 
     @classmethod
     def misfits(cls, settings: EpidemicSettings, people: int) -> dict[str, str]:
@@ -139,7 +139,7 @@ class Epidemic(Process):
         health = self._health()
         everybody = np.arange(self.people, dtype=np.int32)
         self.count = np.zeros(len(disease.state_names), np.int64)
-        self._immunise(health)
+        self._immune = self._immunise(health)
         self.count[:2] = np.bincount(health.state, minlength=2)[:2]
         progress.draw_resistance(
             self._keys["threshold"], everybody, health.infections, self._table.columns["resistance"]
@@ -187,17 +187,18 @@ class Epidemic(Process):
                 self._susceptibility(number),
             )
 
-    def _immunise(self, health: Health) -> None:
-        """Draw who is immune at the start, by person or by household; a larger share contains a smaller."""
+    def _immunise(self, health: Health) -> NDArray[np.bool_] | None:
+        """Draw who is immune at the start (people,), by person or by household; a larger share contains a smaller."""
         immune = self.settings.immune_at_start
         if immune is None:
-            return
+            return None
         household = self.presence.city.people.household
         who = np.asarray(household) if immune.by_household else np.arange(self.people)
         drawn = uniforms(self._keys["immune at start"], who, 0) < immune.by_age()[self._age]
         health.state[drawn] = RECOVERED
         health.since[drawn] = 0
         health.strains_had[drawn] = 1
+        return drawn
 
     # ------------------------------------------------------------------ overnight
 
@@ -503,15 +504,31 @@ class Epidemic(Process):
         return {
             "r0": self.r0,
             "transmission": self.transmission,
+            **self._quanta(),
             "infections": self.infections,
             "attack_rate": self.infections / self.people,
             **({"deaths": int(self.count[DEAD])} if self._deadly else {}),
-            **self.record.summary(),
+            **self.record.summary(self._complete(), self._immune),
         }
 
+    def _complete(self) -> int:
+        """Return the day from which on infections have not yet caused 99 % of their cases."""
+        by_day = np.cumsum(infectiousness_by_day(self.settings.disease, self._age))
+        lasting = int(np.searchsorted(by_day, 0.99 * by_day[-1])) + 1
+        return max(len(self.record.infections) - lasting, 0)
+
+    def _quanta(self) -> dict[str, float]:
+        """Return the quanta that an average infectious person sheds an hour, where the disease spreads by air."""
+        routes = self.settings.disease.routes
+        return {"quanta_per_hour": quanta_per_hour(self.transmission, routes)} if routes.air > 0 else {}
+
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return ``infections`` and ``reproduction``, see :class:`Record`."""
-        return {"infections": self.record.table(), "reproduction": self.record.reproduction()}
+        """Return ``infections``, ``reproduction`` and ``secondary_cases``, see :class:`Record`."""
+        return {
+            "infections": self.record.table(),
+            "reproduction": self.record.reproduction(),
+            "secondary_cases": self.record.secondary_cases(),
+        }
 
 
 def _best_of(share: NDArray[np.float64]) -> NDArray[np.float64]:

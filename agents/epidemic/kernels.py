@@ -25,8 +25,10 @@ HAZARD_UNIT = 2.0**-40
 """Hazard and resistance are counted in this unit; a hazard of 1 infects with chance 1 − 1/e."""
 MAX_HAZARD = 2.0**55
 """Most that one visit can take off, in units (a hazard of 32,768), so that no sum of a day can overflow."""
-CURVE_FROM = 200
-"""Places with more pairs of a visit and an infectious visit than this get a cumulative curve instead of a test a pair."""
+MAX_SHEDDING = 2.0**46
+"""Most that one visit can shed, in units."""
+CURVE_FROM = 24
+"""Places with at least so many infectious visits get a cumulative curve instead of a test a pair."""
 DRAWS = 128
 """Numbers that a draw of an infector may use up."""
 
@@ -39,8 +41,9 @@ class Sources(NamedTuple):
         place: (active,) the active places, in order of their first infectious visitor.
         rate: (active,) hazard units per unit of infectiousness and slot of overlap.
         first: (active + 1,) position of the first infectious visit of each active place.
-        who, start, end: (visits,) infectious person, slots of the visit.
-        shed: (visits,) infectiousness of the person there, in units.
+        who: (visits,) infectious person.
+        packed: (visits,) in one word, as they are read together: infectiousness of the person there, in units, above
+            the first slot of the visit (8 bits) and the slot after its last (8 bits).
         summed: (visits + 1,) infectiousness summed over the visits before each visit.
         curve: (active,) row in ``curves``, −1 where pairs are tested.
         curves: (rows, 97) infectiousness summed over the slots before each slot.
@@ -52,9 +55,7 @@ class Sources(NamedTuple):
     rate: NDArray[np.float64]
     first: NDArray[np.int32]
     who: NDArray[np.int32]
-    start: NDArray[np.uint8]
-    end: NDArray[np.uint8]
-    shed: NDArray[np.int64]
+    packed: NDArray[np.int64]
     summed: NDArray[np.int64]
     curve: NDArray[np.int32]
     curves: NDArray[np.int64]
@@ -113,9 +114,7 @@ def activate(infectious, strength, visits, slot, contact, air, unit):
     # One walk in the order of people writes the visits as a list, which is then brought into the order of places.
     of = np.empty(most, np.int32)
     by = np.empty(most, np.int32)
-    begin = np.empty(most, np.uint8)
-    until = np.empty(most, np.uint8)
-    units = np.empty(most, np.int64)
+    word = np.empty(most, np.int64)
     place = np.empty(most, np.int32)
     count = np.zeros(most, np.int32)
     n = active = work = 0
@@ -132,10 +131,10 @@ def activate(infectious, strength, visits, slot, contact, air, unit):
                 if own < 0.0:
                     q = household[person]
                     own = give[group[person], column[q]]
-            if q == last_place and until[n - 1] == visit_start[v]:
-                until[n - 1] = visit_end[v]
+            if q == last_place and word[n - 1] & 255 == visit_start[v]:
+                word[n - 1] += np.int64(visit_end[v]) - np.int64(visit_start[v])
                 continue
-            shed = np.int64(strength[i] * own / SHEDDING_UNIT + 0.5)
+            shed = np.int64(min(strength[i] * own / SHEDDING_UNIT + 0.5, MAX_SHEDDING))
             if shed == 0:
                 last_place = -1
                 continue
@@ -147,9 +146,7 @@ def activate(infectious, strength, visits, slot, contact, air, unit):
                 work += place_first[q + 1] - place_first[q]
             of[n] = slot[q]
             by[n] = person
-            begin[n] = visit_start[v]
-            until[n] = visit_end[v]
-            units[n] = shed
+            word[n] = shed << 16 | np.int64(visit_start[v]) << 8 | np.int64(visit_end[v])
             count[slot[q]] += 1
             n += 1
     first = np.empty(active + 1, np.int32)
@@ -157,21 +154,17 @@ def activate(infectious, strength, visits, slot, contact, air, unit):
     for s in range(active):
         first[s + 1] = first[s] + count[s]
     who = np.empty(n, np.int32)
-    start = np.empty(n, np.uint8)
-    end = np.empty(n, np.uint8)
-    shed = np.empty(n, np.int64)
+    packed = np.empty(n, np.int64)
     cursor = first.copy()
     for m in range(n):
         position = cursor[of[m]]
         cursor[of[m]] += 1
         who[position] = by[m]
-        start[position] = begin[m]
-        end[position] = until[m]
-        shed[position] = units[m]
+        packed[position] = word[m]
     summed = np.empty(n + 1, np.int64)
     summed[0] = 0
     for m in range(n):
-        summed[m + 1] = summed[m] + shed[m]
+        summed[m + 1] = summed[m] + (packed[m] >> 16)
     rate = np.empty(active)
     curve = np.empty(active, np.int32)
     rows = 0
@@ -182,7 +175,7 @@ def activate(infectious, strength, visits, slot, contact, air, unit):
             rate[s] += air[q] / visits.air[column[q]]
         rate[s] *= unit
         curve[s] = -1
-        if np.int64(first[s + 1] - first[s]) * (place_first[q + 1] - place_first[q]) > CURVE_FROM:
+        if first[s + 1] - first[s] >= CURVE_FROM:
             curve[s] = rows
             rows += 1
     curves = np.zeros((rows, SLOTS_PER_DAY + 1), np.int64)
@@ -190,13 +183,13 @@ def activate(infectious, strength, visits, slot, contact, air, unit):
         row = curve[s]
         if row >= 0:
             for m in range(first[s], first[s + 1]):
-                curves[row, start[m]] += shed[m]
-                curves[row, end[m]] -= shed[m]
+                curves[row, packed[m] >> 8 & 255] += packed[m] >> 16
+                curves[row, packed[m] & 255] -= packed[m] >> 16
             level = total = 0
             for t in range(SLOTS_PER_DAY + 1):
                 level, total = level + curves[row, t], total + level
                 curves[row, t] = total
-    return Sources(slot, place[:active].copy(), rate, first, who, start, end, shed, summed, curve, curves, work)
+    return Sources(slot, place[:active].copy(), rate, first, who, packed, summed, curve, curves, work)
 
 
 @njit(cache=True, nogil=True)
@@ -229,7 +222,7 @@ def push(sources, visits, state, at_risk, susceptibility, resistance):
     Returns:
         The people whose resistance ended, in no order to rely on.
     """
-    first, begin, until, shed = sources.first, sources.start, sources.end, sources.shed
+    first, packed = sources.first, sources.packed
     curve, curves, rate = sources.curve, sources.curves, sources.rate
     visitor, visitor_start, visitor_end = visits.visitor, visits.visitor_start, visits.visitor_end
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
@@ -258,8 +251,8 @@ def push(sources, visits, state, at_risk, susceptibility, resistance):
             else:
                 exposure = 0
                 for m in range(first[s], first[s + 1]):
-                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
-                    exposure += max(overlap, 0) * shed[m]
+                    overlap = min(packed[m] & 255, np.int64(end)) - max(packed[m] >> 8 & 255, np.int64(start))
+                    exposure += max(overlap, 0) * (packed[m] >> 16)
             if exposure == 0:
                 continue
             hazard = np.int64(min(rate[s] * (own * susceptibility[person]) * exposure, MAX_HAZARD) + 0.5)
@@ -288,8 +281,8 @@ def push(sources, visits, state, at_risk, susceptibility, resistance):
                 else:
                     exposure = 0
                     for m in range(first[s], first[s + 1]):
-                        overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
-                        exposure += max(overlap, 0) * shed[m]
+                        overlap = min(packed[m] & 255, np.int64(end)) - max(packed[m] >> 8 & 255, np.int64(start))
+                        exposure += max(overlap, 0) * (packed[m] >> 16)
                 own = take[group[person], of_place] * susceptibility[person]
                 hazard = np.int64(min(rate[s] * own * exposure, MAX_HAZARD) + 0.5)
                 before = resistance[person]
@@ -309,7 +302,7 @@ def pull(sources, visits, state, at_risk, susceptibility, resistance, low, high)
     Returns:
         The people whose resistance ended, in rising order.
     """
-    first, begin, until, shed = sources.first, sources.start, sources.end, sources.shed
+    first, packed = sources.first, sources.packed
     curve, curves, rate, slot = sources.curve, sources.curves, sources.rate, sources.slot
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
     household, column, group, take = visits.household, visits.column, visits.group, visits.take
@@ -341,8 +334,8 @@ def pull(sources, visits, state, at_risk, susceptibility, resistance, low, high)
             else:
                 exposure = 0
                 for m in range(first[s], first[s + 1]):
-                    overlap = min(np.int64(until[m]), np.int64(end)) - max(np.int64(begin[m]), np.int64(start))
-                    exposure += max(overlap, 0) * shed[m]
+                    overlap = min(packed[m] & 255, np.int64(end)) - max(packed[m] >> 8 & 255, np.int64(start))
+                    exposure += max(overlap, 0) * (packed[m] >> 16)
             if exposure > 0:
                 total += np.int64(min(rate[s] * (own * susceptibility[person]) * exposure, MAX_HAZARD) + 0.5)
         if total > 0:
@@ -373,7 +366,7 @@ def find_infectors(persons, day, sources, visits, susceptibility, purpose):
     Returns:
         infector (n,), place (n,), and the hazard (n,) of the day from these sources; −1, −1 and 0 where there was none.
     """
-    first, begin, until, shed, who = sources.first, sources.start, sources.end, sources.shed, sources.who
+    first, packed, who = sources.first, sources.packed, sources.who
     curve, curves, rate, slot, summed_shed = sources.curve, sources.curves, sources.rate, sources.slot, sources.summed
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
     household, column, group, take = visits.household, visits.column, visits.group, visits.take
@@ -404,8 +397,8 @@ def find_infectors(persons, day, sources, visits, susceptibility, purpose):
                     exposure = curves[row, end] - curves[row, start]
                 else:
                     for m in range(first[s], first[s + 1]):
-                        overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
-                        exposure += max(overlap, 0) * shed[m]
+                        overlap = min(packed[m] & 255, end) - max(packed[m] >> 8 & 255, start)
+                        exposure += max(overlap, 0) * (packed[m] >> 16)
             i = v - visits_from
             places[i] = q
             exposures[i] = exposure
@@ -438,17 +431,17 @@ def find_infectors(persons, day, sources, visits, susceptibility, purpose):
                         m = middle
                     else:
                         above = middle
-                overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
+                overlap = min(packed[m] & 255, end) - max(packed[m] >> 8 & 255, start)
                 if overlap > uniform(purpose, person, day * DRAWS + attempt + 1) * (end - start):
                     infector[n] = who[m]
                     break
         if infector[n] < 0:
             left = (target - (summed - hazards[i])) / hazards[i] * exposures[i]
             for m in range(first[s], first[s + 1]):
-                overlap = min(np.int64(until[m]), end) - max(np.int64(begin[m]), start)
-                if overlap > 0 and shed[m] > 0:
+                overlap = min(packed[m] & 255, end) - max(packed[m] >> 8 & 255, start)
+                if overlap > 0:
                     infector[n] = who[m]
-                    left -= overlap * shed[m]
+                    left -= overlap * (packed[m] >> 16)
                     if left < 0:
                         break
     return infector, where, totals

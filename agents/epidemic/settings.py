@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...environment.places import PLACE_GROUPS, PlaceKind
-from .disease import Disease
+from .disease import Disease, Routes
 
 DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
     PlaceKind.HOME: 1.0,
@@ -122,7 +122,7 @@ class Seasonality(_Part):
 
 
 class ImmuneAtStart(_Part):
-    """Who is immune on day 0, as after the disease itself.
+    """Who is immune on day 0, as after an infection with the first strain.
 
     Attributes:
         from_age: first age of each band, rising from 0.
@@ -161,6 +161,7 @@ class EpidemicSettings(BaseModel):
         initial_infections: people infected on day 0 with the first strain, drawn at random.
         weights: rate in other kinds of places relative to ``transmission``, by group of places; instead of the
             default ones.
+        routes: strengths of the routes of transmission, in place of those of the disease.
         strain: strains that spread at once; one without a name if none is given.
         imports: infections from elsewhere.
         seasonality: change of the transmission over the year.
@@ -174,6 +175,7 @@ class EpidemicSettings(BaseModel):
     transmission: float | None = Field(default=None, ge=0, le=1000)
     initial_infections: int = Field(default=10, ge=0)
     weights: dict[str, float] = Field(default_factory=dict)
+    routes: Routes | None = None
     strain: tuple[Strain, ...] = Field(default=(), max_length=8)
     imports: tuple[Imports, ...] = Field(default=(), max_length=50)
     seasonality: Seasonality | None = None
@@ -206,6 +208,8 @@ class EpidemicSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> "EpidemicSettings":
+        if self.routes is not None and self.routes != self.disease.routes:
+            object.__setattr__(self, "disease", self.disease.model_copy(update={"routes": self.routes}))
         if self.r0 is not None and self.transmission is not None:
             raise ValueError("give either 'r0' or 'transmission', not both")
         names = [strain.name for strain in self.strains]

@@ -175,7 +175,7 @@ def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purp
                         tell[other] = min(told, np.int64(tell[other]))
             v = place_first[q]
             while v < place_first[q + 1]:
-                other = np.int64(visitor[v])
+                other = int(visitor[v])
                 together = np.int64(0)
                 while v < place_first[q + 1] and visitor[v] == other:
                     for k in range(j, n):

@@ -85,7 +85,7 @@ class Results:
     """Results by the day on which they became known, of all policies of a model together.
 
     Attributes:
-        known: results of each of the last days up to :data:`WINDOW`, by day.
+        known: results of each of the last days, by day.
         positive: those of them that were positive.
     """
 
@@ -97,13 +97,13 @@ class Results:
         """Add results that became known on a day, and forget those of days that no longer count."""
         for counts, number in ((self.known, known), (self.positive, positive)):
             counts[day] = counts.get(day, 0) + number
-            for old in [other for other in counts if other <= day - WINDOW]:
+            for old in [other for other in counts if other < day - WINDOW]:
                 del counts[old]
 
     def within(self, day: int) -> tuple[int, int]:
-        """Return the number of results of the last :data:`WINDOW` days up to a day, and how many were positive."""
+        """Return the number of results of the :data:`WINDOW` days before a day, and how many were positive."""
         known, positive = (
-            sum(number for other, number in counts.items() if other > day - WINDOW)
+            sum(number for other, number in counts.items() if day - WINDOW <= other < day)
             for counts in (self.known, self.positive)
         )
         return known, positive

@@ -43,19 +43,26 @@ def town() -> City:
     return City(made.info, tables | {"people": people}, made.schedules)
 
 
+def morning(city: City) -> Presence:
+    presence = Presence(city, 1)
+    presence.begin_day(MONDAY)
+    return presence
+
+
 def counted(presence: Presence, day: int, **known: np.ndarray) -> list[int]:
-    return LostDays(presence.city).count(presence.visits(day), presence.day_type(day), **known).tolist()
+    presence.begin_day(day)
+    return LostDays(presence.city).count(presence, **known).tolist()
 
 
 def test_an_ordinary_day_loses_nothing(town: City) -> None:
-    presence = Presence(town, 1)
+    presence = morning(town)
     assert counted(presence, MONDAY) == asked(presence, MONDAY) == [0, 0, 0]
     presence.apply([rule(reduce={"work": 0.5})])  # fewer contacts are no closure
     assert counted(presence, MONDAY) == [0, 0, 0]
 
 
 def test_closed_schools_lose_every_pupil_a_day(town: City) -> None:
-    presence = Presence(town, 1)
+    presence = morning(town)
     presence.apply([rule(close=["school"])])
     pupils = np.isin(town.people.role, [Role.KINDERGARTEN, Role.PRIMARY, Role.SECONDARY]).sum()
     assert counted(presence, MONDAY) == asked(presence, MONDAY) == [pupils, 0, 0]
@@ -65,7 +72,7 @@ def test_closed_schools_lose_every_pupil_a_day(town: City) -> None:
 def test_whatever_keeps_people_at_home(town: City) -> None:
     rng = np.random.default_rng(3)
     people = len(town.people)
-    presence = Presence(town, 1)
+    presence = morning(town)
     presence.apply([rule(rng.random(people) < 0.4, close=["school"]), rule(rng.random(people) < 0.3, close=["work"])])
     for status in (AWAY, ISOLATED, QUARANTINED):
         presence.put(rng.choice(people, 40, replace=False), status)
@@ -79,7 +86,7 @@ def test_whatever_keeps_people_at_home(town: City) -> None:
 
 
 def test_zones_and_ways_elsewhere(town: City) -> None:
-    presence = Presence(town, 1)
+    presence = morning(town)
     there = town.places.zone == town.places.zone[town.people.activity[town.people.role == Role.PRIMARY][0]]
     presence.apply([rule(None, there, close=["education", "work"])])
     schedule = town.schedules[presence.day_type(MONDAY)]
@@ -92,13 +99,13 @@ def test_zones_and_ways_elsewhere(town: City) -> None:
 
 
 def test_the_dead_and_those_who_work_from_home_lose_none(town: City) -> None:
-    presence = Presence(town, 1)
+    presence = morning(town)
     presence.apply([rule(close=["school", "work"])])
     health = np.zeros(len(town.people), np.uint8)
     health[::5] = DEAD
     home_office = np.arange(len(town.people)) % 3 == 0
     expected = asked(presence, MONDAY, set(range(0, len(health), 5)), set(np.flatnonzero(home_office)))
-    assert counted(presence, MONDAY, health=health, at_work_home=home_office) == expected
+    assert counted(presence, MONDAY, health=health, home_office=home_office) == expected
     assert sum(expected) < sum(asked(presence, MONDAY))
 
 
@@ -124,6 +131,6 @@ def test_two_visits_to_work_are_one_day(town: City) -> None:
     tables = {name: dict(getattr(town, name)) for name in ("people", "households", "places", "sites", "buildings")}
     tables |= {name: dict(getattr(town, name)) for name in ("zones", "nodes", "links")}
     changed = City(town.info, tables, [day, *town.schedules[1:]])
-    presence = Presence(changed, 1)
+    presence = morning(changed)
     presence.put([worker], ISOLATED)
     assert counted(presence, MONDAY) == asked(presence, MONDAY) == [0, 0, 1]

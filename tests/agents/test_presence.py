@@ -8,6 +8,7 @@ import pytest
 from cities import HOURS, SHOPPING, tiny_city
 from epidemic_cities import random_city
 
+from citytwin.agents import rules
 from citytwin.agents.presence import (
     AWAY,
     COLUMNS,
@@ -19,12 +20,11 @@ from citytwin.agents.presence import (
     QUARANTINED,
     VISIT_GROUPS,
     Presence,
+    below,
     own_factor,
     rule,
 )
 from citytwin.environment.places import PLACE_GROUPS, PlaceKind, Role
-
-EVERYWHERE_ELSE = list(VISIT_GROUPS)
 
 
 @pytest.fixture
@@ -37,10 +37,6 @@ def factors_of(presence, name, person, place, day=0):
     visits = presence.visits(day)
     column = visits.column[place] + (GUEST if visits.kind[place] == HOME and visits.household[person] != place else 0)
     return getattr(visits, name)[visits.group[person], column]
-
-
-def below(presence, share):
-    return presence.compliance < share
 
 
 def test_every_group_of_places_but_home_can_be_named_in_a_policy():
@@ -59,7 +55,12 @@ def test_compliance_is_a_uniform_draw_of_the_seed():
 
 class TestRules:
     def test_rules_hold_for_their_people_only(self, presence):
-        presence.apply([rule(below(presence, 0.5), close=["work"]), rule(below(presence, 0.8), reduce={"shop": 0.36})])
+        presence.apply(
+            [
+                rule(below(presence.compliance, 0.5), close=["work"]),
+                rule(below(presence.compliance, 0.8), reduce={"shop": 0.36}),
+            ]
+        )
         work, shop = (int(np.flatnonzero(presence.city.places.kind == kind)[0]) for kind in (5, 6))
         for person in range(len(presence.group)):
             follows = presence.compliance[person]
@@ -78,7 +79,7 @@ class TestRules:
         city = random_city(2, people=300, places=40)
         presence = Presence(city, 1)
         north, east = city.places.zone == 0, np.arange(len(city.places)) % 2 == 0
-        some = below(presence, 0.6)
+        some = below(presence.compliance, 0.6)
         presence.apply([
             rule(some, north, close=["guests", "leisure"]),
             rule(None, east, reduce={"leisure": 0.75}, ventilate={"leisure": 3.0}),
@@ -116,10 +117,10 @@ class TestRules:
         worker = int(np.flatnonzero(presence.city.people.role == Role.WORKER)[0])
         assert presence.place_of(worker, 0, HOURS[Role.WORKER][0]) == presence.city.people.activity[worker]
 
-    @pytest.mark.parametrize("rules", [[], [rule(np.zeros(120, bool), close=["work"])], [rule(reduce={"work": 0.0})]])
-    def test_rules_without_effect_leave_everybody_with_factors_of_one(self, presence, rules):
+    @pytest.mark.parametrize("given", [[], [rule(np.zeros(120, bool), close=["work"])], [rule(reduce={"work": 0.0})]])
+    def test_rules_without_effect_leave_everybody_with_factors_of_one(self, presence, given):
         presence.apply([rule(close=["school"])])
-        presence.apply(rules)
+        presence.apply(given)
         visits = presence.visits(0)
         assert np.all(visits.take[visits.group] == 1)
         assert np.all(visits.give[visits.group] == 1)
@@ -161,10 +162,20 @@ class TestRules:
         with pytest.raises(ValueError, match="70,000 groups, at most 65,527 can be; use fewer policies"):
             presence.apply([numbered])
 
+    def test_more_areas_than_can_be_numbered_or_kept_are_refused(self, monkeypatch):
+        presence = Presence(random_city(1, places=7000), 1)
+        places = np.arange(len(presence.city.places))
+        with pytest.raises(ValueError, match=r"kinds of areas, at most 6,553 can be; use larger zones"):
+            presence.apply([rule(None, places)])
+        monkeypatch.setattr(rules, "MAX_CELLS", 2 * 3 * COLUMNS - 1)
+        halves, thirds = below(presence.compliance, 0.5), places % 3
+        with pytest.raises(ValueError, match=r"into 2 groups and 3 areas, too many to keep; use larger zones or fewer"):
+            presence.apply([rule(halves, thirds)])
+
     def test_the_same_rules_again_change_nothing(self, presence):
-        presence.apply([rule(below(presence, 0.5), close=["work"])])
+        presence.apply([rule(below(presence.compliance, 0.5), close=["work"])])
         view = presence.visits(0)
-        presence.apply([rule(below(presence, 0.5), close=["work"])])
+        presence.apply([rule(below(presence.compliance, 0.5), close=["work"])])
         assert presence.visits(0) is view
 
 
@@ -221,7 +232,7 @@ class TestStatus:
     @pytest.fixture
     def presence(self):
         presence = Presence(random_city(5), 1)
-        presence.apply([rule(below(presence, 0.5), close=["work"], reduce={"shop": 0.5})])
+        presence.apply([rule(below(presence.compliance, 0.5), close=["work"], reduce={"shop": 0.5})])
         return presence
 
     def at_home(self, presence, person, day=0):
@@ -245,9 +256,9 @@ class TestStatus:
     @pytest.mark.parametrize("status", [ISOLATED, QUARANTINED, AWAY])
     def test_other_statuses_last_until_released_whatever_the_policies(self, presence, status):
         presence.put([4, 9], status)
-        for rules in ([], [rule(close=["leisure"])]):
+        for given in ([], [rule(close=["leisure"])]):
             presence.begin_day()
-            presence.apply(rules)
+            presence.apply(given)
             assert presence.status[[4, 9, 10]].tolist() == [status, status, FREE]
             assert self.at_home(presence, 4)
         presence.release([4])
@@ -300,7 +311,13 @@ class TestPast:
         for day in range(8):
             presence.begin_day(day)
             presence.apply(
-                [rule(below(presence, 0.1 * day), np.arange(len(presence.city.places)) % 2 == 0, close=["work"])]
+                [
+                    rule(
+                        below(presence.compliance, 0.1 * day),
+                        np.arange(len(presence.city.places)) % 2 == 0,
+                        close=["work"],
+                    )
+                ]
             )
             presence.confine([day])
             presence.put([20 + day], AWAY if day % 2 else ISOLATED)
@@ -322,7 +339,9 @@ class TestPast:
 
         plain = types(0)
         presence.begin_day(0)
-        presence.apply([rule(below(presence, 0.5), np.arange(len(presence.city.places)) % 3 == 0, close=["work"])])
+        presence.apply(
+            [rule(below(presence.compliance, 0.5), np.arange(len(presence.city.places)) % 3 == 0, close=["work"])]
+        )
         presence.put([1], ISOLATED)
         presence.redirect(
             [int(np.flatnonzero(presence.visits(0).place >= presence.city.homes)[0])], [presence.city.homes]
@@ -404,7 +423,7 @@ def test_kernels_see_read_only_columns_of_the_city(presence):
 def test_a_copy_has_its_own_exceptions(presence, duplicate):
     presence.remember(2)
     presence.begin_day(0)
-    presence.apply([rule(below(presence, 0.5), close=["work"])])
+    presence.apply([rule(below(presence.compliance, 0.5), close=["work"])])
     presence.begin_day(1)
     presence.confine([0])
     twin = duplicate(presence)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citytwin.runners.compare import MEASURES, compare, interval
+from citytwin.runners.compare import compare, interval, measures_in
 from citytwin.runners.results import Results
 from citytwin.runners.tables import StoreError
 
@@ -100,10 +100,19 @@ def test_a_baseline_without_runs_is_refused() -> None:
 def test_a_sweep(swept: Path) -> None:
     results = Results(swept)
     frame = results.compare()
-    assert len(frame) == 4 * len(MEASURES)
+    assert len(frame) == 4 * len(measures_in(results.summary))
     assert (frame["pairs"] == 3).all()
     base = frame[frame["point"] == 0]
     assert (base[["difference", "low", "high"]] == 0.0).all(axis=None)
     means = results.summary.groupby("point")["infections"].mean()
     for point in range(4):
         assert row(frame, point, "infections")["difference"] == pytest.approx(means[point] - means[0])
+
+
+def test_what_never_happened_is_not_compared(swept: Path) -> None:
+    summary = Results(swept).summary
+    assert "lost_school_days" in [measure.column for measure in measures_in(summary)]
+    nobody = summary.assign(lost_school_days=0, attack_rate=0.0)
+    columns = [measure.column for measure in measures_in(nobody)]
+    assert "lost_school_days" not in columns
+    assert "attack_rate" in columns

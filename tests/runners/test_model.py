@@ -26,7 +26,7 @@ def equal(one: dict, other: dict) -> bool:
     """Return whether two runs have the same tables, to the bit."""
     return one.keys() == other.keys() and all(
         one[table].keys() == other[table].keys()
-        and all(np.array_equal(one[table][name], other[table][name]) for name in one[table])
+        and all(one[table][name].tobytes() == other[table][name].tobytes() for name in one[table])
         for table in one
     )
 
@@ -99,6 +99,119 @@ def test_tables_are_written_where_they_are_asked_for(tiny: Scenario, town: City)
     by_day = tables["zone_series"]["new_infections"].reshape(25, zones).sum(axis=1)
     assert np.array_equal(by_day, tables["series"]["new_infections"])
     assert np.array_equal(tables["zone_series"]["zone"][:zones], np.arange(zones))
+
+
+BUSY = """\
+name = "a busy town"
+[city]
+synthetic.people = 1_000
+[clock]
+days = 40
+[hospitals]
+beds_per_1000 = 20.0
+icu_per_1000 = 8.0
+occupied = 0.5
+[epidemic]
+disease = "covid"
+r0 = 6.0
+initial_infections = 40
+[[policy]]
+name = "schools closed"
+close = ["school"]
+from = 7
+until = 14
+[[policy]]
+name = "beds are short"
+reduce = { leisure = 0.5 }
+when = "hospital_occupancy >= 0.5"
+[[policy]]
+name = "tests"
+from = 3
+test = { symptomatic = 0.5, random = 0.02 }
+isolate = {}
+[output]
+by_age = true
+by_zone = true
+tables = ["hospital_series", "cells", "infections"]
+"""
+
+
+@pytest.fixture(scope="module")
+def busy(town: City) -> tuple[CityModel, dict]:
+    """A run with everything on, in which all are as ill as people over 80."""
+    old = dict(town.people) | {"age": np.full(len(town.people), 85, np.uint8)}
+    tables = ("households", "places", "sites", "buildings", "zones", "nodes", "links")
+    city = City(town.info, {name: dict(getattr(town, name)) for name in tables} | {"people": old}, town.schedules)
+    model = CityModel(Scenario.from_text(BUSY), city)
+    return model, model.run()
+
+
+def test_beds_fill_and_are_counted_by_hospital(busy: tuple[CityModel, dict]) -> None:
+    model, tables = busy
+    hospitals, series = tables["hospital_series"], tables["series"]
+    assert len(hospitals["day"]) == 40  # one hospital
+    assert set(hospitals["beds"]) == {6}  # half of 20 per 1,000 of 600 people
+    assert hospitals["patients"].max() == 6
+    assert (hospitals["icu_patients"] <= hospitals["icu_beds"]).all()
+    assert np.array_equal(hospitals["patients"] + hospitals["icu_patients"], series["hospital_patients"])
+    assert np.array_equal(hospitals["turned_away"], series["turned_away"])
+    summary = {name: value[0] for name, value in tables["summary"].items()}
+    assert summary["peak_hospital_patients"] == series["hospital_patients"].max()
+    assert summary["turned_away"] == series["turned_away"].sum() > 0
+    assert summary["admissions"] == series["admissions"].sum() >= 6
+    in_force = series["policy.beds are short"]
+    assert np.array_equal(in_force, hospitals["patients"] >= 3) or in_force.any()
+    lie = model.citizens.column("hospital") >= 0
+    assert lie.sum() == series["hospital_patients"][-1]
+    assert np.array_equal(lie, model.citizens.column("bed") > 0)
+
+
+def test_short_beds_cost_lives(busy: tuple[CityModel, dict]) -> None:
+    model, tables = busy
+    enough = Scenario.from_text(BUSY.replace("20.0", "900.0").replace("8.0", "900.0"))
+    without = CityModel(enough, model.city).run()
+    assert without["series"]["turned_away"].sum() == 0
+    assert tables["summary"]["deaths"][0] > without["summary"]["deaths"][0] > 0
+
+
+def test_figures_by_age_and_cell_add_up(busy: tuple[CityModel, dict]) -> None:
+    model, tables = busy
+    by_age, series, cells = tables["age_series"], tables["series"], tables["cells"]
+    assert by_age["age_from"][:9].tolist() == list(range(0, 90, 10))
+    table = by_age["new_infections"].reshape(40, 9)
+    assert np.array_equal(table.sum(axis=1), series["new_infections"])
+    assert not table[:, :8].any()  # everybody is 85
+    assert np.array_equal(by_age["new_deaths"].reshape(40, 9).sum(axis=1), series["new_deaths"])
+    assert cells["residents"].sum() == len(model.city.people)
+    assert cells["infections"].sum() == series["new_infections"].sum() == len(tables["infections"]["person"])
+    assert cells["deaths"].sum() == series["new_deaths"].sum() > 0
+    assert np.array_equal(tables["zone_series"]["new_deaths"].reshape(40, -1).sum(axis=1), series["new_deaths"])
+
+
+def test_lost_days_and_tests_are_added_up(busy: tuple[CityModel, dict]) -> None:
+    _, tables = busy
+    series, summary = tables["series"], tables["summary"]
+    for name in ("lost_school_days", "lost_work_days", "tests", "positives"):
+        assert summary[name][0] == series[name].sum() > 0
+    assert summary["isolated_days"][0] == series["isolated"].sum() > 0
+    closed = series["policy.schools closed"] == 1
+    weekday = series["day"] % 7 < 5
+    assert series["lost_school_days"][closed & weekday].min() > series["lost_school_days"][~closed].max()
+
+
+class Careful(Citizen):
+    """Somebody who stays at home when ill."""
+
+    def stays_home_when_ill(self) -> bool:
+        """Stay."""
+        return True
+
+
+def test_people_who_stay_at_home_when_ill_infect_fewer(tiny: Scenario, town: City) -> None:
+    ordinary = CityModel(tiny, town).run()["summary"]
+    careful = CityModel(tiny, town, citizen_class=Careful).run()["summary"]
+    assert careful["lost_work_days"][0] > ordinary["lost_work_days"][0]
+    assert careful["infections_work"][0] < ordinary["infections_work"][0]
 
 
 # ---------------------------------------------------------------------- copies

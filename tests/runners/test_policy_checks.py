@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cities import tiny_city
 
+from citytwin.runners.labels import policy_text
 from citytwin.runners.scenario import Scenario, ScenarioError
 
 HEAD = """\
@@ -269,3 +270,15 @@ def test_zones_are_looked_up_in_the_city(zones: str, said: str | None, key: str)
     number = len(text.splitlines())
     assert str(caught.value).startswith(f"bad.toml:{number}: policy.p2.{key}.zones: ")
     assert said in str(caught.value)
+
+
+def test_a_policy_in_one_line() -> None:
+    [policy] = Scenario.from_text(policies(EVERY_KEY)).policies
+    assert policy_text(policy) == (
+        "closes university; fewer contacts: work by 40%; visits limited: shop to 25%; "
+        "week by week in turn: school in 2 cohorts; air changes: school x 2; "
+        "masks in venue, guests (hold back 50% at the source, 30% at the wearer); everybody stays in their zone; "
+        "lockdown level 1; 60% of workers at home; 90% fewer infections from outside; tests; traces contacts; isolates; "
+        "ages 0 to 64; roles worker, secondary; residents of zone 0, Centre; 50% of these; places in zone 1; "
+        "from day 10; until reported < 5; compliance 0.9; falling by 10% in 30 days in force"
+    )

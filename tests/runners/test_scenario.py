@@ -313,7 +313,13 @@ WRONG = [
     ("people = 2_000", "people = 2.5", "people = 2.5", "city.synthetic.people", "must be a whole number (given 2.5)"),
     ("people = 2_000", "peple = 2_000", "peple", "city.synthetic.peple", "did you mean 'people'?"),
     ("people = 2_000", "peple = 2_000", "peple", "city.synthetic.people", "is missing"),
-    ("[clock]", 'bundle = "a.city"\n[clock]', "[city]", "city", "needs exactly one of synthetic, osm, census, bundle"),
+    (
+        "[clock]",
+        'bundle = "a.city"\n[clock]',
+        "[city]",
+        "city",
+        "needs exactly one of synthetic, osm, census, one_place, bundle",
+    ),
     (
         "synthetic = {",
         'osm = { file = "a.osm", people = 9, census = "b.toml" } #',

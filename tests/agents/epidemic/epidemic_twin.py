@@ -241,9 +241,7 @@ class Twin:
         for hazard, exposure, place, shares, start, end in visits:
             summed += hazard
             if summed > target:
-                schedule = self.presence.city.schedules[self.presence.day_type(day)]
-                scheduled = int(schedule.place_first[place + 1] - schedule.place_first[place])
-                if len(shares) * scheduled > CURVE_FROM:
+                if len(shares) >= CURVE_FROM:
                     other = self._tried(purpose, number, day, present[place], start, end)
                     if other is not None:
                         return other, place

@@ -255,3 +255,15 @@ def test_weights_go_by_groups_of_places_later_ones_last():
     assert weights[PlaceKind.HOME] == 0.5
     default = EpidemicSettings.model_validate({"disease": "covid"}).weight_by_kind()
     assert weights[PlaceKind.WORK] == default[PlaceKind.WORK]
+
+
+def test_tables_of_reproduction_and_secondary_cases_agree_with_the_infections(town):
+    tables = town.epidemic.tables()
+    infections = tables["infections"]
+    caused = np.array([np.count_nonzero(infections["infector"] == person) for person in infections["person"]])
+    assert np.array_equal(tables["secondary_cases"]["infections"], np.bincount(caused))
+    by_day = tables["reproduction"]
+    assert np.array_equal(by_day["infections"], [row["new_infections"] for row in town.rows])
+    for day, mean in zip(by_day["day"], by_day["reproduction"], strict=True):
+        of_day = caused[infections["day"] == day]
+        assert np.isnan(mean) if not len(of_day) else mean == pytest.approx(of_day.mean())

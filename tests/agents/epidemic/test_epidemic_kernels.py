@@ -197,7 +197,7 @@ def hours_in_one_place(people):
     return city_of(np.arange(0, people + 1, 2), [PlaceKind.WORK], [day])
 
 
-CROWDS = {"all day": (one_place(300), 0.002), "some hours": (hours_in_one_place(300), 0.04)}
+CROWDS = {"all day": (one_place(300), 0.002), "some hours": (hours_in_one_place(300), 0.06)}
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])
@@ -210,9 +210,7 @@ def test_curves_of_crowded_places_give_the_bits_of_pairs(crowd, direction):
     model.epidemic.direction = direction
     expected = run_twin(model, 8, {})
     infectious = len(model.epidemic.infectious)
-    visits = np.diff(city.schedules[0].place_first).max()
-    assert 20 < infectious < 280
-    assert visits * infectious > 10 * kernels.CURVE_FROM
+    assert kernels.CURVE_FROM < infectious < 280
     for mine, other in zip(state(model), expected, strict=True):
         assert np.array_equal(mine, other)
 
@@ -226,13 +224,11 @@ def test_infectors_are_drawn_in_proportion_to_their_hazards():
     persons = [10, 20, 30]
     contact, slot = np.ones(len(model.city.places)), model.epidemic._slots[0]
     sources = kernels.activate(np.array(persons, np.int32), weights, visits, slot, contact, np.zeros(0), 1e-3)
-    assert sources.curve[0] >= 0
     shed = (weights * 2**20).astype(np.int64)
+    assert sources.packed.tolist() == (shed * 2**16 + 96).tolist()
     for curve in (0, -1):
         curves = np.outer([shed.sum()], np.arange(97))
-        sources = sources._replace(
-            shed=shed, summed=np.concatenate([[0], np.cumsum(shed)]), curve=np.array([curve], np.int32), curves=curves
-        )
+        sources = sources._replace(curve=np.array([curve], np.int32), curves=curves)
         infected = np.arange(100, 4000, dtype=np.int32)
         infector, place, _ = kernels.find_infectors(infected, 1, sources, visits, np.ones(4000, np.float32), purpose)
         count = np.array([np.count_nonzero(infector == person) for person in persons])

@@ -245,8 +245,8 @@ def test_indicators_count_the_results_of_seven_days():
         if day == 0:
             measure.act(np.ones(400, bool))
     per_100k = 20 / 400 * 100_000
-    assert [value["reported"] for value in values] == [0] + [per_100k] * 7 + [0] * 2
-    assert [value["positivity"] for value in values] == [0] + [20 / 400] * 7 + [0] * 2
+    assert [value["reported"] for value in values] == [0] * 2 + [per_100k] * 7 + [0]
+    assert [value["positivity"] for value in values] == [0] * 2 + [20 / 400] * 7 + [0]
     assert set(values[0]) == set(testing.Testing.indicators)
 
 
