@@ -42,7 +42,8 @@ def test_a_figure_that_misses_is_shown():
     assert "| one that misses | 0.5 | ± 0.01 | 0.7 | **no** | a paper |" in text
 
 
-def test_a_figure_out_of_bounds_fails(validity):
+def test_a_figure_out_of_bounds_fails(validity, monkeypatch):
+    monkeypatch.delenv("CITYTWIN_VALIDITY", raising=False)
     validity_of = lambda **more: validity("V1", "a test of this fixture", source="none", **more)  # noqa: E731
     validity_of(ours=1.0, expected=1.1, tolerance=0.2)
     validity_of(ours=1.0, within=(0.5, None))
