@@ -217,8 +217,8 @@ def table(people: int, clock: Clock, days: list[tuple[float, float, bool]], read
     total = sum(seconds for _, seconds, _ in days)
     ns = 1e9 / (people * DAYS)
     lines = [
-        "| kernel | calls | CPU s | share | ns per person-day | in caches | reads alone | visits looked at | tests for overlap "
-        "| bytes a person-day |",
+        "| kernel | calls | CPU s | share | ns per person-day | in caches | reads alone | visits looked at "
+        "| tests for overlap | bytes a person-day |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):

@@ -73,6 +73,7 @@ def plot(measured: dict[int, dict[str, float]], path: Path) -> None:
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set_xlabel("people")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(alpha=0.3)
     picture.suptitle("Cost of an epidemic without measures against the size of the city")
     picture.savefig(path, dpi=120)
