@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .agents.rows import Column
     from .agents.rules import rule
     from .environment.city import City, CityError
+    from .runners.calibrate.fit import calibrate
     from .runners.model import CityModel
     from .runners.results import Results
     from .runners.run import run
@@ -33,6 +34,7 @@ _HOME = {
     "Results": ".runners.results",
     "Scenario": ".runners.scenario",
     "ScenarioError": ".runners.scenario",
+    "calibrate": ".runners.calibrate.fit",
     "run": ".runners.run",
     "sweep": ".runners.sweep",
 }
@@ -47,6 +49,7 @@ __all__ = [
     "Results",
     "Scenario",
     "ScenarioError",
+    "calibrate",
     "rule",
     "run",
     "sweep",

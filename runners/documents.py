@@ -325,15 +325,18 @@ def _label(target: Path, entry: Node) -> str:
     return str(candidate) if candidate.resolve() == target else target.name
 
 
+_WHOLE: tuple[KeyPath, ...] = (("sweep", "parameters"), ("calibrate", "parameters"), ("calibrate", "observations"))
+
+
 def merge(base: Node, over: Node, path: KeyPath = ()) -> Node:
     """Lay one document over another: tables deeply, policies by name, all else replaced.
 
-    Swept parameters are replaced together, since one that is inherited could not be taken out again; and another city
-    takes the place of the one there was.
+    Swept and fitted parameters, and observations, are replaced together, since one that is inherited could not be taken
+    out again; and another city takes the place of the one there was.
     """
     if path == ("policy",) and isinstance(base.value, list) and isinstance(over.value, list):
         return Node(_merge_named(base.value, over.value), over.where, over.folder)
-    if not (isinstance(base.value, dict) and isinstance(over.value, dict)) or path == ("sweep", "parameters"):
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)) or path in _WHOLE:
         return over
     kept = dict(base.value)
     if path == ("city",) and any(kind in over.value for kind in CITY_KINDS):

@@ -96,7 +96,8 @@ def scenario_text(scenario: "Scenario") -> str:
     """Return what a scenario would run, for people to read."""
     clock, sweep = scenario.clock, scenario.sweep
     city = scenario.city
-    where = f"bundle {city.bundle}" if city.bundle is not None else " and ".join(city.files.values()) or "invented"
+    invented = "one place" if city.one_place is not None else "invented"
+    where = f"bundle {city.bundle}" if city.bundle is not None else " and ".join(city.files.values()) or invented
     people = f", {city.people:,} people" if city.people is not None else ""
     lines = [
         f"{scenario.name}: ready to run",
@@ -108,6 +109,13 @@ def scenario_text(scenario: "Scenario") -> str:
     names = short_names(list(sweep.parameters))
     for number, (name, values) in enumerate(sweep.parameters.items()):
         lines.append(f"  {'sweep' if number == 0 else '':<9} {names[name]}: {', '.join(map(value_text, values))}")
+    if (fitted := scenario.calibrate) is not None:
+        names = short_names(list(fitted.parameters))
+        for number, (name, prior) in enumerate(fitted.parameters.items()):
+            bounds = f"{value_text(prior.from_)} to {value_text(prior.to)}{', log' if prior.log else ''}"
+            lines.append(f"  {'calibrate' if number == 0 else '':<9} {names[name]}: {bounds}")
+        for number, (name, observation) in enumerate(fitted.observations.items()):
+            lines.append(f"  {'to' if number == 0 else '':<9} {name}: {observation.series}")
     seeds = scenario.seeds()
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
     points = len(scenario.points())

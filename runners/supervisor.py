@@ -347,8 +347,10 @@ class Supervisor:
         if not self.recent:
             return None
         usual = median(self.recent)
-        begun = sum(max(0.0, usual - (time.monotonic() - process.since)) for process in self._busy())
-        return (len(self.todo) * usual + begun) / self.limit
+        busy = self._busy()
+        begun = sum(max(0.0, usual - (time.monotonic() - process.since)) for process in busy)
+        ahead = self.total - self.done - self.failed - len(busy)
+        return (ahead * usual + begun) / self.limit
 
     # ------------------------------------------------------------------ stopping
 

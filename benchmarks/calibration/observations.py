@@ -17,7 +17,7 @@ from pathlib import Path
 
 FIRST, LAST = date(2020, 2, 24), date(2020, 5, 31)
 FOLDER = "emilia_romagna_covid"
-REGION = "8"
+REGION = 8
 COLUMNS = ("date", "in_hospital", "in_icu", "deaths")
 
 
@@ -46,7 +46,7 @@ def read_region(data: Path) -> list[tuple[str, int, int, int | None]]:
 def residents(data: Path) -> int:
     """Return the residents of the region."""
     with (data / FOLDER / "population_by_region_age_istat.csv").open(encoding="utf-8") as file:
-        return sum(int(row["totale_generale"]) for row in csv.DictReader(file) if row["codice_regione"] == REGION)
+        return sum(int(row["totale_generale"]) for row in csv.DictReader(file) if int(row["codice_regione"]) == REGION)
 
 
 def write(rows: list[tuple[str, int, int, int | None]], path: Path) -> None:

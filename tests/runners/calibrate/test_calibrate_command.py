@@ -137,6 +137,23 @@ def test_text_for_people(place, monkeypatch):
     assert f"Picture: {Path('fit', 'predictive.png')}" in answer.stdout
 
 
+def test_check_says_what_is_fitted(place, monkeypatch):
+    monkeypatch.chdir(place)
+    said = CliRunner().invoke(app, ["check", "s.toml"]).stdout
+    assert "  city      one place, 300 people\n" in said
+    assert "  calibrate transmission: 0.0005 to 0.05, log\n" in said
+    assert "            initial_infections: 1 to 20\n" in said
+    assert "  to        ill: infectious\n" in said
+
+
+def test_inherited_parameters_are_replaced_together(tmp_path):
+    (tmp_path / "base.toml").write_text(SCENARIO)
+    text = 'extends = "base.toml"\nname = "other"\n[calibrate.parameters]\n"epidemic.r0" = { from = 1, to = 2 }\n'
+    other = Scenario.from_text(text, folder=tmp_path)
+    assert list(other.calibrate.parameters) == ["epidemic.r0"]
+    assert list(other.calibrate.observations) == ["ill"]
+
+
 def test_optuna_on_a_scenario(place, tmp_path):
     text = SCENARIO.replace("[calibrate]", '[calibrate]\nmethod = "optuna"\nreplicates = 2').replace(
         "particles = 30", ""
