@@ -39,6 +39,8 @@ class LostDays:
         self._city = city
         self._due: dict[int, NDArray[np.uint8]] = {}
         self._nothing = np.zeros(len(city.people), np.uint8)
+        self._columns = np.zeros(0, np.uint16)
+        self._column_of_activity = np.zeros(len(city.people), np.uint16)
 
     def count(
         self,
@@ -54,44 +56,60 @@ class LostDays:
             home_office: (people,) who works from home today.
         """
         visits = presence.visits(presence.day)
-        kept = visits.altered == 2
-        if not kept.any():
+        if not (visits.altered == 2).any():
             return np.zeros(len(SORTS), np.int64)
         if home_office is not None:
             home_office = home_office & (presence.status != AWAY)
         return _count_lost(
             self._due_on(presence.day_type(presence.day)),
-            fixed(self._city.people.activity),
-            kept,
+            self._columns_of_activities(visits.column),
             visits.group,
             visits.take,
-            visits.column,
             fixed(self._nothing if health is None else health),
             fixed(self._nothing if home_office is None else home_office.view(np.uint8)),
         )
 
+    def _columns_of_activities(self, column: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """Return the column of each person's activity, anything where they have none.
+
+        It is kept until scopes change, since the kernel is much quicker when it need not look up places far apart.
+        """
+        if not np.array_equal(column, self._columns):
+            self._columns = column.copy()
+            self._column_of_activity = column[self._city.people.activity]
+        return self._column_of_activity
+
     def _due_on(self, day_type: int) -> NDArray[np.uint8]:
         """Return for each person what they are due at on such days: 0 nothing, else 1 + position in :data:`SORTS`."""
         if day_type not in self._due:
-            city = self._city
-            schedule = city.schedules[day_type]
-            person = np.repeat(np.arange(len(city.people), dtype=np.int32), np.diff(schedule.first))
-            due = np.zeros(len(city.people), np.uint8)
-            there = person[schedule.place == city.people.activity[person]]
-            due[there] = _SORT_OF_ROLE[city.people.role[there]]
-            self._due[day_type] = due
+            city, schedule = self._city, self._city.schedules[day_type]
+            self._due[day_type] = _due(
+                fixed(schedule.first),
+                fixed(schedule.place),
+                fixed(city.people.activity),
+                _SORT_OF_ROLE[city.people.role],
+            )
         return self._due[day_type]
 
 
 @njit(cache=True, nogil=True)
-def _count_lost(due, activity, kept, group, take, column, health, home_office):
-    lost = np.zeros(3, np.int64)
+def _count_lost(due, column, group, take, health, home_office):
+    school, university, work = 0, 0, 0
     for person in range(due.size):
-        # The group first: on most days almost nobody is kept from anywhere.
-        if not kept[group[person]] or due[person] == 0 or health[person] == DEAD:
-            continue
-        if take[group[person], column[activity[person]]] < 0:
-            sort = np.int64(due[person]) - 1
-            if sort < 2 or not home_office[person]:
-                lost[sort] += 1
-    return lost
+        # Without a branch: who is kept from where cannot be foreseen, and a wrong guess costs more than the whole sum.
+        lost = (take[group[person], column[person]] < 0) & (health[person] != DEAD)
+        sort = due[person]
+        school += lost & (sort == 1)
+        university += lost & (sort == 2)
+        work += lost & (sort == 3) & (home_office[person] == 0)
+    return np.array([school, university, work])
+
+
+@njit(cache=True, nogil=True)
+def _due(first, place, activity, sort):
+    due = np.zeros(activity.size, np.uint8)
+    for person in range(activity.size):
+        for v in range(first[person], first[person + 1]):
+            if place[v] == activity[person]:
+                due[person] = sort[person]
+    return due

@@ -1,191 +1,161 @@
-"""One epidemic of 180 days in citytwin, Covasim and Starsim, side by side on one core.
+"""One epidemic of 180 days in citytwin, Covasim 3 and 4, Starsim and LASER, side by side on one core.
 
-    python benchmarks/peers.py                        # 100,000 and 1,000,000 people, 3 rounds
-    python benchmarks/peers.py --people 100000 --rounds 5 --out table.md
+    python benchmarks/peers.py --python covasim4=.venv-covasim4/bin/python --python laser=.venv-laser/bin/python
+    python benchmarks/peers.py --job measures --people 100000 --rounds 5 --out table.md
 
 Every figure comes from a process of its own, pinned to one processor, its kernels compiled beforehand by a small run in
 the same process. Rounds go through all systems in turn, so that a drift of the machine's speed meets all alike; the
-table gives medians. Seconds are processor seconds (user + system); imports and compiling are not counted. The job is
-that of each system's own defaults: hybrid contacts, 0.05 % infected on the first day, no measures.
+table gives medians. Seconds are processor seconds (user + system); imports and compiling are not counted. What the jobs
+are is in jobs.py. Systems that are not installed are left out.
 """
 
 import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
-import time
-from importlib.metadata import PackageNotFoundError, version
+from datetime import date
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-DAYS = 180
-SEEDED = 0.0005
+import jobs
+from jobs import DAYS, SYSTEMS
 
-
-def citytwin(people: int, seed: int) -> dict[str, float]:
-    """Invented city, covid at R0 2.5: households, classes, teams, venues, ages."""
-    import citytwin as ct
-
-    def scenario(size: int) -> "ct.Scenario":
-        return ct.Scenario.from_text(
-            f"""
-            name = "benchmark"
-            seed = {seed}
-            [city]
-            synthetic = {{ people = {size}, seed = {seed} }}
-            [clock]
-            start = 2026-01-05
-            days = {DAYS}
-            [epidemic]
-            disease = "covid"
-            r0 = 2.5
-            initial_infections = {max(1, round(SEEDED * size))}
-            """
-        )
-
-    def build(size: int) -> "ct.City":
-        return ct.City.synthetic(size, seed=seed)
-
-    ct.CityModel(scenario(2_000), city=build(2_000)).run()
-    start = time.process_time()
-    model = ct.CityModel(scenario(people), city=build(people))  # sets R0 on the visits, too
-    built = time.process_time()
-    outputs = model.run()
-    done = time.process_time()
-    summary = outputs["summary"]
-    return {"build": built - start, "run": done - built, "attack": float(summary["attack_rate"][0])}
-
-
-def covasim(people: int, seed: int) -> dict[str, float]:
-    """Covasim's hybrid population with its default disease."""
-    import covasim as cv
-
-    def make(size: int) -> "cv.Sim":
-        pars = {"pop_size": size, "pop_type": "hybrid", "pop_infected": round(SEEDED * size), "n_days": DAYS}
-        return cv.Sim(pars, rand_seed=seed, verbose=0)
-
-    make(2_000).run()
-    start = time.process_time()
-    sim = make(people)
-    sim.initialize()
-    built = time.process_time()
-    sim.run()
-    done = time.process_time()
-    return {"build": built - start, "run": done - built, "attack": float(sim.summary["cum_infections"]) / people}
-
-
-def starsim(people: int, seed: int) -> dict[str, float]:
-    """Starsim's SEIR on its hybrid network: a lighter disease than Covasim's."""
-    import starsim as ss
-
-    def make(size: int) -> "ss.Sim":
-        disease = ss.SEIR(
-            beta=ss.perday(0.016), init_prev=SEEDED, dur_exp=ss.lognorm_ex(ss.days(4.5), ss.days(1.5)),
-            dur_inf=ss.lognorm_ex(ss.days(8), ss.days(2)),
-        )  # fmt: skip
-        return ss.Sim(
-            n_agents=size, diseases=disease, networks=ss.HybridNet(), start="2026-01-05", dur=ss.days(DAYS),
-            dt=ss.days(1), rand_seed=seed, verbose=0,
-        )  # fmt: skip
-
-    make(2_000).run()
-    start = time.process_time()
-    sim = make(people)
-    sim.init()
-    built = time.process_time()
-    sim.run()
-    done = time.process_time()
-    disease = sim.diseases[0]
-    return {"build": built - start, "run": done - built, "attack": float((~disease.susceptible).sum()) / people}
-
-
-SYSTEMS = {"citytwin": citytwin, "covasim": covasim, "starsim": starsim}
-
-
-def measure(system: str, people: int, seed: int) -> dict[str, float]:
-    """Run one job in a fresh process on one processor and return its figures."""
-    environment = os.environ | {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, "--job", system, "--people", str(people), "--seed", str(seed)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{system} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def run_job(system: str, people: int, seed: int) -> None:
-    """Do one job in this process and print its figures as JSON."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    figures = SYSTEMS[system](people, seed)
-    figures["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps(figures))
-
-
-def package_version(name: str) -> str | None:
-    """Return the version of an installed package, None if it is not installed."""
+DEFAULT_PEOPLE = {"plain": [100_000, 1_000_000], "measures": [100_000]}
+_VERSIONS = """
+import json, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {}
+for name in sys.argv[1:]:
     try:
-        return version(name)
+        found[name] = version(name)
     except PackageNotFoundError:
-        return None
+        pass
+print(json.dumps(found))
+"""
 
 
-def table(sizes: list[int], rounds: int) -> str:
-    """Measure and return the table in Markdown."""
-    present = [s for s in SYSTEMS if s == "citytwin" or package_version(s)]
-    for missing in sorted(set(SYSTEMS) - set(present)):
-        print(f"{missing} is not installed: pip install 'citytwin[bench]'", file=sys.stderr)
+def versions(python: str, *packages: str) -> dict[str, str]:
+    """Return the versions of those packages that a Python has."""
+    output = subprocess.run([python, "-c", _VERSIONS, *packages], check=True, capture_output=True, text=True).stdout
+    found: dict[str, str] = json.loads(output)
+    return found
+
+
+def present(pythons: dict[str, str]) -> dict[str, str]:
+    """Return the systems that can be measured with their versions, and say of the others how to install them."""
+    show = "import citytwin; print(citytwin.__version__)"
+    ours = subprocess.run([sys.executable, "-c", show], check=True, capture_output=True, text=True).stdout.strip()
+    found = {"citytwin": ours}
+    for name, system in SYSTEMS.items():
+        if name == "citytwin":
+            continue
+        version = versions(pythons.get(name, sys.executable), system.package).get(system.package, "")
+        if version and version.startswith(system.release):
+            found[name] = version
+        else:
+            print(
+                f"{name} is left out; install {system.install} in an environment and give --python {name}=its python",
+                file=sys.stderr,
+            )
+    return found
+
+
+def measure(
+    name: str, people: int, seed: int, *, measures: bool = False, threads: int = 1, python: str = sys.executable
+) -> dict[str, float]:
+    """Do one job in a fresh process on as many processors as threads and return its figures, see ``jobs.timed``."""
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    job = json.dumps([name, people, seed, measures, threads])
+    done = subprocess.run([python, __file__, "--do", job], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def medians(
+    systems: list[str], people: int, rounds: int, pythons: dict[str, str], *, measures: bool
+) -> dict[str, dict[str, float]]:
+    """Return the median figures of each system over the rounds, which have seeds 1, 2, …."""
+    figures: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
+    for number in range(1, rounds + 1):
+        for name in systems:
+            python = pythons.get(name, sys.executable)
+            figures[name].append(measure(name, people, number, measures=measures, python=python))
+            last = figures[name][-1]
+            print(f"{people:,} people, round {number}: {name} {last['run']:.2f} CPU s", file=sys.stderr)
+    return {name: {key: statistics.median(f[key] for f in runs) for key in runs[0]} for name, runs in figures.items()}
+
+
+def table(job: str, sizes: list[int], rounds: int, found: dict[str, str], pythons: dict[str, str]) -> str:
+    """Measure one job and return the table in Markdown."""
+    systems = [name for name in found if job == "plain" or SYSTEMS[name].measures]
     lines = [
-        f"Python {platform.python_version()}, numpy {version('numpy')}, numba {version('numba')}; "
-        f"{processor()}, one core; medians of {rounds} rounds.",
-        "",
-        "| people | system | build, CPU s | run, CPU s | M person-days per CPU s | memory, GB | attack "
+        "| people | system | build, CPU s | run, CPU s | M person-days per CPU s | memory, GB | infections a person "
         "| run / ours | memory / ours |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for people in sizes:
-        figures: dict[str, list[dict[str, float]]] = {s: [] for s in present}
-        for number in range(rounds):
-            for system in present:
-                print(f"{people:,} people, round {number + 1}: {system}", file=sys.stderr)
-                figures[system].append(measure(system, people, number + 1))
-        median = {s: {k: statistics.median(f[k] for f in runs) for k in runs[0]} for s, runs in figures.items()}
+        median = medians(systems, people, rounds, pythons, measures=job == "measures")
         ours = median["citytwin"]
-        for system, m in median.items():
+        for name, m in median.items():
             lines.append(
-                f"| {people:,} | {system} {package_version(system) or ''} | {m['build']:.2f} | {m['run']:.2f} "
-                f"| {people * DAYS / m['run'] / 1e6:.1f} | {m['memory']:.2f} | {m['attack']:.2f} "
-                f"| {m['run'] / ours['run']:.1f} | {m['memory'] / ours['memory']:.1f} |"
+                f"| {people:,} | {SYSTEMS[name].package} {found[name]} | {m['build']:.2f} | {m['run']:.2f} "
+                f"| {people * DAYS / m['run'] / 1e6:.1f} | {m['run memory']:.2f} | {m['attack']:.2f} "
+                f"| {m['run'] / ours['run']:.1f} | {m['run memory'] / ours['run memory']:.1f} |"
             )
     return "\n".join(lines)
 
 
-def processor() -> str:
-    """Return the name of the processor."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+def machine() -> str:
+    """Return Python, what matters of its packages, the processor and the date, in words."""
+    found = versions(sys.executable, "numpy", "numba", "mesa")
+    packages = ", ".join(f"{name} {version}" for name, version in found.items())
+    info, processor = Path("/proc/cpuinfo"), platform.processor() or platform.machine()
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            processor = line.split(":", 1)[1].strip()
+    return f"Python {platform.python_version()}, {packages}; {processor}, {os.cpu_count()} processors; {date.today()}"
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Read NAME=PATH."""
+    name, _, path = text.partition("=")
+    if name not in SYSTEMS or not Path(path).exists():
+        raise argparse.ArgumentTypeError(
+            f"'{text}': write a system ({', '.join(SYSTEMS)}), =, and the path of a Python"
+        )
+    return name, path
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--job", choices=list(DEFAULT_PEOPLE), nargs="+", default=list(DEFAULT_PEOPLE))
+    parser.add_argument("--people", type=int, nargs="+", help="default 100,000 and 1,000,000; with measures 100,000")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="write the table here too")
-    parser.add_argument("--job", choices=list(SYSTEMS), help=argparse.SUPPRESS)
-    parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--python", type=assignment, action="append", default=[], metavar="SYSTEM=PATH",
+        help="Python that has a system, this one by default",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="write the tables here too")
+    parser.add_argument("--do", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.job:
-        run_job(options.job, options.people[0], options.seed)
+    if options.do:
+        name, people, seed, measures, threads = json.loads(options.do)
+        jobs.pin(threads)
+        print(json.dumps(SYSTEMS[name].job(people, seed, measures, threads)))
         return
-    text = table(options.people, options.rounds)
+    pythons = dict(options.python)
+    found = present(pythons)
+    lines = [f"{machine()}. Medians of {options.rounds} rounds, one core."]
+    for job in options.job:
+        title = {"plain": "Without measures", "measures": "With five measures"}[job]
+        sizes = options.people or DEFAULT_PEOPLE[job]
+        lines += ["", f"{title}:", "", table(job, sizes, options.rounds, found, pythons)]
+    text = "\n".join(lines)
     print(text)
     if options.out:
         options.out.write_text(text + "\n", encoding="utf-8")

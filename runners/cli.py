@@ -243,6 +243,45 @@ def city_show(
         typer.echo(f"\nMap: {picture}", err=as_json)
 
 
+@city_app.command("contacts")
+def city_contacts(
+    bundle: Annotated[Path, typer.Argument(metavar="CITY", help="A city bundle.")],
+    bands: Annotated[
+        str, typer.Option("--bands", help="First age of each band, rising from 0.")
+    ] = "0,5,10,15,20,30,40,50,60,70",
+    minutes: Annotated[
+        int, typer.Option("--minutes", min=15, max=24 * 60, help="Time together on a day from which on it counts.")
+    ] = 15,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whom people meet: contacts a day by age of both, on the visits of the city.
+
+    \b
+    Examples:
+        citytwin city contacts toy.city
+        citytwin city contacts toy.city --bands 0,18,65 --minutes 60 --json
+    """
+    from ..agents.epidemic.figures import contact_matrix
+    from ..environment.city import City, CityError
+    from ..environment.schedules import SLOT_MINUTES
+    from .describe import contacts_text
+
+    city = City.load(bundle)
+    ages = bands.split(",")
+    if not all(age.strip().isdigit() for age in ages):
+        raise CityError(f"--bands {bands}: write the first age of each band, as in 0,18,65")
+    first = [int(age) for age in ages]
+    try:
+        matrix = contact_matrix(city, first, minimum=-(-minutes // SLOT_MINUTES))
+    except ValueError as error:
+        raise CityError(f"--bands {bands}: {error}") from None
+    if as_json:
+        facts = {"bands": first, "minutes": minutes, "contacts": [[round(x, 4) for x in row] for row in matrix.tolist()]}
+        typer.echo(json.dumps(facts, indent=2).replace("NaN", "null"))
+    else:
+        typer.echo(contacts_text(city.info.name, first, minutes, matrix))
+
+
 # ---------------------------------------------------------------------- scenarios
 
 

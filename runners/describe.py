@@ -1,6 +1,8 @@
 """Cities, scenarios and results as plain facts: for scripts as JSON, for people as text."""
 
 import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from .documents import visible
 
 if TYPE_CHECKING:
     from enum import IntEnum
+
+    from numpy.typing import NDArray
 
     from ..environment.city import City
     from .results import Results
@@ -193,3 +197,23 @@ def results_facts(results: "Results") -> dict[str, Any]:
 def first_point(results: "Results") -> int:
     """Return point 0, or the first one that has a run."""
     return int(results.summary["point"].min())
+
+
+def contacts_text(name: str, bands: Sequence[int], minutes: int, matrix: "NDArray[np.float64]") -> str:
+    """Return a table of contacts by age.
+
+    Args:
+        name: of the city.
+        bands: first age of each band.
+        minutes: time together from which on a contact counts.
+        matrix: (bands, bands) contacts a day of a person of one band with people of another.
+    """
+    names = [f"{low}–{high - 1}" for low, high in pairwise(bands)] + [f"{bands[-1]}+"]
+
+    def row(head: str, cells: Iterable[str]) -> str:
+        return f"{head:>7}" + "".join(f"{cell:>8}" for cell in cells)
+
+    lines = [f"{name}: contacts of at least {minutes} minutes a person and day", "", row("age", [*names, "all"])]
+    for head, cells in zip(names, matrix, strict=True):
+        lines.append(row(head, [f"{cell:.2f}" for cell in (*cells, cells.sum())]))
+    return "\n".join(lines)

@@ -48,9 +48,19 @@ compliance = 0.5
 name = "fewer contacts"
 reduce = { work = 0.5, guests = 0.5 }
 from = 5
+[[policy]]
+name = "tests"
+test = { symptomatic = 0.5, contacts = 0.5, random = 0.01 }
+isolate = { household = true }
+trace = { share = { home = 1.0, school = 0.5, work = 0.5, venue = 0.1 }, app = 0.2 }
+[[policy]]
+name = "vaccine"
+vaccinate = { product = "mrna", per_day = 20 }
+[hospitals]
 [output]
-tables = ["infections"]
+tables = ["infections", "reproduction", "hospital_series", "cells"]
 by_zone = true
+by_age = true
 """
 
 
@@ -278,7 +288,7 @@ def _city(path: str) -> City:
 
 
 def warm(context: Mapping[str, Any] | None = None) -> None:  # noqa: ARG001
-    """Compile every kernel into numba's cache by running a small city for two weeks under two policies.
+    """Compile every kernel into numba's cache by running a small city for two weeks under policies of every sort.
 
     Args:
         context: as for :func:`execute_run`; the kernels are the same for all.

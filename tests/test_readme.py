@@ -1,4 +1,4 @@
-"""What the README shows is true: its example runs, its scenario is valid, its commands exist."""
+"""What the README and the guide show is true: examples run, scenarios are valid, commands exist."""
 
 import re
 import subprocess
@@ -9,11 +9,13 @@ import pytest
 
 from citytwin import Scenario
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "epidemics.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.S | re.M)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
 
 
 def test_scenario_of_the_readme_is_valid(tmp_path):
@@ -49,3 +51,44 @@ def test_commands_exist(command, import_path):
     )
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
+
+
+def test_scenario_and_disease_of_the_guide_are_valid(tmp_path):
+    epidemic, disease, output = blocks("toml", GUIDE)
+    (tmp_path / "mine.toml").write_text(disease, encoding="utf-8")
+    head = 'name = "guide"\n[city]\nsynthetic = { people = 2_000 }\n'
+    scenario = Scenario.from_text(head + epidemic.replace('"covid"  ', '"mine.toml"') + output, folder=tmp_path)
+    settings = scenario.processes["epidemic"]
+    assert settings.disease.state_names[3:] == ("exposed", "ill")
+    assert [strain.name for strain in settings.strains] == ["first", "second"]
+    assert scenario.hospitals is not None
+
+
+def test_policies_of_the_guide_are_valid():
+    table = GUIDE.split("What a policy may do")[1]
+    rows = re.findall(r"^\| `([a-z_]+)` \| `(.+?)`(?: or `.+?`)? \|", table, re.M)
+    assert {"close", "test", "vaccinate", "cordon"} <= {name for name, _ in rows}
+    for name, value in rows:
+        more = ["whom = { zones = [0] }"] if name == "cordon" else []
+        more += ["test = { random = 0.1 }"] if name in ("isolate", "trace") else []
+        more += ["isolate = {}"] if name == "trace" else []
+        policy = "\n".join(["[[policy]]", 'name = "of the guide"', f"{name} = {value}", *more])
+        text = (
+            'name = "guide"\n[city]\nsynthetic = { people = 2_000 }\n'
+            '[epidemic]\ndisease = "covid"\nroutes = { contact = 0.5, air = 0.5 }\n'
+        )
+        (settings,) = Scenario.from_text(text + policy).policies
+        assert name in settings.effects
+
+
+def test_own_policy_and_citizen_of_the_guide_run(tmp_path, import_path):
+    (example,) = blocks("python", GUIDE)
+    small = '.with_parameters({"city.synthetic": {"people": 3000}, "clock.days": 70})'
+    load = 'ct.Scenario.load("outbreak-control")'
+    assert load in example
+    (tmp_path / "example.py").write_text(example.replace(load, load + small), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, env=import_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\[0\.\d+\]\n", done.stdout)

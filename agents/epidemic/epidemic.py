@@ -86,7 +86,7 @@ class Epidemic(Process):
         "deaths": f"deaths in the last {INCIDENCE_DAYS} days per {INCIDENCE_PEOPLE:,} people",
     }
     file_keys: ClassVar[tuple[str, ...]] = ("disease",)
-    table_names: ClassVar[tuple[str, ...]] = ("infections", "reproduction")
+    table_names: ClassVar[tuple[str, ...]] = ("infections", "reproduction", "secondary_cases")
 
     @classmethod
     def misfits(cls, settings: EpidemicSettings, people: int) -> dict[str, str]:
@@ -523,8 +523,12 @@ class Epidemic(Process):
         return {"quanta_per_hour": quanta_per_hour(self.transmission, routes)} if routes.air > 0 else {}
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return ``infections`` and ``reproduction``, see :class:`Record`."""
-        return {"infections": self.record.table(), "reproduction": self.record.reproduction()}
+        """Return ``infections``, ``reproduction`` and ``secondary_cases``, see :class:`Record`."""
+        return {
+            "infections": self.record.table(),
+            "reproduction": self.record.reproduction(),
+            "secondary_cases": self.record.secondary_cases(),
+        }
 
 
 def _best_of(share: NDArray[np.float64]) -> NDArray[np.float64]:

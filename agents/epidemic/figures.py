@@ -68,17 +68,18 @@ class HouseholdAttack(NamedTuple):
 # ---------------------------------------------------------------------- infections
 
 
-def infecting_rows(infections: Infections) -> NDArray[np.int64]:
+def infecting_rows(infections: Infections) -> NDArray[np.int32]:
     """Return for each infection (n,) the row of the infection that caused it, −1 if that is not in the table."""
-    person, infector, day = (np.asarray(infections[name]).astype(np.int64) for name in ("person", "infector", "day"))
-    order = np.argsort(day, kind="stable")  # quick where the days rise already
-    return _infecting(person, infector, day, order, np.full(person.max(initial=-1) + 1, -1))
+    person, infector, day = (np.asarray(infections[name], np.int32) for name in ("person", "infector", "day"))
+    in_order = bool((day[1:] >= day[:-1]).all())
+    order = np.arange(len(day), dtype=np.int32) if in_order else np.argsort(day, kind="stable").astype(np.int32)
+    return _infecting(person, infector, day, order, np.full(person.max(initial=-1) + 1, -1, np.int32))
 
 
 @njit(cache=True, nogil=True)
 def _infecting(person, infector, day, order, latest):
     """Return the rows; ``latest`` (people,) of −1 is used up."""
-    rows = np.full(person.size, -1)
+    rows = np.full(person.size, -1, np.int32)
     for row in order:
         by = infector[row]
         if 0 <= by < latest.size and latest[by] >= 0 and day[latest[by]] < day[row]:
@@ -176,10 +177,10 @@ def household_attack(
         until: only first cases infected before this day count, by default all; those infected late in a run have not
             infected all their housemates by its end.
     """
-    person, day = (np.asarray(infections[name], np.int64) for name in ("person", "day"))
+    person, day = (np.asarray(infections[name], np.int32) for name in ("person", "day"))
     first, household, age = city.households.first, np.asarray(city.people.household), city.people.age
     homes, home = city.homes, household[person]
-    earliest = np.full(homes, np.iinfo(np.int64).max)
+    earliest = np.full(homes, np.iinfo(np.int32).max, np.int32)
     np.minimum.at(earliest, home, day)
     at_first = np.flatnonzero(day == earliest[home])
     single = np.bincount(home[at_first], minlength=homes)[home[at_first]] == 1

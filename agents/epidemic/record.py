@@ -98,13 +98,14 @@ class Record:
             complete: day before which people were infected who have caused all their cases; others are left out of these.
             immune: (people,) who was immune at the start.
         """
-        table = self.table()
-        caused = figures.secondary_cases(table)
-        early = (table["generation"] >= 1) & (table["generation"] <= EARLY_GENERATIONS) & (table["day"] < complete)
+        table = {name: self.since(0, name) for name in ("person", "infector")} | {"day": self._day()}
+        generation = self._generation()
+        early = (generation >= 1) & (generation <= EARLY_GENERATIONS) & (table["day"] < complete)
+        caused = figures.secondary_cases(table)[early]
         by_name = sum(self._by_name, np.zeros(len(_NAMES), np.int64))
         return {
             **self._peak,
-            "reproduction_early": float(caused[early].mean()) if early.any() else float("nan"),
+            "reproduction_early": float(caused.mean()) if len(caused) else float("nan"),
             "generation_time": figures.generation_time(table).mean,
             "household_attack_rate": figures.household_attack(table, self._city, immune, complete).all,
             **{f"infections_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
@@ -116,19 +117,25 @@ class Record:
         Columns: person, infector (−1 for imported), place and kind of place (−1 for imported), strain, day, generation.
         Imported infections are generation 0, those they cause generation 1.
         """
-        rows = {name: np.concatenate([_NOBODY, *parts]) for name, parts in self._rows.items()}
-        generation_of = np.zeros(len(self._city.people), np.int32)
-        generations = []
-        for person, infector in zip(self._rows["person"], self._rows["infector"], strict=True):
-            generations.append(np.where(infector < 0, 0, generation_of[infector] + 1).astype(np.int32))
-            generation_of[person] = generations[-1]
+        rows = {name: self.since(0, name) for name in self._rows}
         kind = np.where(rows["place"] < 0, np.int8(-1), self._city.places.kind[rows["place"]].astype(np.int8))
-        return {
-            **rows,
-            "kind": kind,
-            "day": np.repeat(np.arange(len(self.infections), dtype=np.int32), self.infections),
-            "generation": np.concatenate([_NOBODY, *generations]),
-        }
+        return {**rows, "kind": kind, "day": self._day(), "generation": self._generation()}
+
+    def _day(self) -> NDArray[np.int32]:
+        return np.repeat(np.arange(len(self.infections), dtype=np.int32), self.infections)
+
+    def _generation(self) -> NDArray[np.int32]:
+        of = np.zeros(len(self._city.people), np.int32)
+        generations = [_NOBODY]
+        for person, infector in zip(self._rows["person"], self._rows["infector"], strict=True):
+            generations.append(np.where(infector < 0, 0, of[infector] + 1).astype(np.int32))
+            of[person] = generations[-1]
+        return np.concatenate(generations)
+
+    def secondary_cases(self) -> dict[str, NDArray[Any]]:
+        """Return how many of the infections caused 0, 1, 2, … others by the end of the run."""
+        infections = np.bincount(figures.secondary_cases(self.table()))
+        return {"secondary_cases": np.arange(len(infections), dtype=np.int32), "infections": infections}
 
     def reproduction(self) -> dict[str, NDArray[Any]]:
         """Return for each day the number of people infected, and the mean number of cases that they caused in the end.

@@ -13,24 +13,31 @@ from .disease import Disease, Routes
 
 DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
     PlaceKind.HOME: 1.0,
-    PlaceKind.KINDERGARTEN: 1.5,
-    PlaceKind.PRIMARY: 1.5,
-    PlaceKind.SECONDARY: 1.5,
-    PlaceKind.UNIVERSITY: 1.5,
-    PlaceKind.WORK: 3.0,
-    PlaceKind.SHOP: 4.0,
-    PlaceKind.LEISURE: 4.0,
-    PlaceKind.HOSPITAL: 3.0,
+    PlaceKind.KINDERGARTEN: 1.25,
+    PlaceKind.PRIMARY: 1.25,
+    PlaceKind.SECONDARY: 1.25,
+    PlaceKind.UNIVERSITY: 1.25,
+    PlaceKind.WORK: 5.0,
+    PlaceKind.SHOP: 8.0,
+    PlaceKind.LEISURE: 8.0,
+    PlaceKind.HOSPITAL: 5.0,
 }
 """Rate of transmission per hour together, relative to home, by kind of place.
 
-Assumed. The weights of Covasim's layers per contact and day (home 3, school and work 0.6, community 0.3) with its 2, 20, 16
-and 20 contacts a day give the layers 6 : 12 : 9.6 : 6 per participant. Divided by the hours together in an invented city of
-50,000 people (per participant and day 36 h at home, 88 h in class, 42 h in teams and 5.4 h with effective contacts in
-venues) that is 1 : 0.8 : 1.4 : 6.7. Those weights put 48 % of the infections into venues; the ones above bring the shares
-nearer to the third each for homes, schools with work, and other places that Ferguson et al. 2006 (Nature 442:448-452) built
-on: with COVID-19 at R0 2.5, 27 % of the infections happen at home, 39 % in schools, universities and at work, 34 %
-elsewhere, and the first case of a household infects 24 % of the susceptible housemates.
+Fitted by hand to published figures on an invented city of 50,000 people; many hours at home are of sleep or in other rooms,
+so an hour counts less there than elsewhere.
+
+* Home against all others: of the housemates of the first case of COVID-19, that case infects 16.6 % (14.0 to 19.3; Madewell
+  et al. 2020, JAMA Netw. Open 3:e2031756), 21.1 % (17.4 to 24.8; Thompson et al. 2021, doi:10.1093/cid/ciab100), or, where
+  tests that miss infections are corrected for, 24 % (20 to 28; Curmei et al. 2021, doi:10.1093/ije/dyab108). Here it is 20 %
+  at R0 2.5, and with influenza at R0 1.3 10 %.
+* Schools and work against shops and venues: equal parts of the infections, as in the thirds for homes, schools with work
+  and the community that Ferguson et al. 2006 (Nature 442:448-452) built on. Here 40 and 41 % with COVID-19.
+* Schools against work: a fifth of the infections of influenza happen in schools (assumed); with more of them, a rate that
+  gives R0 1.3 infects too few housemates.
+
+19 % of the infections happen at home, not a third, for which a case would have to infect twice as many housemates. Curmei
+et al. find 0.28 to 0.34 infections of housemates a case, which is 11 to 14 % of an R0 of 2.5.
 """
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -1,6 +1,9 @@
 """Hospitals: beds, who comes where, and what happens when beds are short."""
 
 import copy
+import os
+from math import hypot
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from citytwin.agents.hospitals import ICU, WARD, Hospitals, HospitalSettings
 from citytwin.agents.rows import RowModel
 from citytwin.environment.city import City
 from citytwin.environment.places import SiteKind
+from citytwin.environment.randomness import key, uniform
 
 PEOPLE = 600
 
@@ -269,3 +273,59 @@ def test_a_copy_has_its_own_beds() -> None:
     assert copied._city is hospitals._city
     assert np.array_equal(copied.patients, counted(copied))
     assert np.array_equal(hospitals.patients, counted(hospitals))
+
+
+# ---------------------------------------------------------------------- the reference
+
+
+def sent(city: City, people: list[int], free: dict[int, int], seed: int) -> list[int]:
+    """Return where people come who all need a bed on a ward and have none: word for word what ``admit`` says.
+
+    Everybody goes to the nearest hospital with a free bed; where more come than there are beds, the lot decides, and the
+    others go on together.
+    """
+    places, sites = city.places, city.sites
+    rows = [row for row in range(len(sites)) if sites.kind[row] == SiteKind.HOSPITAL]
+    lot = {person: uniform(key(seed, "turn for a bed"), person, 0) for person in people}
+    found = dict.fromkeys(people, -1)
+    seeking = sorted(people, key=lot.__getitem__)
+    while seeking and any(free.values()):
+        comers: dict[int, list[int]] = {}
+        for person in seeking:
+            home = city.people.household[person]
+            away = {
+                number: hypot(places.x[home] - sites.x[row], places.y[home] - sites.y[row])
+                for number, row in enumerate(rows)
+                if free[number]
+            }
+            comers.setdefault(min(away, key=away.__getitem__), []).append(person)
+        for number, there in comers.items():
+            for person in there[: free[number]]:
+                found[person] = number
+            free[number] -= min(free[number], len(there))
+        seeking = [person for person in seeking if found[person] < 0]
+    return [found[person] for person in people]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_reference_sends_everybody_to_the_same(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    spots = [(*rng.integers(0, 1_000, 2), int(beds)) for beds in rng.integers(1, 60, 6)]
+    hospitals = hospitals_of(city_with(*spots), seed, occupied=0.0, icu_per_1000=0.0)
+    people = rng.choice(PEOPLE, 300, replace=False).tolist()
+    free = dict(enumerate(hospitals.limit[:, 0].tolist()))
+    expected = sent(hospitals._city, people, free, seed)
+    assert hospitals.admit(people, [WARD] * 300).tolist() == expected
+    assert len(set(expected)) > 4
+
+
+@pytest.mark.skipif("CITYTWIN_DATA" not in os.environ, reason="CITYTWIN_DATA is unset; see tests/DATA.md")
+def test_the_hospitals_of_monaco() -> None:
+    city = City.from_osm(Path(os.environ["CITYTWIN_DATA"]) / "small_osm" / "monaco.osm.gz", people=20_000)
+    hospitals = hospitals_of(city, occupied=0.5)
+    assert len(hospitals.site) > 1
+    assert hospitals.beds[:, 0].sum() == 74  # 3.7 per 1,000; the map gives none
+    people = list(range(0, 20_000, 333))
+    free = dict(enumerate(hospitals.limit[:, 0].tolist()))
+    assert hospitals.admit(people, [WARD] * len(people)).tolist() == sent(city, people, free, 1)
+    assert hospitals.patients[:, 0].tolist() == hospitals.limit[:, 0].tolist()

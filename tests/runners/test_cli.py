@@ -23,6 +23,7 @@ COMMANDS = [
     ["city", "osm"],
     ["city", "census"],
     ["city", "show"],
+    ["city", "contacts"],
     ["check"],
     ["run"],
     ["sweep"],
@@ -524,3 +525,18 @@ def test_warm(call) -> None:
     answer = call("warm")
     assert answer.code == 0
     assert "Kernels are compiled" in answer.out
+
+
+def test_contacts_of_a_city_are_printed(call, tmp_path: Path) -> None:
+    City.synthetic(1_000).save(tmp_path / "toy.city")
+    shown = call("city", "contacts", "toy.city")
+    assert shown.code == 0
+    assert max(map(len, shown.out.splitlines())) <= 100
+    facts = json.loads(call("city", "contacts", "toy.city", "--bands", "0,18", "--minutes", "60", "--json").out)
+    (children, adults), age = facts["contacts"], City.load(tmp_path / "toy.city").people.age
+    # Each meeting of a child and an adult is one for either.
+    assert children[1] * (age < 18).sum() == pytest.approx(adults[0] * (age >= 18).sum(), rel=1e-3)
+    for wrong in ("0,x", "5,18", "0,18,18", ""):
+        refused = call("city", "contacts", "toy.city", "--bands", wrong)
+        assert refused.code == 2
+        assert f"--bands {wrong}: " in refused.err

@@ -166,7 +166,7 @@ def test_a_task_is_the_model_at_its_point(tmp_path: Path) -> None:
     assert found.keys() == expected.keys() == {"summary", "series", "zone_series", "infections"}
     for table, columns in expected.items():
         for name, values in columns.items():
-            assert np.array_equal(found[table][name], values)
+            np.testing.assert_array_equal(found[table][name], values)  # a figure may be missing
 
 
 def test_any_number_of_workers_gives_the_same(swept: Path, tmp_path: Path) -> None:

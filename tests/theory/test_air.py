@@ -49,7 +49,7 @@ def ventilated(factor):
 
 @pytest.mark.parametrize("transmission", [20.0, 80.0])
 @pytest.mark.parametrize("factor", [1.0, 2.0, 4.0])
-def test_share_infected_in_a_room(transmission, factor):
+def test_share_infected_in_a_room(validity, transmission, factor):
     number = 0
     for seed in range(3):
         infected, routes = infected_in_class(transmission, seed, [ventilated(factor)] if factor > 1 else [])
@@ -58,7 +58,11 @@ def test_share_infected_in_a_room(transmission, factor):
     expected = 1 - np.exp(-quanta * BREATHING * HOURS / (ROOM * AIR_CHANGES * factor))
     assert 0.02 < expected < 0.98
     trials = 3 * (PUPILS - FIRST)
-    assert number / trials == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / trials))
+    accepted = 4 * np.sqrt(expected * (1 - expected) / trials)
+    what = (
+        f"share infected in a room of {ROOM:,.0f} m3, {quanta:.3g} quanta an hour, {AIR_CHANGES * factor:g} air changes"
+    )
+    validity("air", what, number / trials, expected, accepted, source="Riley, Murphy & Riley 1978")
 
 
 def test_twice_the_air_changes_are_half_the_quanta():

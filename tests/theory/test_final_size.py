@@ -23,6 +23,7 @@ from epidemic_cities import Town, disease_of, one_place
 from scipy.optimize import brentq
 
 SEEDED = 0.0005
+SOURCE = "Andersson & Britton 2000, ch. 4"
 
 
 def final_size(r0):
@@ -68,11 +69,13 @@ def test_the_formula_gives_the_published_table(r0, published):
     ("r0", "latent", "infectious"),
     [(1.5, 4, 8), (2.0, 4, 8), (2.5, 4, 8), (3.0, 4, 8), (2.5, 0, 1), (2.5, 2, 2), (2.0, 1, 5)],
 )
-def test_the_mean_final_size_does_not_depend_on_the_timers(r0, latent, infectious):
+def test_the_mean_final_size_does_not_depend_on_the_timers(validity, r0, latent, infectious):
     # A lost day of the infectious period would give R0 (D − 1) / D: at R0 2.5 and D 8 an attack of 0.842.
     people, runs = 60_000, 3
     mean = attacks(one_place(people), r0, disease_of(latent, infectious), range(runs)).mean()
-    assert mean == pytest.approx(final_size(r0), abs=max(0.001, 4 * spread(r0, people) / math.sqrt(runs)))
+    accepted = max(0.001, 4 * spread(r0, people) / math.sqrt(runs))
+    what = f"share infected, R0 {r0}, latent {latent} d, infectious {infectious} d; {runs} runs of {people:,}"
+    validity("V1", what, mean, final_size(r0), accepted, source=SOURCE)
 
 
 LAWS = {
@@ -83,7 +86,7 @@ LAWS = {
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_the_mean_final_size_does_not_depend_on_the_law_of_the_period(law):
+def test_the_mean_final_size_does_not_depend_on_the_law_of_the_period(validity, law):
     period, dispersion = LAWS[law]
     disease = disease_of({"law": "gamma", "mean": 3, "sd": 1}, period, infectiousness={"dispersion": dispersion})
     # Infectiousness times days has the squared variation (1 + 1/k)(1 + c²) − 1; the exponential law has c = 1.
@@ -91,11 +94,13 @@ def test_the_mean_final_size_does_not_depend_on_the_law_of_the_period(law):
     squared = (1 + (0 if dispersion is None else 1 / dispersion)) * (1 + of_days) - 1
     people, runs = 60_000, 3
     mean = attacks(one_place(people), 2.0, disease, range(runs)).mean()
-    assert mean == pytest.approx(final_size(2.0), abs=max(0.001, 4 * spread(2.0, people, squared) / math.sqrt(runs)))
+    accepted = max(0.001, 4 * spread(2.0, people, squared) / math.sqrt(runs))
+    what = f"share infected, R0 2, {law} infectious period; {runs} runs of {people:,}"
+    validity("V1", what, mean, final_size(2.0), accepted, source=SOURCE)
 
 
 @pytest.mark.parametrize("law", [{"law": "constant", "days": 8}, {"law": "exponential", "mean": 8}])
-def test_large_outbreaks_vary_as_they_should(law):
+def test_large_outbreaks_vary_as_they_should(validity, law):
     # The ratio of a standard deviation of 200 runs to the true one has a standard error of 0.05.
     people = 10_000
     disease = disease_of(4, law)
@@ -105,11 +110,15 @@ def test_large_outbreaks_vary_as_they_should(law):
     rates = attacks(one_place(people), 2.5, disease, range(200))
     large = rates[rates > 0.5]
     assert len(large) > 190
-    assert 0.85 < large.std(ddof=1) / spread(2.5, people, squared) < 1.2
+    ratio = large.std(ddof=1) / spread(2.5, people, squared)
+    what = f"standard deviation over 200 runs of {people:,} by the formula's, R0 2.5, {law['law']} infectious period"
+    validity("V2", what, ratio, within=(0.85, 1.2), source="Andersson & Britton 2000, theorem 4.2")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("r0", [1.5, 2.0, 2.5, 3.0])
-def test_the_mean_of_five_million_people(r0):
+def test_the_mean_of_five_million_people(validity, r0):
     # As many people as in 50 runs of 100,000, so the same standard error.
     mean = attacks(one_place(1_000_000), r0, disease_of(4, 8), range(5)).mean()
-    assert mean == pytest.approx(final_size(r0), abs=0.002 if r0 < 2 else 0.001)
+    what = f"share infected, R0 {r0}, latent 4 d, infectious 8 d; 5 runs of 1,000,000"
+    validity("V1", what, mean, final_size(r0), 0.002 if r0 < 2 else 0.001, source=SOURCE)

@@ -20,6 +20,7 @@ from epidemic_cities import Town, disease_of, one_place
 from scipy.optimize import brentq
 
 PEOPLE = 1_000_000
+GAMMA_SOURCE = "Wallinga & Lipsitch 2007"
 
 
 def daily_growth(r0, latent, infectious):
@@ -70,19 +71,24 @@ def test_the_gamma_formula_gives_the_published_table(r0, published):
 
 
 @pytest.mark.parametrize(("r0", "latent", "infectious"), [(2.5, 4, 8), (2.0, 4, 8), (2.5, 2, 4)])
-def test_growth_by_the_day(r0, latent, infectious):
-    assert measured(disease_of(latent, infectious), r0, [1, 2]) == pytest.approx(
-        daily_growth(r0, latent, infectious), rel=0.02
-    )
+def test_growth_by_the_day(validity, r0, latent, infectious):
+    expected = daily_growth(r0, latent, infectious)
+    found = measured(disease_of(latent, infectious), r0, [1, 2])
+    what = f"growth per day, R0 {r0}, latent {latent} d, infectious {infectious} d"
+    validity("V4", what, found, expected, 0.02 * expected, source="formula by the day")
 
 
 @pytest.mark.parametrize("r0", [2.0, 2.5])
-def test_growth_with_gamma_laws(r0):
+def test_growth_with_gamma_laws(validity, r0):
     disease = disease_of({"law": "gamma", "mean": 4.5, "sd": 1.5}, {"law": "gamma", "mean": 8, "sd": 2})
-    assert measured(disease, r0, [1, 2]) == pytest.approx(gamma_growth(r0, 4.5, 9, 8, 16), rel=0.03)
+    expected = gamma_growth(r0, 4.5, 9, 8, 16)
+    what = f"growth per day, R0 {r0}, gamma laws of 4.5 and 8 d"
+    validity("V4", what, measured(disease, r0, [1, 2]), expected, 0.03 * expected, source=GAMMA_SOURCE)
 
 
-def test_growth_with_exponential_laws():
+def test_growth_with_exponential_laws(validity):
     # (1 + T_E r) (1 + T_I r) = R0
     disease = disease_of({"law": "exponential", "mean": 4.5}, {"law": "exponential", "mean": 8})
-    assert measured(disease, 2.5, [1, 2]) == pytest.approx(gamma_growth(2.5, 4.5, 1, 8, 1), rel=0.03)
+    expected = gamma_growth(2.5, 4.5, 1, 8, 1)
+    what = "growth per day, R0 2.5, exponential laws of 4.5 and 8 d"
+    validity("V4", what, measured(disease, 2.5, [1, 2]), expected, 0.03 * expected, source=GAMMA_SOURCE)

@@ -63,26 +63,25 @@ def pairs(plan):
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_chance_of_infection(plan):
+def test_chance_of_infection(validity, plan):
     time = together(PLANS[plan])
     town = Town(pairs(PLANS[plan]), disease_of(0, 1), transmission=RATE, weights={"work": 1.0})
-    town.epidemic._first_cases = lambda: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
+    town.epidemic._first_cases = lambda *_: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
     rows = town.days(2)
     infected = rows[1]["new_infections"]
     chance = 1 - math.exp(-RATE * time)
-    assert (
-        (infected == 0)
-        if time == 0
-        else abs(infected - TRIALS * chance) < 4 * math.sqrt(TRIALS * chance * (1 - chance))
-    )
+    accepted = 4 * math.sqrt(chance * (1 - chance) / TRIALS)
+    what = f"share infected of {TRIALS:,} pairs: {plan}"
+    validity("V7", what, infected / TRIALS, chance, accepted, source="1 − exp(−rate · time)")
 
 
-def test_two_visits_take_off_what_one_of_their_length_does():
+def test_two_visits_take_off_what_one_of_their_length_does(validity):
     left = []
     for plan in ("two visits of an hour", "a visit of two hours"):
         town = Town(pairs(PLANS[plan]), disease_of(0, 1), transmission=RATE, weights={"work": 1.0})
-        town.epidemic._first_cases = lambda: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
+        town.epidemic._first_cases = lambda *_: np.arange(0, 2 * TRIALS, 2, dtype=np.int32)
         town.days(2)
         left.append(town.citizens.table.columns["resistance"])
     # Each visit is rounded to a unit of 2^-40.
-    assert np.abs(left[0] - left[1]).max() <= 2
+    what = "most that two visits of an hour differ from one of two hours, in units of 2^-40"
+    validity("V7", what, np.abs(left[0] - left[1]).max(), within=(0, 2), source="rounding of each visit")

@@ -30,6 +30,14 @@ def run(policies=(), seed=1, people=600, days=DAYS):
     return town
 
 
+SOURCE = "exact by the seed"
+
+
+def differences(one, other):
+    """Return the number of entries of two arrays that differ, all of them if their shapes do."""
+    return np.count_nonzero(one != other) if one.shape == other.shape else max(one.size, other.size)
+
+
 def infections(town, before=DAYS):
     """Return all that is known of the infections before a day, as one array."""
     table = town.epidemic.tables()["infections"]
@@ -64,11 +72,11 @@ WITHOUT_EFFECT = [
 
 
 @pytest.mark.parametrize("policy", WITHOUT_EFFECT, ids=[str(policy)[:60] for policy in WITHOUT_EFFECT])
-def test_a_policy_without_effect_changes_no_bit(policy):
+def test_a_policy_without_effect_changes_no_bit(validity, policy):
     plain, other = run(), run([policy])
     assert infections(plain).shape[1] > 100
-    assert np.array_equal(infections(plain), infections(other))
-    assert np.array_equal(resistance(plain), resistance(other))
+    changed = differences(infections(plain), infections(other)) + differences(resistance(plain), resistance(other))
+    validity("V15", f"entries changed by a policy without effect: {policy}", changed, 0, source=SOURCE)
 
 
 WITH_EFFECT = [
@@ -88,9 +96,10 @@ WITH_EFFECT = [
 
 @pytest.mark.parametrize("start", [3, 12])
 @pytest.mark.parametrize("policy", WITH_EFFECT, ids=[str(policy)[:60] for policy in WITH_EFFECT])
-def test_a_policy_leaves_the_days_before_it_as_they_were(policy, start):
+def test_a_policy_leaves_the_days_before_it_as_they_were(validity, policy, start):
     plain, other = run(), run([policy | {"from": start}])
-    assert np.array_equal(infections(plain, before=start), infections(other, before=start))
+    changed = differences(infections(plain, before=start), infections(other, before=start))
+    validity("V15", f"entries changed before day {start} by a policy from then on: {policy}", changed, 0, source=SOURCE)
     assert not np.array_equal(infections(plain), infections(other))
 
 
@@ -100,18 +109,19 @@ def test_a_policy_that_ends_with_the_day_before_it_began_to_matter_changes_no_bi
     assert np.array_equal(infections(plain), infections(other))
 
 
-def test_nobody_leaves_the_seeded_households_if_only_homes_are_open():
+def test_nobody_leaves_the_seeded_households_if_only_homes_are_open(validity):
     town = run([{"close": ALL_BUT_HOME}])
     table = town.epidemic.tables()["infections"]
     household = town.city.people.household
     seeded = set(household[table["person"][table["infector"] < 0]].tolist())
     assert len(table["person"]) > 8
-    assert set(household[table["person"]].tolist()) <= seeded
+    outside = len(set(household[table["person"]].tolist()) - seeded)
+    validity("V15", "households infected beyond those of first cases, only homes open", outside, 0, source=SOURCE)
     later = table["infector"] >= 0
     assert np.array_equal(table["place"][later], household[table["person"][later]])
 
 
-def test_more_compliance_means_fewer_infections_on_average():
+def test_more_compliance_means_fewer_infections_on_average(validity):
     seeds = range(20)
     attack = [
         np.mean(
@@ -119,11 +129,13 @@ def test_more_compliance_means_fewer_infections_on_average():
         )
         for c in (0.0, 0.4, 0.8, 1.0)
     ]
-    assert attack == sorted(attack, reverse=True)
+    least = -np.diff(attack).max() / attack[0]
+    what = "least fall of the mean infections of 20 runs from a compliance to the next of 0, 0.4, 0.8, 1, by those at 0"
+    validity("V15", what, least, within=(0, None), source="monotone in expectation")
     assert attack[-1] < 0.7 * attack[0]
 
 
-def test_a_policy_only_spares_people_within_one_generation():
+def test_a_policy_only_spares_people_within_one_generation(validity):
     # With fixed sources a smaller hazard can delay or prevent an infection, never cause one.
     def first_generation(policies):
         town = Town(
@@ -138,7 +150,9 @@ def test_a_policy_only_spares_people_within_one_generation():
 
     plain = first_generation([])
     fewer = first_generation([{"reduce": {"work": 0.5, "venue": 0.5, "guests": 0.8}, "compliance": 0.7}])
-    assert fewer < plain
+    assert len(fewer) < len(plain)
+    what = "people infected under a policy but not without it, within one generation"
+    validity("V15", what, len(fewer - plain), 0, source=SOURCE)
 
 
 def ill_disease(infectious_when_ill):
@@ -156,7 +170,7 @@ def ill_disease(infectious_when_ill):
     return Disease.model_validate({"name": "test", "r0": 2.0, "state": states})
 
 
-def test_full_isolation_at_onset_is_a_disease_that_ends_there():
+def test_full_isolation_at_onset_is_a_disease_that_ends_there(validity):
     def course(infectious_when_ill, policies):
         town = Town(
             random_city(11, people=600, places=60),
@@ -170,5 +184,7 @@ def test_full_isolation_at_onset_is_a_disease_that_ends_there():
 
     isolated = course(1.0, [{"isolate": {"at": "onset", "days": 60, "home": 0.0}}])
     assert isolated.shape[1] > 100
-    assert np.array_equal(isolated, course(0.0, []))
+    changed = differences(isolated, course(0.0, []))
+    what = "entries in which isolation at onset differs from a disease not passed on after onset"
+    validity("V15", what, changed, 0, source=SOURCE)
     assert isolated.shape[1] < course(1.0, []).shape[1]

@@ -141,7 +141,7 @@ def strains(protects, **more):
     ]
 
 
-def run_strains(given, days=80, transmission=0.0012):
+def run_strains(given, days=80, transmission=0.00072):
     town = Town(one_place(1000), disease_of(1, 4), transmission=transmission, initial_infections=10, strain=given)
     town.days(days)
     return town
@@ -200,7 +200,7 @@ def test_the_season_changes_the_transmission_and_a_flat_one_changes_no_bit():
         "flat": {"seasonality": flat},
         "low": {"seasonality": {"amplitude": 0.5, "peak": "07-15"}},
     }.items():
-        town = Town(one_place(500), disease_of(1, 4), transmission=0.0004, initial_infections=10, **keys)
+        town = Town(one_place(500), disease_of(1, 4), transmission=0.00024, initial_infections=10, **keys)
         town.days(60)
         infections[name] = town.epidemic.tables()["infections"]
     assert all(np.array_equal(infections["none"][name], infections["flat"][name]) for name in infections["none"])
