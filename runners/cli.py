@@ -276,7 +276,11 @@ def city_contacts(
     except ValueError as error:
         raise CityError(f"--bands {bands}: {error}") from None
     if as_json:
-        facts = {"bands": first, "minutes": minutes, "contacts": [[round(x, 4) for x in row] for row in matrix.tolist()]}
+        facts = {
+            "bands": first,
+            "minutes": minutes,
+            "contacts": [[round(x, 4) for x in row] for row in matrix.tolist()],
+        }
         typer.echo(json.dumps(facts, indent=2).replace("NaN", "null"))
     else:
         typer.echo(contacts_text(city.info.name, first, minutes, matrix))
