@@ -78,7 +78,7 @@ def test_common_seeds_save_four_fifths_of_the_runs(validity, attack):
         other = attack(policy, days=60, first=20)
         assert plain.mean() - other.mean() > 0.02
         what = f"{name}: variance of the effect on the attack rate by day 60, common seeds over independent ones"
-        validity("V15", what, variance_ratio(plain, other), within=(None, 1 / 5), source=TARGET)
+        validity("seeds", what, variance_ratio(plain, other), within=(None, 1 / 5), source=TARGET)
 
 
 @pytest.mark.full
@@ -91,7 +91,7 @@ def test_common_seeds_in_whole_epidemics(validity, attack):
             what = f"{name}: the same on the whole epidemic from {first} first cases"
             ratio = variance_ratio(plain, attack(policy, days=180, first=first))
             validity(
-                "V15", what, ratio, within=(None, bound), source=TARGET if bound < 1 / 2 else "half saved; assumed"
+                "seeds", what, ratio, within=(None, bound), source=TARGET if bound < 1 / 2 else "half saved; assumed"
             )
 
 
@@ -121,7 +121,7 @@ def test_common_seeds_couple_whole_epidemics_as_thresholds_allow(validity):
     found = np.corrcoef(susceptible)[0, 1]
     what = "correlation of the final sizes at R0 2.5 and 1.75 in one place, common seeds"
     validity(
-        "V15", what, found, within=tuple(around), source=f"{correlation:.3f} by Sellke 1983, J. Appl. Probab. 20:390"
+        "seeds", what, found, within=tuple(around), source=f"{correlation:.3f} by Sellke 1983, J. Appl. Probab. 20:390"
     )
     # The logarithm of a standard deviation has variance 1 / (2 seeds − 2); 0.05 for what first order leaves out.
     assert np.all(np.abs(np.log(susceptible.std(axis=1, ddof=1) / sd)) < 3.5 / np.sqrt(2 * seeds - 2) + 0.05)
