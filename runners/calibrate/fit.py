@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from ..documents import KeyPath, Problem, ScenarioError, suggestion
 from ..store import write_atomic
@@ -31,6 +32,7 @@ from .predict import DRAWS, TAILS, Prediction, predict
 from .priors import value_at
 from .session import Outcome, Plan, calibrate_runs, figures, run_id
 from .settings import CalibrateSettings, of_model
+from .smc import Posterior
 
 if TYPE_CHECKING:
     from ..scenario import Scenario
@@ -43,6 +45,10 @@ FIXED = ("name", "seed", "extends", "city", "clock", "sweep", "output", SECTION)
 """Sections of which nothing is fitted: the city is built once, and the data fix the clock."""
 _TRIED = (0.0, 1 - 2 / (1 + 5**0.5), 1.0)
 """Quantiles of each prior at which the scenario is checked before anything runs; the middle one is no round number."""
+
+
+EDGE, PILED = 0.025, 4.0
+"""Part of a prior at either end, and how much more of the posterior than of the prior must lie there to be told."""
 
 
 @dataclass(frozen=True)
@@ -314,11 +320,12 @@ def _facts(plan: Plan, outcome: Outcome, predictions: Mapping[str, Prediction], 
         facts["stopped"] = sample.stopped
         facts["particles"] = len(sample.weight)
         facts["effective"] = sample.generations[-1].effective
-        for name, values in particles(outcome).items():
+        bounds = _at_bounds(sample)
+        for number, (name, values) in enumerate(particles(outcome).items()):
             mean = float(weight @ np.array(values, float))
             sd = float(np.sqrt(weight @ (np.array(values, float) - mean) ** 2))
             tails = dict(zip((f"{tail:.0%}" for tail in TAILS), weighted_quantiles(values, weight, TAILS), strict=True))
-            facts["parameters"][name] = {"mean": mean, "sd": sd} | tails
+            facts["parameters"][name] = {"mean": mean, "sd": sd} | tails | {"at_bound": bounds[number]}
         nearest = found.posterior_from + int(sample.number[np.argmin(sample.distance)])
         best = outcome.tasks[nearest] | {"distance": float(sample.distance.min())}
         facts["generations"] = [
@@ -341,6 +348,16 @@ def _facts(plan: Plan, outcome: Outcome, predictions: Mapping[str, Prediction], 
     }
     facts["draws"] = DRAWS
     return facts
+
+
+def _at_bounds(sample: Posterior) -> list[str | None]:
+    """Return for each parameter the end of its prior (``from`` or ``to``) at which the posterior is piled up, if one is."""
+    shares = ndtr(sample.normals)
+    low, high = (sample.weight @ near for near in (shares < EDGE, shares > 1 - EDGE))
+    return [
+        ("from" if at_low > at_high else "to") if max(at_low, at_high) > PILED * EDGE else None
+        for at_low, at_high in zip(low.tolist(), high.tolist(), strict=True)
+    ]
 
 
 def _prediction_table(plan: Plan, predictions: Mapping[str, Prediction]) -> dict[str, NDArray[Any]]:

@@ -172,6 +172,7 @@ def parameters_png(
             axes.set_visible(False)
         for axes, name in zip(grid, names, strict=False):
             _draw_marginal(axes, name, values[name], weight, priors[name], facts)
+            _few_ticks(axes, priors[name], "x")
             axes.set_xlabel(labels[name], fontsize=9)
             axes.tick_params(labelsize=8)
     figure.suptitle(
@@ -206,10 +207,19 @@ def _draw_pair(axes: "Axes", across: Sequence[float], up: Sequence[float], weigh
 
 
 def _few_ticks(axes: "Axes", prior: Prior, which: str) -> None:
-    from matplotlib.ticker import MaxNLocator
+    """Put at most about four numbers on an axis, written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+    axis = getattr(axes, f"{which}axis")
     if not prior.log:
-        getattr(axes, f"{which}axis").set_major_locator(MaxNLocator(4, integer=prior.whole))
+        axis.set_major_locator(MaxNLocator(4, integer=prior.whole))
+        return
+    decades = np.log10(prior.to / prior.from_)
+    subs = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=5))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _within(set_limits: Any, set_scale: Any, prior: Prior) -> None:

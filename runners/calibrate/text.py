@@ -41,6 +41,11 @@ def fit_text(facts: Mapping[str, Any], settings: CalibrateSettings) -> str:
             f"{facts['particles']} particles within a distance of {last['tolerance']:.3g}, "
             f"worth {facts['effective']:.0f} of equal weight"
         )
+    for name, found in facts["parameters"].items():
+        if found["at_bound"] is not None:
+            lines.append(
+                f"{labels[name]}: the posterior is piled up at '{found['at_bound']}' of its prior; widen it if you can"
+            )
     return "\n".join(lines)
 
 
