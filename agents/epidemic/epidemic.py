@@ -1,5 +1,6 @@
 """Epidemic: the course of the disease in everybody who has it, and contagion where infectious people are."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import pairwise
@@ -13,13 +14,14 @@ from ...environment.schedules import SLOTS_PER_DAY
 from ..columns import Column
 from ..presence import AWAY, ISOLATED, Presence, Visits
 from ..process import Process
-from . import kernels, progress
+from . import kernels, progress, sources
 from .course import DEAD, ENTERED, RECOVERED, SUSCEPTIBLE, infectiousness_by_day
-from .kernels import HAZARD_UNIT, SHEDDING_UNIT, Sources
+from .kernels import HAZARD_UNIT
 from .progress import Health
 from .rates import place_rates, quanta_per_hour
 from .record import Record
 from .settings import EpidemicSettings, Imports
+from .sources import SHEDDING_UNIT, Sources
 from .transmission import calibrated
 
 SECONDS_PER_DAY = 86_400
@@ -27,6 +29,8 @@ INCIDENCE_DAYS = 7
 INCIDENCE_PEOPLE = 100_000
 PULL_COST = 0.6
 """Time of a visit walked in the order of people, relative to one walked in the order of places."""
+LEAST_SHARED = 1000
+"""People or places that are worth sharing out among threads."""
 AGE_GROUPS = 9
 """Groups of ten years, the last one 80 and over."""
 MILD, SEVERE, CRITICAL = 1, 2, 3
@@ -355,7 +359,7 @@ class Epidemic(Process):
         unit = self.transmission * SHEDDING_UNIT / HAZARD_UNIT / SLOTS_PER_DAY
         if self.settings.seasonality is not None:
             unit *= self.settings.seasonality.factor(self.model.date)
-        sources: dict[int, Sources] = {}
+        by_strain: dict[int, Sources] = {}
         struck = []
         for strain, slot in enumerate(self._slots):
             people = self.infectious
@@ -363,28 +367,13 @@ class Epidemic(Process):
                 people = people[health.strain[people] == strain]
             if not len(people):
                 continue
-            strength = kernels.strengths(
-                people,
-                day,
-                health,
-                self._course.shed,
-                self._course.since_infection,
-                self._shedding,
-                self._transmissibility,
-                self._column("vaccine_transmission"),
-                self._keys["shedding"],
-            )
-            sources[strain] = kernels.activate(people, strength, visits, slot, contact, air, unit)
-            struck.append(self._struck(sources[strain], visits, health.state, self._susceptibility(strain)))
+            strength = self._strengths(people, day, health)
+            by_strain[strain] = sources.activate(people, strength, visits, slot, contact, air, unit, self._in_parts)
+            struck.append(self._struck(by_strain[strain], visits, health.state, self._susceptibility(strain)))
         new = struck[0] if len(struck) == 1 else np.sort(np.concatenate(struck))
-        found = {
-            strain: kernels.find_infectors(
-                new, day, here, visits, self._susceptibility(strain), self._infector_keys[strain]
-            )
-            for strain, here in sources.items()
-        }
-        for here in sources.values():
-            kernels.deactivate(here)
+        found = {strain: self._infectors(new, day, strain, here, visits) for strain, here in by_strain.items()}
+        for here in by_strain.values():
+            sources.deactivate(here)
         if len(found) == 1:
             [(strain, (infector, place, _))] = found.items()
             return new, infector, place, np.full(len(new), strain, np.int32)
@@ -403,28 +392,62 @@ class Epidemic(Process):
         place = np.stack([places for _, places, _ in found.values()])[pick, rows]
         return infector, place, strains[pick]
 
+    def _strengths(self, people: NDArray[np.int32], day: int, health: Health) -> NDArray[np.float64]:
+        spared, course = self._column("vaccine_transmission"), self._course
+
+        def part(low: int, high: int) -> Any:
+            return sources.strengths(
+                people,
+                low,
+                high,
+                day,
+                health,
+                course.shed,
+                course.since_infection,
+                self._shedding,
+                self._transmissibility,
+                spared,
+                self._keys["shedding"],
+            )
+
+        return np.concatenate(self._in_parts(part, len(people)))
+
     def _struck(
-        self, sources: Sources, visits: Visits, state: NDArray[np.uint8], susceptibility: NDArray[np.float32]
+        self, here: Sources, visits: Visits, state: NDArray[np.uint8], susceptibility: NDArray[np.float32]
     ) -> NDArray[np.int32]:
         """Take today's hazards off and return who is infected, in rising order."""
         resistance = self._table.columns["resistance"]
-        threads = self.presence.threads
         at_risk = self.count[: self._at_risk + 1].sum()
-        pull_work = PULL_COST * len(visits.place) * at_risk / self.people / threads
-        if self.direction == "push" or (self.direction == "auto" and sources.work <= pull_work):
-            return np.sort(kernels.push(sources, visits, state, self._at_risk, susceptibility, resistance))
+        pull_work = PULL_COST * len(visits.place) * at_risk / self.people
+        pushes = self.direction == "push" or (self.direction == "auto" and here.work <= pull_work)
+        kernel = kernels.push if pushes else kernels.pull
+
+        def part(low: int, high: int) -> Any:
+            return kernel(here, visits, state, self._at_risk, susceptibility, resistance, low, high)
+
+        struck = np.concatenate(self._in_parts(part, self.people))
+        return np.sort(struck) if pushes else struck
+
+    def _infectors(
+        self, new: NDArray[np.int32], day: int, strain: int, here: Sources, visits: Visits
+    ) -> tuple[NDArray[Any], ...]:
+        susceptibility, purpose = self._susceptibility(strain), self._infector_keys[strain]
+
+        def part(low: int, high: int) -> Any:
+            return kernels.find_infectors(new, low, high, day, here, visits, susceptibility, purpose)
+
+        return tuple(np.concatenate(column) for column in zip(*self._in_parts(part, len(new)), strict=True))
+
+    def _in_parts(self, work: Callable[[int, int], Any], size: int) -> list[Any]:
+        """Return the results of ``work(low, high)`` over as many ranges as there are threads, in their order."""
+        threads = self.presence.threads if size >= LEAST_SHARED else 1
         if threads == 1:
-            return kernels.pull(sources, visits, state, self._at_risk, susceptibility, resistance, 0, self.people)
+            return [work(0, size)]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(threads)
-        edges = [self.people * part // threads for part in range(threads + 1)]
-        parts = [
-            self._pool.submit(
-                kernels.pull, sources, visits, state, self._at_risk, susceptibility, resistance, low, high
-            )
-            for low, high in pairwise(edges)
-        ]
-        return np.concatenate([part.result() for part in parts])
+        edges = [size * part // threads for part in range(threads + 1)]
+        parts = [self._pool.submit(work, low, high) for low, high in pairwise(edges)]
+        return [part.result() for part in parts]
 
     # ------------------------------------------------------------------ figures
 

@@ -39,6 +39,7 @@ CASES = {
     "V12": "The first wave of Covasim's defaults on layers like its own",
     "V14": "Influenza of R0 1.8 by age",
     "V15": "What measures do exactly",
+    "seeds": "Policies compared with common seeds",
     "air": "Infection through the air of a room (Wells-Riley)",
     "contacts": "Contacts of a day in a built city",
     "places": "Where infections happen",

@@ -7,8 +7,9 @@ from math import log
 import numpy as np
 
 from citytwin.agents.epidemic.course import ENTERED, RECOVERED, SUSCEPTIBLE
-from citytwin.agents.epidemic.kernels import CURVE_FROM, DRAWS, HAZARD_UNIT, MAX_HAZARD, SHEDDING_UNIT
+from citytwin.agents.epidemic.kernels import DRAWS, HAZARD_UNIT, MAX_HAZARD
 from citytwin.agents.epidemic.progress import SPELL
+from citytwin.agents.epidemic.sources import CURVE_FROM, SHEDDING_UNIT
 from citytwin.agents.presence import GUEST, HOME
 from citytwin.environment.randomness import key, uniform
 

@@ -8,7 +8,7 @@ import pytest
 from epidemic_cities import DAY, Town, disease_of, homes_only, one_place, random_city
 from pydantic import ValidationError
 
-from citytwin.agents.epidemic import kernels
+from citytwin.agents.epidemic import kernels, sources
 from citytwin.agents.epidemic.epidemic import Epidemic
 from citytwin.agents.epidemic.record import COUNTED_AS
 from citytwin.agents.epidemic.settings import EpidemicSettings
@@ -183,7 +183,9 @@ def test_bits_do_not_depend_on_threads_or_on_where_the_city_lies(invented, tmp_p
             town.epidemic.direction = "pull"
         town.days(80)
         tables.append(town.epidemic.tables()["infections"])
-        compiled.append([len(kernel.signatures) for kernel in (kernels.push, kernels.pull, kernels.activate)])
+        compiled.append(
+            [len(kernel.signatures) for kernel in (kernels.push, kernels.pull, sources._walk, sources._fill)]
+        )
     assert len(tables[0]["person"]) > 1000
     for table in tables[1:]:
         for name, column in table.items():

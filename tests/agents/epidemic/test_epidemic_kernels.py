@@ -7,7 +7,8 @@ from epidemic_twin import Twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citytwin.agents.epidemic import kernels
+from citytwin.agents.epidemic import epidemic as module
+from citytwin.agents.epidemic import kernels, sources
 from citytwin.agents.epidemic.disease import Disease
 from citytwin.agents.epidemic.rates import place_rates
 from citytwin.agents.policies import PolicySettings
@@ -89,7 +90,15 @@ POLICIES = st.lists(
 )
 STATE = ("health", "health_until", "health_since", "infected_on", "ill_since", "infections", "strain", "resistance")
 INFECTIONS = ("person", "infector", "place", "strain", "day")
-WAYS = [("push", 1), ("pull", 1), ("pull", 2), ("pull", 4), ("auto", 1)]
+WAYS = [("push", 1), ("push", 2), ("push", 3), ("pull", 1), ("pull", 2), ("pull", 4), ("auto", 1)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_work_is_shared_too():
+    """Let threads share the work of towns of sixty people."""
+    usual, module.LEAST_SHARED = module.LEAST_SHARED, 1
+    yield
+    module.LEAST_SHARED = usual
 
 
 def town(seed, policies, transmission=3.0, *, threads=1, city=None, disease=DISEASE, strains=()):
@@ -127,7 +136,7 @@ def run_twin(model, days, confined):
             place_rates(model.city, number, given.weight_by_kind(), given.disease.routes)
             for number in range(len(model.city.schedules))
         ],
-        epidemic.transmission * kernels.SHEDDING_UNIT / kernels.HAZARD_UNIT / SLOTS_PER_DAY,
+        epidemic.transmission * sources.SHEDDING_UNIT / kernels.HAZARD_UNIT / SLOTS_PER_DAY,
         given.strains,
         given.cross_immunity().tolist(),
         given.disease.immunity,
@@ -210,7 +219,7 @@ def test_curves_of_crowded_places_give_the_bits_of_pairs(crowd, direction):
     model.epidemic.direction = direction
     expected = run_twin(model, 8, {})
     infectious = len(model.epidemic.infectious)
-    assert kernels.CURVE_FROM < infectious < 280
+    assert sources.CURVE_FROM < infectious < 280
     for mine, other in zip(state(model), expected, strict=True):
         assert np.array_equal(mine, other)
 
@@ -223,20 +232,24 @@ def test_infectors_are_drawn_in_proportion_to_their_hazards():
     purpose = np.uint64(5)
     persons = [10, 20, 30]
     contact, slot = np.ones(len(model.city.places)), model.epidemic._slots[0]
-    sources = kernels.activate(np.array(persons, np.int32), weights, visits, slot, contact, np.zeros(0), 1e-3)
+    here = sources.activate(
+        np.array(persons, np.int32), weights, visits, slot, contact, np.zeros(0), 1e-3, model.epidemic._in_parts
+    )
     shed = (weights * 2**20).astype(np.int64)
-    assert sources.packed.tolist() == (shed * 2**16 + 96).tolist()
+    assert here.packed.tolist() == (shed * 2**16 + 96).tolist()
     for curve in (0, -1):
         curves = np.outer([shed.sum()], np.arange(97))
-        sources = sources._replace(curve=np.array([curve], np.int32), curves=curves)
+        here = here._replace(summed=np.cumsum(shed), curve=np.array([curve], np.int32), curves=curves)
         infected = np.arange(100, 4000, dtype=np.int32)
-        infector, place, _ = kernels.find_infectors(infected, 1, sources, visits, np.ones(4000, np.float32), purpose)
+        infector, place, _ = kernels.find_infectors(
+            infected, 0, len(infected), 1, here, visits, np.ones(4000, np.float32), purpose
+        )
         count = np.array([np.count_nonzero(infector == person) for person in persons])
         expected = len(infected) * weights / weights.sum()
         assert np.all(place == 4000)
         # Chi-square with two degrees of freedom, 1 % point 9.21.
         assert ((count - expected) ** 2 / expected).sum() < 9.21
-    kernels.deactivate(sources)
+    sources.deactivate(here)
 
 
 def test_no_place_stays_active():
