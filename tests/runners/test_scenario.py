@@ -606,7 +606,7 @@ def test_quickstart_is_three_by_two_points_and_four_seeds() -> None:
     scenario = Scenario.load("quickstart")
     assert scenario.city.synthetic is not None
     assert scenario.city.synthetic.people == 50_000
-    assert scenario.clock.days == 120
+    assert scenario.clock.days == 150
     assert sorted(len(values) for values in scenario.sweep.parameters.values()) == [2, 3]
     assert scenario.runs == 24
 
