@@ -33,12 +33,14 @@ class Record:
 
     Attributes:
         infections: number of infections on each day so far.
+        total: number of infections so far.
         deaths: number of deaths on each day so far.
     """
 
     def __init__(self, city: City):
         self._city = city
         self.infections: list[int] = []
+        self.total = 0
         self.deaths: list[int] = []
         self._rows: dict[str, list[NDArray[np.int32]]] = {"person": [], "infector": [], "place": [], "strain": []}
         self._by_name: list[NDArray[np.int64]] = []
@@ -63,6 +65,7 @@ class Record:
         for name, rows in zip(self._rows, (person, infector, place, strain), strict=True):
             self._rows[name].append(rows)
         self.infections.append(len(person))
+        self.total += len(person)
         kinds = self._city.places.kind[place[place >= 0]]
         self._by_name.append(np.bincount(_NAME_OF_KIND[kinds], minlength=len(_NAMES)))
         peak = self._peak
@@ -83,7 +86,7 @@ class Record:
         new, by_name = sum(self.infections[day:]), sum(self._by_name[day:], np.zeros(len(_NAMES), np.int64))
         return {
             "new_infections": new,
-            "cumulative_infections": sum(self.infections),
+            "cumulative_infections": self.total,
             "new_imported": new - int(by_name.sum()),
             **{f"new_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
         }

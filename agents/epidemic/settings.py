@@ -54,7 +54,7 @@ class Strain(_Part):
         name: what it is called in results.
         transmissibility: factor on the transmission; R0 is that of a strain with 1.
         severity: factor on the chances of becoming severely ill.
-        escape: share of the protection by vaccines that does not hold against it.
+        escape: share of the protection against infection by vaccines that does not hold against it.
         protects: share of the immunity it leaves that holds against other strains, by name; 1 where not given.
         initial_infections: people infected with it on day 0.
     """
@@ -176,7 +176,7 @@ class EpidemicSettings(BaseModel):
     initial_infections: int = Field(default=10, ge=0)
     weights: dict[str, float] = Field(default_factory=dict)
     routes: Routes | None = None
-    strain: tuple[Strain, ...] = Field(default=(), max_length=8)
+    strain: tuple[Strain, ...] = Field(default=(), max_length=7)
     imports: tuple[Imports, ...] = Field(default=(), max_length=50)
     seasonality: Seasonality | None = None
     immune_at_start: ImmuneAtStart | None = None
