@@ -515,15 +515,20 @@ class Epidemic(Process):
         return bool((self._course.to == DEAD).any())
 
     def _grouped(self, group: NDArray[Any], groups: int) -> dict[str, NDArray[Any]]:
-        """Return infections and deaths of the step, and infectious and ill people, by group of people (people,)."""
+        """Return infections and deaths of the step, and people by health, by group of people (people,)."""
         health = self._health()
         recent = health.since >= self._step_started
         rows_of = {
             "new_infections": self.record.since(self._step_started, "person"),
             "infectious": self.infectious,
             "ill": self.cases[health.ill_since[self.cases] >= 0],
-            "new_deaths": np.flatnonzero((health.state == DEAD) & recent) if self.count[DEAD] else _NOBODY,
         }
+        level = self._course.symptoms[health.state[self.cases]]
+        for number, name in ((SEVERE, "severe"), (CRITICAL, "critical")):
+            if self._course.symptoms.max() >= number:
+                rows_of[name] = self.cases[level == number]
+        if self._deadly:
+            rows_of["new_deaths"] = np.flatnonzero((health.state == DEAD) & recent)
         return {name: np.bincount(group[rows], minlength=groups) for name, rows in rows_of.items()}
 
     def zone_series(self) -> dict[str, NDArray[Any]]:
