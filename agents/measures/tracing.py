@@ -78,7 +78,7 @@ class Tracing(Measure):
 
     def __init__(self, model: Any, policy: Any, settings: TracingSettings):
         super().__init__(model, policy, settings)
-        self.attach("positive_on", "traced_on")
+        self.attach("positive_on", "traced_on", "traced_before")
         model.presence.remember(settings.days_back)
         seed = model.seed_number
         self._pair, self._order = key(seed, "tracing pair"), key(seed, "tracing order")
@@ -148,6 +148,7 @@ class Tracing(Measure):
         """Tell people, of whom those who were told today already and the dead are not told."""
         day, traced_on = self.model.day, self.column("traced_on")
         new = rows[(traced_on[rows] != day) & (self.column("health")[rows] != kernels.DEAD)]
+        self.column("traced_before")[new] = traced_on[new]
         traced_on[new] = day
         before = self._told[1] if self._told[0] == day else 0
         self._told = (day, before + len(new))

@@ -29,6 +29,8 @@ class Diary:
         self.days[day] = np.array(
             [[presence.place_of(person, day, slot) for slot in range(96)] for person in range(self.model.people)]
         )
+        gone = np.flatnonzero(presence.status == AWAY)
+        self.days[day][gone] = -1 - gone[:, None]  # each in a place of their own
 
     def contacts(self, case, days, slots):
         """Yield (other, column) for everybody who was in one place with the case for long enough on one of some days."""
@@ -187,6 +189,30 @@ def test_the_dead_are_not_told():
     model.data["positive_on"][10] = 3
     model.morning()
     assert model.series() == {"traced": 0}
+
+
+@pytest.mark.parametrize("role", ["case", "contact"])
+def test_days_in_hospital_have_no_contacts(role):
+    def told(away):
+        model = Outbreak(random_city(2, people=PEOPLE), {"trace": {"share": EVERYWHERE, "days_back": 2}}, seed=SEED)
+        for day in range(4):
+            model.day = day
+            if day == 3:
+                model.data["positive_on"][case] = day
+            model.presence.begin_day(day)
+            model.presence.put(away, AWAY)
+            model.morning()
+        return set(np.flatnonzero(model.data["traced_on"] == 3).tolist())
+
+    household = random_city(2, people=PEOPLE).people.household
+    case = int(np.flatnonzero(np.bincount(household)[household] > 2)[0])
+    mates = set(np.flatnonzero(household == household[case]).tolist()) - {case}
+    everybody = told([])
+    assert mates & everybody
+    if role == "case":
+        assert told([case]) == set()
+    else:
+        assert told(sorted(mates)) == everybody - mates
 
 
 @pytest.mark.parametrize(
