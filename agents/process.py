@@ -19,8 +19,9 @@ class Process:
         section: name of its section in a scenario file, for example ``"epidemic"``.
         Settings: pydantic model of that section; it must refuse unknown keys.
         indicators: figures that policies may ask for (``when = "incidence > 50"``), each with its meaning and unit.
-        file_keys: keys of the section that may name a file; a path there starts at the scenario's folder. Where a key
-            takes names of other things too, a file is told by a slash or the suffix ``.toml``.
+        file_keys: keys of the section that may name a TOML file in place of a table with its content; ``Settings`` takes
+            both. A path starts at the scenario's folder. Where a key takes names of other things too, a file is told by
+            a slash or the suffix ``.toml``. Results keep the content, and all runs of a sweep are made with that.
         table_names: names of the tables that :meth:`tables` can yield, written where ``[output] tables`` asks for them.
 
     Args:
