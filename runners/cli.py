@@ -101,13 +101,15 @@ def main() -> None:
 def _is_mistake(error: Exception) -> bool:
     """Return whether an error is about what was asked for, and says all there is to say."""
     from ..agents.epidemic.transmission import TransmissionError
+    from ..agents.rules import GroupsError
     from ..environment.city import CityError
     from .documents import ScenarioError
     from .manifest import ManifestError
     from .sweep import SweepError
     from .tables import StoreError
 
-    return isinstance(error, CityError | ManifestError | ScenarioError | StoreError | SweepError | TransmissionError)
+    mistakes = CityError | GroupsError | ManifestError | ScenarioError | StoreError | SweepError | TransmissionError
+    return isinstance(error, mistakes)
 
 
 def _version(wanted: bool) -> None:
