@@ -113,11 +113,11 @@ class Hospitals:
     def admit(self, people: ArrayLike, care: ArrayLike) -> NDArray[np.int32]:
         """Give people the bed that they need, and take the one that they leave for it.
 
-        Everybody comes to the hospital nearest to their home (in a straight line) that has such beds at all, or if none
-        has, to the nearest; patients to their own. Those who find it full go on to the nearest with a free bed, after those who came there first;
-        where beds are short the order is drawn. Who finds no bed in intensive care lies on a ward instead if possible;
-        who is to leave intensive care stays there until the own hospital has a bed on a ward. Ask for those who lack
-        what they need again on a later day.
+        Everybody comes to the hospital nearest to their home (in a straight line) that has such beds at all, or if
+        none has, to the nearest; patients to their own. Those who find it full go on to the nearest with a free bed,
+        after those who came there first; where beds are short the order is drawn. Who finds no bed in intensive care
+        lies on a ward instead if possible; who is to leave intensive care stays there until the own hospital has a
+        bed on a ward. Ask for those who lack what they need again on a later day.
 
         Args:
             people: (n,) numbers of people, each once.

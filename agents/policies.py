@@ -21,7 +21,7 @@ from .measures.isolation import IsolationSettings
 from .measures.testing import TestingSettings
 from .measures.tracing import TracingSettings
 from .measures.vaccination import VaccinationSettings
-from .rules import VISIT_GROUPS, columns_of
+from .rules import VISIT_GROUPS, check_group, columns_of
 
 if TYPE_CHECKING:
     from ..environment.city import City
@@ -124,13 +124,14 @@ def _moment(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
-    if isinstance(value, str | int):
-        raise ValueError(f"write a list, as in [{json.dumps(value)}]")
-    return value
+    if value is None or isinstance(value, list | tuple | set | frozenset):
+        return value
+    example = json.dumps(value) if isinstance(value, str | int | float) else "…"
+    raise ValueError(f"write a list, as in [{example}]")
 
 
 def _places(value: Any) -> Any:
-    for name in _list(value) if isinstance(_list(value), Sequence) else ():
+    for name in _list(value) or ():
         check_group(name)
     return value
 
@@ -149,7 +150,7 @@ def _shares(value: Any, meaning: str) -> Any:
 
 
 def _zones(value: Any) -> Any:
-    for zone in _list(value) if isinstance(_list(value), Sequence) else ():
+    for zone in _list(value) or ():
         if isinstance(zone, bool) or not isinstance(zone, int | str) or (isinstance(zone, int) and zone < 0):
             raise ValueError(f"{zone!r}: write the number of a zone, from 0, or its name")
     return value
@@ -203,7 +204,7 @@ class Whom(_Table):
     @classmethod
     def _check_roles(cls, value: Any) -> Any:
         for role in _list(value) or ():
-            if role not in ROLES:
+            if not isinstance(role, str) or role not in ROLES:
                 raise ValueError(f"'{role}' is no role; allowed are: {', '.join(ROLES)}")
         return value
 
@@ -447,16 +448,6 @@ def check_zones(settings: PolicySettings, city: "City") -> None:
             zone_mask(city, zones or ())
         except ValueError as error:
             raise ValueError(f"{key}.zones: {error}") from None
-
-
-def check_group(name: Any) -> None:
-    """Make sure that a policy may name these places.
-
-    Raises:
-        ValueError: if they are none of :data:`~citytwin.agents.rules.VISIT_GROUPS`.
-    """
-    if not isinstance(name, str) or name not in VISIT_GROUPS:
-        raise ValueError(f"'{name}' is no group of places; allowed are: {', '.join(VISIT_GROUPS)}")
 
 
 LEVELS: tuple[PolicySettings, ...] = tuple(

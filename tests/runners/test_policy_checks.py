@@ -57,8 +57,14 @@ fatigue = 0.1
 """
 
 
+def with_every_key() -> str:
+    """Return a scenario whose one policy has all keys, with an epidemic in which all of them do something."""
+    more = "initial_infections = 5\nroutes = { contact = 0.5, air = 0.5 }\nimports = [{ per_day = 0.1 }]\n"
+    return policies(EVERY_KEY).replace("initial_infections = 5\n", more)
+
+
 def test_all_keys_of_a_policy() -> None:
-    [policy] = Scenario.from_text(policies(EVERY_KEY)).policies
+    [policy] = Scenario.from_text(with_every_key()).policies
     assert (policy.limit, policy.rotate, policy.ventilate) == ({"shop": 0.25}, {"school": 2}, {"school": 2.0})
     assert (policy.cordon, policy.level, policy.work_from_home, policy.border) == ("each", 1, 0.6, 0.9)
     assert policy.masks is not None
@@ -72,7 +78,7 @@ def test_all_keys_of_a_policy() -> None:
     assert policy.where is not None
     assert policy.where.zones == (1,)
     assert policy.fatigue == 0.1
-    assert Scenario.from_dict(Scenario.from_text(policies(EVERY_KEY)).to_dict()).policies == (policy,)
+    assert Scenario.from_dict(Scenario.from_text(with_every_key()).to_dict()).policies == (policy,)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +105,11 @@ def test_all_keys_of_a_policy() -> None:
         ('close = ["shop"]\nwhom = { ages = [17, 0] }', "whom.ages", "the youngest stands first"),
         ('close = ["shop"]\nwhom = { ages = 17 }', "whom.ages", "as in [0, 17]"),
         ('close = ["shop"]\nwhom = { roles = ["workr"] }', "whom.roles", "did you mean 'worker'?"),
+        ('close = ["shop"]\nwhom = { roles = [["worker"]] }', "whom.roles", "'['worker']' is no role"),
+        ('close = ["shop"]\nwhom = { roles = [{ a = 1 }] }', "whom.roles", "is no role; allowed are: "),
+        ('close = ["shop"]\nwhom = { roles = 1.5 }', "whom.roles", "write a list, as in [1.5]"),
+        ('close = ["shop"]\nwhom = { zones = { a = 1 } }', "whom.zones", "write a list"),
+        ("close = 1.5", "close", "write a list, as in [1.5]"),
         ('close = ["shop"]\nwhom = { zones = 3 }', "whom.zones", "write a list, as in [3]"),
         (
             'close = ["shop"]\nwhom = { zones = [-1] }',
@@ -272,8 +283,26 @@ def test_zones_are_looked_up_in_the_city(zones: str, said: str | None, key: str)
     assert said in str(caught.value)
 
 
+def test_too_many_groups_are_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from citytwin.agents import rules
+    from citytwin.runners import cli
+
+    file = tmp_path / "many.toml"
+    file.write_text(policies("reduce = { work = 0.1 }\nwhom.share = 0.5", "reduce = { work = 0.2 }\nwhom.share = 0.5"))
+    monkeypatch.setattr(rules, "MAX_GROUPS", 3)
+    monkeypatch.setattr(sys, "argv", ["citytwin", "run", str(file), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == cli.WRONG_REQUEST
+    said = capsys.readouterr().err.splitlines()
+    assert "part the people into 4 groups, at most 3 can be; use fewer policies" in said[-1]
+    assert not any("Traceback" in line or ".py" in line for line in said)
+
+
 def test_a_policy_in_one_line() -> None:
-    [policy] = Scenario.from_text(policies(EVERY_KEY)).policies
+    [policy] = Scenario.from_text(with_every_key()).policies
     assert policy_text(policy) == (
         "closes university; fewer contacts: work by 40%; visits limited: shop to 25%; "
         "week by week in turn: school in 2 cohorts; air changes: school x 2; "
