@@ -4,6 +4,8 @@ Processes never call each other. They read and write columns of citizens and lay
 them in one fixed order.
 """
 
+from collections.abc import Callable
+from datetime import date
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -46,6 +48,22 @@ class Process:
         Args:
             settings: the section, an instance of ``Settings``.
             people: number of people of the city.
+        """
+        return {}
+
+    @classmethod
+    def clock_misfits(
+        cls,
+        settings: Any,  # noqa: ARG003
+        days: int,  # noqa: ARG003
+        day: Callable[[date], int],  # noqa: ARG003
+    ) -> dict[tuple[str | int, ...], str]:
+        """Return which keys of a section do not fit the clock, each by the path to it, with what is wrong.
+
+        Args:
+            settings: the section, an instance of ``Settings``.
+            days: length of the run.
+            day: day of the run (0 is the first) that a date is.
         """
         return {}
 

@@ -278,7 +278,11 @@ def city_contacts(
     except ValueError as error:
         raise CityError(f"--bands {bands}: {error}") from None
     if as_json:
-        facts = {"bands": first, "minutes": minutes, "contacts": [[round(x, 4) for x in row] for row in matrix.tolist()]}
+        facts = {
+            "bands": first,
+            "minutes": minutes,
+            "contacts": [[round(x, 4) for x in row] for row in matrix.tolist()],
+        }
         typer.echo(json.dumps(facts, indent=2).replace("NaN", "null"))
     else:
         typer.echo(contacts_text(city.info.name, first, minutes, matrix))
@@ -303,6 +307,7 @@ def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOpti
         loaded = _load(scenario, changes)
         _refuse_swept(loaded, changes)
         loaded.check_files()
+        loaded.check_bundles()
     except ScenarioError as error:
         if not as_json:
             raise
@@ -513,11 +518,11 @@ def _refuse_swept(scenario: "Scenario", changes: list[str]) -> None:
 
 def _value(text: str) -> Any:
     """Read a value as TOML; what is none is a text, so that quotes need not be quoted in a shell."""
-    import tomllib
+    from ..environment.toml import parse
 
     try:
-        read = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+        read = parse(f"value = {text}")
+    except ValueError:
         return text
     return read["value"] if list(read) == ["value"] else text
 

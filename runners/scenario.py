@@ -178,6 +178,33 @@ class Scenario:
         if problems:
             raise ScenarioError(problems)
 
+    def check_bundles(self) -> None:
+        """Make sure that the scenario fits its city where that is a bundle, so that it need not be built, at every point.
+
+        Raises:
+            ScenarioError: if it does not, or a bundle cannot be used.
+        """
+        from ..environment.city import City, CityError
+
+        variants = [self] if not self.sweep.parameters else [self.at_point(point) for point in self.points()]
+        cities: dict[str, City] = {}
+        problems = []
+        for variant in variants:
+            path = variant.city.bundle
+            if path is None:
+                continue
+            try:
+                if path not in cities:
+                    cities[path] = City.load(path)
+                variant.check_city(cities[path])
+            except ScenarioError as error:
+                problems += error.problems
+            except CityError as error:
+                key = ("city", "bundle")
+                problems.append(Problem(variant.document.nearest(key).where, ".".join(key), str(error)))
+        if problems:
+            raise ScenarioError(problems)
+
     # ------------------------------------------------------------------ varying
 
     def with_parameters(self, parameters: Mapping[str, Any], *, label: str = "parameters") -> "Scenario":
@@ -411,6 +438,12 @@ def _cross_check(
     problems = []
     if city is not None and city.people is not None:
         problems += _people_problems(document, processes, city.people)
+    for section, settings in processes.items():
+        if clock is not None and settings is not None:
+            misfits = process_class(section).clock_misfits(settings, clock.days, clock.day)
+            for inner, message in misfits.items():
+                path = (section, *inner)
+                problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
     limited = document.get("hospitals") is not None
     stated = list(policies)
     indicators = {name for section in processes for name in process_class(section).indicators}

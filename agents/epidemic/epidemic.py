@@ -103,6 +103,21 @@ class Epidemic(Process):
             return {}
         return {"initial_infections": f"more than the city has people (given {given:,}, people {people:,})"}
 
+    @classmethod
+    def clock_misfits(
+        cls, settings: EpidemicSettings, days: int, day: Callable[[date], int]
+    ) -> dict[tuple[str | int, ...], str]:
+        """Return what is wrong with the days and dates of imported infections."""
+        found: dict[tuple[str | int, ...], str] = {}
+        for number, entry in enumerate(settings.imports):
+            start, end = (day(at) if isinstance(at, date) else at for at in (entry.from_, entry.until))
+            assert start is not None
+            if not 0 <= start < days:
+                found["imports", number, "from"] = f"outside the clock of {days} days (given {entry.from_})"
+            elif end is not None and end <= start:
+                found["imports", number, "until"] = f"must be after 'from', {entry.from_} (given {entry.until})"
+        return found
+
     def __init__(self, model: Any, settings: EpidemicSettings):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
