@@ -101,24 +101,27 @@ def wanted_status(day, isolated_until, quarantined_until, status):
 
 
 @njit(cache=True, nogil=True)
-def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purpose):
+def replay(cases, interviewed, day, past, visits, crowding, share, delay, app, slots, tell, purpose, meeting):
     """Find the contacts of cases on one past day by replaying visits, and note after how many days they are told.
 
-    A contact is somebody who was in the same place for at least ``slots`` quarters of an hour of the day together. Who gives
-    off and takes in nothing even at home, as people in hospital and the dead, was with nobody. One draw
-    for each case and contact decides, whatever the number of meetings; so a larger share finds the same people and more.
+    A contact is somebody who was in the same place for at least ``slots`` quarters of an hour of the day together. In
+    crowded shops and venues people meet only some of those present, as they infect only some: one draw for the pair and the
+    day tells whether they did. Who gives off and takes in nothing even at home, as people in hospital and the dead, was
+    with nobody. One draw for each case and contact decides whether the contact is found, whatever the number of meetings;
+    so a larger share finds the same people and more.
 
     Args:
         cases: int64 (n,) persons.
         interviewed: bool (n,) who of them names contacts; the others have their app at most.
         day: day of the interview, on which the draws depend.
-        visits: the past day, :class:`~citytwin.agents.presence.Visits`.
+        past, visits: the past day, its :class:`~citytwin.agents.presence.Visits`.
+        crowding: float64 (places − homes,) chance that two people present meet, see ``rates.crowding``.
         share: float64 (COLUMNS,) share of contacts who are found, by kind of the place, and of guests in homes.
         delay: uint8 (COLUMNS,) days until they are told.
         app: bool (people,) who has the app, or bool (0,) if there is none.
         slots: least time together.
         tell: uint8 (people,) fewest days until told, NOT_TOLD for nobody; written.
-        purpose: key of the draws.
+        purpose, meeting: keys of the draws of contacts found, and of pairs who meet.
     """
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
     place_first, visitor, began, left = visits.place_first, visits.visitor, visits.visitor_start, visits.visitor_end
@@ -194,6 +197,10 @@ def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purp
                     continue
                 if altered[group[other]] == 2 and take[group[other], column[q] + (GUEST if q < homes else 0)] < 0.0:
                     continue
+                if q >= homes and crowding[q - homes] < 1.0:
+                    low, high = min(np.int64(case), np.int64(other)), max(np.int64(case), np.int64(other))
+                    if uniform(meeting, low * people + high, past) >= crowding[q - homes]:
+                        continue
                 told = np.int64(NOT_TOLD)
                 chance = share[abroad] if interviewed[i] else 0.0
                 if chance > 0.0 and uniform(purpose, case * people + other, day) < chance:

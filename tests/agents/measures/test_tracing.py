@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from outbreak import Outbreak
 from pydantic import ValidationError
 
+from citytwin.agents.epidemic.rates import crowding
 from citytwin.agents.measures.tracing import SETTINGS, TracingSettings
 from citytwin.agents.presence import AWAY, GUEST, HOME, ISOLATED
 from citytwin.agents.rules import rule
@@ -37,10 +38,14 @@ class Diary:
         city = self.model.city
         for day in days:
             where = self.days[day]
+            crowds = crowding(city, self.model.presence.day_type(day))
             for other in range(self.model.people):
                 for place in set(where[case]) & set(where[other]) if other != case else ():
                     together = np.count_nonzero((where[case] == place) & (where[other] == place))
-                    if together >= slots:
+                    pair = min(case, other) * self.model.people + max(case, other)
+                    chance = 1.0 if place < city.homes else crowds[place - city.homes]
+                    met = uniform(key(SEED, "tracing meeting"), pair, day) < chance
+                    if together >= slots and met:
                         housemates = city.people.household[case] == city.people.household[other] == place
                         yield other, HOME if housemates else GUEST if place < city.homes else city.places.kind[place]
 
