@@ -194,7 +194,8 @@ class TimedPolicy(Policy):
                 return settings.when.holds(values)
             return True
         if settings.when is not None:
-            return settings.when.holds(values)
+            ended = isinstance(settings.until, Trigger) and settings.until.holds(values)
+            return settings.when.holds(values) and not ended
         return settings.from_ is None or _reached(settings.from_, model)
 
 

@@ -164,11 +164,11 @@ def check_rules(rules: Any, people: int, places: int) -> None:
         for name, classes, size in (("people", each.people, people), ("places", each.places, places)):
             if classes is not None:
                 _check_classes(name, classes, size)
-        classes = (_classes(each.people), _classes(each.places), COLUMNS)
+        least = (_classes(each.people), _classes(each.places), COLUMNS)
         for name, factor in (("give", each.give), ("take", each.take), ("air", each.air)):
             shape = np.shape(factor)
             by_class = name != "air" and len(shape) == 3 and shape[2] == COLUMNS
-            by_class = by_class and all(size >= least for size, least in zip(shape, classes, strict=True))
+            by_class = by_class and all(size >= needed for size, needed in zip(shape, least, strict=True))
             if not (shape == (COLUMNS,) or by_class) or not np.isfinite(factor).all():
                 raise ValueError(
                     f"{name} of a rule must be {COLUMNS} finite factors, or these by class (given {shape})"
