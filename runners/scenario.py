@@ -158,7 +158,7 @@ class Scenario:
             ScenarioError: if it does not.
         """
         problems = _people_problems(self.document, self.processes, len(city.people))
-        problems += _at_policies(self.document, zone_problems(self.policies, city))
+        problems += _at_policies(self.document, zone_problems(self.policies, city, self.clock))
         if problems:
             raise ScenarioError(problems)
 
