@@ -12,7 +12,7 @@ from .measures import MEASURES, Measure
 from .policies import FATIGUE_DAYS, PolicySettings, Trigger, check_zones
 from .presence import below
 from .restrictions import daily_rules, meant, steady_rules
-from .rules import Rule
+from .rules import Rule, check_rules
 
 
 class Policy:
@@ -117,6 +117,46 @@ class Policy:
         self._followers = None
 
 
+def _decided(policy: Policy, model: Any) -> bool:
+    """Return whether a policy is in force.
+
+    Raises:
+        TypeError: if it says neither yes nor no; a forgotten ``return`` would pass for no.
+    """
+    said = policy.decide(model)
+    if not isinstance(said, bool | np.bool_):
+        raise TypeError(
+            f"policy '{policy.name}': decide(model) returned {said!r}; it must return True (in force today) or False"
+        )
+    return bool(said)
+
+
+def _rules(policy: Policy, model: Any) -> Sequence[Rule]:
+    """Return the rules of a policy, looked at if it is of a class of one's own.
+
+    Raises:
+        TypeError, ValueError: if they are none, or followers are no array of truth values, naming the policy.
+    """
+    city, cls = model.presence.city, type(policy)
+    if cls.followers is not Policy.followers:
+        followers, people = policy.followers(model), len(city.people)
+        if not isinstance(followers, np.ndarray) or followers.dtype != bool or followers.shape != (people,):
+            given = (
+                f"{followers.dtype} {followers.shape}" if isinstance(followers, np.ndarray) else repr(followers)[:100]
+            )
+            raise TypeError(
+                f"policy '{policy.name}': followers(model) must return a numpy array of {people:,} truth values, one a "
+                f"person (given {given})"
+            )
+    rules = policy.rules(model)
+    if cls.rules is not Policy.rules:
+        try:
+            check_rules(rules, len(city.people), len(city.places))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"policy '{policy.name}': {error}") from None
+    return rules
+
+
 def _complies(citizen: Any, policy: Policy) -> bool:
     said = citizen.complies(policy)
     if not isinstance(said, bool | np.bool_):
@@ -154,7 +194,8 @@ class TimedPolicy(Policy):
                 return settings.when.holds(values)
             return True
         if settings.when is not None:
-            return settings.when.holds(values)
+            ended = isinstance(settings.until, Trigger) and settings.until.holds(values)
+            return settings.when.holds(values) and not ended
         return settings.from_ is None or _reached(settings.from_, model)
 
 
@@ -232,11 +273,11 @@ class Authority(mesa.Agent):
         self.indicators = self._measured()
         for policy in self.policies:
             policy.days_in_force += policy.in_force
-            before, policy.in_force = policy.in_force, bool(policy.decide(model))
+            before, policy.in_force = policy.in_force, _decided(policy, model)
             if policy.in_force and not before:
                 policy.come_into_force(model)
         in_force = [policy for policy in self.policies if policy.in_force]
-        model.presence.apply([rule for policy in in_force for rule in policy.rules(model)])
+        model.presence.apply([rule for policy in in_force for rule in _rules(policy, model)])
         for name in MEASURES:
             for policy in in_force:
                 if name in policy.measures:

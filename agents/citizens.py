@@ -94,7 +94,9 @@ class Citizen(RowAgent):
     def choose_venue(self, place: int) -> int:
         """Return the place to which the person goes instead of a shop or leisure venue of their schedule.
 
-        Asked each day for each such visit, only of classes that override it.
+        Asked each day for each such visit, only of classes that override it. Who comes meets the others who are there, but
+        crowding and the volume of the room, on which the risk of a meeting depends, stay those of the city's schedule: they
+        stand for how people stand about there and how large the room is, and do not change with those who choose it.
 
         Args:
             place: number of the venue in the schedule.

@@ -64,12 +64,19 @@ class Hospitals:
         turned_away: int64 (hospitals,) people who today found no bed where they came first; those who wait since a day
             before count no more.
         admitted: people who today came into a hospital.
-        lacking: the people who today asked for a bed and found none anywhere, in rising order.
+        lacking: the people who when they last asked today found no bed of the care needed anywhere, in rising order.
+        lacked: uint8 (n,) care that each of them needs.
     """
 
     indicators: ClassVar[dict[str, str]] = {
-        "hospital_occupancy": "patients on wards, as a share of the ward beds that other patients leave",
-        "icu_occupancy": "patients in intensive care, as a share of the beds there that other patients leave",
+        "hospital_occupancy": (
+            "patients on wards, and people who need such a bed and found none, per ward bed that other patients leave; "
+            "above 1 beds are short, and without a single one it is the number of these people"
+        ),
+        "icu_occupancy": (
+            "patients in intensive care, and people who need such a bed and found none, per bed there that other patients "
+            "leave; above 1 beds are short, and without a single one it is the number of these people"
+        ),
         "hospitalised": f"patients in hospital per {PER:,} people",
     }
 
@@ -87,6 +94,7 @@ class Hospitals:
         table.attach("bed", Column("u1", NONE, doc="bed that the person has: 0 none, 1 on a ward, 2 in intensive care"))
         self._key = key(seed, "turn for a bed")
         self.lacking: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.lacked: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self.begin_day()
 
     # ------------------------------------------------------------------ beds
@@ -100,16 +108,16 @@ class Hospitals:
         """Count the day's admissions from nothing."""
         self.turned_away = np.zeros(len(self.site), np.int64)
         self.admitted = 0
-        self._waiting, self.lacking = self.lacking, np.zeros(0, np.int64)
+        self._waiting, self.lacking, self.lacked = self.lacking, np.zeros(0, np.int64), np.zeros(0, np.uint8)
 
     def admit(self, people: ArrayLike, care: ArrayLike) -> NDArray[np.int32]:
         """Give people the bed that they need, and take the one that they leave for it.
 
-        Everybody comes to the hospital nearest to their home (in a straight line) that has such beds at all, patients
-        to their own. Those who find it full go on to the nearest with a free bed, after those who came there first;
-        where beds are short the order is drawn. Who finds no bed in intensive care lies on a ward instead if possible;
-        who is to leave intensive care stays there until the own hospital has a bed on a ward. Ask for those who lack
-        what they need again on a later day.
+        Everybody comes to the hospital nearest to their home (in a straight line) that has such beds at all, or if
+        none has, to the nearest; patients to their own. Those who find it full go on to the nearest with a free bed,
+        after those who came there first; where beds are short the order is drawn. Who finds no bed in intensive care
+        lies on a ward instead if possible; who is to leave intensive care stays there until the own hospital has a
+        bed on a ward. Ask for those who lack what they need again on a later day.
 
         Args:
             people: (n,) numbers of people, each once.
@@ -125,7 +133,10 @@ class Hospitals:
         for kind, asking in ((WARD, recovering), (ICU, needed == ICU), (WARD, (needed == WARD) & ~recovering)):
             if asking.any():
                 found[asking] = self._give(rows[asking], kind)
-        self.lacking = np.union1d(self.lacking, rows[found < 0])
+        others = ~np.isin(self.lacking, rows)
+        lacking = np.concatenate([self.lacking[others], rows[found < 0]])
+        order = np.argsort(lacking)
+        self.lacking, self.lacked = lacking[order], np.concatenate([self.lacked[others], needed[found < 0]])[order]
         bedless = (needed == ICU) & (self.bed[rows] == NONE)
         if bedless.any():
             self._give(rows[bedless], WARD)
@@ -169,7 +180,10 @@ class Hospitals:
         return found
 
     def _distances(self, people: NDArray[np.int64], kind: int) -> NDArray[np.float64]:
-        """Return metres from each home to each hospital, (n, hospitals); infinite where there is nothing to ask for."""
+        """Return metres from each home to each hospital, (n, hospitals); infinite where there is nothing to ask for.
+
+        Where no hospital has such a bed, people come all the same and are turned away.
+        """
         home = self._city.people.household[people]
         if self.site[0] < 0:
             away = np.zeros((len(people), 1))
@@ -181,7 +195,8 @@ class Hospitals:
         away[inside, own[inside]] = -1.0
         leaving = inside[self.bed[people[inside]] > kind]
         away[leaving] = np.where(np.arange(len(self.site)) == own[leaving, None], -1.0, np.inf)
-        away[:, self.limit[:, kind - 1] == 0] = np.inf
+        if self.limit[:, kind - 1].any():
+            away[:, self.limit[:, kind - 1] == 0] = np.inf
         return away
 
     def discharge(self, people: ArrayLike) -> None:
@@ -201,7 +216,8 @@ class Hospitals:
 
     def indicator_values(self) -> dict[str, float]:
         """Return the occupancies and the patients per 100,000 people as they stand now."""
-        ward, intensive = self.patients.sum(axis=0) / np.maximum(self.limit.sum(axis=0), 1)
+        short = np.bincount(self.lacked, minlength=ICU + 1)[WARD:]
+        ward, intensive = (self.patients.sum(axis=0) + short) / np.maximum(self.limit.sum(axis=0), 1)
         return {
             "hospital_occupancy": float(ward),
             "icu_occupancy": float(intensive),

@@ -3,13 +3,14 @@
 Without Mesa, so that a scenario can be checked quickly; :mod:`~citytwin.agents.authorities` puts policies into force.
 """
 
+import itertools
 import json
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from .measures.isolation import IsolationSettings
 from .measures.testing import TestingSettings
 from .measures.tracing import TracingSettings
 from .measures.vaccination import VaccinationSettings
-from .rules import VISIT_GROUPS, columns_of
+from .rules import VISIT_GROUPS, check_group, columns_of
 
 if TYPE_CHECKING:
     from ..environment.city import City
@@ -31,6 +32,8 @@ FATIGUE_DAYS = 30
 
 ROLES = {role.name.lower(): role for role in Role}
 """Names that ``whom.roles`` may use."""
+MAX_AGE = 120
+"""Nobody is older."""
 MAX_COHORTS = 12
 """Most cohorts that may rotate (assumed)."""
 _IN_PLACES = {"close", "reduce", "limit", "rotate", "masks", "ventilate", "level", "work_from_home"}
@@ -97,6 +100,19 @@ class Trigger:
     def __str__(self) -> str:
         return f"{self.indicator} {self.comparison} {self.value:,g}"
 
+    @property
+    def rising(self) -> bool:
+        """Whether the condition holds above its value."""
+        return self.comparison in (">", ">=")
+
+    def covers(self, other: "Trigger") -> bool:
+        """Return whether the condition holds whenever another one does."""
+        if self.indicator != other.indicator or self.rising != other.rising:
+            return False
+        if self.value == other.value:
+            return "=" in self.comparison or "=" not in other.comparison
+        return (self.value < other.value) == self.rising
+
     def holds(self, indicators: dict[str, float]) -> bool:
         """Return whether the condition holds for these values of the indicators.
 
@@ -124,13 +140,14 @@ def _moment(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
-    if isinstance(value, str | int):
-        raise ValueError(f"write a list, as in [{json.dumps(value)}]")
-    return value
+    if value is None or isinstance(value, list | tuple | set | frozenset):
+        return value
+    example = json.dumps(value) if isinstance(value, str | int | float) else "…"
+    raise ValueError(f"write a list, as in [{example}]")
 
 
 def _places(value: Any) -> Any:
-    for name in _list(value) if isinstance(_list(value), Sequence) else ():
+    for name in _list(value) or ():
         check_group(name)
     return value
 
@@ -149,7 +166,7 @@ def _shares(value: Any, meaning: str) -> Any:
 
 
 def _zones(value: Any) -> Any:
-    for zone in _list(value) if isinstance(_list(value), Sequence) else ():
+    for zone in _list(value) or ():
         if isinstance(zone, bool) or not isinstance(zone, int | str) or (isinstance(zone, int) and zone < 0):
             raise ValueError(f"{zone!r}: write the number of a zone, from 0, or its name")
     return value
@@ -197,13 +214,15 @@ class Whom(_Table):
             raise ValueError(f"{value!r}: write the youngest and the oldest age, as in [0, 17]")
         if not 0 <= numbers[0] <= numbers[1]:
             raise ValueError(f"{value!r}: ages are from 0, and the youngest stands first")
+        if numbers[0] > MAX_AGE:
+            raise ValueError(f"{value!r}: nobody is older than {MAX_AGE}")
         return value
 
     @field_validator("roles", mode="before")
     @classmethod
     def _check_roles(cls, value: Any) -> Any:
         for role in _list(value) or ():
-            if role not in ROLES:
+            if not isinstance(role, str) or role not in ROLES:
                 raise ValueError(f"'{role}' is no role; allowed are: {', '.join(ROLES)}")
         return value
 
@@ -258,8 +277,8 @@ class PolicySettings(_Table):
         from_: ``from`` in the file: day or date of the first morning in force.
         when: condition that brings the policy into force, looked at each morning.
         until: day or date of the first morning no longer in force, or condition that ends it. A policy started by
-            ``when`` and ended by a condition comes back when ``when`` holds again; without ``until`` it is in force
-            while ``when`` holds.
+            ``when`` and ended by a condition comes back when ``when`` holds again and the condition does not; without
+            ``until`` it is in force while ``when`` holds.
         compliance: share of the people who follow, 0 to 1, by a draw a person common to all policies.
         fatigue: share of the followers who no longer follow after :data:`FATIGUE_DAYS` days in force, and again of those
             left after as many days more; between, they fall off day by day.
@@ -352,6 +371,8 @@ class PolicySettings(_Table):
         dates = isinstance(self.from_, date) and isinstance(self.until, date) and self.until <= self.from_
         if days or dates:
             raise ValueError(f"'until' ({self.until}) must be after 'from' ({self.from_})")
+        if self.when is not None and isinstance(self.until, Trigger):
+            _check_hysteresis(self.when, self.until)
         return self
 
     @property
@@ -368,25 +389,63 @@ class PolicySettings(_Table):
         return {moment.indicator for moment in (self.when, self.until) if isinstance(moment, Trigger)}
 
 
+def _check_hysteresis(when: Trigger, until: Trigger) -> None:
+    """Refuse conditions under which a policy never begins, or does not begin where ``when`` says."""
+    if until.covers(when):
+        raise ValueError(
+            f"'until' ({until}) holds whenever 'when' ({when}) does, so that the policy would never be in force; "
+            f'it ends the other way round, as in "{until.indicator} {"<" if when.rising else ">"} {when.value:g}"'
+        )
+    if until.indicator == when.indicator and until.rising != when.rising:
+        apart = when.value >= until.value if when.rising else when.value <= until.value
+        if not apart:
+            raise ValueError(
+                f"'until' ({until}) and 'when' ({when}) both hold between their values; the value of 'until' must be "
+                f"{'at most' if when.rising else 'at least'} {when.value:g}"
+            )
+
+
+class _Part(NamedTuple):
+    """What one key, or a level, says of visits: names of the keys to blame, and what they say."""
+
+    keys: dict[str, str]
+    close: Sequence[str]
+    limit: Mapping[str, float]
+    rotate: Mapping[str, int]
+
+
+def _parts(settings: PolicySettings) -> list[_Part]:
+    names = ("close", "limit", "rotate")
+    parts = [_Part({name: name for name in names}, settings.close, settings.limit, settings.rotate)]
+    if settings.level:
+        package = _LEVELS[settings.level]
+        parts.append(_Part(dict.fromkeys(names, "level"), package.get("close", ()), package.get("limit", {}), {}))
+    return parts
+
+
 def conflicts(one: PolicySettings, other: PolicySettings) -> list[tuple[str, str, set[str]]]:
     """Return what cannot hold together for the same people, places and days.
 
     These are places closed by one and limited or rotated by the other, places rotated in different numbers of cohorts, and
-    two levels of lockdown.
+    two levels of lockdown. A level stands for its package.
 
     Returns:
         key of the one, key of the other, and names of the places that the other gives; none for levels.
     """
     found = []
-    for key in ("limit", "rotate"):
-        shared = {name for name in getattr(other, key) if set(columns_of(one.close)) & set(VISIT_GROUPS[name])}
-        if shared:
-            found.append(("close", key, shared))
+    for ours, theirs in itertools.product(_parts(one), _parts(other)):
+        if ours.keys == theirs.keys and "level" in ours.keys.values():
+            continue  # two levels are told as such
+        closed = set(columns_of(ours.close))
+        for key, named in (("limit", theirs.limit), ("rotate", theirs.rotate)):
+            shared = {name for name in named if closed & set(VISIT_GROUPS[name])}
+            if shared:
+                found.append((ours.keys["close"], theirs.keys[key], shared))
     cohorts = [(name, number) for name, number in one.rotate.items()]
     shared = {
-        theirs
-        for theirs, number in other.rotate.items()
-        if any(set(VISIT_GROUPS[own]) & set(VISIT_GROUPS[theirs]) and number != ours for own, ours in cohorts)
+        name
+        for name, number in other.rotate.items()
+        if any(set(VISIT_GROUPS[own]) & set(VISIT_GROUPS[name]) and number != others for own, others in cohorts)
     }
     if shared:
         found.append(("rotate", "rotate", shared))
@@ -447,16 +506,6 @@ def check_zones(settings: PolicySettings, city: "City") -> None:
             zone_mask(city, zones or ())
         except ValueError as error:
             raise ValueError(f"{key}.zones: {error}") from None
-
-
-def check_group(name: Any) -> None:
-    """Make sure that a policy may name these places.
-
-    Raises:
-        ValueError: if they are none of :data:`~citytwin.agents.rules.VISIT_GROUPS`.
-    """
-    if not isinstance(name, str) or name not in VISIT_GROUPS:
-        raise ValueError(f"'{name}' is no group of places; allowed are: {', '.join(VISIT_GROUPS)}")
 
 
 LEVELS: tuple[PolicySettings, ...] = tuple(

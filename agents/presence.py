@@ -23,15 +23,27 @@ from .rules import ABSENT, COLUMNS, GUEST, HOME, VISIT_GROUPS, Rule, Tables, rul
 if TYPE_CHECKING:
     from ..environment.city import City
 
-__all__ = ["AWAY", "COLUMNS", "CONFINED", "FREE", "GUEST", "HOME", "ISOLATED", "QUARANTINED", "VISIT_GROUPS"]
+__all__ = [
+    "AWAY",
+    "BEDRIDDEN",
+    "COLUMNS",
+    "CONFINED",
+    "FREE",
+    "GUEST",
+    "HOME",
+    "ISOLATED",
+    "QUARANTINED",
+    "VISIT_GROUPS",
+]
 __all__ += ["Presence", "Visits", "below", "fixed", "own_factor", "rule"]
 
-FREE, CONFINED, ISOLATED, QUARANTINED, AWAY = range(5)
-"""Status of a person: under policies only; at home today; isolated; quarantined; gone (in hospital or dead)."""
-_STATUSES = 5
+FREE, CONFINED, ISOLATED, QUARANTINED, AWAY, BEDRIDDEN = range(6)
+"""Status of a person: under policies only; at home today; isolated; quarantined; gone (in hospital or dead); at home, too
+ill to leave it."""
+_STATUSES = 6
 _STRONGEST = np.array(
     [
-        next((status for status in (AWAY, ISOLATED, QUARANTINED, CONFINED) if held >> status & 1), FREE)
+        next((status for status in (AWAY, ISOLATED, BEDRIDDEN, QUARANTINED, CONFINED) if held >> status & 1), FREE)
         for held in range(1 << _STATUSES)
     ],
     np.uint8,
@@ -196,11 +208,12 @@ class Presence:
     # ------------------------------------------------------------------ people
 
     def put(self, rows: ArrayLike, status: int) -> None:
-        """Give people a status until :meth:`release`; of several, AWAY counts before ISOLATED, QUARANTINED, CONFINED.
+        """Give people a status until :meth:`release`; of several, AWAY counts before ISOLATED, BEDRIDDEN,
+        QUARANTINED, CONFINED.
 
         Args:
             rows: numbers of the people (n,).
-            status: CONFINED, ISOLATED, QUARANTINED or AWAY.
+            status: CONFINED, ISOLATED, QUARANTINED, AWAY or BEDRIDDEN.
         """
         told: NDArray[np.int64] = np.unique(np.asarray(rows, np.int64))
         self._statuses_of[told] |= np.uint8(1 << status)

@@ -4,6 +4,8 @@ Processes never call each other. They read and write columns of citizens and lay
 them in one fixed order.
 """
 
+from collections.abc import Callable
+from datetime import date
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -19,8 +21,9 @@ class Process:
         section: name of its section in a scenario file, for example ``"epidemic"``.
         Settings: pydantic model of that section; it must refuse unknown keys.
         indicators: figures that policies may ask for (``when = "incidence > 50"``), each with its meaning and unit.
-        file_keys: keys of the section that may name a file; a path there starts at the scenario's folder. Where a key
-            takes names of other things too, a file is told by a slash or the suffix ``.toml``.
+        file_keys: keys of the section that may name a TOML file in place of a table with its content; ``Settings`` takes
+            both. A path starts at the scenario's folder. Where a key takes names of other things too, a file is told by
+            a slash or the suffix ``.toml``. Results keep the content, and all runs of a sweep are made with that.
         table_names: names of the tables that :meth:`tables` can yield, written where ``[output] tables`` asks for them.
 
     Args:
@@ -45,6 +48,22 @@ class Process:
         Args:
             settings: the section, an instance of ``Settings``.
             people: number of people of the city.
+        """
+        return {}
+
+    @classmethod
+    def clock_misfits(
+        cls,
+        settings: Any,  # noqa: ARG003
+        days: int,  # noqa: ARG003
+        day: Callable[[date], int],  # noqa: ARG003
+    ) -> dict[tuple[str | int, ...], str]:
+        """Return which keys of a section do not fit the clock, each by the path to it, with what is wrong.
+
+        Args:
+            settings: the section, an instance of ``Settings``.
+            days: length of the run.
+            day: day of the run (0 is the first) that a date is.
         """
         return {}
 

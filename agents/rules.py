@@ -36,6 +36,10 @@ VISIT_GROUPS: dict[str, tuple[int, ...]] = {
 """Names that a policy may use, each with the columns it stands for; ``guests`` are visits to other homes."""
 
 
+class GroupsError(ValueError):
+    """The policies in force part people and places into more combinations than can be kept."""
+
+
 class Rule(NamedTuple):
     """What changes for some people in some places. Homes of one's own are under no rule.
 
@@ -89,8 +93,28 @@ def rule(
         reduce: by name the share, 0 to 1, by which contacts fall where everybody follows. Both sides of a contact bring
             the square root of what remains, so that the pair has all of it.
         masks: names, share by which a wearer gives off less, share by which a wearer takes in less.
-        ventilate: by name the factor on air changes.
+        ventilate: by name the factor on air changes, above 0.
+
+    Raises:
+        ValueError: if a name is unknown, or a share or factor is out of bounds.
     """
+    for key, names in (
+        ("close", close),
+        ("masks", masks[0] if masks else ()),
+        ("reduce", reduce),
+        ("ventilate", ventilate),
+    ):
+        if isinstance(names, str):
+            raise ValueError(f"{key}: write a list of names, as in ['{names}']")
+        for name in names or ():
+            check_group(name)
+    for name, share in (reduce or {}).items():
+        _check_number(f"reduce: {name}", share, "the share by which contacts fall, 0 to 1", 0 <= share <= 1)
+    for what, share in zip(("source", "wearer"), masks[1:] if masks else (), strict=False):
+        _check_number(f"masks: {what}", share, "the share that is held back, 0 to 1", 0 <= share <= 1)
+    for name, factor in (ventilate or {}).items():
+        allowed = "the factor on air changes, above 0 (2 doubles them)"
+        _check_number(f"ventilate: {name}", factor, allowed, 0 < factor < np.inf)
     give, take, air = np.ones(COLUMNS), np.ones(COLUMNS), np.ones(COLUMNS)
     for name, share in (reduce or {}).items():
         columns = list(VISIT_GROUPS[name])
@@ -106,6 +130,59 @@ def rule(
     closed = columns_of(close)
     give[closed] = take[closed] = ABSENT
     return Rule(people, places, give, take, air)
+
+
+def _check_number(what: str, number: float, allowed: str, holds: bool) -> None:
+    if not holds:
+        raise ValueError(f"{what} = {number!r}: write {allowed}")
+
+
+def check_group(name: Any) -> None:
+    """Make sure that a policy may name these places.
+
+    Raises:
+        ValueError: if they are none of :data:`VISIT_GROUPS`.
+    """
+    if not isinstance(name, str) or name not in VISIT_GROUPS:
+        raise ValueError(f"'{name}' is no group of places; allowed are: {', '.join(VISIT_GROUPS)}")
+
+
+def check_rules(rules: Any, people: int, places: int) -> None:
+    """Make sure that what a policy of one's own says are rules for so many people and places.
+
+    Raises:
+        TypeError: if they are no list of rules.
+        ValueError: if a rule does not fit the city.
+    """
+    if not isinstance(rules, list | tuple):
+        raise TypeError(
+            f"rules(model) returned {rules!r}; it must return a list of rules as rule(…) makes them, [] for none"
+        )
+    for each in rules:
+        if not isinstance(each, Rule):
+            raise TypeError(f"rules(model) returned {each!r} in its list; it must be a rule as rule(…) makes it")
+        for name, classes, size in (("people", each.people, people), ("places", each.places, places)):
+            if classes is not None:
+                _check_classes(name, classes, size)
+        least = (_classes(each.people), _classes(each.places), COLUMNS)
+        for name, factor in (("give", each.give), ("take", each.take), ("air", each.air)):
+            shape = np.shape(factor)
+            by_class = name != "air" and len(shape) == 3 and shape[2] == COLUMNS
+            by_class = by_class and all(size >= needed for size, needed in zip(shape, least, strict=True))
+            if not (shape == (COLUMNS,) or by_class) or not np.isfinite(factor).all():
+                raise ValueError(
+                    f"{name} of a rule must be {COLUMNS} finite factors, or these by class (given {shape})"
+                )
+
+
+def _check_classes(name: str, classes: Any, size: int) -> None:
+    wanted = f"a numpy array of {size:,} truth values, one for each of the {name}, or of their class numbers from 0"
+    if not isinstance(classes, np.ndarray) or classes.dtype.kind not in "biu":
+        kind = classes.dtype if isinstance(classes, np.ndarray) else type(classes).__name__
+        raise ValueError(f"{name} of a rule must be {wanted} (given {kind})")
+    if classes.shape != (size,) or (classes.dtype.kind == "i" and classes.min(initial=0) < 0):
+        shape = "numbers below 0" if classes.shape == (size,) else f"shape {classes.shape}"
+        raise ValueError(f"{name} of a rule must be {wanted} (given {shape})")
 
 
 def confinement(people: NDArray[Any], places: NDArray[Any], allowed: NDArray[np.bool_]) -> Rule:
@@ -147,11 +224,12 @@ def tables_of(rules: Sequence[Rule], people: int, kind: NDArray[np.uint8]) -> Ta
         kind: (places,) kind of each place.
 
     Raises:
-        ValueError: if a rule is about homes, or the rules part people and places into more combinations than there can be.
+        ValueError: if a rule is about homes.
+        GroupsError: if the rules part people and places into more combinations than there can be.
     """
     scope, scopes, classes = _scopes(rules, len(kind))
     if scopes * COLUMNS > MAX_NUMBER:
-        raise ValueError(
+        raise GroupsError(
             f"the policies in force part the places into {scopes:,} kinds of areas, at most {MAX_NUMBER // COLUMNS:,} "
             "can be; use larger zones"
         )
@@ -168,7 +246,7 @@ def tables_of(rules: Sequence[Rule], people: int, kind: NDArray[np.uint8]) -> Ta
         done.update(together)
         group, parent, member = _divided(group, len(give), first.people)
         if len(parent) * scopes * COLUMNS > MAX_CELLS:
-            raise ValueError(
+            raise GroupsError(
                 f"the policies in force part people and places into {len(parent):,} groups and {scopes:,} areas, "
                 "too many to keep; use larger zones or fewer policies at once"
             )
@@ -188,7 +266,7 @@ def tables_of(rules: Sequence[Rule], people: int, kind: NDArray[np.uint8]) -> Ta
             give, take = np.hsplit(merged, 2)
             group = of.reshape(-1)[group]
         if len(give) > MAX_GROUPS:
-            raise ValueError(
+            raise GroupsError(
                 f"the policies in force part the people into {len(give):,} groups, at most {MAX_GROUPS:,} can be; "
                 "use fewer policies with a share or a limit of their own at once"
             )

@@ -101,13 +101,15 @@ def main() -> None:
 def _is_mistake(error: Exception) -> bool:
     """Return whether an error is about what was asked for, and says all there is to say."""
     from ..agents.epidemic.transmission import TransmissionError
+    from ..agents.rules import GroupsError
     from ..environment.city import CityError
     from .documents import ScenarioError
     from .manifest import ManifestError
     from .sweep import SweepError
     from .tables import StoreError
 
-    return isinstance(error, CityError | ManifestError | ScenarioError | StoreError | SweepError | TransmissionError)
+    mistakes = CityError | GroupsError | ManifestError | ScenarioError | StoreError | SweepError | TransmissionError
+    return isinstance(error, mistakes)
 
 
 def _version(wanted: bool) -> None:
@@ -305,6 +307,7 @@ def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOpti
         loaded = _load(scenario, changes)
         _refuse_swept(loaded, changes)
         loaded.check_files()
+        loaded.check_bundles()
     except ScenarioError as error:
         if not as_json:
             raise
@@ -515,11 +518,11 @@ def _refuse_swept(scenario: "Scenario", changes: list[str]) -> None:
 
 def _value(text: str) -> Any:
     """Read a value as TOML; what is none is a text, so that quotes need not be quoted in a shell."""
-    import tomllib
+    from ..environment.toml import parse
 
     try:
-        read = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+        read = parse(f"value = {text}")
+    except ValueError:
         return text
     return read["value"] if list(read) == ["value"] else text
 

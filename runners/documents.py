@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ..environment.toml import TOO_LONG, too_long
 from .toml_lines import key_lines
 
 MAX_BYTES = 1_000_000
@@ -180,6 +181,8 @@ def parse_text(text: str, label: str, folder: Path) -> Node:
         raise ScenarioError([_syntax_problem(text, label, str(error))]) from None
     except RecursionError:
         raise ScenarioError([_too_deep(Where(label, _deep_line(text)), "")]) from None
+    except ValueError:  # Python's own limit of digits
+        raise ScenarioError([Problem(Where(label, _long_line(text)), "", TOO_LONG)]) from None
     deep = next((path for path in lines if len(path) > MAX_DEPTH), None)
     if deep is not None:
         raise ScenarioError([_too_deep(Where(label, lines[deep]), ".".join(map(str, deep[:3])) + "…")])
@@ -191,9 +194,15 @@ def parse_text(text: str, label: str, folder: Path) -> Node:
             inner = [build(entry, (*path, number)) for number, entry in enumerate(value)]
         else:
             inner = value
+            if too_long(value):
+                problems.append(Problem(Where(label, lines.get(path, 1)), ".".join(map(str, path)), TOO_LONG))
         return Node(inner, Where(label, lines.get(path, 1)), folder)
 
-    return build(data, ())
+    problems: list[Problem] = []
+    document = build(data, ())
+    if problems:
+        raise ScenarioError(problems)
+    return document
 
 
 def _too_deep(where: Where, key: str) -> Problem:
@@ -209,6 +218,12 @@ def _deep_line(text: str) -> int:
             if opened > MAX_DEPTH:
                 return number
     return 1
+
+
+def _long_line(text: str) -> int:
+    """Return the line with the longest run of digits."""
+    rows = text.splitlines()
+    return 1 + max(range(len(rows)), key=lambda number: max(map(len, re.findall(r"[\d_]+", rows[number])), default=0))
 
 
 def _syntax_problem(text: str, label: str, message: str) -> Problem:

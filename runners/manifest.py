@@ -41,7 +41,8 @@ def program() -> dict[str, str]:
     from .. import __version__
 
     code = hashlib.sha256()
-    files = [*ROOT.glob("*.py"), *(file for floor in _FLOORS for file in (ROOT / floor).rglob("*.py"))]
+    inside = (file for floor in _FLOORS for kind in ("*.py", "*.toml") for file in (ROOT / floor).rglob(kind))
+    files = [*ROOT.glob("*.py"), *inside]  # shipped diseases are TOML
     for file in sorted(files):
         code.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     versions = {
@@ -191,21 +192,31 @@ def differences(
         lines.append(f"layout of the results: {old.get('schema_version')} there, {new['schema_version']} here")
     if old.get("scenario") != new["scenario"]:
         lines += ["scenario:", *_text_difference(old.get("scenario"), new["scenario"])]
-    lines += _changes("context", old.get("context"), new["context"])
+    before, after = old.get("context") or {}, dict(new["context"])
+    lines += _file_differences(before.get("files") or {}, after.pop("files", {}))
+    lines += _changes("context", {name: value for name, value in before.items() if name != "files"}, after)
     lines += _changes("", {"execute": old.get("execute")}, {"execute": new["execute"]})
     if old.get("tasks") != new["tasks"]:
         lines += _task_differences(old_tasks, tasks)
-    before = old.get("cities", {})
-    cities = [sorted(map(str, manifest.values())) for manifest in (before, new["cities"])]
+    bundles = old.get("cities", {})
+    cities = [sorted(map(str, manifest.values())) for manifest in (bundles, new["cities"])]
     if cities[0] != cities[1]:
-        changed = [path for path, digest in new["cities"].items() if digest not in before.values()]
-        lines.append(f"cities: not the bundles they were ({', '.join(changed or before)})")
+        changed = [path for path, digest in new["cities"].items() if digest not in bundles.values()]
+        lines.append(f"cities: not the bundles they were ({', '.join(changed or bundles)})")
     return lines if len(lines) <= _SHOWN else [*lines[:_SHOWN], f"… and {len(lines) - _SHOWN} more lines"]
 
 
 def program_differences(old: Manifest) -> list[str]:
     """Return how this program differs from the one that last worked on a sweep, in lines to be shown."""
     return _changes("version of", old.get("versions"), program())
+
+
+def _file_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for path in {**old, **new}:
+        if old.get(path) != new.get(path):
+            lines += [f"{path}: is not what it was:", *_text_difference(old.get(path), new.get(path))]
+    return lines
 
 
 def _text_difference(old: Any, new: Any) -> list[str]:

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..agents.hospitals import Hospitals
-from ..agents.measures import MEASURES
+from ..agents.measures import MEASURES, Testing
 from ..agents.policies import PolicySettings, Trigger, conflicts, meet, zone_mask
 from .documents import KeyPath, suggestion
 from .sections import ClockSettings
@@ -57,9 +59,10 @@ def clock_problems(policies: Policies, clock: ClockSettings) -> Found:
         start, end = _day(policy.from_, clock), _day(policy.until, clock)
         if start is not None and not 0 <= start < clock.days:
             yield number, ("from",), f"outside the clock (given {policy.from_}); {span}"
-        if end is not None and end < 0:
-            yield number, ("until",), f"before the clock starts (given {policy.until}); {span}"
-        if start is not None and end is not None and end <= start:
+        if end is not None and end <= 0:
+            message = f"no day is left, as it is the first morning no longer in force (given {policy.until}); {span}"
+            yield number, ("until",), message
+        elif start is not None and end is not None and end <= start:
             yield number, ("until",), f"'until' ({policy.until}) must be after 'from' ({policy.from_})"
 
 
@@ -73,6 +76,8 @@ def measure_problems(policies: Policies, processes: Mapping[str, Any]) -> Found:
     there = {
         key for key in MEASURES if any(policy is not None and getattr(policy, key) is not None for policy in policies)
     }
+    if None not in policies:
+        yield from _circular(policies)
     epidemic = "epidemic" in processes
     settings_of = processes.get("epidemic")
     for number, policy in enumerate(policies):
@@ -82,6 +87,20 @@ def measure_problems(policies: Policies, processes: Mapping[str, Any]) -> Found:
                 "give the route a share in [epidemic], as in routes = { contact = 0.5, air = 0.5 }"
             )
             yield number, ("ventilate",), message
+        if policy is not None and settings_of is not None:
+            yield from _idle(number, policy, settings_of)
+        if (
+            policy is not None
+            and policy.test is not None
+            and policy.test.contacts > 0
+            and None not in policies
+            and "trace" not in there
+        ):
+            yield (
+                number,
+                ("test", "contacts"),
+                "nobody is told of contacts without 'trace' in this or another policy; add one",
+            )
         for key in MEASURES:
             settings: Any = getattr(policy, key, None)
             if settings is None:
@@ -93,16 +112,60 @@ def measure_problems(policies: Policies, processes: Mapping[str, Any]) -> Found:
                 yield number, (key,), f"does nothing without {needs} in this or another policy; add one"
 
 
+def _idle(number: int, policy: PolicySettings, epidemic: Any) -> Found:
+    """Yield what does nothing in such an epidemic."""
+    if policy.border is not None and not epidemic.imports:
+        message = "no infections come from outside; add imports to [epidemic], as in imports = [{ per_day = 0.5 }]"
+        yield number, ("border",), message
+    disease = epidemic.disease
+    if not disease.course().symptoms.any():
+        none = f"'{disease.name}' has no symptoms"
+        remedy = 'give a [[state]] of the disease symptoms = "mild"'
+        if policy.test is not None and policy.test.symptomatic > 0:
+            yield (
+                number,
+                ("test", "symptomatic"),
+                f"{none}, so that nobody is tested for them; {remedy}, or use 'random'",
+            )
+        if policy.isolate is not None and policy.isolate.at == "onset":
+            yield (
+                number,
+                ("isolate", "at"),
+                f'{none}, so that nobody is isolated at onset; {remedy}, or use at = "result"',
+            )
+
+
+def _circular(policies: Policies) -> Found:
+    """Yield policies with all the tests there are, if each waits for results of tests."""
+    testing = [
+        (number, policy) for number, policy in enumerate(policies) if policy is not None and policy.test is not None
+    ]
+    waiting = [
+        (number, policy.when)
+        for number, policy in testing
+        if policy.when is not None
+        and policy.when.indicator in Testing.indicators
+        and not policy.when.holds({policy.when.indicator: 0.0})
+    ]
+    if len(waiting) == len(testing):
+        for number, when in waiting:
+            message = (
+                f"'{when.indicator}' stays 0 as long as nobody is tested, and no policy tests before; start the tests on a "
+                "day, or by another indicator"
+            )
+            yield number, ("when",), message
+
+
 def contradictions(policies: Policies, clock: ClockSettings) -> Found:
     """Yield policies that cannot hold together with an earlier one.
 
-    Two policies contradict each other if they are in force on the same days, both with neither 'when', for some of the same
-    people in the same places, see :func:`~citytwin.agents.policies.meet`, and conflict there, see
-    :func:`~citytwin.agents.policies.conflicts`.
+    Two policies contradict each other if they are in force on the same days, by their days or because they have the same
+    'when', for some of the same people in the same places, see :func:`~citytwin.agents.policies.meet`, and conflict
+    there, see :func:`~citytwin.agents.policies.conflicts`.
     """
-    dated = [(n, policy) for n, policy in enumerate(policies) if policy is not None and policy.when is None]
-    for (_, one), (number, other) in combinations(dated, 2):
-        if not meet(one, other) or not _overlap(one, other, clock):
+    stated = [(n, policy) for n, policy in enumerate(policies) if policy is not None]
+    for (_, one), (number, other) in combinations(stated, 2):
+        if one.when != other.when or not meet(one, other) or not _overlap(one, other, clock):
             continue
         both = conflicts(one, other)
         both += [(own, key, names) for key, own, names in conflicts(other, one) if key != own]
@@ -115,16 +178,25 @@ def contradictions(policies: Policies, clock: ClockSettings) -> Found:
             yield number, (own,), message
 
 
-def zone_problems(policies: Policies, city: "City") -> Found:
-    """Yield zones that the city has not."""
+def zone_problems(policies: Policies, city: "City", clock: ClockSettings) -> Found:
+    """Yield zones that the city has not, and else what contradicts only once the names of its zones are known."""
+    numbered: list[PolicySettings | None] = []
+    missing = False
     for number, policy in enumerate(policies):
-        if policy is None:
-            continue
-        for key, zones in (("whom", policy.whom.zones), ("where", policy.where and policy.where.zones)):
+        changed = {}
+        for key in ("whom", "where"):
+            table = getattr(policy, key, None)
+            if table is None or table.zones is None:
+                continue
             try:
-                zone_mask(city, zones or ())
+                zones = np.flatnonzero(zone_mask(city, table.zones)).tolist()
+                changed[key] = table.model_copy(update={"zones": tuple(zones)})
             except ValueError as error:
+                missing = True
                 yield number, (key, "zones"), str(error)
+        numbered.append(None if policy is None else policy.model_copy(update=changed))
+    if not missing:
+        yield from contradictions(numbered, clock)
 
 
 def _overlap(one: PolicySettings, other: PolicySettings, clock: ClockSettings) -> bool:

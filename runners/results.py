@@ -85,10 +85,10 @@ class Results:
 
     @cached_property
     def scenario(self) -> "Scenario":
-        """The scenario that was run."""
+        """The scenario that was run, its files as they were then."""
         from .scenario import Scenario
 
-        return Scenario.from_dict(self.info["scenario"])
+        return Scenario.from_dict(self.info["scenario"], self.info["context"].get("files"))
 
     @property
     def points(self) -> list[dict[str, Any]]:

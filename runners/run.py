@@ -20,7 +20,7 @@ from .documents import Problem
 from .ledger import now
 from .model import CityModel, Outputs
 from .results import Results
-from .scenario import Scenario, ScenarioError
+from .scenario import Scenario, ScenarioError, files_of
 from .tables import to_tables
 
 Days = Callable[[int, int], None]
@@ -207,7 +207,7 @@ def sweep_tasks(
         for number, (parameters, city) in enumerate(zip(points, cities, strict=True))
         for replicate, seed in enumerate(scenario.seeds())
     ]
-    return tasks, EXECUTE, context_of(scenario, loaded.values()) | {"warm": WARM}
+    return tasks, EXECUTE, context_of(scenario, loaded.values(), variants) | {"warm": WARM}
 
 
 def _check_r0(variants: list[Scenario], cities: list[City], told: Callable[[str], None] | None) -> None:
@@ -247,8 +247,17 @@ def _reachable(scenario: Scenario) -> Iterator[None]:
         raise ScenarioError([Problem(where, "epidemic.r0", str(error))]) from None
 
 
-def context_of(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:
-    """Return what all runs share, JSON-able: the scenario, and what to say of its cities."""
+def context_of(scenario: Scenario, cities: Iterable[City], variants: Iterable[Scenario] = ()) -> dict[str, Any]:
+    """Return what all runs share, JSON-able: the scenario, the files it is made of, and what to say of its cities.
+
+    Args:
+        scenario: the scenario.
+        cities: its cities.
+        variants: the scenario at every point of its sweep; each may name files of its own.
+
+    Raises:
+        ScenarioError: if a file cannot be read.
+    """
     about = [
         {
             "name": city.info.name,
@@ -258,7 +267,7 @@ def context_of(scenario: Scenario, cities: Iterable[City]) -> dict[str, Any]:
         }
         for city in cities
     ]
-    return {"scenario": scenario.to_dict(), "city_facts": about}
+    return {"scenario": scenario.to_dict(), "files": files_of([scenario, *variants]), "city_facts": about}
 
 
 def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
@@ -266,17 +275,20 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
 
     Args:
         task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run.
-        context: ``scenario``, as :meth:`Scenario.to_dict` gave it.
+        context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario.files_of` did:
+            all runs have them as they were when the sweep began.
     """
-    scenario = _base(json.dumps(context["scenario"], sort_keys=True)).with_parameters(task["parameters"])
+    scenario = _base(json.dumps([context["scenario"], context["files"]], sort_keys=True)).with_parameters(
+        task["parameters"]
+    )
     return CityModel(scenario, _city(task["city"]), task["seed"]).run()
 
 
 @lru_cache(maxsize=1)
 def _base(text: str) -> Scenario:
-    data = json.loads(text)
+    data, files = json.loads(text)
     data.pop("sweep", None)
-    return Scenario.from_dict(data)
+    return Scenario.from_dict(data, files)
 
 
 @lru_cache(maxsize=1)

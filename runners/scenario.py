@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +71,7 @@ class Scenario:
         document: the merged document, with the place of every value.
         hospitals: how many beds there are; None if whoever needs a bed has one.
         calibrate: what is fitted to which observations; None if nothing is.
+        files: contents by path of files that are taken as they were once read, whatever lies there now.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Scenario:
     document: Node
     hospitals: HospitalSettings | None = None
     calibrate: CalibrateSettings | None = None
+    files: Mapping[str, Any] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ making
 
@@ -113,21 +115,26 @@ class Scenario:
         return cls._from_document(extended(parse_text(text, label, Path(folder).resolve()), None))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Scenario":
+    def from_dict(cls, data: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> "Scenario":
         """Make a scenario from what :meth:`to_dict` returned.
+
+        Args:
+            data: the document.
+            files: what :func:`files_of` returned; these files are not read again.
 
         Raises:
             ScenarioError: as :meth:`load`.
         """
-        return cls._from_document(wrap(dict(data), Where("scenario"), Path.cwd()))
+        return cls._from_document(wrap(dict(data), Where("scenario"), Path.cwd()), files or {})
 
     @classmethod
-    def _from_document(cls, document: Node) -> "Scenario":
+    def _from_document(cls, document: Node, files: Mapping[str, Any] | None = None) -> "Scenario":
+        files = files or {}
         document = _absolute_paths(document)
-        scenario, problems = _read(document)
+        scenario, problems = _read(document, files)
         sweep = _readable_sweep(document, problems) if scenario is None else scenario.sweep
         if sweep is not None:
-            problems += _sweep_problems(document, sweep)
+            problems += _sweep_problems(document, sweep, files)
         if problems or scenario is None:
             raise ScenarioError(problems)
         return scenario
@@ -151,7 +158,7 @@ class Scenario:
             ScenarioError: if it does not.
         """
         problems = _people_problems(self.document, self.processes, len(city.people))
-        problems += _at_policies(self.document, zone_problems(self.policies, city))
+        problems += _at_policies(self.document, zone_problems(self.policies, city, self.clock))
         if problems:
             raise ScenarioError(problems)
 
@@ -171,6 +178,33 @@ class Scenario:
         if problems:
             raise ScenarioError(problems)
 
+    def check_bundles(self) -> None:
+        """Make sure that the scenario fits its city where that is a bundle, so that it need not be built, at every point.
+
+        Raises:
+            ScenarioError: if it does not, or a bundle cannot be used.
+        """
+        from ..environment.city import City, CityError
+
+        variants = [self] if not self.sweep.parameters else [self.at_point(point) for point in self.points()]
+        cities: dict[str, City] = {}
+        problems = []
+        for variant in variants:
+            path = variant.city.bundle
+            if path is None:
+                continue
+            try:
+                if path not in cities:
+                    cities[path] = City.load(path)
+                variant.check_city(cities[path])
+            except ScenarioError as error:
+                problems += error.problems
+            except CityError as error:
+                key = ("city", "bundle")
+                problems.append(Problem(variant.document.nearest(key).where, ".".join(key), str(error)))
+        if problems:
+            raise ScenarioError(problems)
+
     # ------------------------------------------------------------------ varying
 
     def with_parameters(self, parameters: Mapping[str, Any], *, label: str = "parameters") -> "Scenario":
@@ -187,7 +221,7 @@ class Scenario:
         document, problems = _set(self.document, parameters, where)
         if problems:
             raise ScenarioError(problems)
-        return self._from_document(document)
+        return self._from_document(document, self.files)
 
     def points(self) -> list[dict[str, Any]]:
         """Return the parameters of every point of the sweep; one point without parameters if nothing is swept."""
@@ -204,13 +238,13 @@ class Scenario:
 
     def at_point(self, parameters: Mapping[str, Any]) -> "Scenario":
         """Return the scenario of one point: its parameters set, nothing swept."""
-        return self._from_document(_point_document(self.document, parameters))
+        return self._from_document(_point_document(self.document, parameters), self.files)
 
 
 # ---------------------------------------------------------------------- reading a document
 
 
-def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
+def _read(document: Node, files: Mapping[str, Any]) -> tuple[Scenario | None, list[Problem]]:
     """Validate all but the sweep's values; return the scenario if every section is valid."""
     not_finite = [
         Problem(node.where, dotted_key(document, path), f"must be a finite number (given {node.value})")
@@ -231,7 +265,8 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     processes: dict[str, Any] = {}
     for section in sections():
         if document.get(section) is not None:
-            processes[section] = _section(process_class(section).Settings, document, (section,), problems)
+            opened = _with_contents(document, section, files)
+            processes[section] = _section(process_class(section).Settings, opened, (section,), problems)
     if not processes:
         message = f"nothing happens in it; add a section of a process: {', '.join(f'[{s}]' for s in sections())}"
         problems.append(Problem(document.where, "", message))
@@ -242,7 +277,7 @@ def _read(document: Node) -> tuple[Scenario | None, list[Problem]]:
     if problems or city is None or clock is None or sweep is None or output is None:
         return None, problems
     stated = tuple(policy for policy in policies if policy)
-    return Scenario(name, seed, city, clock, processes, stated, sweep, output, document, **optional), []
+    return Scenario(name, seed, city, clock, processes, stated, sweep, output, document, **optional, files=files), []
 
 
 def _unknown_sections(document: Node) -> list[Problem]:
@@ -349,9 +384,42 @@ def _absolute_paths(document: Node) -> Node:
 def _made_absolute(node: Node, path: KeyPath) -> Node:
     value = node.value
     # Some keys take a shipped name or a file; a file has a suffix or a folder.
-    if not isinstance(value, str) or not (path in _PATHS or value.endswith(".toml") or "/" in value):
+    if not isinstance(value, str) or not (path in _PATHS or _names_file(value)):
         return node
     return Node(str(absolute(node.folder, value)), node.where, node.folder)
+
+
+def _names_file(value: str) -> bool:
+    return value.endswith(".toml") or "/" in value
+
+
+def files_of(scenarios: Iterable[Scenario]) -> dict[str, Any]:
+    """Return by path the content, JSON-able, of every file that the processes of scenarios are made of.
+
+    Raises:
+        ScenarioError: if one cannot be read or is not TOML.
+    """
+    files: dict[str, Any] = {}
+    for scenario in scenarios:
+        for section in scenario.processes:
+            for name in process_class(section).file_keys:
+                node = scenario.document.at((section, name))
+                if node is None or not isinstance(node.value, str) or not _names_file(node.value):
+                    continue
+                path = node.value
+                if path not in files:
+                    kept = scenario.files.get(path)
+                    files[path] = json_ready(read_file(Path(path), path).plain) if kept is None else kept
+    return files
+
+
+def _with_contents(document: Node, section: str, files: Mapping[str, Any]) -> Node:
+    """Put the contents of files in the place of their names."""
+    for name in process_class(section).file_keys:
+        node = document.at((section, name))
+        if node is not None and isinstance(node.value, str) and node.value in files:
+            document = document.replaced((section, name), wrap(files[node.value], node.where, node.folder))
+    return document
 
 
 # ---------------------------------------------------------------------- what spans sections
@@ -370,6 +438,12 @@ def _cross_check(
     problems = []
     if city is not None and city.people is not None:
         problems += _people_problems(document, processes, city.people)
+    for section, settings in processes.items():
+        if clock is not None and settings is not None:
+            misfits = process_class(section).clock_misfits(settings, clock.days, clock.day)
+            for inner, message in misfits.items():
+                path = (section, *inner)
+                problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
     limited = document.get("hospitals") is not None
     stated = list(policies)
     indicators = {name for section in processes for name in process_class(section).indicators}
@@ -462,7 +536,7 @@ def _readable_sweep(document: Node, problems: Iterable[Problem]) -> SweepSetting
     return _section(SweepSettings, Node({"sweep": section}, document.where, document.folder), ("sweep",), [])
 
 
-def _sweep_problems(document: Node, sweep: SweepSettings) -> list[Problem]:
+def _sweep_problems(document: Node, sweep: SweepSettings, files: Mapping[str, Any]) -> list[Problem]:
     """Check every point of a sweep before anything runs; other sections may have problems, found here again or not."""
     axes = document.nearest(("sweep", "parameters"))
     where = {name: axes.value[name].where for name in sweep.parameters}
@@ -502,5 +576,5 @@ def _sweep_problems(document: Node, sweep: SweepSettings) -> list[Problem]:
         _points(sweep.model_copy(update={"parameters": readable})), 1 if too_many else None
     ):
         changed, wrong = _set(unswept, parameters, where)
-        found.update(dict.fromkeys([*wrong, *_read(changed)[1]]))
+        found.update(dict.fromkeys([*wrong, *_read(changed, files)[1]]))
     return list(found)

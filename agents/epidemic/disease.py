@@ -15,7 +15,6 @@ Periods are laws of time in days. A model that moves by the day needs whole numb
 A ``constant`` or ``empirical`` law counts whole days itself and is taken as it is, as N.
 """
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,8 +25,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from scipy.special import gammainc, gammaincinv
 
+from ...environment import toml
 from .course import AGES, ENTERED, SEVERE, SYMPTOMS, Course, compiled, less_of, level
-from .laws import Part, Period, whole_days
+from .laws import Number, Part, Period, Whole, whole_days
 
 MAX_STATES = 60
 MAX_PROFILE = 400
@@ -47,7 +47,7 @@ class DiseaseError(ValueError):
 class _Bands(Part):
     """Bands of age, of which ``from_age`` holds the first ages, rising from 0."""
 
-    from_age: tuple[Annotated[int, Field(ge=0, lt=AGES)], ...] = (0,)
+    from_age: tuple[Annotated[Whole, Field(ge=0, lt=AGES)], ...] = (0,)
 
     @model_validator(mode="after")
     def _check_bands(self) -> "_Bands":
@@ -74,7 +74,7 @@ class Susceptibility(_Bands):
         factor: susceptibility of each band.
     """
 
-    factor: tuple[Annotated[float, Field(ge=0, le=100)], ...] = (1.0,)
+    factor: tuple[Annotated[Number, Field(ge=0, le=100)], ...] = (1.0,)
 
     def by_age(self) -> NDArray[np.float64]:
         """Return the susceptibility (256,) of each age in years."""
@@ -91,8 +91,8 @@ class Chance(_Bands):
             state leave it by this transition.
     """
 
-    value: tuple[Annotated[float, Field(ge=0, le=1)], ...]
-    of: tuple[Annotated[float, Field(gt=0, le=1)], ...] | None = None
+    value: tuple[Annotated[Number, Field(ge=0, le=1)], ...]
+    of: tuple[Annotated[Number, Field(gt=0, le=1)], ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -138,11 +138,11 @@ class State(Part):
     """
 
     name: str = Field(pattern="^[a-z][a-z0-9_]*$", max_length=40)
-    infectiousness: tuple[Annotated[float, Field(ge=0, le=1000)], ...] = Field(
+    infectiousness: tuple[Annotated[Number, Field(ge=0, le=1000)], ...] = Field(
         default=(0.0,), min_length=1, max_length=MAX_PROFILE
     )
     symptoms: Literal["none", "mild", "severe", "critical"] = "none"
-    without_bed: float = Field(default=1.0, ge=1, le=100)
+    without_bed: Number = Field(default=1.0, ge=1, le=100)
     transition: tuple[Transition, ...] = Field(max_length=MAX_STATES)
 
     @field_validator("infectiousness", mode="before")
@@ -159,8 +159,8 @@ class Routes(Part):
         air: rate by shared air, which falls with the volume and the air changes of the room.
     """
 
-    contact: float = Field(default=1.0, ge=0, le=1000)
-    air: float = Field(default=0.0, ge=0, le=1000)
+    contact: Number = Field(default=1.0, ge=0, le=1000)
+    air: Number = Field(default=0.0, ge=0, le=1000)
 
     @model_validator(mode="after")
     def _check_any(self) -> "Routes":
@@ -178,9 +178,9 @@ class Immunity(Part):
         half_life: days in which the protection against infection falls to half; without it, it stays.
     """
 
-    protection: float = Field(default=1.0, ge=0, le=1)
-    severe: float = Field(default=0.0, ge=0, le=1)
-    half_life: float | None = Field(default=None, gt=0, le=100_000)
+    protection: Number = Field(default=1.0, ge=0, le=1)
+    severe: Number = Field(default=0.0, ge=0, le=1)
+    half_life: Number | None = Field(default=None, gt=0, le=100_000)
 
 
 class Infectiousness(Part):
@@ -192,8 +192,8 @@ class Infectiousness(Part):
             infection, on which nobody infects.
     """
 
-    dispersion: float | None = Field(default=None, gt=0.01, le=1e6)
-    since_infection: tuple[Annotated[float, Field(ge=0, le=1000)], ...] | None = Field(
+    dispersion: Number | None = Field(default=None, gt=0.01, le=1e6)
+    since_infection: tuple[Annotated[Number, Field(ge=0, le=1000)], ...] | None = Field(
         default=None, min_length=1, max_length=MAX_PROFILE
     )
 
@@ -379,7 +379,7 @@ class Disease(Part):
 
     name: str = Field(min_length=1, max_length=100)
     title: str = ""
-    r0: float = Field(gt=0, le=100)
+    r0: Number = Field(gt=0, le=100)
     latent: Period | None = None
     infectious: Period | None = None
     state: tuple[State, ...] | None = Field(default=None, max_length=MAX_STATES)
@@ -391,6 +391,12 @@ class Disease(Part):
     @model_validator(mode="after")
     def _check(self) -> "Disease":
         problems = _Problems()
+        if not any(self.susceptibility.factor):
+            problems.add(("susceptibility", "factor"), "all are 0, so that nobody can be infected; raise one")
+        profile = self.infectiousness.since_infection
+        if profile is not None and not any(profile[1:] or profile):  # nobody infects on the day of infection
+            message = "nobody infects on any day after the infection; raise one, or leave it out"
+            problems.add(("infectiousness", "since_infection"), message)
         if self.state is None:
             _check_periods(self, problems)
         elif not self.state:
@@ -449,10 +455,13 @@ class Disease(Part):
                 text = path.read_text(encoding="utf-8")
             else:
                 raise DiseaseError(f"'{source}' is neither a shipped disease ({', '.join(shipped)}) nor a file")
-            content = tomllib.loads(text)
-            return cls.model_validate(content)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            content = toml.parse(text)
+        except DiseaseError:
+            raise
+        except (OSError, ValueError) as error:
             raise DiseaseError(f"{source}: cannot be read: {error}") from None
+        try:
+            return cls.model_validate(content)
         except ValidationError as error:
             lines = [f"{source}: {_problem(detail, content)}" for detail in error.errors()]
             raise DiseaseError("\n".join(lines)) from None

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import pdtr
 
 from ...environment.randomness import key, uniform, uniforms
 from ...environment.schedules import SLOTS_PER_DAY
 from ..columns import Column
-from ..presence import AWAY, ISOLATED, Presence, Visits
+from ..presence import AWAY, BEDRIDDEN, Presence, Visits
 from ..process import Process
 from . import kernels, progress, sources
 from .course import DEAD, ENTERED, RECOVERED, SUSCEPTIBLE, infectiousness_by_day
@@ -50,8 +51,10 @@ def columns() -> dict[str, Column]:
         "ill_since": Column("i4", -1, "day", "day on which symptoms began, −1 without symptoms now"),
         "infectious": Column("u1", 0, doc="1 if infectious now"),
         "strain": Column("u1", 0, doc="strain of the latest infection"),
-        "strains_had": Column("u1", 0, doc="bit s: has had strain s, or is immune since the start as if so"),
-        "infections": Column("u1", 0, doc="number of infections so far"),
+        "strains_had": Column(
+            "u1", 0, doc="bit s: has had strain s, or is immune since the start as if so; 7: second time"
+        ),
+        "infections": Column("u2", 0, doc="number of infections so far"),
         "resistance": Column("i8", 0, "2^-40", "hazard still to come until infection"),
         "susceptibility": Column("f4", 1.0, doc="factor on the hazard of the first strain: age, immunity, vaccine"),
     }
@@ -100,6 +103,21 @@ class Epidemic(Process):
             return {}
         return {"initial_infections": f"more than the city has people (given {given:,}, people {people:,})"}
 
+    @classmethod
+    def clock_misfits(
+        cls, settings: EpidemicSettings, days: int, day: Callable[[date], int]
+    ) -> dict[tuple[str | int, ...], str]:
+        """Return what is wrong with the days and dates of imported infections."""
+        found: dict[tuple[str | int, ...], str] = {}
+        for number, entry in enumerate(settings.imports):
+            start, end = (day(at) if isinstance(at, date) else at for at in (entry.from_, entry.until))
+            assert start is not None
+            if not 0 <= start < days:
+                found["imports", number, "from"] = f"outside the clock of {days} days (given {entry.from_})"
+            elif end is not None and end <= start:
+                found["imports", number, "until"] = f"must be after 'from', {entry.from_} (given {entry.until})"
+        return found
+
     def __init__(self, model: Any, settings: EpidemicSettings):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
@@ -131,6 +149,9 @@ class Epidemic(Process):
         lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((cross == 1).all())
         self._at_risk = SUSCEPTIBLE if lasting else RECOVERED
         purposes = ("threshold", "exit", "days", "shedding", "first case", "immune at start", "import", "imported")
+        # Infectiousness is relative; whole units of it are counted, so its peak is brought near to 1.
+        peak = self._course.shed.max() * self._course.since_infection.max() * max(self._transmissibility.max(), 1e-9)
+        self._scale = 2.0 ** np.floor(np.log2(peak))
         self._keys = {purpose: key(model.seed_number, f"epidemic {purpose}") for purpose in purposes}
         self._infector_keys = [key(model.seed_number, f"epidemic infector {n}") for n in range(len(strains))]
         self._slots = [np.full(len(city.places), -1, np.int32) for _ in strains]
@@ -145,6 +166,11 @@ class Epidemic(Process):
         self.count = np.zeros(len(disease.state_names), np.int64)
         self._immune = self._immunise(health)
         self.count[:2] = np.bincount(health.state, minlength=2)[:2]
+        if sum(settings.first_infections()) > self.count[SUSCEPTIBLE]:
+            left = int(self.count[SUSCEPTIBLE])
+            raise ValueError(
+                f"initial_infections: only {left:,} people are not immune at the start; give fewer of either"
+            )
         progress.draw_resistance(
             self._keys["threshold"], everybody, health.infections, self._table.columns["resistance"]
         )
@@ -222,6 +248,8 @@ class Epidemic(Process):
                 self._start_spells(due, health)
             if self._course.care.any():
                 self._care(due, left, health)
+            if self.count[DEAD] > dead:
+                self.presence.put(due[health.state[due] == DEAD], AWAY)
             self._settle(due, day, health)
         self.record.deaths.append(int(self.count[DEAD]) - dead)
         self.cases, self.infectious = progress.gather(self.cases, health.state, health.infectious)
@@ -238,12 +266,11 @@ class Epidemic(Process):
         """Take people in and out of hospital; who finds no bed stays at home and asks again the next day."""
         hospitals, care = getattr(self.model, "hospitals", None), self._course.care
         now = health.state[moved]
-        died = moved[now == DEAD]
         leaving = moved[(care[left] > 0) & (care[now] == 0)]
         if hospitals is not None:
             hospitals.discharge(leaving)
-        self.presence.release(leaving)
-        self.presence.put(died, AWAY)
+        for status in (AWAY, BEDRIDDEN):
+            self.presence.release(leaving, status)
         asking = moved[care[now] > 0]
         if hospitals is None:
             self.presence.put(asking, AWAY)
@@ -256,7 +283,7 @@ class Epidemic(Process):
             hospitals.admit(asking, wanted)
             bed = self._column("bed")[asking]
             self.presence.put(asking[bed > 0], AWAY)
-            self.presence.put(asking[bed == 0], ISOLATED)
+            self.presence.put(asking[bed == 0], BEDRIDDEN)
             asking = asking[bed != wanted]
         self._without_bed = asking
 
@@ -313,15 +340,16 @@ class Epidemic(Process):
     def _first_cases(self, strain: int) -> NDArray[np.int32]:
         """Draw the people infected on day 0; of two scenarios with one seed the larger number contains the smaller."""
         state = self._health().state
-        wanted = min(self.settings.first_infections()[strain], int((state == SUSCEPTIBLE).sum()))
-        chosen: dict[int, None] = {}
-        attempt = 0
+        wanted = self.settings.first_infections()[strain]
+        chosen = _NOBODY
+        attempts = 0
         while len(chosen) < wanted:
-            person = int(uniform(self._keys["first case"], attempt, strain) * self.people)
-            if state[person] == SUSCEPTIBLE:
-                chosen[person] = None
-            attempt += 1
-        return np.sort(np.fromiter(chosen, np.int32, len(chosen)))
+            more = np.arange(attempts, attempts + 2 * wanted)
+            attempts += len(more)
+            drawn = (uniforms(self._keys["first case"], more, strain) * self.people).astype(np.int32)
+            chosen = np.concatenate([chosen, drawn[state[drawn] == SUSCEPTIBLE]])
+            chosen = chosen[np.sort(np.unique(chosen, return_index=True)[1])]  # each once, in the order of the draws
+        return np.sort(chosen[:wanted])
 
     def _imported(self, strain: int, day: int) -> NDArray[np.int32]:
         """Draw who brings an infection home today; those who are immune do not."""
@@ -356,7 +384,7 @@ class Epidemic(Process):
             return (_NOBODY,) * 4
         visits = self.presence.visits(day)
         contact, air = self._rates[self.presence.day_type(day)]
-        unit = self.transmission * SHEDDING_UNIT / HAZARD_UNIT / SLOTS_PER_DAY
+        unit = self.transmission * self._scale * SHEDDING_UNIT / HAZARD_UNIT / SLOTS_PER_DAY
         if self.settings.seasonality is not None:
             unit *= self.settings.seasonality.factor(self.model.date)
         by_strain: dict[int, Sources] = {}
@@ -405,7 +433,7 @@ class Epidemic(Process):
                 course.shed,
                 course.since_infection,
                 self._shedding,
-                self._transmissibility,
+                self._transmissibility / self._scale,
                 spared,
                 self._keys["shedding"],
             )
@@ -454,7 +482,7 @@ class Epidemic(Process):
     @property
     def infections(self) -> int:
         """Number of infections so far."""
-        return sum(self.record.infections)
+        return self.record.total
 
     def indicator_values(self) -> dict[str, float]:
         """Return the indicators as they stand now."""
@@ -502,15 +530,20 @@ class Epidemic(Process):
         return bool((self._course.to == DEAD).any())
 
     def _grouped(self, group: NDArray[Any], groups: int) -> dict[str, NDArray[Any]]:
-        """Return infections and deaths of the step, and infectious and ill people, by group of people (people,)."""
+        """Return infections and deaths of the step, and people by health, by group of people (people,)."""
         health = self._health()
         recent = health.since >= self._step_started
         rows_of = {
             "new_infections": self.record.since(self._step_started, "person"),
             "infectious": self.infectious,
             "ill": self.cases[health.ill_since[self.cases] >= 0],
-            "new_deaths": np.flatnonzero((health.state == DEAD) & recent) if self.count[DEAD] else _NOBODY,
         }
+        level = self._course.symptoms[health.state[self.cases]]
+        for number, name in ((SEVERE, "severe"), (CRITICAL, "critical")):
+            if self._course.symptoms.max() >= number:
+                rows_of[name] = self.cases[level == number]
+        if self._deadly:
+            rows_of["new_deaths"] = np.flatnonzero((health.state == DEAD) & recent)
         return {name: np.bincount(group[rows], minlength=groups) for name, rows in rows_of.items()}
 
     def zone_series(self) -> dict[str, NDArray[Any]]:
@@ -562,10 +595,8 @@ def _best_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _poisson(mean: float, u: float) -> int:
     """Return the number at quantile u of a Poisson law; it grows with the mean."""
-    number, term = 0, np.exp(-mean)
-    summed = term
-    while u >= summed and number < 10_000:
-        number += 1
-        term *= mean / number
-        summed += term
-    return number
+    low, high = -1, int(mean + 20 * np.sqrt(mean) + 50)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if pdtr(middle, mean) > u else (middle, high)
+    return high

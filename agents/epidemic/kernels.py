@@ -25,7 +25,8 @@ DRAWS = 128
 
 
 @njit(cache=True, nogil=True)
-def _longer(values):
+def longer(values):
+    """Return the values at the beginning of an array of twice the length."""
     out = np.empty(2 * values.size, values.dtype)
     for n in range(values.size):
         out[n] = values[n]
@@ -88,7 +89,7 @@ def push(sources, visits, state, at_risk, susceptibility, resistance, low, high)
             resistance[person] = before - hazard
             if before > 0 and before <= hazard:
                 if n == struck.size:
-                    struck = _longer(struck)
+                    struck = longer(struck)
                 struck[n] = person
                 n += 1
         if plain or q >= homes:
@@ -117,7 +118,7 @@ def push(sources, visits, state, at_risk, susceptibility, resistance, low, high)
                 resistance[person] = before - hazard
                 if before > 0 and before <= hazard:
                     if n == struck.size:
-                        struck = _longer(struck)
+                        struck = longer(struck)
                     struck[n] = person
                     n += 1
     return struck[:n].copy()
@@ -171,7 +172,7 @@ def pull(sources, visits, state, at_risk, susceptibility, resistance, low, high)
             resistance[person] = before - total
             if before > 0 and before <= total:
                 if n == struck.size:
-                    struck = _longer(struck)
+                    struck = longer(struck)
                 struck[n] = person
                 n += 1
     return struck[:n].copy()

@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from scipy.special import gammainc, gammaln, ndtr
 
+Number, Whole = Annotated[float, Strict()], Annotated[int, Strict()]
+"""Numbers of which no text and no truth value is one; a whole one stands for any."""
 MAX_DAYS = 2000
 """Longest period, days."""
 _TAIL = 1e-9
@@ -64,7 +66,7 @@ class Constant(Law):
     """Always the same number of whole days; 4.5 stands for 4 or 5 with equal chance."""
 
     law: Literal["constant"]
-    days: float = Field(ge=0, le=MAX_DAYS)
+    days: Number = Field(ge=0, le=MAX_DAYS)
 
     @property
     def mean(self) -> float:
@@ -83,7 +85,7 @@ class Empirical(Law):
     """A table: the chance of 0, 1, 2, … whole days."""
 
     law: Literal["empirical"]
-    probability: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1, max_length=MAX_DAYS)
+    probability: tuple[Annotated[Number, Field(ge=0, le=1)], ...] = Field(min_length=1, max_length=MAX_DAYS)
 
     @model_validator(mode="after")
     def _check_sum(self) -> "Empirical":
@@ -107,7 +109,7 @@ class Exponential(Law):
     """Exponential law."""
 
     law: Literal["exponential"]
-    mean: float = Field(gt=0, le=MAX_DAYS)
+    mean: Number = Field(gt=0, le=MAX_DAYS)
 
     def cdf(self, days: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the distribution function."""
@@ -115,8 +117,8 @@ class Exponential(Law):
 
 
 class _MeanSd(Law):
-    mean: float = Field(gt=0, le=MAX_DAYS)
-    sd: float = Field(gt=0, le=MAX_DAYS)
+    mean: Number = Field(gt=0, le=MAX_DAYS)
+    sd: Number = Field(gt=0, le=MAX_DAYS)
 
     @model_validator(mode="after")
     def _check_spread(self) -> "_MeanSd":

@@ -5,14 +5,7 @@ from numba import njit
 
 from ...environment.randomness import uniform
 from ...environment.schedules import SLOTS_PER_DAY
-
-
-@njit(cache=True, nogil=True)
-def _longer(values):
-    out = np.empty(2 * values.size, values.dtype)
-    for n in range(values.size):
-        out[n] = values[n]
-    return out
+from .kernels import longer
 
 
 @njit(cache=True, nogil=True)
@@ -53,7 +46,7 @@ def meet(index, visits, rate, sigma, most, purpose):
                 amount = rate[q] * (end - start) / SLOTS_PER_DAY * sigma[visitor[u]]
                 if amount > 0.0 and visitor[u] != person:
                     if n == met.size:
-                        met, hazard, stride = _longer(met), _longer(hazard), _longer(stride)
+                        met, hazard, stride = longer(met), longer(hazard), longer(stride)
                     met[n] = visitor[u]
                     hazard[n] = amount
                     stride[n] = step

@@ -10,6 +10,9 @@ from ...environment.randomness import uniform
 from .course import ENTERED, RECOVERED
 from .kernels import HAZARD_UNIT
 
+HAD_BEFORE = 0x80
+"""Bit of ``strains_had`` that tells a second infection, or one of somebody immune since the start."""
+MOST_INFECTIONS = 2**16 - 1
 SPELL = 64
 """Numbers that the course of one infection may use up; a disease has fewer states."""
 
@@ -26,7 +29,7 @@ class Health(NamedTuple):
     infectious: NDArray[np.uint8]
     strain: NDArray[np.uint8]
     strains_had: NDArray[np.uint8]
-    infections: NDArray[np.uint8]
+    infections: NDArray[np.uint16]
 
 
 @njit(cache=True, nogil=True)
@@ -59,7 +62,7 @@ def settle(people, day, health, age, course, severity, spared, spared_again, bed
     first, to, chance, severe, without_bed = course.first, course.to, course.chance, course.severe, course.without_bed
     law_first, law, care = course.law_first, course.law, course.care
     state, following, until, infections = health.state, health.next, health.until, health.infections
-    strain = health.strain
+    strain, had = health.strain, health.strains_had
     for person in people:
         s = np.int64(state[person])
         if first[s + 1] == first[s]:
@@ -76,7 +79,7 @@ def settle(people, day, health, age, course, severity, spared, spared_again, bed
                 p *= severity[strain[person]]
                 if spared.size:
                     p *= 1.0 - spared[person]
-                if infections[person] > 1:
+                if had[person] & HAD_BEFORE:
                     p *= 1.0 - spared_again
             if lacking:
                 p *= without_bed[way]
@@ -103,10 +106,13 @@ def infect(people, day, strain, health, course, count):
         health.since[person] = day
         health.infected_on[person] = day
         health.infectious[person] = shedding
-        health.ill_since[person] = day if course.symptoms[ENTERED] else -1
+        # Symptoms in the first state are noticed on the next morning, as everything that happens overnight.
+        health.ill_since[person] = day + 1 if course.symptoms[ENTERED] else -1
         health.strain[person] = strain
+        if health.strains_had[person]:
+            health.strains_had[person] |= np.uint8(HAD_BEFORE)
         health.strains_had[person] |= np.uint8(1 << strain)
-        health.infections[person] = min(np.int64(health.infections[person]) + 1, 255)
+        health.infections[person] = min(np.int64(health.infections[person]) + 1, MOST_INFECTIONS)
 
 
 @njit(cache=True, nogil=True)

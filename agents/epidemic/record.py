@@ -20,11 +20,13 @@ COUNTED_AS: dict[PlaceKind, str] = {
     PlaceKind.LEISURE: "leisure",
     PlaceKind.HOSPITAL: "hospital",
 }
-"""Name in the results of infections in each kind of place."""
-_NAMES = tuple(dict.fromkeys(COUNTED_AS.values()))
-_NAME_OF_KIND = np.array([_NAMES.index(COUNTED_AS[kind]) for kind in PlaceKind])
+"""Name in the results of infections in each kind of place; those of guests in other people's homes are ``guests``."""
+NAMES = tuple(dict.fromkeys([*COUNTED_AS.values(), "guests"]))
+_NAME_OF_KIND = np.array([NAMES.index(COUNTED_AS[kind]) for kind in PlaceKind])
 EARLY_GENERATIONS = 3
-"""Generations of infections whose secondary cases are compared with R0."""
+"""Generations of infections whose secondary cases are compared with R0, as far as they are early."""
+EARLY_SHARE = 0.01
+"""Share of the people who may have been infected for an infection to be early; fewer susceptible people are left later."""
 _NOBODY: NDArray[np.int32] = np.zeros(0, np.int32)
 
 
@@ -33,12 +35,14 @@ class Record:
 
     Attributes:
         infections: number of infections on each day so far.
+        total: number of infections so far.
         deaths: number of deaths on each day so far.
     """
 
     def __init__(self, city: City):
         self._city = city
         self.infections: list[int] = []
+        self.total = 0
         self.deaths: list[int] = []
         self._rows: dict[str, list[NDArray[np.int32]]] = {"person": [], "infector": [], "place": [], "strain": []}
         self._by_name: list[NDArray[np.int64]] = []
@@ -63,8 +67,12 @@ class Record:
         for name, rows in zip(self._rows, (person, infector, place, strain), strict=True):
             self._rows[name].append(rows)
         self.infections.append(len(person))
-        kinds = self._city.places.kind[place[place >= 0]]
-        self._by_name.append(np.bincount(_NAME_OF_KIND[kinds], minlength=len(_NAMES)))
+        self.total += len(person)
+        caused = place >= 0
+        name = _NAME_OF_KIND[self._city.places.kind[place[caused]]]
+        abroad = (place[caused] < self._city.homes) & (place[caused] != self._city.people.household[person[caused]])
+        name[abroad] = NAMES.index("guests")
+        self._by_name.append(np.bincount(name, minlength=len(NAMES)))
         peak = self._peak
         if infectious > peak["peak_infectious"]:
             peak["peak_infectious"], peak["peak_day"] = infectious, day
@@ -80,19 +88,21 @@ class Record:
 
     def series(self, day: int) -> dict[str, int]:
         """Return the number of infections from a day on, in all and by place; ``new_imported`` nobody here caused."""
-        new, by_name = sum(self.infections[day:]), sum(self._by_name[day:], np.zeros(len(_NAMES), np.int64))
+        new, by_name = sum(self.infections[day:]), sum(self._by_name[day:], np.zeros(len(NAMES), np.int64))
         return {
             "new_infections": new,
-            "cumulative_infections": sum(self.infections),
+            "cumulative_infections": self.total,
             "new_imported": new - int(by_name.sum()),
-            **{f"new_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
+            **{f"new_{name}": int(number) for name, number in zip(NAMES, by_name, strict=True)},
         }
 
     def summary(self, complete: int, immune: NDArray[np.bool_] | None) -> dict[str, int | float]:
         """Return the figures of the run; days count from 0, and ``duration`` is the number of days with cases.
 
-        ``reproduction_early`` is the mean number of secondary cases of generations 1 to 3; the first cases, who are drawn
-        at random, are left out. ``household_attack_rate`` is that of housemates infected by the first case itself.
+        ``reproduction_early`` is the mean number of secondary cases of those in generations 1 to 3 who were infected on
+        days by which 1 % of the people had been; the first cases, who are drawn at random, are left out.
+        ``household_attack_rate`` is that of housemates infected by the first case of the household itself: a disease that
+        many bring home from elsewhere leaves it few.
 
         Args:
             complete: day before which people were infected who have caused all their cases; others are left out of these.
@@ -100,15 +110,17 @@ class Record:
         """
         table = {name: self.since(0, name) for name in ("person", "infector")} | {"day": self._day()}
         generation = self._generation()
-        early = (generation >= 1) & (generation <= EARLY_GENERATIONS) & (table["day"] < complete)
+        so_far = np.cumsum(self.infections)
+        last = min(int(np.searchsorted(so_far, EARLY_SHARE * len(self._city.people), side="right")), complete)
+        early = (generation >= 1) & (generation <= EARLY_GENERATIONS) & (table["day"] < last)
         caused = figures.secondary_cases(table)[early]
-        by_name = sum(self._by_name, np.zeros(len(_NAMES), np.int64))
+        by_name = sum(self._by_name, np.zeros(len(NAMES), np.int64))
         return {
             **self._peak,
             "reproduction_early": float(caused.mean()) if len(caused) else float("nan"),
             "generation_time": figures.generation_time(table).mean,
             "household_attack_rate": figures.household_attack(table, self._city, immune, complete).all,
-            **{f"infections_{name}": int(number) for name, number in zip(_NAMES, by_name, strict=True)},
+            **{f"infections_{name}": int(number) for name, number in zip(NAMES, by_name, strict=True)},
         }
 
     def table(self) -> dict[str, NDArray[Any]]:

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
 
 from ...environment.places import PLACE_GROUPS, PlaceKind
 from .disease import Disease, Routes
+from .laws import Number, Whole
 
 DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
     PlaceKind.HOME: 1.0,
@@ -40,7 +41,21 @@ so an hour counts less there than elsewhere.
 et al. find 0.28 to 0.34 infections of housemates a case, which is 11 to 14 % of an R0 of 2.5.
 """
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+
+
+def _date(value: Any) -> Any:
+    """Turn a date as JSON has it into one; a time of day is none, nor is a number as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"'{value}': write a day (20) or a date (2026-03-01)") from None
+
+
+Moment = Annotated[Whole | Annotated[date, Strict()], BeforeValidator(_date)]
+"""Day of the run, or a date."""
 
 
 class _Part(BaseModel):
@@ -54,17 +69,17 @@ class Strain(_Part):
         name: what it is called in results.
         transmissibility: factor on the transmission; R0 is that of a strain with 1.
         severity: factor on the chances of becoming severely ill.
-        escape: share of the protection by vaccines that does not hold against it.
+        escape: share of the protection against infection by vaccines that does not hold against it.
         protects: share of the immunity it leaves that holds against other strains, by name; 1 where not given.
         initial_infections: people infected with it on day 0.
     """
 
     name: str = Field(min_length=1, max_length=50, pattern=r"^[\w .+-]+$")
-    transmissibility: float = Field(default=1.0, ge=0, le=100)
-    severity: float = Field(default=1.0, ge=0, le=100)
+    transmissibility: Number = Field(default=1.0, ge=0, le=100)
+    severity: Number = Field(default=1.0, ge=0, le=100)
     escape: Share = 0.0
     protects: dict[str, Share] = Field(default_factory=dict)
-    initial_infections: int = Field(default=0, ge=0)
+    initial_infections: Whole = Field(default=0, ge=0)
 
 
 class Imports(_Part):
@@ -77,9 +92,9 @@ class Imports(_Part):
         strain: name of the strain, by default the first.
     """
 
-    per_day: float = Field(gt=0, le=1000)
-    from_: int | date = Field(default=0, alias="from")
-    until: int | date | None = None
+    per_day: Number = Field(gt=0, le=1000)
+    from_: Moment = Field(default=0, alias="from")
+    until: Moment | None = None
     strain: str | None = None
 
     @model_validator(mode="after")
@@ -130,9 +145,9 @@ class ImmuneAtStart(_Part):
         by_household: whether one draw decides for a whole household, so that the susceptible live together.
     """
 
-    from_age: tuple[Annotated[int, Field(ge=0, le=255)], ...] = (0,)
+    from_age: tuple[Annotated[Whole, Field(ge=0, le=255)], ...] = (0,)
     share: tuple[Share, ...]
-    by_household: bool = False
+    by_household: Annotated[bool, Strict()] = False
 
     @model_validator(mode="after")
     def _check_bands(self) -> "ImmuneAtStart":
@@ -171,12 +186,12 @@ class EpidemicSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     disease: Disease
-    r0: float | None = Field(default=None, gt=0, le=100)
-    transmission: float | None = Field(default=None, ge=0, le=1000)
-    initial_infections: int = Field(default=10, ge=0)
-    weights: dict[str, float] = Field(default_factory=dict)
+    r0: Number | None = Field(default=None, gt=0, le=100)
+    transmission: Number | None = Field(default=None, ge=0, le=1000)
+    initial_infections: Whole = Field(default=10, ge=0)
+    weights: dict[str, Number] = Field(default_factory=dict)
     routes: Routes | None = None
-    strain: tuple[Strain, ...] = Field(default=(), max_length=8)
+    strain: tuple[Strain, ...] = Field(default=(), max_length=7)
     imports: tuple[Imports, ...] = Field(default=(), max_length=50)
     seasonality: Seasonality | None = None
     immune_at_start: ImmuneAtStart | None = None
@@ -212,6 +227,8 @@ class EpidemicSettings(BaseModel):
             object.__setattr__(self, "disease", self.disease.model_copy(update={"routes": self.routes}))
         if self.r0 is not None and self.transmission is not None:
             raise ValueError("give either 'r0' or 'transmission', not both")
+        if self.transmission is None and not any(self.weight_by_kind().values()):
+            raise ValueError("weights: all are 0, so that nobody infects anybody and no r0 is reached; raise one")
         names = [strain.name for strain in self.strains]
         if len(set(names)) < len(names):
             raise ValueError(f"strain: each needs a name of its own (given {', '.join(names)})")

@@ -11,12 +11,15 @@ from ..columns import Column
 
 MAX_DAYS = 3650
 """Longest period that a setting may name, in days."""
+MAX_AMOUNT = 1_000_000_000
+"""Largest number a day that a setting may name."""
 
 COLUMNS: dict[str, tuple[str, float, str, str]] = {
     "tested_on": ("i4", -1, "day", "day of the latest test, −1 for never"),
     "result_on": ("i4", -1, "day", "day on which the result of the latest test is known, −1 for never"),
     "positive_on": ("i4", -1, "day", "day on which the latest positive result became known, −1 for never"),
     "traced_on": ("i4", -1, "day", "day on which the person was last told of a contact with a case, −1 for never"),
+    "traced_before": ("i4", -1, "day", "day on which the person was told of a contact the time before, −1 for never"),
     "isolated_until": ("i4", -1, "day", "first day after isolation, −1 for never isolated"),
     "quarantined_until": ("i4", -1, "day", "first day after quarantine, −1 for never quarantined"),
     "doses": ("u1", 0, "", "doses of vaccine had"),
@@ -49,7 +52,7 @@ class MeasureSettings(BaseModel):
 class Amount(MeasureSettings):
     """How many of something there are a day: ``500``, or ``{ per_1000 = 5 }`` for 5 per 1,000 people."""
 
-    number: int | None = Field(default=None, ge=0)
+    number: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
     per_1000: float | None = Field(default=None, ge=0, le=1000)
 
     @model_validator(mode="before")
@@ -57,9 +60,11 @@ class Amount(MeasureSettings):
     def _read(cls, value: Any) -> Any:
         if isinstance(value, dict | Amount):
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 0:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value != int(value) or not 0 <= value <= MAX_AMOUNT:
             raise ValueError(
-                f"{value!r}: write a whole number a day (500), or {{ per_1000 = 5 }} for a number per 1,000 people"
+                f"{value!r}: write a whole number a day, at most {MAX_AMOUNT:,} (500), or {{ per_1000 = 5 }} for a number "
+                "per 1,000 people"
             )
         return {"number": int(value)}
 
@@ -130,12 +135,23 @@ class Measure:
     # ------------------------------------------------------------------ columns
 
     def attach(self, *names: str) -> bool:
-        """Give citizens those of :data:`COLUMNS` that they have not, and return whether any was new."""
-        new = [name for name in names if name not in self.table.specs]
-        for name in new:
-            dtype, default, unit, doc = COLUMNS[name]
-            self.table.attach(name, Column(dtype, default, unit, doc))
-        return bool(new)
+        """Give citizens those of :data:`COLUMNS` that they have not, and return whether any was new.
+
+        Raises:
+            ValueError: if the class of the citizens has another column or attribute of one of these names.
+        """
+        new = False
+        for name in names:
+            column = Column(*COLUMNS[name])
+            if name not in self.table.specs:
+                self.table.attach(name, column)
+                new = True
+            elif repr(self.table.specs[name]) != repr(column):
+                raise ValueError(
+                    f"{self.table.cls.__name__}.{name}: {type(self).__name__.lower()} keeps a column of this name "
+                    f"({column.doc}); give yours another name"
+                )
+        return new
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of the citizens.

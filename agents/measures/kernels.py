@@ -25,7 +25,8 @@ def seek_test(day, followers, health, ill_since, dates, retest_after, chances, k
         day: today.
         followers: bool (people,) who may be tested.
         health, ill_since: columns of the epidemic (people,).
-        dates: four columns (people,) of days: latest test, its result, latest positive result, told of a contact.
+        dates: five columns (people,) of days: latest test, its result, latest positive result, told of a contact, and
+            told the time before, as contacts of today have been told already.
         retest_after: days after a positive result without a test.
         chances: of the symptomatic, of contacts told yesterday, of everybody.
         keys: of the draws in the same order.
@@ -33,7 +34,7 @@ def seek_test(day, followers, health, ill_since, dates, retest_after, chances, k
     Returns:
         uint8 (people,): SYMPTOMATIC, CONTACT, RANDOM, NO_REASON or EXCLUDED.
     """
-    tested_on, result_on, positive_on, traced_on = dates
+    tested_on, result_on, positive_on, traced_on, traced_before = dates
     symptomatic, contacts, random = chances
     reason = np.empty(health.size, np.uint8)
     for person in range(health.size):
@@ -47,9 +48,10 @@ def seek_test(day, followers, health, ill_since, dates, retest_after, chances, k
             reason[person] = EXCLUDED
             continue
         reason[person] = NO_REASON
+        told = traced_before[person] if traced_on[person] == day else traced_on[person]
         if ill_since[person] >= 0 and symptomatic > 0.0 and uniform(keys[0], person, day) < symptomatic:
             reason[person] = SYMPTOMATIC
-        elif contacts > 0.0 and traced_on[person] == day - 1 >= 0 and uniform(keys[1], person, day) < contacts:
+        elif contacts > 0.0 and told == day - 1 >= 0 and uniform(keys[1], person, day) < contacts:
             reason[person] = CONTACT
         elif random > 0.0 and uniform(keys[2], person, day) < random:
             reason[person] = RANDOM
@@ -99,28 +101,32 @@ def wanted_status(day, isolated_until, quarantined_until, status):
 
 
 @njit(cache=True, nogil=True)
-def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purpose):
+def replay(cases, interviewed, day, past, visits, crowding, share, delay, app, slots, tell, purpose, meeting):
     """Find the contacts of cases on one past day by replaying visits, and note after how many days they are told.
 
-    A contact is somebody who was in the same place for at least ``slots`` quarters of an hour of the day together. One draw
-    for each case and contact decides, whatever the number of meetings; so a larger share finds the same people and more.
+    A contact is somebody who was in the same place for at least ``slots`` quarters of an hour of the day together. In
+    crowded shops and venues people meet only some of those present, as they infect only some: one draw for the pair and the
+    day tells whether they did. Who gives off and takes in nothing even at home, as people in hospital and the dead, was
+    with nobody. One draw for each case and contact decides whether the contact is found, whatever the number of meetings;
+    so a larger share finds the same people and more.
 
     Args:
         cases: int64 (n,) persons.
         interviewed: bool (n,) who of them names contacts; the others have their app at most.
         day: day of the interview, on which the draws depend.
-        visits: the past day, :class:`~citytwin.agents.presence.Visits`.
+        past, visits: the past day, its :class:`~citytwin.agents.presence.Visits`.
+        crowding: float64 (places − homes,) chance that two people present meet, see ``rates.crowding``.
         share: float64 (COLUMNS,) share of contacts who are found, by kind of the place, and of guests in homes.
         delay: uint8 (COLUMNS,) days until they are told.
         app: bool (people,) who has the app, or bool (0,) if there is none.
         slots: least time together.
         tell: uint8 (people,) fewest days until told, NOT_TOLD for nobody; written.
-        purpose: key of the draws.
+        purpose, meeting: keys of the draws of contacts found, and of pairs who meet.
     """
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
     place_first, visitor, began, left = visits.place_first, visits.visitor, visits.visitor_start, visits.visitor_end
     household, members, kind = visits.household, visits.members, visits.kind
-    column, group, take, altered = visits.column, visits.group, visits.take, visits.altered
+    column, group, give, take, altered = visits.column, visits.group, visits.give, visits.take, visits.altered
     homes, people = members.size - 1, household.size
     where = np.empty(SLOTS_PER_DAY, np.int64)
     start = np.empty(SLOTS_PER_DAY, np.int64)
@@ -132,6 +138,8 @@ def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purp
             continue
         home = household[case]
         redirected = altered[group[case]] == 2
+        if redirected and give[group[case], column[home]] == 0.0 == take[group[case], column[home]]:
+            continue
         n = 0
         for v in range(visit_first[case], visit_first[case + 1]):
             q = visit_place[v]
@@ -154,6 +162,8 @@ def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purp
                     if other == case:
                         continue
                     sent_home = altered[group[other]] == 2
+                    if sent_home and give[group[other], column[q]] == 0.0 == take[group[other], column[q]]:
+                        continue
                     together = np.int64(0)
                     for v in range(visit_first[other], visit_first[other + 1]):
                         at = visit_place[v]
@@ -187,6 +197,10 @@ def replay(cases, interviewed, day, visits, share, delay, app, slots, tell, purp
                     continue
                 if altered[group[other]] == 2 and take[group[other], column[q] + (GUEST if q < homes else 0)] < 0.0:
                     continue
+                if q >= homes and crowding[q - homes] < 1.0:
+                    low, high = min(np.int64(case), np.int64(other)), max(np.int64(case), np.int64(other))
+                    if uniform(meeting, low * people + high, past) >= crowding[q - homes]:
+                        continue
                 told = np.int64(NOT_TOLD)
                 chance = share[abroad] if interviewed[i] else 0.0
                 if chance > 0.0 and uniform(purpose, case * people + other, day) < chance:

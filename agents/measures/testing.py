@@ -120,7 +120,7 @@ class Testing(Measure):
 
     def __init__(self, model: Any, policy: Any, settings: TestingSettings):
         super().__init__(model, policy, settings)
-        self.attach("tested_on", "result_on", "positive_on", "traced_on")
+        self.attach("tested_on", "result_on", "positive_on", "traced_on", "traced_before")
         if not hasattr(model, "test_results"):
             model.test_results = Results()
         seed = model.seed_number
@@ -188,7 +188,9 @@ class Testing(Measure):
             followers,
             self.column("health"),
             ill_since,
-            (self.column("tested_on"), self.column("result_on"), self.column("positive_on"), self.column("traced_on")),
+            tuple(
+                self.column(name) for name in ("tested_on", "result_on", "positive_on", "traced_on", "traced_before")
+            ),
             settings.retest_after,
             (0.0 if asked else settings.symptomatic, settings.contacts, settings.random),
             (keys["symptomatic"], keys["contacts"], keys["random"]),

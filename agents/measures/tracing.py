@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from ...environment.places import PLACE_GROUPS
 from ...environment.randomness import key, uniforms
 from ...environment.schedules import SLOT_MINUTES
+from ..epidemic.rates import crowding
 from ..presence import COLUMNS, GUEST
 from . import kernels
 from .base import Amount, Days, Measure, MeasureSettings, Share
@@ -78,10 +79,12 @@ class Tracing(Measure):
 
     def __init__(self, model: Any, policy: Any, settings: TracingSettings):
         super().__init__(model, policy, settings)
-        self.attach("positive_on", "traced_on")
+        self.attach("positive_on", "traced_on", "traced_before")
         model.presence.remember(settings.days_back)
         seed = model.seed_number
         self._pair, self._order = key(seed, "tracing pair"), key(seed, "tracing order")
+        self._meeting = key(seed, "tracing meeting")
+        self._crowds: dict[int, NDArray[np.float64]] = {}
         self._share = _by_column(settings.share, 0.0)
         delay = settings.delay
         self._delay = (_by_column(delay, 0) if isinstance(delay, dict) else np.full(COLUMNS, delay)).astype(np.uint8)
@@ -113,13 +116,16 @@ class Tracing(Measure):
                 cases,
                 interviewed,
                 day,
+                past,
                 presence.visits(past),
+                self._crowding(presence.day_type(past)),
                 self._share,
                 self._delay,
                 self._app,
                 self._slots,
                 self._tell,
                 self._pair,
+                self._meeting,
             )
         contacts = np.flatnonzero(self._tell != kernels.NOT_TOLD)
         after = self._tell[contacts]
@@ -144,10 +150,16 @@ class Tracing(Measure):
             asked[np.argsort(lot, kind="stable")[most:]] = False
         return asked
 
+    def _crowding(self, day_type: int) -> NDArray[np.float64]:
+        if day_type not in self._crowds:
+            self._crowds[day_type] = crowding(self.model.presence.city, day_type)
+        return self._crowds[day_type]
+
     def _inform(self, rows: NDArray[np.intp]) -> None:
         """Tell people, of whom those who were told today already and the dead are not told."""
         day, traced_on = self.model.day, self.column("traced_on")
         new = rows[(traced_on[rows] != day) & (self.column("health")[rows] != kernels.DEAD)]
+        self.column("traced_before")[new] = traced_on[new]
         traced_on[new] = day
         before = self._told[1] if self._told[0] == day else 0
         self._told = (day, before + len(new))

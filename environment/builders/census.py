@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas
 import shapely
 from numpy.typing import NDArray
 
+from .. import toml
 from ..city import CityError, Source
 from .census_fit import fit_households
 from .fabric import Fabric
@@ -183,8 +183,8 @@ def _mapping(columns: Mapping[str, Any] | str | Path) -> tuple[dict[str, Any], s
     if not isinstance(columns, Mapping):
         where = str(columns)
         try:
-            columns = tomllib.loads(Path(columns).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            columns = toml.parse(Path(columns).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise CityError(f"{where}: not a readable TOML file ({error})") from None
     problems = [f"{where}: unknown key '{k}'; allowed: {', '.join(_COLUMNS)}" for k in columns if k not in _COLUMNS]
     problems += [

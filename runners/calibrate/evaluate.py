@@ -15,8 +15,9 @@ def evaluate(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
 
     Args:
         task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run, and what it is made for.
-        context: ``model``, the scenario as every run has it, and ``figures``, the wanted names.
+        context: ``model``, the scenario as every run has it, its ``files``, and ``figures``, the wanted names.
     """
-    tables = execute_run({**task, "parameters": of_model(task["parameters"])}, {"scenario": context["model"]})
+    shared = {"scenario": context["model"], "files": context["files"]}
+    tables = execute_run({**task, "parameters": of_model(task["parameters"])}, shared)
     series = {name: tables["series"][name] for name in ("day", "date", *context["figures"])}
     return {"summary": tables["summary"] | {"stage": task["stage"], "batch": task["batch"]}, "series": series}

@@ -68,6 +68,8 @@ def test_policies_by_day_and_date(keys, days):
         ({"when": "level > 3", "until": "level < 2"}, [4, 5, 6, 7, 8, 12, 13]),
         ({"when": "level > 3", "until": 6}, [4, 5]),
         ({"from": 2, "until": "level < 2"}, [2, 3, 4, 5, 6, 7, 8]),
+        ({"when": "level > 1", "until": "level > 3"}, [2, 3, 7, 8, 9, 10, 11]),  # does not begin while its end holds
+        ({"when": "level >= 3", "until": "level <= 3"}, [4, 5, 6, 12, 13]),
     ],
 )
 def test_policies_by_condition(keys, days):
@@ -128,6 +130,19 @@ def test_what_is_no_condition_is_refused(text):
         ({"from": 3, "when": "incidence > 3"}, "either 'from' or 'when', not both"),
         ({"from": 5, "until": 5}, r"'until' \(5\) must be after 'from' \(5\)"),
         ({"from": date(2026, 2, 1), "until": date(2026, 1, 1)}, "must be after"),
+        ({"when": "x > 10", "until": "x > 5"}, r"'until' \(x > 5\) holds whenever 'when' \(x > 10\) does.*\"x < 10\""),
+        ({"when": "x > 10", "until": "x >= 10"}, "would never be in force"),
+        ({"when": "x > 10", "until": "x > 10"}, "would never be in force"),
+        ({"when": "x < 10", "until": "x < 20"}, 'the other way round, as in "x > 10"'),
+        (
+            {"when": "x > 10", "until": "x < 20"},
+            "both hold between their values; the value of 'until' must be at most 10",
+        ),
+        ({"when": "x < 10", "until": "x > 5"}, "the value of 'until' must be at least 10"),
+        ({"whom": {"ages": [121, 150]}}, r"\[121, 150\]: nobody is older than 120"),
+        ({"level": 3, "limit": {"secondary": 0.5}}, "limit: secondary: under 'level' of this policy already"),
+        ({"level": 3, "rotate": {"school": 2}}, "rotate: school: under 'level' of this policy already"),
+        ({"level": 2, "close": ["venue"]}, "level: leisure: under 'close' of this policy already"),
         ({"from": -1}, "day -1 is before the start"),
         ({"from": True}, "write a day"),
         ({"from": 2.5}, "write a day"),

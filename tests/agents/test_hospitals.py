@@ -141,7 +141,7 @@ def test_without_a_bed_in_intensive_care_they_stay_on_the_ward() -> None:
     assert (hospitals._table.columns["hospital"][:10] == 0).all()
     assert hospitals.indicator_values() == {
         "hospital_occupancy": 0.07,
-        "icu_occupancy": 1.0,
+        "icu_occupancy": 5 / 3,  # three lie there, two more should
         "hospitalised": pytest.approx(10 / 600 * 1e5),
     }
 
@@ -152,6 +152,17 @@ def test_without_a_bed_in_intensive_care_a_ward_is_better_than_nothing() -> None
     assert hospitals.patients.tolist() == [[4, 3]]
     assert hospitals.turned_away.tolist() == [6]
     assert len(hospitals.lacking) == 6
+
+
+def test_occupancy_counts_who_needs_a_bed_by_what_they_asked_for_last() -> None:
+    hospitals = hospitals_of(city_with((500.0, 500.0, 4)), occupied=0.0, icu_per_1000=0.8)  # 0.48 beds are none
+    hospitals.admit(np.arange(7), [WARD] * 7)
+    assert hospitals.indicator_values()["hospital_occupancy"] == 7 / 4
+    hospitals.admit(hospitals.lacking[:1], [ICU])
+    values = hospitals.indicator_values()
+    assert (values["hospital_occupancy"], values["icu_occupancy"]) == (6 / 4, 1.0)
+    assert np.array_equal(hospitals.lacked, [ICU, WARD, WARD])
+    assert hospitals.turned_away.tolist() == [3]
 
 
 def test_who_leaves_intensive_care_waits_there_for_the_ward() -> None:
@@ -251,8 +262,15 @@ def test_a_city_without_hospital_uses_one_outside() -> None:
 def test_no_bed_at_all(settings: dict) -> None:
     hospitals = hospitals_of(city_with(*WEST_EAST), **settings)
     assert (everybody(hospitals) == -1).all()
-    assert hospitals.turned_away.sum() == 0  # there is no door to come to
+    assert hospitals.turned_away.sum() == PEOPLE
+    assert (hospitals.turned_away > 0).all()  # each at the door next to them
     assert len(hospitals.lacking) == PEOPLE
+    assert hospitals.indicator_values() == {"hospital_occupancy": PEOPLE, "icu_occupancy": 0, "hospitalised": 0}
+    hospitals.begin_day()
+    everybody(hospitals)
+    assert hospitals.turned_away.sum() == 0  # who waits is not turned away again
+    assert hospitals.indicator_values()["hospital_occupancy"] == PEOPLE
+    hospitals.begin_day()
     assert hospitals.indicator_values()["hospital_occupancy"] == 0
 
 

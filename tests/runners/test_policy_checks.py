@@ -57,8 +57,14 @@ fatigue = 0.1
 """
 
 
+def with_every_key() -> str:
+    """Return a scenario whose one policy has all keys, with an epidemic in which all of them do something."""
+    more = "initial_infections = 5\nroutes = { contact = 0.5, air = 0.5 }\nimports = [{ per_day = 0.1 }]\n"
+    return policies(EVERY_KEY).replace("initial_infections = 5\n", more)
+
+
 def test_all_keys_of_a_policy() -> None:
-    [policy] = Scenario.from_text(policies(EVERY_KEY)).policies
+    [policy] = Scenario.from_text(with_every_key()).policies
     assert (policy.limit, policy.rotate, policy.ventilate) == ({"shop": 0.25}, {"school": 2}, {"school": 2.0})
     assert (policy.cordon, policy.level, policy.work_from_home, policy.border) == ("each", 1, 0.6, 0.9)
     assert policy.masks is not None
@@ -72,7 +78,7 @@ def test_all_keys_of_a_policy() -> None:
     assert policy.where is not None
     assert policy.where.zones == (1,)
     assert policy.fatigue == 0.1
-    assert Scenario.from_dict(Scenario.from_text(policies(EVERY_KEY)).to_dict()).policies == (policy,)
+    assert Scenario.from_dict(Scenario.from_text(with_every_key()).to_dict()).policies == (policy,)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +105,11 @@ def test_all_keys_of_a_policy() -> None:
         ('close = ["shop"]\nwhom = { ages = [17, 0] }', "whom.ages", "the youngest stands first"),
         ('close = ["shop"]\nwhom = { ages = 17 }', "whom.ages", "as in [0, 17]"),
         ('close = ["shop"]\nwhom = { roles = ["workr"] }', "whom.roles", "did you mean 'worker'?"),
+        ('close = ["shop"]\nwhom = { roles = [["worker"]] }', "whom.roles", "'['worker']' is no role"),
+        ('close = ["shop"]\nwhom = { roles = [{ a = 1 }] }', "whom.roles", "is no role; allowed are: "),
+        ('close = ["shop"]\nwhom = { roles = 1.5 }', "whom.roles", "write a list, as in [1.5]"),
+        ('close = ["shop"]\nwhom = { zones = { a = 1 } }', "whom.zones", "write a list"),
+        ("close = 1.5", "close", "write a list, as in [1.5]"),
         ('close = ["shop"]\nwhom = { zones = 3 }', "whom.zones", "write a list, as in [3]"),
         (
             'close = ["shop"]\nwhom = { zones = [-1] }',
@@ -122,6 +133,20 @@ def test_all_keys_of_a_policy() -> None:
         ("isolate = { day = 7 }", "isolate.day", "did you mean 'days'?"),
         ("isolate = { days = 7 }", "isolate", "does nothing without 'test' in this or another policy; add one"),
         ("trace.share.home = 1.0", "trace", "does nothing without 'test'"),
+        ("test = { random = 0.1, contacts = 0.5 }", "test.contacts", "nobody is told of contacts without 'trace'"),
+        ("border = 0.5", "border", "no infections come from outside; add imports to [epidemic], as in imports = ["),
+        (
+            'close = ["shop"]\nuntil = 0',
+            "until",
+            "no day is left, as it is the first morning no longer in force (given 0)",
+        ),
+        ('close = ["shop"]\nuntil = 2026-01-05', "until", "no day is left"),
+        (
+            'test = { random = 0.1 }\nwhen = "reported > 5"',
+            "when",
+            "'reported' stays 0 as long as nobody is tested, and no policy tests before; start the tests on a day",
+        ),
+        ('close = ["shop"]\nwhen = "ill > 0.1"\nuntil = "ill > 0.05"', "until", "would never be in force"),
         ('close = ["shop"]\nwhen = "positivity > 0.1"', "when", "indicator 'positivity' needs a policy with 'test'"),
         ('close = ["shop"]\nwhen = "icu_occupancy > 0.8"', "when", "'icu_occupancy' needs the section [hospitals]"),
         ('close = ["shop"]\nwhen = "icu_ocupancy > 0.8"', "when", "did you mean 'icu_occupancy'?"),
@@ -192,6 +217,11 @@ CLOSED, LIMITED, ROTATED = 'close = ["venue"]', "limit = { shop = 0.5 }", "rotat
         (CLOSED + "\nwhom.zones = [1, 2]", LIMITED + "\nwhom.zones = [2, 3]", "limit", "close"),
         (CLOSED + "\nwhere.zones = [1]", LIMITED + '\nwhom.roles = ["worker"]', "limit", "close"),
         (CLOSED + '\nuntil = "incidence < 1"', LIMITED + "\nfrom = 30", "limit", "close"),
+        ("level = 3", "limit = { secondary = 0.5 }", "limit", "level"),
+        ("level = 3", "rotate = { education = 2 }", "rotate", "level"),
+        (CLOSED, "level = 2", "level", "close"),
+        ("level = 2", CLOSED, "close", "level"),
+        (CLOSED + '\nwhen = "ill > 0.1"', LIMITED + '\nwhen = "ill > 0.1"', "limit", "close"),
     ],
 )
 def test_contradictions_of_two_policies_are_refused(one: str, other: str, key: str, against: str) -> None:
@@ -213,6 +243,12 @@ def test_contradictions_of_two_policies_are_refused(one: str, other: str, key: s
         (CLOSED + "\nwhere.zones = [1]", LIMITED + "\nwhere.zones = [2]"),
         (CLOSED + '\nwhom.roles = ["worker"]', LIMITED + '\nwhom.roles = ["retired"]'),
         (CLOSED + '\nwhen = "incidence > 5"', LIMITED),
+        (CLOSED + '\nwhen = "incidence > 5"', LIMITED + '\nwhen = "incidence > 6"'),
+        ("level = 3", "limit = { primary = 0.5 }"),
+        ("test = { random = 0.1 }", 'test = { random = 0.2 }\nwhen = "reported > 5"'),
+        ('test = { random = 0.1 }\nwhen = "reported < 5"', CLOSED),
+        ('test = { random = 0.1 }\nwhen = "ill > 0.01"', "trace.share.home = 1.0"),
+        ("test = { random = 0.1, contacts = 0.5 }", "trace.share.home = 1.0"),
         ('close = ["work"]', LIMITED),
         (CLOSED, CLOSED),
         (LIMITED, "limit = { shop = 0.2 }"),
@@ -272,8 +308,56 @@ def test_zones_are_looked_up_in_the_city(zones: str, said: str | None, key: str)
     assert said in str(caught.value)
 
 
+def test_zones_by_name_and_number_are_compared_once_the_city_is_known() -> None:
+    text = policies(CLOSED + '\nwhom.zones = ["North West"]', LIMITED + "\nwhom.zones = [2]")
+    scenario = Scenario.from_text(text, label="bad.toml")
+    with pytest.raises(ScenarioError, match=r"policy\.p2\.limit: contradicts 'close' of the policy 'p1'"):
+        scenario.check_city(tiny_city())
+    Scenario.from_text(text.replace("[2]", "[1]")).check_city(tiny_city())
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "said"),
+    [
+        ("test = { symptomatic = 0.5 }", "test.symptomatic", "has no symptoms, so that nobody is tested for them"),
+        ('isolate = { at = "onset" }', "isolate.at", "has no symptoms, so that nobody is isolated at onset"),
+        ("test = { random = 0.5, symptomatic = 0.0 }", None, None),
+        ('test = { random = 0.5 }\nisolate = { at = "both" }', None, None),
+    ],
+)
+def test_what_waits_for_symptoms_that_a_disease_has_not_is_refused(
+    body: str, key: str | None, said: str | None
+) -> None:
+    two_days = '{ law = "constant", days = 2 }'
+    disease = f'{{ name = "mute", r0 = 2.0, latent = {two_days}, infectious = {two_days} }}'
+    text = policies(body).replace('disease = "covid"', f"disease = {disease}")
+    if key is None or said is None:
+        Scenario.from_text(text)
+    else:
+        [line] = lines(text)
+        assert f": policy.p1.{key}: 'mute' {said}" in line
+
+
+def test_too_many_groups_are_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from citytwin.agents import rules
+    from citytwin.runners import cli
+
+    file = tmp_path / "many.toml"
+    file.write_text(policies("reduce = { work = 0.1 }\nwhom.share = 0.5", "reduce = { work = 0.2 }\nwhom.share = 0.5"))
+    monkeypatch.setattr(rules, "MAX_GROUPS", 3)
+    monkeypatch.setattr(sys, "argv", ["citytwin", "run", str(file), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == cli.WRONG_REQUEST
+    said = capsys.readouterr().err.splitlines()
+    assert "part the people into 4 groups, at most 3 can be; use fewer policies" in said[-1]
+    assert not any("Traceback" in line or ".py" in line for line in said)
+
+
 def test_a_policy_in_one_line() -> None:
-    [policy] = Scenario.from_text(policies(EVERY_KEY)).policies
+    [policy] = Scenario.from_text(with_every_key()).policies
     assert policy_text(policy) == (
         "closes university; fewer contacts: work by 40%; visits limited: shop to 25%; "
         "week by week in turn: school in 2 cohorts; air changes: school x 2; "

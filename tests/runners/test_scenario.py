@@ -522,6 +522,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "deep.toml:1: tables or arrays are nested too deeply" in said(tmp_path / "deep.toml")
     (tmp_path / "deep.toml").write_text("y = [{}]\nx = [\n" + "[" * 5000 + "]" * 5001)
     assert "deep.toml:3: tables or arrays are nested too deeply" in said(tmp_path / "deep.toml")
+    (tmp_path / "long.toml").write_text(f'name = "12"\nseed = {"1" * 5000}\n')
+    assert "long.toml:2: a whole number is too long; it has at most 64 bits" in said(tmp_path / "long.toml")
+    (tmp_path / "long.toml").write_text(f'name = "12"\n[a]\nb = [1,\n0x{"f" * 5000}]\n')
+    assert "long.toml:4: a.b.1: a whole number is too long; it has at most 64 bits" in said(tmp_path / "long.toml")
     (tmp_path / "loop.toml").symlink_to("loop.toml")
     assert "loop.toml: cannot be read (Too many levels of symbolic links)" in said(tmp_path / "loop.toml")
     (tmp_path / "gone.toml").symlink_to("nowhere.toml")
@@ -606,7 +610,7 @@ def test_quickstart_is_three_by_two_points_and_four_seeds() -> None:
     scenario = Scenario.load("quickstart")
     assert scenario.city.synthetic is not None
     assert scenario.city.synthetic.people == 50_000
-    assert scenario.clock.days == 120
+    assert scenario.clock.days == 150
     assert sorted(len(values) for values in scenario.sweep.parameters.values()) == [2, 3]
     assert scenario.runs == 24
 

@@ -6,7 +6,7 @@ q = exp(−R0 (1 − q)); with days by a geometric law (at least one day, mean 8
 G(q) = Σ_d P(D = d) exp(−R0 d (1 − q) / 8).
 
 A thousand places of 1,000 people each with one case make a thousand outbreaks, and two seeds two thousand; one is extinct
-below a tenth of the place. The share may be 0.03 off, three standard errors or more: seeds are fixed.
+below a tenth of the place. The share may be 0.03 off, 2.7 standard errors or more: seeds are fixed.
 """
 
 import numpy as np

@@ -28,6 +28,10 @@ def test_nobody_changed_the_page_by_hand(page):
     assert seal.strip() == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def test_the_page_was_made_by_the_checks_as_they_are(page):
+    assert f"Checks {validity.checks()}." in page, "make the page again: python tests/theory/validity.py --full"
+
+
 def test_every_test_of_the_page_exists(page):
     files = set(re.findall(r"`(test_\w+\.py)`", page))
     assert files

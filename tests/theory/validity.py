@@ -4,7 +4,8 @@
     python tests/theory/validity.py --full     with the full form of the checks, which takes longer
 
 The tests hand every figure to the fixture ``validity``; the page is made of what they recorded in this run and of nothing
-else. Its last line seals the page: a test refuses one that was changed by hand.
+else. It names the checks it was made by, and its last line seals it: a test refuses a page that was changed by hand, or
+whose checks have changed since.
 """
 
 import argparse
@@ -89,7 +90,7 @@ def page(rows, *, form, when, machine):
         "`python tests/theory/validity.py`, never by hand.",
         "",
         f"{passed} of {len(rows)} figures pass. Form of the run: {form}; the last column says by which form of a check a",
-        f"figure was found. {when}. {machine}.",
+        f"figure was found. {when}. {machine}. Checks {checks()}.",
         "",
         _line("case", "what is checked", "figures", "pass"),
         _line("---", "---", "---:", "---:"),
@@ -124,17 +125,26 @@ def page(rows, *, form, when, machine):
     return text + SEAL + hashlib.sha256(text.encode()).hexdigest()[:16] + "\n"
 
 
+def checks():
+    """Return a short name of the tests as they are, which changes with every one of them."""
+    files = sorted(path for path in FOLDER.glob("test_*.py") if path.name != "test_validity.py")
+    content = b"".join(path.name.encode() + path.read_bytes() for path in files)
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
 def record(full):
     """Run the tests of theory and return what they recorded, and whether all passed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figures.jsonl"
         path.touch()
         command = [sys.executable, "-m", "pytest", str(FOLDER), "-q", f"--ignore={FOLDER / 'test_validity.py'}"]
+        command += ["-n", "auto"]
         if full:
             command += ["-m", "full or not full"]
         environment = os.environ | {"CITYTWIN_VALIDITY": str(path)}
         result = subprocess.run(command, cwd=ROOT, env=environment, check=False)
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows.sort(key=lambda row: (row["file"], row["test"], row["what"]))
     return rows, result.returncode == 0
 
 

@@ -27,6 +27,7 @@ class Person:
     ill_since: int = -1
     strain: int = 0
     strains_had: int = 0
+    had_before: bool = False
     infections: int = 0
     resistance: int = 0
 
@@ -43,6 +44,7 @@ class Twin:
         shedding: infectiousness of a person by quantile.
         rates: by day type, relative hazards by contact and by air of every place.
         unit: hazard units per unit of infectiousness and slot of overlap.
+        scale: infectiousness that counts as 1.
         strains: of the settings.
         cross: share of the immunity from a strain that holds against another.
         immunity: of the disease.
@@ -56,6 +58,7 @@ class Twin:
     shedding: list
     rates: list
     unit: float
+    scale: float
     strains: tuple
     cross: object
     immunity: object
@@ -90,7 +93,7 @@ class Twin:
             chance = course.chance[way, person.age]
             if course.severe[way]:
                 chance *= self.strains[person.strain].severity
-                if person.infections > 1:
+                if person.had_before:
                     chance *= 1 - self.immunity.severe
             summed += chance
             if u < summed or way == ways[-1]:
@@ -104,7 +107,8 @@ class Twin:
     def _infect(self, number, day, strain):
         person = self.people[number]
         person.state, person.since, person.infected_on, person.strain = ENTERED, day, day, strain
-        person.ill_since = day if self.course.symptoms[ENTERED] else -1
+        person.ill_since = day + 1 if self.course.symptoms[ENTERED] else -1
+        person.had_before = person.strains_had > 0
         person.strains_had |= 1 << strain
         person.infections += 1
         self._settle(number, day)
@@ -205,7 +209,7 @@ class Twin:
             strength *= course.since_infection[min(day - person.infected_on, len(course.since_infection) - 1)]
             u = self._uniform("shedding", number, person.infections - 1)
             strength *= self.shedding[int(u * len(self.shedding))]
-            strength *= self.strains[strain].transmissibility
+            strength *= self.strains[strain].transmissibility / self.scale
             last = None
             for place, start, end, factor in self.day_of(number, day, give):
                 units = int(strength * factor / SHEDDING_UNIT + 0.5)

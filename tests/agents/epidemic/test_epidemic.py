@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from citytwin.agents.epidemic import kernels, sources
 from citytwin.agents.epidemic.epidemic import Epidemic
-from citytwin.agents.epidemic.record import COUNTED_AS
+from citytwin.agents.epidemic.record import COUNTED_AS, NAMES
 from citytwin.agents.epidemic.settings import EpidemicSettings
 from citytwin.agents.policies import PolicySettings
 from citytwin.environment.city import City
@@ -47,7 +47,7 @@ def test_people_are_infectious_on_exactly_their_days(latent, infectious):
 
 
 def test_accounts_add_up(town):
-    names = ["new_imported", *(f"new_{name}" for name in dict.fromkeys(COUNTED_AS.values()))]
+    names = ["new_imported", *(f"new_{name}" for name in NAMES)]
     total = 0
     for day, row in enumerate(town.rows):
         assert sum(row[name] for name in HEALTH) == 600
@@ -74,7 +74,7 @@ def test_summary_agrees_with_series(town):
     assert summary["duration"] == 15
     assert summary["transmission"] == 0.6
     assert np.isnan(summary["r0"])
-    for name in dict.fromkeys(COUNTED_AS.values()):
+    for name in NAMES:
         assert summary[f"infections_{name}"] == sum(row[f"new_{name}"] for row in rows)
 
 
@@ -197,7 +197,7 @@ def test_infections_happen_in_every_kind_of_place(invented):
     town = Town(invented, "covid", initial_infections=50, r0=2.5)
     town.days(90)
     summary = town.epidemic.summary()
-    share = {name: summary[f"infections_{name}"] / summary["infections"] for name in dict.fromkeys(COUNTED_AS.values())}
+    share = {name: summary[f"infections_{name}"] / summary["infections"] for name in NAMES}
     assert 0.12 < share["home"] < 0.3
     assert 0.03 < share["school"] < 0.15
     assert 0.2 < share["work"] < 0.45
@@ -269,3 +269,20 @@ def test_tables_of_reproduction_and_secondary_cases_agree_with_the_infections(to
     for day, mean in zip(by_day["day"], by_day["reproduction"], strict=True):
         of_day = caused[infections["day"] == day]
         assert np.isnan(mean) if not len(of_day) else mean == pytest.approx(of_day.mean())
+
+
+def test_early_reproduction_counts_early_infections_alone(invented):
+    town = Town(invented, "covid", initial_infections=20, r0=2.5)
+    town.days(110)
+    table, people = town.epidemic.record.table(), len(invented.people)
+    caused = {}
+    for infector in table["infector"].tolist():
+        caused[infector] = caused.get(infector, 0) + 1
+    so_far = np.cumsum([row["new_infections"] for row in town.rows])
+    early = [
+        caused.get(person, 0)
+        for person, day, generation in zip(table["person"], table["day"], table["generation"], strict=True)
+        if 1 <= generation <= 3 and so_far[day] <= 0.01 * people
+    ]
+    assert len(early) > 20
+    assert town.epidemic.summary()["reproduction_early"] == pytest.approx(np.mean(early))

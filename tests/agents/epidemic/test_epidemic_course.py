@@ -13,7 +13,7 @@ from citytwin.agents.epidemic.disease import Disease
 from citytwin.agents.epidemic.settings import EpidemicSettings, ImmuneAtStart, Seasonality
 from citytwin.agents.hospitals import Hospitals, HospitalSettings
 from citytwin.agents.policies import PolicySettings
-from citytwin.agents.presence import AWAY, FREE, ISOLATED
+from citytwin.agents.presence import AWAY, BEDRIDDEN, FREE
 
 
 def after(days):
@@ -85,7 +85,7 @@ def test_a_course_takes_its_days_and_its_branches():
 def test_without_beds_more_die_and_those_who_find_one_are_away():
     people = 4000
     enough, none = (with_beds(people, beds, people) for beds in (people, 0))
-    for town, status in ((enough, AWAY), (none, ISOLATED)):
+    for town, status in ((enough, AWAY), (none, BEDRIDDEN)):
         town.days(7)
         severe = town.citizens.table.columns["health"] == 5
         assert np.all(town.presence.status[severe] == status)
@@ -281,3 +281,65 @@ def test_first_cases_of_all_strains_count_against_the_people():
             strain=[{"name": "old"}, {"name": "new", "initial_infections": 6}],
             transmission=0.1,
         )
+
+
+def test_many_imports_are_poisson_draws_too():
+    town = Town(
+        homes_only(1, 30_000), disease_of(1, 2), transmission=0.0, initial_infections=0, imports=[{"per_day": 1000}]
+    )
+    imported = np.array([row["new_imported"] for row in town.days(5)])
+    # Some are drawn twice, and those infected already count once: at most 1 in 30 on the first day, 1 in 6 on the last.
+    assert np.all(np.abs(imported[0] - 1000) < 4 * np.sqrt(1000) + 1000 / 30)
+    assert np.all((imported > 750) & (imported < 1130))
+
+
+def test_the_dead_are_gone_whatever_the_disease_has_besides():
+    ill = {"name": "ill", "infectiousness": 1.0, "symptoms": "mild", "transition": [{"to": "dead", "after": after(2)}]}
+    disease = Disease.model_validate(
+        {"name": "d", "r0": 1, "state": [{"name": "e", "transition": [{"to": "ill", "after": after(1)}]}, ill]}
+    )
+    town = Town(homes_only(1, 20), disease, transmission=0.0, initial_infections=7)
+    town.days(6)
+    dead = town.citizens.table.columns["health"] == DEAD
+    assert np.count_nonzero(dead) == 7
+    assert np.all(town.presence.status[dead] == AWAY)
+
+
+def test_symptoms_of_the_first_state_are_noticed_on_the_next_morning():
+    ill = {"name": "ill", "infectiousness": 1.0, "symptoms": "mild"}
+    ill["transition"] = [{"to": "recovered", "after": after(9)}]
+    disease = Disease.model_validate({"name": "d", "r0": 1, "state": [ill]})
+    isolate = PolicySettings.model_validate({"name": "i", "isolate": {"at": "onset", "home": 0.0}})
+    town = Town(one_place(200), disease, transmission=0.01, initial_infections=5, policies=[isolate])
+    rows = town.days(5)
+    assert rows[1]["isolated"] == 5
+    assert rows[-1]["cumulative_infections"] == 5
+
+
+@pytest.mark.parametrize("scale", [1e-6, 400.0])
+def test_infectiousness_is_relative(scale):
+    def run(factor):
+        ill = {"name": "ill", "infectiousness": [2.0 * factor, factor]}
+        ill["transition"] = [{"to": "recovered", "after": after(5)}]
+        first = {"name": "e", "transition": [{"to": "ill", "after": after(2)}]}
+        disease = Disease.model_validate({"name": "d", "r0": 2, "state": [first, ill]})
+        town = Town(one_place(500), disease, transmission=0.0004 / factor, initial_infections=5)
+        town.days(60)
+        return town.epidemic.infections
+
+    assert run(1.0) > 200
+    assert abs(run(scale) - run(1.0)) < 15  # rounding alone may tell them apart
+
+
+def test_immunity_from_the_start_protects_against_severe_disease_as_another_does():
+    disease = deadly(immunity={"protection": 0.0, "severe": 1.0})
+    keys = {"transmission": 0.002, "initial_infections": 0, "imports": [{"per_day": 50}]}
+    plain, immune = (Town(one_place(400), disease, immune_at_start=share, **keys) for share in (0.0, 1.0))
+    assert max(row["severe"] for row in plain.days(25)) > 0
+    assert max(row["severe"] for row in immune.days(25)) == 0
+    assert immune.epidemic.infections > 300
+
+
+def test_more_first_cases_than_susceptible_people_are_refused():
+    with pytest.raises(ValueError, match=r"initial_infections: only \d+ people are not immune"):
+        Town(homes_only(1, 200), disease_of(), transmission=0.1, initial_infections=150, immune_at_start=0.5)

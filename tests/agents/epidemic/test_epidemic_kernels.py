@@ -136,7 +136,8 @@ def run_twin(model, days, confined):
             place_rates(model.city, number, given.weight_by_kind(), given.disease.routes)
             for number in range(len(model.city.schedules))
         ],
-        epidemic.transmission * sources.SHEDDING_UNIT / kernels.HAZARD_UNIT / SLOTS_PER_DAY,
+        epidemic.transmission * epidemic._scale * sources.SHEDDING_UNIT / kernels.HAZARD_UNIT / SLOTS_PER_DAY,
+        epidemic._scale,
         given.strains,
         given.cross_immunity().tolist(),
         given.disease.immunity,

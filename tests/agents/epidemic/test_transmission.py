@@ -321,7 +321,7 @@ def test_an_r0_out_of_reach_is_refused():
 
 @pytest.mark.parametrize(
     ("city", "susceptibility"),
-    [(homes_only(1, 20), {}), (homes_only(4, 20), {"from_age": (0,), "factor": (0.0,)})],
+    [(homes_only(1, 20), {}), (homes_only(4, 20), {"from_age": (0, 120), "factor": (0.0, 1.0)})],
 )
 def test_a_city_without_contagion_is_refused(city, susceptibility):
     disease = disease_of(susceptibility=susceptibility)

@@ -4,9 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
-from epidemic_cities import Town, disease_of, random_city
+from epidemic_cities import Person, Town, disease_of, random_city
 from outbreak import Outbreak
 
+from citytwin.agents.columns import Column
 from citytwin.agents.measures import MEASURES
 from citytwin.agents.policies import PolicySettings
 from citytwin.agents.presence import ISOLATED, QUARANTINED
@@ -85,6 +86,32 @@ def test_contacts_are_tested_on_the_day_after_they_were_told():
     model.day = 2
     model.morning()
     assert np.all(model.data["tested_on"][told] == 2)
+
+
+def test_who_is_told_on_two_mornings_is_tested_on_the_day_after_each():
+    model = Outbreak(
+        random_city(2, people=50),
+        {"trace": {"share": {"home": 1.0}, "delay": 1}, "test": {"contacts": 1.0}},
+    )
+    household = model.city.people.household
+    case, contact, *_ = np.flatnonzero(household == np.argmax(np.bincount(household) >= 2))
+    tested = []
+    for day in range(6):
+        model.day = day
+        if day in (1, 2):
+            model.data["positive_on"][case] = day  # told on days 2 and 3
+        model.morning()
+        tested.append(model.data["tested_on"][contact] == day)
+    assert model.data["traced_on"][contact] == 3
+    assert tested == [False, False, False, True, True, False]
+
+
+def test_a_column_of_a_measure_in_the_class_of_the_citizens_is_refused_by_name():
+    class Own(Person):
+        doses = Column("i4", 0, doc="of coffee")
+
+    with pytest.raises(ValueError, match=r"Own\.doses: vaccination keeps a column of this name \(doses of vaccine had"):
+        Outbreak(random_city(2, people=50), {"vaccinate": {"product": "mrna", "per_day": 5}}, person=Own)
 
 
 def test_isolation_at_onset_ends_infectiousness_like_a_disease_that_ends_there():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from outbreak import Outbreak
 from pydantic import ValidationError
 
+from citytwin.agents.epidemic.rates import crowding
 from citytwin.agents.measures.tracing import SETTINGS, TracingSettings
 from citytwin.agents.presence import AWAY, GUEST, HOME, ISOLATED
 from citytwin.agents.rules import rule
@@ -29,16 +30,22 @@ class Diary:
         self.days[day] = np.array(
             [[presence.place_of(person, day, slot) for slot in range(96)] for person in range(self.model.people)]
         )
+        gone = np.flatnonzero(presence.status == AWAY)
+        self.days[day][gone] = -1 - gone[:, None]  # each in a place of their own
 
     def contacts(self, case, days, slots):
         """Yield (other, column) for everybody who was in one place with the case for long enough on one of some days."""
         city = self.model.city
         for day in days:
             where = self.days[day]
+            crowds = crowding(city, self.model.presence.day_type(day))
             for other in range(self.model.people):
                 for place in set(where[case]) & set(where[other]) if other != case else ():
                     together = np.count_nonzero((where[case] == place) & (where[other] == place))
-                    if together >= slots:
+                    pair = min(case, other) * self.model.people + max(case, other)
+                    chance = 1.0 if place < city.homes else crowds[place - city.homes]
+                    met = uniform(key(SEED, "tracing meeting"), pair, day) < chance
+                    if together >= slots and met:
                         housemates = city.people.household[case] == city.people.household[other] == place
                         yield other, HOME if housemates else GUEST if place < city.homes else city.places.kind[place]
 
@@ -187,6 +194,30 @@ def test_the_dead_are_not_told():
     model.data["positive_on"][10] = 3
     model.morning()
     assert model.series() == {"traced": 0}
+
+
+@pytest.mark.parametrize("role", ["case", "contact"])
+def test_days_in_hospital_have_no_contacts(role):
+    def told(away):
+        model = Outbreak(random_city(2, people=PEOPLE), {"trace": {"share": EVERYWHERE, "days_back": 2}}, seed=SEED)
+        for day in range(4):
+            model.day = day
+            if day == 3:
+                model.data["positive_on"][case] = day
+            model.presence.begin_day(day)
+            model.presence.put(away, AWAY)
+            model.morning()
+        return set(np.flatnonzero(model.data["traced_on"] == 3).tolist())
+
+    household = random_city(2, people=PEOPLE).people.household
+    case = int(np.flatnonzero(np.bincount(household)[household] > 2)[0])
+    mates = set(np.flatnonzero(household == household[case]).tolist()) - {case}
+    everybody = told([])
+    assert mates & everybody
+    if role == "case":
+        assert told([case]) == set()
+    else:
+        assert told(sorted(mates)) == everybody - mates
 
 
 @pytest.mark.parametrize(
