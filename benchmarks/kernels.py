@@ -29,7 +29,7 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
 @njit(cache=True, nogil=True)
-def read_as_push(sources, visits, state, at_risk, susceptibility, resistance):
+def read_as_push(sources, visits, state, at_risk, susceptibility, resistance, low, high):
     """Read what ``kernels.push`` reads without policies, but for the infectious visits, which are few and near.
 
     Returns:
@@ -45,8 +45,10 @@ def read_as_push(sources, visits, state, at_risk, susceptibility, resistance):
         for v in range(visits.place_first[q], visits.place_first[q + 1]):
             person = visitor[v]
             looked += 1
-            if state[person] > at_risk:
+            if person < low or state[person] > at_risk:
                 continue
+            if person >= high:
+                break
             risky += 1
             total += np.int64(visitor_start[v]) + np.int64(visitor_end[v]) + susceptibility[person]
             total += resistance[person] & 1
@@ -79,47 +81,42 @@ def read_as_pull(sources, visits, state, at_risk, susceptibility, resistance, lo
 
 
 @njit(cache=True, nogil=True)
-def read_as_activate(infectious, strength, visits, slot):
-    """Read what ``kernels.activate`` reads of the city without policies, as :func:`read_as_push` does."""
+def read_as_walk(infectious, strength, visits, low, high):
+    """Read what ``sources._walk`` reads without policies, as :func:`read_as_push` does."""
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
-    place_first, group, altered = visits.place_first, visits.group, visits.altered
+    group, altered = visits.group, visits.altered
     looked = np.int64(0)
     total = 0.0
-    for i in range(infectious.size):
+    for i in range(low, high):
         person = infectious[i]
         total += altered[group[person]] + strength[i]
         for v in range(visit_first[person], visit_first[person + 1]):
             looked += 1
-            q = visit_place[v]
-            total += slot[q] + np.int64(visit_start[v]) + np.int64(visit_end[v]) + place_first[q]
-    return looked, 0, infectious.size * 18 + looked * 14, total
+            total += np.int64(visit_place[v]) + np.int64(visit_start[v]) + np.int64(visit_end[v])
+    return looked, 0, (high - low) * 22 + looked * 6, total
 
 
-READS: dict[str, Callable[..., Any]] = {
-    "push": read_as_push,
-    "pull": read_as_pull,
-    "activate": lambda *given: read_as_activate(*given[:4]),
-}
+READS: dict[str, Callable[..., Any]] = {"push": read_as_push, "pull": read_as_pull, "_walk": read_as_walk}
 
 
 class Clock:
-    """CPU seconds, calls of the kernels of the epidemic, which it stands in for.
+    """CPU seconds and calls of the kernels of the epidemic, which it stands in for.
 
     Args:
         reads: whether to make and time the reads of the large kernels instead.
     """
 
     def __init__(self, *, reads: bool = False):
-        from citytwin.agents.epidemic import kernels, progress
+        from citytwin.agents.epidemic import kernels, progress, sources
 
         self.seconds: dict[str, float] = defaultdict(float)
         self.calls: dict[str, int] = defaultdict(int)
         self.counts: dict[str, NDArray[np.int64]] = {}
         self._modules = [
             (module, name, kernel)
-            for module in (kernels, progress)
+            for module in (kernels, progress, sources)
             for name, kernel in vars(module).items()
-            if isinstance(kernel, CPUDispatcher) and kernel.__module__ == module.__name__ and not name.startswith("_")
+            if isinstance(kernel, CPUDispatcher) and kernel.__module__ == module.__name__
         ]
         self._reads = READS if reads else {}
 
