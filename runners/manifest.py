@@ -110,7 +110,7 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
         "context": context,
         "block": block,
         "cities": _cities(tasks),
-        "tasks": _digest([_essence(task) for task in tasks]),
+        "tasks": _digest([essence(task) for task in tasks]),
         "versions": program(),
         "git": git_state(),
         "sessions": [],
@@ -137,7 +137,7 @@ def _bundle_digest(bundle: Path) -> str | None:
     return digest.hexdigest()
 
 
-def _essence(task: Mapping[str, Any]) -> dict[str, Any]:
+def essence(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a task decides its results: where a city lies does not, what is in it is compared by checksum."""
     return {key: value for key, value in task.items() if key != "city"}
 
@@ -244,8 +244,8 @@ def _task_differences(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[st
     if len(old) != len(new):
         lines.append(f"runs: {len(old)} there, {len(new)} here")
     for before, after in zip(old, new, strict=False):
-        if _essence(before) != _essence(after):
+        if essence(before) != essence(after):
             lines.append(f"first run that differs: {before.get('run_id')} there, {after.get('run_id')} here")
-            lines += [f"  {line}" for line in _changes("", _essence(before), _essence(after))]
+            lines += [f"  {line}" for line in _changes("", essence(before), essence(after))]
             break
     return lines

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ...environment.randomness import key
 from .. import manifest as manifests
 from ..ledger import Ledger, entries, now, states
-from ..manifest import Manifest
+from ..manifest import Manifest, essence
 from ..store import STAGE, Store, read_table, read_tasks, staged_runs
 from ..supervisor import Progress, Supervisor, UnusableError
 from ..sweep import (
@@ -289,7 +289,7 @@ class _Session:
         self.number += 1
         self.current = self._tasks_of(self.batch)
         known = self.recorded[len(self.tasks) - len(self.current) : len(self.tasks)]
-        if known and plain(known, "") != plain(self.current, ""):
+        if known and [essence(task) for task in known] != plain([essence(task) for task in self.current], "runs"):
             raise SweepError(
                 f"{self.out}: its runs are not those that follow from its results; begin a new calibration"
             )
