@@ -28,7 +28,7 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 """Of the palette of Okabe and Ito, told apart by all readers."""
 
 
-@njit(cache=True, nogil=True)
+@njit
 def read_as_push(sources, visits, state, at_risk, susceptibility, resistance, low, high):
     """Read what ``kernels.push`` reads without policies, but for the infectious visits, which are few and near.
 
@@ -56,7 +56,7 @@ def read_as_push(sources, visits, state, at_risk, susceptibility, resistance, lo
     return looked, tests, sources.place.size * 20 + looked * 5 + risky * 14, total
 
 
-@njit(cache=True, nogil=True)
+@njit
 def read_as_pull(sources, visits, state, at_risk, susceptibility, resistance, low, high):
     """Read what ``kernels.pull`` reads without policies, as :func:`read_as_push` does."""
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
@@ -80,7 +80,7 @@ def read_as_pull(sources, visits, state, at_risk, susceptibility, resistance, lo
     return looked, tests, high - low + risky * 18 + looked * 8 + active * 14, total
 
 
-@njit(cache=True, nogil=True)
+@njit
 def read_as_walk(infectious, strength, visits, low, high):
     """Read what ``sources._walk`` reads without policies, as :func:`read_as_push` does."""
     visit_first, visit_place, visit_start, visit_end = visits.first, visits.place, visits.start, visits.end
@@ -165,7 +165,7 @@ def run(people: int, *, reads: bool = False, direction: str = "auto") -> tuple[C
     return clock, days
 
 
-@njit(cache=True, nogil=True)
+@njit
 def sum_of(values):
     """Return the sum of an array, read from end to end."""
     total = np.int64(0)
@@ -174,7 +174,7 @@ def sum_of(values):
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit
 def sum_at(values, places):
     """Return the sum of an array at places, whose reads do not wait for each other."""
     total = np.int64(0)
