@@ -12,11 +12,12 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jobs import DAYS, citytwin_model, pin
+from jobs import DAYS, WARM_UP, citytwin_model, pin
 from numba import njit
 from numba.core.registry import CPUDispatcher
 from numpy.typing import NDArray
@@ -144,17 +145,17 @@ class Clock:
         return work
 
 
-def run(people: int, *, reads: bool = False, direction: str = "auto") -> tuple[Clock, list[tuple[float, float, bool]]]:
-    """Run a city with clocks at its kernels.
+def run(people: int, clock: Clock | None, *, direction: str = "auto") -> list[tuple[float, float, bool]]:
+    """Run a city, with a clock at its kernels or without.
 
     Returns:
-        the clock; by day the share of people who are infectious, CPU seconds, and whether cases are rising.
+        by day the share of people who are infectious, CPU seconds, and whether cases are rising.
     """
     model = citytwin_model(people, 1)
     [epidemic] = model.processes
     epidemic.direction = direction
     days = []
-    with Clock(reads=reads) as clock:
+    with clock or nullcontext():
         while model.running:
             before = len(epidemic.infectious)
             start = time.process_time()
@@ -162,7 +163,7 @@ def run(people: int, *, reads: bool = False, direction: str = "auto") -> tuple[C
             seconds = time.process_time() - start
             now = len(epidemic.infectious)
             days.append((now / people, seconds, now >= before))
-    return clock, days
+    return days
 
 
 @njit
@@ -273,11 +274,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the tables here too")
     options = parser.parse_args()
     pin(1)
-    for direction in ("push", "pull"):
-        run(2_000, reads=True, direction=direction)  # compiles
-    clock, days = run(options.people)
-    near, _ = run(IN_CACHE)
-    reads, _ = run(options.people, reads=True)
+    for clock in (None, Clock(reads=True)):  # first without, as a kernel is compiled with those it calls
+        for direction in ("push", "pull"):
+            run(WARM_UP, clock, direction=direction)
+    clock, near, reads = Clock(), Clock(), Clock(reads=True)
+    days = run(options.people, clock)
+    run(IN_CACHE, near)
+    run(options.people, reads)
     lines = [f"{machine()}. One core.", "", *table(options.people, clock, days, reads, near), "", *memory()]
     print("\n".join(lines))
     if options.out:
