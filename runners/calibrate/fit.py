@@ -241,8 +241,10 @@ def write_fit(plan: Plan, outcome: Outcome, out: Path, scenario: "Scenario | Non
     from .pictures import parameters_png, predictive_png
 
     runs, weight = _sample(outcome)
-    expected = _expected(out, runs, plan, outcome)
-    predictions = predict(expected, weight, plan.observed, plan.settings.observations, plan.seed)
+    scales = _scales(runs, plan, outcome)
+    predictions = predict(
+        figures(out, runs, plan), scales, weight, plan.observed, plan.settings.observations, plan.seed
+    )
     facts = _facts(plan, outcome, predictions, weight)
     found = outcome.found
     values = particles(outcome)
@@ -277,13 +279,11 @@ def _sample(outcome: Outcome) -> tuple[list[str], Floats]:
     return runs, np.full(len(runs), 1 / len(runs))
 
 
-def _expected(out: Path, runs: list[str], plan: Plan, outcome: Outcome) -> dict[str, Floats]:
-    """Return by column what each run expects to be observed, (runs, days)."""
-    points = {task["run_id"]: plan.settings.at(task["parameters"]) for task in outcome.tasks}
-    return {
-        name: rows * np.array([points[run][name].scale for run in runs])[:, None]
-        for name, rows in figures(out, runs, plan).items()
-    }
+def _scales(runs: list[str], plan: Plan, outcome: Outcome) -> dict[str, Floats]:
+    """Return by column the scale that each run has, (runs,)."""
+    points = {task["run_id"]: task["parameters"] for task in outcome.tasks}
+    at = [plan.settings.at(points[run]) for run in runs]
+    return {name: np.array([observations[name].scale for observations in at]) for name in plan.settings.observations}
 
 
 def particles(outcome: Outcome) -> dict[str, list[float]]:

@@ -3,7 +3,7 @@
 The intervals are of the particles' own runs: those that came near the data on the fitted days. A particle run anew with
 another seed would have an epidemic of another day and size, and forget what is known of this one. To each run comes the
 scatter of the observations around it, estimated on the fitted days: counts scatter by the negative binomial law with
-the mean of the run, others by the normal law. It includes what the model misses, so that intervals are honest where the
+the mean of the run, others by the normal law. That includes what the model misses, so that intervals are honest where the
 model is rough.
 """
 
@@ -29,7 +29,7 @@ LEVELS = (0.5, 0.9)
 TAILS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Ends of those intervals, and the median."""
 LEAST_MEAN = 0.5
-"""People or events: mean of counts where a run has none, as one may be observed all the same."""
+"""People or events: least mean of counts, as some may be observed where a run has none."""
 _DISPERSIONS = (1e-2, 1e6)
 
 
@@ -50,7 +50,8 @@ class Prediction:
 
 
 def predict(
-    expected: Mapping[str, Floats],
+    figures: Mapping[str, Floats],
+    scales: Mapping[str, Floats],
     weight: Floats,
     observed: Observed,
     observations: Mapping[str, Observation],
@@ -59,7 +60,8 @@ def predict(
     """Return the prediction by column.
 
     Args:
-        expected: by column what each run expects to be observed, (runs, days): the figure of the series times the scale.
+        figures: by column the figure of the series of each run, (runs, days).
+        scales: by column the factor on it, (runs,).
         weight: (runs,) summing to 1.
         observed: the data.
         observations: what each column is compared with.
@@ -71,13 +73,16 @@ def predict(
     chosen = np.minimum(np.searchsorted(np.cumsum(weight), at), len(weight) - 1)
     predictions = {}
     for name, observation in observations.items():
-        means = np.asarray(expected[name], float)
+        scale = np.asarray(scales[name], float)[:, None]
+        # Counts scatter in whole people on the smaller side, of the city or of the data; see distance().
+        unit = np.maximum(1.0, scale) if observation.error == "counts" else np.ones_like(scale)
+        means = np.asarray(figures[name], float) * scale / unit
         values = observed.values[name]
         used = observed.fitted & ~np.isnan(values)
-        scatter = _scatter(observation, means[:, observed.days[used]], values[used], weight)
+        scatter = _scatter(observation, means[:, observed.days[used]], values[used] / unit, weight)
         purpose = key(seed, f"calibrate scatter {name}")
         levels = np.stack([uniforms(purpose, draws, day) for day in range(means.shape[1])], 1)
-        drawn = _drawn(observation, means[chosen], scatter, levels)
+        drawn = _drawn(observation, means[chosen], scatter, levels) * unit[chosen]
         quantiles = np.quantile(drawn, TAILS, axis=0, method="inverted_cdf")
         predictions[name] = Prediction(scatter, quantiles, _covered(quantiles, observed, values))
     return predictions

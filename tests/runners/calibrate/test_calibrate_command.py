@@ -1,6 +1,7 @@
 """``citytwin calibrate`` as users meet it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -122,6 +123,13 @@ def test_another_number_of_workers_and_python_give_the_same_bytes(place, fitted,
     # where its city lies stands in the list of runs, and the scenario's own city has the same bytes
     one.pop("tasks.jsonl"), two.pop("tasks.jsonl")
     assert one == two
+
+
+def test_it_may_be_moved(place, fitted, tmp_path):
+    """Where a directory lies, and the city in it, is no part of what is fitted."""
+    shutil.copytree(fitted[1], tmp_path / "moved")
+    fit = calibrate(Scenario.load(place / "s.toml"), place / "ill.csv", out=tmp_path / "moved", resume=True)
+    assert fit.facts | {"directory": fitted[0]["directory"]} == fitted[0]
 
 
 @pytest.mark.usefixtures("fitted")

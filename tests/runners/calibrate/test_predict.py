@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from citytwin.runners.calibrate import predict as module
 from citytwin.runners.calibrate.distance import counted, distance
 from citytwin.runners.calibrate.observed import Observed
-from citytwin.runners.calibrate.predict import predict
 from citytwin.runners.calibrate.settings import Observation
 
 COUNTS = Observation(series="x")
+
+
+def predict(runs, weight, data, observations, seed, scale=1.0):
+    """Return the prediction of runs that all have one scale."""
+    scales = {"x": np.full(len(weight), scale)}
+    return module.predict(runs, scales, weight, data, observations, seed)
 
 
 def observed(values, last=None):
@@ -115,6 +121,24 @@ class TestPrediction:
         found = predict(runs, np.ones(1), observed([0, 1, 0, 0, 1, 0, 0, 0, 1, 0]), {"x": COUNTS}, 1)["x"]
         assert found.quantiles[-1].max() >= 1
         assert found.covered["fitted"]["90%"] == 1
+
+    def test_a_city_for_many_cities_scatters_in_its_own_people(self):
+        """Data of 50 times the people: the city's Poisson counts times 50 are covered, and no wider law is made up."""
+        rng = np.random.default_rng(3)
+        mean = np.linspace(0.1, 200, 1000)
+        values = 50 * rng.poisson(mean)
+        counts = Observation(series="x", scale=50.0)
+        found = predict({"x": mean[None]}, np.ones(1), observed(values, last=499), {"x": counts}, 1, scale=50.0)["x"]
+        assert found.scatter > 100  # near a Poisson law
+        assert found.covered["held_out"]["90%"] == pytest.approx(0.9, abs=0.04)
+        assert found.quantiles[2, -1] == pytest.approx(50 * 200, rel=0.02)
+
+    def test_normal_figures_are_scaled(self):
+        normal = Observation(series="x", error="normal", scale=10.0)
+        found = predict(
+            {"x": np.full((1, 4), 5.0)}, np.ones(1), observed([50, 50, 50, 50]), {"x": normal}, 1, scale=10.0
+        )
+        assert (found["x"].quantiles == 50).all()
 
     def test_drawn_alike_every_time(self):
         runs, data = {"x": np.full((3, 20), 9.0)}, observed(np.arange(20))
