@@ -37,15 +37,19 @@ def attack(city, r0, seeds, immune, meeting):
     """
     found = []
     for seed in seeds:
-        town = Town(
-            city,
-            MEASLES,
-            seed=seed,
-            transmission=r0 / PERIOD / (meeting - 1),
-            weights={"work": 1.0},
-            immune_at_start=immune,
-            initial_infections=FIRST_CASES,
-        )
+        try:
+            town = Town(
+                city,
+                MEASLES,
+                seed=seed,
+                transmission=r0 / PERIOD / (meeting - 1),
+                weights={"work": 1.0},
+                immune_at_start=immune,
+                initial_infections=FIRST_CASES,
+            )
+        except ValueError as error:  # by chance no place is susceptible
+            assert "only 0 people are not immune" in str(error)
+            continue
         others = np.count_nonzero(town.citizens.table.columns["health"] == 0) - FIRST_CASES
         town.finish()
         found.append(((town.epidemic.infections - FIRST_CASES) / others, others))
