@@ -533,7 +533,7 @@ class Epidemic(Process):
         """Return infections and deaths of the step, and people by health, by group of people (people,)."""
         health = self._health()
         recent = health.since >= self._step_started
-        rows_of = {
+        rows_of: dict[str, NDArray[Any]] = {
             "new_infections": self.record.since(self._step_started, "person"),
             "infectious": self.infectious,
             "ill": self.cases[health.ill_since[self.cases] >= 0],

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from scipy.special import gammainc, gammaln, ndtr
 
-Number, Whole = Annotated[float, Strict()], Annotated[int, Strict()]
-"""Numbers of which no text and no truth value is one; a whole one stands for any."""
+Number = Annotated[float, Strict()]
+"""A number, whole or not; no text and no truth value."""
+Whole = Annotated[int, Strict()]
 MAX_DAYS = 2000
 """Longest period, days."""
 _TAIL = 1e-9

@@ -27,7 +27,7 @@ from ..documents import KeyPath, Problem, ScenarioError, suggestion
 from ..store import write_atomic
 from ..supervisor import Progress
 from ..sweep import Resume, SweepError, check_directory
-from .observed import Observed, read_observed
+from .observed import Observed, check_people, read_observed
 from .predict import DRAWS, TAILS, Prediction, predict
 from .priors import value_at
 from .session import Outcome, Plan, calibrate_runs, figures, run_id
@@ -104,7 +104,7 @@ def calibrate(
     document = scenario.document
     observed = read_observed(data, settings, scenario.clock, document.nearest((SECTION, "until")).where)
     highest = _check_parameters(scenario, settings)
-    plan = _plan(scenario, settings, observed, highest, Path(out), told)
+    plan = _plan(scenario, settings, observed, highest, Path(out), told, str(data))
     if told is not None:
         told("")
     outcome = calibrate_runs(plan, out, workers=workers, resume=resume, progress=progress)
@@ -176,6 +176,7 @@ def _plan(
     highest: "Scenario",
     out: Path,
     told: Callable[[str], None] | None,
+    data: str,
 ) -> Plan:
     from ...environment.city import City
     from ..cities import CITIES, prepare_cities
@@ -185,6 +186,7 @@ def _plan(
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]
     city = City.load(path)
     highest.check_city(city)
+    check_people(observed, settings, len(city.people), data)
     if told is not None:
         told("trying the upper ends of all parameters")
     _check_series(scenario, settings, _series_names(highest, city, scenario))

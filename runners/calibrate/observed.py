@@ -22,6 +22,38 @@ from .settings import CalibrateSettings, Observation
 
 MAX_BYTES = 10_000_000
 MAX_ROWS = 100_000
+PEOPLE = frozenset(
+    [
+        "susceptible",
+        "exposed",
+        "infectious",
+        "recovered",
+        "ill",
+        "severe",
+        "critical",
+        "dead",
+        "new_deaths",
+        "new_infections",
+        "new_imported",
+        "new_home",
+        "new_school",
+        "new_university",
+        "new_work",
+        "new_shop",
+        "new_leisure",
+        "new_hospital",
+        "new_guests",
+        "hospital_patients",
+        "icu_patients",
+        "admissions",
+        "turned_away",
+        "without_bed",
+        "isolated",
+        "quarantined",
+        "traced",
+    ]
+)
+"""Figures of a day that count each person once, so that none is larger than the city."""
 LARGEST = 1e12
 """Largest figure taken; there are no 10¹² people."""
 DATE, DAY = "date", "day"
@@ -108,6 +140,36 @@ def read_observed(path: str | Path, settings: CalibrateSettings, clock: ClockSet
     if problems:
         raise ScenarioError(problems)
     return observed
+
+
+def check_people(observed: Observed, settings: CalibrateSettings, people: int, label: str) -> None:
+    """Make sure that no more people were observed than the city has, times the scale.
+
+    Args:
+        observed: the data.
+        settings: the section ``[calibrate]``; of a scale that is fitted the upper end counts.
+        people: number of people of the city.
+        label: what the file of the data is called.
+
+    Raises:
+        ScenarioError: with a line for each column with such a figure.
+    """
+    highest = {name: prior.to for name, prior in settings.parameters.items()}
+    problems = []
+    for name, observation in settings.at(highest).items():
+        values = observed.values[name]
+        most = people * observation.scale
+        if observation.series not in PEOPLE or not np.any(values > most):
+            continue
+        first = int(np.argmax(values > most))
+        message = (
+            f"{values[first]:,.0f} on day {observed.days[first]}: more than the city has people, {people:,}"
+            f"{f' times {observation.scale:g}' if observation.scale != 1 else ''}; "
+            f"raise calibrate.observations.{name}.scale, or take a larger city"
+        )
+        problems.append(Problem(Where(label), name, message))
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _content(path: Path, label: str) -> bytes:

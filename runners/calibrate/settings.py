@@ -80,8 +80,8 @@ class CalibrateSettings(Section):
     Attributes:
         method: ``abc`` gives the posterior, ``optuna`` the best point, ``optuna+abc`` both, half of the runs each.
         runs: most runs made.
-        particles: size of the sample from the posterior; a twentieth of the runs of ``abc`` if left out. Fewer come
-            nearer to the data with the same runs.
+        particles: size of the sample from the posterior; a twentieth of the runs of ``abc`` if left out. Fewer come nearer
+            to the data with the same runs.
         replicates: runs (seeds) at each point that ``optuna`` tries.
         tolerance: distance at which ``abc`` is content; as small as the runs allow if left out.
         least_acceptance: share of new particles nearer than the tolerance below which ``abc`` stops.

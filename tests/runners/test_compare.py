@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from citytwin.runners.compare import compare, interval, measures_in
 from citytwin.runners.results import Results
+from citytwin.runners.scenario import Scenario, ScenarioError
+from citytwin.runners.sweep import sweep
 from citytwin.runners.tables import StoreError
 
 # Two-sided 90 % quantiles of Student's t for 1 to 5 degrees of freedom, from the printed table (Fisher & Yates).
@@ -116,3 +118,37 @@ def test_what_never_happened_is_not_compared(swept: Path) -> None:
     columns = [measure.column for measure in measures_in(nobody)]
     assert "lost_school_days" not in columns
     assert "attack_rate" in columns
+
+
+TWICE = """\
+name = "twice"
+[city]
+one_place = { people = 200 }
+[clock]
+days = 12
+[epidemic]
+disease = "influenza"
+transmission = 0.01
+[[policy]]
+name = "less"
+close = ["shop"]
+compliance = 0.5
+[sweep]
+design = "list"
+replicates = 2
+[sweep.parameters]
+"""
+
+
+def test_points_that_are_equal_but_written_differently_differ_by_exactly_zero(tmp_path: Path) -> None:
+    text = TWICE + '"epidemic.r0" = [2, 2.0]\n"policy.less.compliance" = [1.0, 1]\n'
+    text = text.replace("transmission = 0.01\n", "r0 = 3\n")
+    frame = sweep(Scenario.from_text(text), out=tmp_path / "out", workers=1).compare()
+    assert sorted(frame["point"].unique()) == [0, 1]
+    assert (frame[frame["measure"] == "infections"]["mean"] > 0).all()
+    assert (frame[["difference", "low", "high"]] == 0.0).all(axis=None)
+
+
+def test_the_same_number_twice_is_one_point_too_many() -> None:
+    with pytest.raises(ScenarioError, match="stand there twice"):
+        Scenario.from_text(TWICE + '"policy.less.compliance" = [0.5, 0.50]\n')

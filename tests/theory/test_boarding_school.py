@@ -1,4 +1,4 @@
-"""Influenza in a boarding school, January 1978 (case V9 of the project's list of validations).
+"""Influenza in a boarding school, January 1978 (case V9 on the page of validity).
 
 763 boys, of whom 512 fell ill within a fortnight; boys in bed by day from 22 January on in the data (British Medical
 Journal, 4 March 1978, p. 587). A model of susceptible, infectious and recovered boys with rates beta and gamma, fitted to

@@ -1,4 +1,4 @@
-"""The first wave of Covasim's defaults (case V12 of the project's list of validations).
+"""The first wave of Covasim's defaults (case V12 on the page of validity).
 
 Covasim 3.1.7 and 4.0.1 were run with their hybrid population (100,000 and a million people, 0.05 % infected on day 0, 180
 days): most people are infected on day 59 to 62, 2.9 to 3.0 % of them on that day, and 0.49 to 0.54 % have died by day

@@ -1,5 +1,5 @@
-"""Secondary attack rates in households, and where infections happen (cases V10 and V11 of the project's list of
-validations).
+"""Secondary attack rates in households, and where infections happen (cases V10 and V11 on the page of
+validity).
 
 The secondary attack rate is that of household studies: of the susceptible housemates of an index case, the share that
 this case infects itself; infections by other housemates, the later generations, do not count, and nobody catches it

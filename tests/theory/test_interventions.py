@@ -1,4 +1,4 @@
-"""What policies must do exactly, by the seed (cases V15 a to e of the project's list of validations).
+"""What policies must do exactly, by the seed (cases V15 a to e on the page of validity).
 
 With Sellke thresholds and draws that depend on the person alone, runs with one seed differ by the policy only. So a policy
 without effect changes no bit, one that starts on day d none before d; where only homes are open, nobody outside the

@@ -1,4 +1,4 @@
-"""Immunity that stops measles (case V8 of the project's list of validations).
+"""Immunity that stops measles (case V8 on the page of validity).
 
 Where all meet alike and a share s is susceptible, R = R0 s: outbreaks are small below R = 1, and above it the share z of
 the susceptible who are infected solves z = 1 − exp(−R z − a), a being what the seeds add. With 95 % vaccinated at an
@@ -37,15 +37,19 @@ def attack(city, r0, seeds, immune, meeting):
     """
     found = []
     for seed in seeds:
-        town = Town(
-            city,
-            MEASLES,
-            seed=seed,
-            transmission=r0 / PERIOD / (meeting - 1),
-            weights={"work": 1.0},
-            immune_at_start=immune,
-            initial_infections=FIRST_CASES,
-        )
+        try:
+            town = Town(
+                city,
+                MEASLES,
+                seed=seed,
+                transmission=r0 / PERIOD / (meeting - 1),
+                weights={"work": 1.0},
+                immune_at_start=immune,
+                initial_infections=FIRST_CASES,
+            )
+        except ValueError as error:  # by chance no place is susceptible
+            assert "only 0 people are not immune" in str(error)
+            continue
         others = np.count_nonzero(town.citizens.table.columns["health"] == 0) - FIRST_CASES
         town.finish()
         found.append(((town.epidemic.infections - FIRST_CASES) / others, others))
@@ -84,7 +88,7 @@ def test_outbreaks_happen_above_the_threshold_alone(validity, share, r0):
 def test_vaccinated_at_95_percent(validity):
     found = check(validity, 1_000_000, 0.079, 15, 10)
     what = "share infected of the 7.9 % susceptible at R0 15; 10 runs of 1,000,000"
-    validity("V8", what, found, within=(0.28, 0.31), source="reference range of this project")
+    validity("V8", what, found, within=(0.28, 0.31), source="around the final size at R 1.18")
 
 
 def test_clusters_of_the_susceptible_are_at_risk(validity):

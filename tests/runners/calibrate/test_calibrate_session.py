@@ -1,6 +1,8 @@
 """Calibrations on a toy: killed and resumed, with any number of workers, with runs that fail: always the same."""
 
+import dataclasses
 import json
+import os
 import signal
 import sys
 import time
@@ -18,7 +20,8 @@ from citytwin.runners.calibrate.fit import write_fit
 from citytwin.runners.calibrate.session import calibrate_runs, run_seed
 from citytwin.runners.calibrate.text import fit_text
 from citytwin.runners.results import Results
-from citytwin.runners.sweep import SweepError
+from citytwin.runners.store import read_tasks
+from citytwin.runners.sweep import SweepError, SweepInterrupted
 
 
 def fit(plan, out, **options):
@@ -73,6 +76,27 @@ def test_interrupted_by_hand_and_resumed(unbroken, tmp_path):
     assert "go on with --resume" in said
     fit(make_plan({"marks": str(marks)}), out, workers=2, resume=True)
     assert fitted_files(out) == fitted_files(unbroken)
+
+
+def test_half_done_and_moved_it_goes_on(tmp_path):
+    """Where a directory lies, and the city in it, is no part of what is fitted."""
+
+    def plan(place):
+        return dataclasses.replace(make_plan(), city=str(place / "cities" / "toy.city"))
+
+    def stop(done, *_):
+        if done == 150:  # in a later generation
+            os.kill(os.getpid(), signal.SIGINT)
+
+    for place in (tmp_path / "whole", tmp_path / "half"):
+        (place / "cities" / "toy.city").mkdir(parents=True)
+        (place / "cities" / "toy.city" / "city.json").write_text("{}")
+    wanted = fit(plan(tmp_path / "whole"), tmp_path / "whole", workers=1).facts
+    with pytest.raises(SweepInterrupted):
+        fit(plan(tmp_path / "half"), tmp_path / "half", workers=1, progress=stop)
+    assert max(task["batch"] for task in read_tasks(tmp_path / "half")) >= 1
+    (tmp_path / "half").rename(tmp_path / "moved")
+    assert fit(plan(tmp_path / "moved"), tmp_path / "moved", workers=1, resume=True).facts == wanted
 
 
 def test_a_finished_one_is_not_run_again(unbroken):

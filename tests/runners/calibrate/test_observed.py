@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from citytwin.runners.calibrate import observed as module
-from citytwin.runners.calibrate.observed import read_observed
+from citytwin.runners.calibrate.fit import calibrate
+from citytwin.runners.calibrate.observed import PEOPLE, check_people, read_observed
 from citytwin.runners.calibrate.settings import CalibrateSettings
 from citytwin.runners.documents import ScenarioError, Where
+from citytwin.runners.model import CityModel
+from citytwin.runners.run import WARM_UP
 from citytwin.runners.scenario import Scenario
 from citytwin.runners.sections import ClockSettings
 
@@ -218,3 +221,55 @@ def test_a_good_section_is_accepted():
     scenario = Scenario.from_text(SCENARIO + "until = 2026-02-01\n" + PARAMETERS + COLUMNS)
     assert scenario.to_dict()["calibrate"]["until"] == "2026-02-01"
     assert Scenario.from_dict(scenario.to_dict()) == scenario
+
+
+class TestMorePeopleThanThereAre:
+    TEXT = "day,beds\n3,1000\n4,1001\n5,\n6,5000000\n"
+
+    def check(self, tmp_path, text=TEXT, series="infectious", scale=1.0, parameters=None):
+        beds = {"beds": {"series": series, "scale": scale}}
+        given = {"epidemic.r0": {"from": 1, "to": 4}} | (parameters or {})
+        chosen = settings(observations=beds, parameters=given)
+        observed = read(tmp_path, text, observations=beds, parameters=given)
+        check_people(observed, chosen, 1000, "data.csv")
+
+    def test_is_refused_with_day_and_remedy(self, tmp_path):
+        with pytest.raises(ScenarioError) as caught:
+            self.check(tmp_path)
+        assert str(caught.value) == (
+            "data.csv: beds: 1,001 on day 4: more than the city has people, 1,000; "
+            "raise calibrate.observations.beds.scale, or take a larger city"
+        )
+
+    def test_as_many_as_there_are_is_allowed(self, tmp_path):
+        self.check(tmp_path, "day,beds\n3,1000\n4,999.5\n")
+
+    def test_the_scale_counts(self, tmp_path):
+        self.check(tmp_path, scale=5000)
+        with pytest.raises(ScenarioError, match=r"5,000,000 on day 6: .* 1,000 times 4999;"):
+            self.check(tmp_path, scale=4999)
+
+    def test_of_a_fitted_scale_the_upper_end_counts(self, tmp_path):
+        key = "calibrate.observations.beds.scale"
+        self.check(tmp_path, parameters={key: {"from": 1, "to": 5000}})
+        with pytest.raises(ScenarioError, match=r"1,000 times 4000;"):
+            self.check(tmp_path, parameters={key: {"from": 1, "to": 4000}})
+
+    def test_what_may_happen_to_a_person_twice_is_allowed(self, tmp_path):
+        self.check(tmp_path, series="cumulative_infections")
+
+    def test_figures_named_here_are_of_the_series(self):
+        """All but those that may count a person twice, or count something else."""
+        names = set(CityModel(Scenario.from_text(WARM_UP)).datacollector.model_reporters)
+        others = {"cumulative_infections", "tests", "positives", "doses", "policies_in_force"}
+        others |= {name for name in names if name.startswith(("policy.", "lost_"))}
+        assert names - others == PEOPLE
+
+    def test_before_anything_runs(self, tmp_path):
+        scenario = Scenario.from_text(SCENARIO + PARAMETERS + COLUMNS)
+        (tmp_path / "data.csv").write_text("day,beds\n1,2\n3,5000000\n")
+        with pytest.raises(
+            ScenarioError, match=r"data\.csv: beds: 5,000,000 on day 3: more than the city has people, 50"
+        ):
+            calibrate(scenario, tmp_path / "data.csv", out=tmp_path / "fit", workers=1)
+        assert not (tmp_path / "fit" / "sweep.json").exists()
