@@ -72,10 +72,12 @@ def test_policies_of_the_guide_are_valid():
         more = ["whom = { zones = [0] }"] if name == "cordon" else []
         more += ["test = { random = 0.1 }"] if name in ("isolate", "trace") else []
         more += ["isolate = {}"] if name == "trace" else []
+        more += ["trace = { app = 0.1 }"] if name == "test" else []
         policy = "\n".join(["[[policy]]", 'name = "of the guide"', f"{name} = {value}", *more])
         text = (
             'name = "guide"\n[city]\nsynthetic = { people = 2_000 }\n'
             '[epidemic]\ndisease = "covid"\nroutes = { contact = 0.5, air = 0.5 }\n'
+            "imports = [{ per_day = 1 }]\n"
         )
         (settings,) = Scenario.from_text(text + policy).policies
         assert name in settings.effects

@@ -107,5 +107,5 @@ def test_code_of_ones_own_that_fails_is_named_and_nothing_is_kept(
     assert lines[0] == f"The run failed on day 2 (2026-01-07): {said}"
     assert [line for line in lines if f'"{__file__}"' in line and line.endswith(f"in {where}")]
     assert lines[-1] == "Nothing was kept."
-    assert len(lines) < 10
+    assert len(lines) < 20  # the way to the code of one's own, not all of it
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]

@@ -215,8 +215,10 @@ def test_unreachable_r0_is_told_with_its_line(place, tmp_path):
         '"epidemic.transmission" = { from = 0.0005, to = 0.05, log = true }', '"epidemic.r0" = { from = 1, to = 100 }'
     )
     text = text.replace("people = 300", "people = 20").replace("to = 20", "to = 10")
+    data = place / "few.csv"
+    data.write_text("day,ill\n1,2\n2,3\n3,5\n4,4\n", encoding="utf-8")
     with pytest.raises(ScenarioError, match=r"scenario:21: epidemic\.r0: at its upper end: r0 = 100 cannot be reached"):
-        calibrate(Scenario.from_text(text), place / "ill.csv", out=tmp_path / "fit")
+        calibrate(Scenario.from_text(text), data, out=tmp_path / "fit")
 
 
 def test_optuna_that_is_missing_is_told(place, tmp_path, monkeypatch):
