@@ -30,6 +30,7 @@ from .schema import (
     check_pointer,
     check_range,
     check_schedule,
+    check_turns,
 )
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class City:
     zones: Columns
     nodes: Columns
     links: Columns
+    turns: Columns
 
     def __init__(
         self,
@@ -140,15 +142,20 @@ class City:
         self.path = path
         self._layers: dict[str, Any] = dict(layers or {})
         for table, specs in SCHEMA.items():
-            if table not in tables:
+            given = tables.get(table, {})
+            if not given and any(spec.fill is None for spec in specs.values()):
                 raise CityError(f"{self._where(table)}: table is missing")
+            head, first = next(iter(specs.items()))
+            rows = len(given[head]) - first.extra if head in given else 0
             columns = {}
-            for name in specs:
-                if name not in tables[table]:
+            for name, spec in specs.items():
+                if name in given:
+                    columns[name] = given[name]
+                elif spec.fill is not None:
+                    columns[name] = np.full(rows, spec.fill, spec.dtype)
+                else:
                     raise CityError(f"{self._where(table, name)}: column is missing; build the city again")
-                columns[name] = tables[table][name]
-            head, spec = next(iter(specs.items()))
-            setattr(self, table, Columns(columns, len(columns[head]) - spec.extra))
+            setattr(self, table, Columns(columns, rows))
         self._check()
 
     def __repr__(self) -> str:
@@ -335,6 +342,7 @@ class City:
                 check_column(columns[name], spec, len(columns), where)
                 if spec.refers:
                     check_range(columns[name], -1 if spec.optional else 0, len(getattr(self, spec.refers)), where)
+        check_turns(self.links, self.turns, self._where("turns", "from_link"))
         check_pointer(self.households.first, len(self.people), self._where("households", "first"))
         if not np.array_equal(self.people.household, np.repeat(np.arange(self.homes), np.diff(self.households.first))):
             raise CityError(f"{self._where('people', 'household')}: does not agree with households/first.npy")

@@ -1,6 +1,6 @@
 """The schema of a city: every table and column declared once, and the checks that a city passes before it is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -12,7 +12,7 @@ from .places import BuildingUse, PlaceKind, Role, SiteKind
 from .roads import RoadRank
 from .schedules import SLOTS_PER_DAY, Schedule
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class CityError(ValueError):
@@ -30,6 +30,8 @@ class ColumnSpec:
         optional: whether −1 ("none") may stand in a referring column.
         extra: entries beyond the number of rows (1 for a column of positions).
         values: enumeration to which the values belong.
+        fill: value of all rows where whoever makes a city leaves the column out; None if it must be given. A bundle
+            holds every column.
     """
 
     dtype: str
@@ -38,6 +40,7 @@ class ColumnSpec:
     optional: bool = False
     extra: int = 0
     values: type[IntEnum] | None = None
+    fill: int | None = None
 
 
 _XY = {"x": ColumnSpec("f8", "easting, m"), "y": ColumnSpec("f8", "northing, m")}
@@ -81,7 +84,10 @@ SCHEMA: dict[str, dict[str, ColumnSpec]] = {
         "area": ColumnSpec("f8", "area, m2"),
         **_XY,
     },
-    "nodes": dict(_XY),
+    "nodes": {
+        **_XY,
+        "signal": ColumnSpec("u1", "1 if the junction has traffic signals, else 0", fill=0),
+    },
     "links": {
         "start": ColumnSpec("i4", "node where the link begins", "nodes"),
         "end": ColumnSpec("i4", "node where the link ends", "nodes"),
@@ -91,6 +97,11 @@ SCHEMA: dict[str, dict[str, ColumnSpec]] = {
         "rank": ColumnSpec("u1", "place in the hierarchy, motorway to path", values=RoadRank),
         "access": ColumnSpec("u1", "roads.Access bits: car, bicycle, foot, bus"),
         "way": ColumnSpec("i8", "identifier of the street in its source"),
+    },
+    "turns": {
+        "from_link": ColumnSpec("i4", "link one comes from", "links", fill=0),
+        "to_link": ColumnSpec("i4", "link one turns into, where the other ends", "links", fill=0),
+        "penalty": ColumnSpec("f4", "seconds that the turn costs on top; infinite: forbidden to cars and buses", fill=0),
     },
 }
 """Every table and column of a bundle. Tables that number others: see ``refers``."""
@@ -129,6 +140,25 @@ def check_pointer(values: NDArray[Any], total: int, where: str) -> None:
     """Raise CityError unless positions rise from 0 to the total."""
     if values[0] != 0 or values[-1] != total or np.any(values[1:] < values[:-1]):
         raise CityError(f"{where}: must rise from 0 to {total}; build the city again")
+
+
+def check_turns(links: Mapping[str, NDArray[Any]], turns: Mapping[str, NDArray[Any]], where: str) -> None:
+    """Raise CityError unless every turn leads from a link into one that begins where it ends, each pair once.
+
+    Args:
+        links, turns: columns of these tables.
+        where: name of the first column of the turns in messages.
+    """
+    start, end = turns["from_link"], turns["to_link"]
+    apart = np.flatnonzero(links["end"][start] != links["start"][end])
+    if len(apart):
+        row = int(apart[0])
+        raise CityError(f"{where}: turn {row} joins links that do not meet, {start[row]} and {end[row]}")
+    pairs = start.astype(np.int64) * len(links["start"]) + end
+    if len(np.unique(pairs)) < len(pairs):
+        raise CityError(f"{where}: a turn stands there twice; build the city again")
+    if np.any(~(turns["penalty"] >= 0)):
+        raise CityError(f"{where}: a penalty is negative or no number; build the city again")
 
 
 def check_schedule(schedule: Schedule, people: int, places: int, where: Callable[[str], str]) -> None:

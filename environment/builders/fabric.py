@@ -22,7 +22,7 @@ class Fabric:
         sites: columns ``x, y, kind, building, capacity, zone`` of :data:`city.SCHEMA`, and ``floor_area`` (m2, 0 if
             unknown), by which jobs and visitors are shared out where no capacity is known; ``name`` (list of str).
             A WORK site is one address where people work: populate() fills it with one or more firms.
-        nodes, links: columns of :data:`city.SCHEMA`.
+        nodes, links, turns: columns of :data:`city.SCHEMA`; without turns, every turn is free.
         layers: GeoDataFrames of ``buildings`` and ``roads``, or functions that make them when asked.
         sources: files used.
         report: figures to keep with the city (repairs, counts).
@@ -36,6 +36,7 @@ class Fabric:
     sites: dict[str, Any]
     nodes: dict[str, NDArray[Any]]
     links: dict[str, NDArray[Any]]
+    turns: dict[str, NDArray[Any]] = field(default_factory=dict)
     layers: dict[str, geopandas.GeoDataFrame | Callable[[], geopandas.GeoDataFrame]] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)

@@ -104,6 +104,7 @@ def populate(
         },
         "nodes": fabric.nodes,
         "links": fabric.links,
+        "turns": fabric.turns,
     }
     zones = fabric.zones[["name", "geometry"]]
     layers |= {"zones": zones, "sites": lambda: _site_layer(sites, fabric.crs)}
