@@ -1,5 +1,6 @@
 """The command line: answers, exit codes, and that a user's mistake costs nothing but its message."""
 
+import importlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City
 from citytwin.runners import cli, curves
+from citytwin.runners.commands import common
 from citytwin.runners.documents import shipped
 from citytwin.runners.results import Results
 from citytwin.runners.scenario import Scenario
@@ -27,8 +29,10 @@ COMMANDS = [
     ["check"],
     ["run"],
     ["sweep"],
+    ["calibrate"],
     ["compare"],
     ["report"],
+    ["map"],
     ["init"],
     ["warm"],
 ]
@@ -113,6 +117,15 @@ def test_python_m_is_the_command_line() -> None:
     assert done.returncode == 0
 
 
+def test_every_mistake_that_is_listed_exists() -> None:
+    for name in common.MISTAKES:
+        module, _, kind = name.rpartition(".")
+        error = getattr(importlib.import_module(f"citytwin.{module}"), kind)
+        assert issubclass(error, Exception)
+        assert common.is_mistake(error.__new__(error))
+    assert not common.is_mistake(ValueError("of the code"))
+
+
 def test_no_command_shows_help(call) -> None:
     answer = call()
     assert "Usage:" in answer.out + answer.err
@@ -195,7 +208,7 @@ def test_ctrl_c_before_any_command_has_begun(call, monkeypatch: pytest.MonkeyPat
 
     for what in ("parse_args", "make_context"):
         with monkeypatch.context() as patch:
-            patch.setattr(cli._Stoppable, what, stopped)
+            patch.setattr(common.Stoppable, what, stopped)
             answer = call("check", "quickstart")
         assert (answer.code, answer.out, answer.err) == (130, "", "Stopped; nothing was kept.\n")
 
@@ -298,7 +311,7 @@ def test_a_bad_scenario_ends_with_2_everywhere_and_makes_nothing(call, tmp_path:
     ],
 )
 def test_values_of_set(text: str, value: object) -> None:
-    assert cli._value(text) == value
+    assert common.value_of(text) == value
 
 
 def test_a_picture_that_fails_leaves_the_results_and_their_table(call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,9 @@
+"""The commands of the command line, a file a group; importing the room puts them all in place."""
+
+from importlib import import_module
+
+GROUPS = ("scenarios", "calibrate", "results", "around", "cities")
+"""The files with commands, in the order of ``--help``."""
+
+for _group in GROUPS:
+    import_module(f".{_group}", __name__)

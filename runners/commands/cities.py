@@ -1,0 +1,183 @@
+"""Commands about cities: make one, or look at one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .common import LARGEST_SEED, JsonOption, app
+
+city_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a city, or look at one.")
+app.add_typer(city_app, name="city")
+
+CityOutOption = Annotated[Path, typer.Option("--out", help="The bundle to make: a directory, by custom called ….city.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of everything that is drawn.")]
+
+
+def _printable(name: str | None) -> str | None:
+    if name is not None and not (name.strip() and name.isprintable() and len(name) <= 100):
+        raise typer.BadParameter(f"{name!r}: must have 1 to 100 characters, and no control characters")
+    return name
+
+
+NameOption = Annotated[str | None, typer.Option("--name", callback=_printable, help="Name of the city.")]
+_COUNTRY_HELP = "Country whose ages residents have: DE (when left out), FR, IT, ES or CH."
+CountryOption = Annotated[str | None, typer.Option("--country", help=_COUNTRY_HELP)]
+
+
+@city_app.command("synthetic")
+def city_synthetic(
+    people: Annotated[int, typer.Option("--people", help="Residents, 1,000 to 10,000,000.")],
+    out: CityOutOption,
+    seed: SeedOption = 1,
+    name: NameOption = None,
+    country: CountryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Invent a plausible European city of any size.
+
+    \b
+    Example:
+        citytwin city synthetic --people 100000 --seed 7 --out toy.city
+    """
+    from ...environment.city import City
+
+    _keep_city(lambda: City.synthetic(people, seed=seed, name=name, country=country or "DE"), out, as_json)
+
+
+@city_app.command("osm")
+def city_osm(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.")],
+    out: CityOutOption,
+    people: Annotated[
+        int | None, typer.Option("--people", min=1, help="Residents; left out, what the extract itself states.")
+    ] = None,
+    seed: SeedOption = 1,
+    census: Annotated[
+        Path | None, typer.Option("--census", help="TOML that names zones, and a table of their ages and households.")
+    ] = None,
+    name: NameOption = None,
+    country: CountryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a city of a town in OpenStreetMap.
+
+    \b
+    Examples:
+        citytwin city osm town.osm.pbf --people 50000 --out town.city
+        citytwin city osm town.osm.pbf --census census.toml --out town.city
+    """
+    from ...environment.city import City
+
+    _keep_city(
+        lambda: City.from_osm(file, people=people, seed=seed, census=census, name=name, country=country), out, as_json
+    )
+
+
+@city_app.command("census")
+def city_census(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="TOML that names zones, and a table of their ages and households.")
+    ],
+    out: CityOutOption,
+    seed: SeedOption = 1,
+    name: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a city of a census by zone: residents as counted, streets and buildings invented.
+
+    \b
+    Example:
+        citytwin city census census.toml --out town.city
+    """
+    from ...environment.city import City
+
+    _keep_city(lambda: City.from_census(file, seed=seed, name=name), out, as_json)
+
+
+def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
+    from ...environment.city import CityError
+    from ..describe import city_facts, city_text
+    from ..progress import sign_of_life
+
+    if out.exists():
+        raise CityError(f"{out}: exists already; choose another name or remove it first")
+    with sign_of_life("building the city"):
+        city = build()
+        city.save(out)
+    facts = city_facts(city)
+    typer.echo(json.dumps(facts | {"path": str(out)}, indent=2) if as_json else f"{city_text(facts)}\n\nKept in {out}")
+
+
+@city_app.command("show")
+def city_show(
+    bundle: Annotated[Path, typer.Argument(metavar="CITY", help="A city bundle.")],
+    as_json: JsonOption = False,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw a map as well: .png, .svg or .pdf.")
+    ] = None,
+) -> None:
+    """Say what is in a city: people, places, roads, sources and licences.
+
+    \b
+    Examples:
+        citytwin city show toy.city
+        citytwin city show toy.city --picture toy.png
+    """
+    from ...environment.city import City
+    from ..describe import city_facts, city_text
+
+    city = City.load(bundle)
+    if picture is not None:
+        from ..maps import save_map
+
+        save_map(city, picture)
+    facts = city_facts(city)
+    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else city_text(facts))
+    if picture is not None:
+        typer.echo(f"\nMap: {picture}", err=as_json)
+
+
+@city_app.command("contacts")
+def city_contacts(
+    bundle: Annotated[Path, typer.Argument(metavar="CITY", help="A city bundle.")],
+    bands: Annotated[
+        str, typer.Option("--bands", help="First age of each band, rising from 0.")
+    ] = "0,5,10,15,20,30,40,50,60,70",
+    minutes: Annotated[
+        int, typer.Option("--minutes", min=15, max=24 * 60, help="Time together on a day from which on it counts.")
+    ] = 15,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whom people meet: contacts a day by age of both, on the visits of the city.
+
+    \b
+    Examples:
+        citytwin city contacts toy.city
+        citytwin city contacts toy.city --bands 0,18,65 --minutes 60 --json
+    """
+    from ...agents.epidemic.figures import contact_matrix
+    from ...environment.city import City, CityError
+    from ...environment.schedules import SLOT_MINUTES
+    from ..describe import contacts_text
+
+    city = City.load(bundle)
+    ages = bands.split(",")
+    if not all(age.strip().isdigit() for age in ages):
+        raise CityError(f"--bands {bands}: write the first age of each band, as in 0,18,65")
+    first = [int(age) for age in ages]
+    try:
+        matrix = contact_matrix(city, first, minimum=-(-minutes // SLOT_MINUTES))
+    except ValueError as error:
+        raise CityError(f"--bands {bands}: {error}") from None
+    if as_json:
+        facts = {
+            "bands": first,
+            "minutes": minutes,
+            "contacts": [[round(x, 4) for x in row] for row in matrix.tolist()],
+        }
+        typer.echo(json.dumps(facts, indent=2).replace("NaN", "null"))
+    else:
+        typer.echo(contacts_text(city.info.name, first, minutes, matrix))

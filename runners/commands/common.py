@@ -1,0 +1,126 @@
+"""What commands share: the group that they belong to, arguments, exit codes, and which errors are a user's mistakes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from ..scenario import Scenario
+
+SOME_FAILED = 1
+WRONG_REQUEST = 2
+INTERRUPTED = 130
+STOPPED = "Stopped; nothing was kept."
+NAMED = 10
+"""Runs that failed of which a message names each; of more it says how many."""
+
+MISTAKES = {
+    "agents.epidemic.transmission.TransmissionError",
+    "agents.rules.GroupsError",
+    "environment.network.network.NetworkError",
+    "environment.schema.CityError",
+    "runners.documents.ScenarioError",
+    "runners.manifest.ManifestError",
+    "runners.sweep.SweepError",
+    "runners.tables.StoreError",
+}
+"""Errors about what was asked for, which say all there is to say: the module that defines each, and its class."""
+
+
+class StoppedError(Exception):
+    """Ctrl-C in a command, which Typer would end without a word."""
+
+
+class Stoppable(TyperGroup):
+    """Commands that Ctrl-C stops at whatever moment."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:  # that of a sweep says what is done
+            raise StoppedError(str(stopped) or STOPPED) from None
+
+
+app = typer.Typer(
+    name="citytwin",
+    cls=Stoppable,
+    help="What would happen in this city if …: run scenarios in a city, sweep policies, compare them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one (quickstart).")
+]
+ResultsArgument = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results directory.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the file; any number of times."),
+]
+LARGEST_SEED = 2**62 - 1
+
+
+def is_mistake(error: Exception) -> bool:
+    """Return whether an error is about what was asked for, and says all there is to say."""
+    package = __name__.partition(".")[0]
+    kinds = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return any(kind.removeprefix(f"{package}.") in MISTAKES for kind in kinds)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ... import __version__
+
+        typer.echo(f"citytwin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+def load(name: str, changes: list[str]) -> "Scenario":
+    """Read a scenario, with the values of ``--set`` in place of those of its file."""
+    from ..scenario import Scenario
+
+    parameters = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or not key.strip():
+            raise typer.BadParameter(f"'{change}' is not KEY=VALUE, as in epidemic.r0=2.5", param_hint="--set")
+        parameters[key.strip()] = value_of(value.strip())
+    scenario = Scenario.load(name)
+    return scenario.with_parameters(parameters, label="--set") if parameters else scenario
+
+
+def refuse_swept(scenario: "Scenario", changes: list[str]) -> None:
+    """Refuse a value for what is swept: every point has its own, so it would come to nothing."""
+    from ..documents import Problem, ScenarioError, Where
+
+    keys = [change.partition("=")[0].strip() for change in changes]
+    message = "is swept; change its values in the file (citytwin run leaves the sweep aside and takes --set)"
+    problems = [Problem(Where("--set"), key, message) for key in keys if key in scenario.sweep.parameters]
+    if problems:
+        raise ScenarioError(problems)
+
+
+def value_of(text: str) -> Any:
+    """Read a value as TOML; what is none is a text, so that quotes need not be quoted in a shell."""
+    from ...environment.toml import parse
+
+    try:
+        read = parse(f"value = {text}")
+    except ValueError:
+        return text
+    return read["value"] if list(read) == ["value"] else text

@@ -1,0 +1,210 @@
+"""Commands about scenarios: check one, run it, sweep it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import (
+    LARGEST_SEED,
+    NAMED,
+    SOME_FAILED,
+    WRONG_REQUEST,
+    JsonOption,
+    ScenarioArgument,
+    SetOption,
+    app,
+    is_mistake,
+    load,
+    refuse_swept,
+)
+
+if TYPE_CHECKING:
+    from ..results import Results
+
+
+@app.command()
+def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
+    """Read a scenario and say what it would run, or everything that is wrong with it.
+
+    \b
+    Examples:
+        citytwin check quickstart
+        citytwin check my-scenario.toml --set epidemic.r0=3
+    """
+    from ..documents import ScenarioError
+    from ..labels import scenario_text
+
+    try:
+        loaded = load(scenario, changes)
+        refuse_swept(loaded, changes)
+        loaded.check_files()
+        loaded.check_bundles()
+    except ScenarioError as error:
+        if not as_json:
+            raise
+        problems = [{"where": str(p.where), "key": p.key, "message": p.message} for p in error.problems]
+        typer.echo(json.dumps({"ok": False, "problems": problems}, indent=2, ensure_ascii=False))
+        raise typer.Exit(WRONG_REQUEST) from None
+    if as_json:
+        facts = {
+            "ok": True,
+            "name": loaded.name,
+            "runs": loaded.runs,
+            "seeds": loaded.seeds(),
+            "points": loaded.points(),
+        }
+        typer.echo(json.dumps(facts | {"scenario": loaded.to_dict()}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(scenario_text(loaded))
+
+
+@app.command("run")
+def run_once(
+    scenario: ScenarioArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Results directory to make; results/<name>-run if left out.")
+    ] = None,
+    changes: SetOption = [],  # noqa: B006
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the run; the file's if left out.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads; the results do not depend on it.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a scenario once, as its file stands; what it sweeps is left aside.
+
+    \b
+    Examples:
+        citytwin run quickstart --out results/first
+        citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
+    """
+    from ..cities import slug
+    from ..progress import progress_bar, sign_of_life
+    from ..run import run
+
+    loaded = load(scenario, changes)
+    out = out or Path("results") / f"{slug(loaded.name)}-run"
+
+    def moved(done: int, total: int) -> None:
+        say("")
+        move(done, total, None, "")
+
+    with progress_bar("days") as move, sign_of_life("making city and model ready") as say:
+        try:
+            results = run(loaded, out, seed, threads, progress=moved)
+        except Exception as error:
+            if is_mistake(error):
+                raise
+            failure = _failure(error)
+        else:
+            failure = ""
+    if failure:
+        typer.echo(failure, err=True)
+        raise typer.Exit(SOME_FAILED)
+    _finish(results, as_json)
+
+
+@app.command("sweep")
+def sweep_all(
+    scenario: ScenarioArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Results directory to make; results/<name> if left out.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that run side by side; one a core if left out.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a sweep that was stopped, and try again what failed.")
+    ] = False,
+    executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
+    changes: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Run all points and seeds of a scenario and say what each policy did.
+
+    Ctrl-C stops after the runs in hand; --resume goes on.
+
+    \b
+    Examples:
+        citytwin sweep quickstart
+        citytwin sweep my-scenario.toml --out results/mine --workers 4
+        citytwin sweep my-scenario.toml --out results/mine --resume
+    """
+    from ..cities import slug
+    from ..progress import progress_bar, sign_of_life
+    from ..sweep import sweep
+
+    if executor != "local":
+        raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
+    loaded = load(scenario, changes)
+    refuse_swept(loaded, changes)
+    out = out or Path("results") / slug(loaded.name)
+
+    begun = False
+
+    def moved(done: int, failed: int, total: int, left: float | None) -> None:
+        nonlocal begun
+        begun = True
+        say("")
+        move(done + failed, total, left, f"{failed} failed" if failed else "")
+
+    with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
+        results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=say)
+    if not begun:
+        typer.echo(f"Nothing was left to do: all {results.info['runs']} runs are in the results.", err=True)
+    elif redone := results.info["sessions"][-1].get("redone", []):
+        runs = ", ".join(redone[:NAMED]) + (f" and {len(redone) - NAMED} more" if len(redone) > NAMED else "")
+        typer.echo(f"Made again, because a file with their results was damaged: {runs}.", err=True)
+    _finish(results, as_json, redraw=begun)
+
+
+def _failure(error: Exception) -> str:
+    """Return what to say of code that raised in a run: what, on which day, and where below the model's step."""
+    import traceback
+
+    from .. import model
+
+    frames = traceback.extract_tb(error.__traceback__)
+    below = [number for number, frame in enumerate(frames) if frame.filename == model.__file__]
+    shown = (frames[below[-1] + 1 :] if below else []) or frames[-1:]
+    when = "".join(f" {note}" for note in getattr(error, "__notes__", []))
+    where = "".join(traceback.format_list(shown[:NAMED])).rstrip()
+    return f"The run failed{when}: {type(error).__name__}: {error}\n{where}\nNothing was kept."
+
+
+def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
+    """Show what came out and name what failed; a picture that is there may do."""
+    from ..describe import first_point
+
+    failures = results.failures
+    whole = "summary" in results.tables and len(results.summary) > 0
+    picture = ""
+    if whole and results.directory is not None:
+        path = results.directory / "curves.png"
+        picture = _picture(results, path) if redraw or not path.is_file() else f"Picture: {path}"
+    if as_json:
+        from ..describe import results_facts
+
+        typer.echo(json.dumps(results_facts(results), indent=2, ensure_ascii=False))
+    elif whole:
+        from ..report import text_report
+
+        typer.echo(f"{text_report(results, first_point(results))}\n\nResults: {results.directory}\n{picture}")
+    if failures:
+        shown = [f"  {run}: {what}" for run, what in list(failures.items())[:NAMED]]
+        shown += [f"  … and {len(failures) - NAMED} more"] if len(failures) > NAMED else []
+        typer.echo(f"\n{len(failures)} of {results.info['runs']} runs failed:\n" + "\n".join(shown), err=True)
+        typer.echo(f"Tracebacks are in {results.directory}/errors; --resume tries them again.", err=True)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _picture(results: "Results", path: Path) -> str:
+    """Draw the curves and say where they are, or why not: results stand whatever comes of their picture."""
+    from ..curves import save_curves
+
+    try:
+        return f"Picture: {save_curves(results, path)}"
+    except Exception as error:
+        return f"No picture could be drawn: {error}".splitlines()[0]
