@@ -101,7 +101,9 @@ SCHEMA: dict[str, dict[str, ColumnSpec]] = {
     "turns": {
         "from_link": ColumnSpec("i4", "link one comes from", "links", fill=0),
         "to_link": ColumnSpec("i4", "link one turns into, where the other ends", "links", fill=0),
-        "penalty": ColumnSpec("f4", "seconds that the turn costs on top; infinite: forbidden to cars and buses", fill=0),
+        "penalty": ColumnSpec(
+            "f4", "seconds that the turn costs on top; infinite: forbidden to cars and buses", fill=0
+        ),
     },
 }
 """Every table and column of a bundle. Tables that number others: see ``refers``."""

@@ -243,13 +243,23 @@ def _links(blocks: Blocks, seed: int) -> dict[str, NDArray]:
     }
 
 
+def _signals(blocks: Blocks) -> NDArray[np.uint8]:
+    """Return which corners have traffic signals: those where a tertiary or larger street meets a secondary or larger."""
+    arms = {}
+    for rank in (RoadRank.TERTIARY, RoadRank.SECONDARY):
+        large = blocks.rank <= rank
+        ends = np.concatenate([blocks.start[large], blocks.end[large]])
+        arms[rank] = np.bincount(ends, minlength=len(blocks.node_x))
+    return ((arms[RoadRank.TERTIARY] >= 3) & (arms[RoadRank.SECONDARY] >= 1)).astype(np.uint8)
+
+
 def _build(blocks: Blocks, zones: geopandas.GeoDataFrame, crs: str, seed: int, name: str, people: int) -> Fabric:
     order = morton_order(blocks.x, blocks.y)
     for column in ("corners", "people", "zone", "x", "y", "area"):
         setattr(blocks, column, getattr(blocks, column)[order])
     buildings, block_first = place_dwellings(blocks, people, seed)
     sites = place_sites(blocks, buildings, block_first, people, seed)
-    nodes = {"x": blocks.node_x, "y": blocks.node_y}
+    nodes = {"x": blocks.node_x, "y": blocks.node_y, "signal": _signals(blocks)}
     links = _links(blocks, seed)
     return Fabric(
         name=name,

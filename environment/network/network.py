@@ -144,8 +144,14 @@ class Network:
 
     @classmethod
     def of_city(cls, city: "City") -> "Network":
-        """Return the streets of a city; capacities follow from rank and lanes (:data:`SATURATION`)."""
-        links = city.links
+        """Return the streets of a city with its turns and signals.
+
+        Capacities follow from rank and lanes (:data:`SATURATION`). Where the city has traffic signals, links get
+        default programs and their saturation flows, see :func:`.signals.with_signals`.
+        """
+        from .signals import with_signals
+
+        links, turns = city.links, city.turns
         per_lane = np.array([SATURATION[rank] for rank in RoadRank]) / 3600.0
         lanes = np.maximum(links.lanes.astype(float), 1.0)
         layer = city.layer("roads")
@@ -153,7 +159,7 @@ class Network:
         if layer is not None and "name" in layer.columns:
             named = layer[["way", "name"]].drop_duplicates("way")
             names = {int(way): str(name) for way, name in zip(named["way"], named["name"], strict=True) if name}
-        return cls(
+        network = cls(
             x=np.asarray(city.nodes.x, float),
             y=np.asarray(city.nodes.y, float),
             start=np.asarray(links.start),
@@ -168,7 +174,12 @@ class Network:
             through=np.ones(len(city.nodes), bool),
             crs=city.info.crs,
             names=names,
+            turns=Turns(np.asarray(turns.from_link), np.asarray(turns.to_link), turns.penalty.astype(float))
+            if len(turns)
+            else None,
         )
+        signal = np.asarray(city.nodes.signal) > 0
+        return with_signals(network, signal, city.info.seed) if signal.any() else network
 
     # ------------------------------------------------------------------ checks
 
