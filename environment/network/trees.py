@@ -1,0 +1,285 @@
+"""Trees of cheapest ways: from every state to a destination, and from an origin to every node."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from .graph import Graph, reverse
+from .network import NetworkError
+
+NO_ARC = 255
+"""In tables of next arcs: the destination cannot be reached."""
+
+
+def next_arcs(graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1) -> NDArray[np.uint8]:
+    """Return which way to go from every state to each destination at the lowest cost.
+
+    Among ways of equal cost, those that begin with the lower arc are taken; where links cost nothing at all, one of them.
+
+    Args:
+        graph: the graph.
+        cost: (links,) seconds or any other cost from 0; infinite where a link is closed.
+        destinations: (d,) nodes.
+        threads: how many rows are made at once; the result does not depend on it.
+
+    Returns:
+        uint8 (d, states), place of the next arc among those of the state; 0 at the destination itself; :data:`NO_ARC`
+        where there is no way.
+
+    Raises:
+        NetworkError: if a cost is negative or not a number, or a destination is not a node.
+    """
+    return trees(graph, cost, destinations, threads)[0]
+
+
+def tree_costs(graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1) -> NDArray[np.float32]:
+    """Return what the cheapest way costs from every state to each destination.
+
+    The first :attr:`Graph.nodes` columns are the costs of trips that begin at the nodes. Arguments and errors as of
+    :func:`next_arcs`.
+
+    Returns:
+        float32 (d, states), infinite where there is no way.
+    """
+    return trees(graph, cost, destinations, threads)[1]
+
+
+def trees(
+    graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return both :func:`next_arcs` and :func:`tree_costs`."""
+    cost = checked_cost(graph, cost)
+    ends = checked_nodes(graph, destinations, "destinations")
+    back = reverse(graph)
+    weight = cost[graph.arc_link[back.arc]] + graph.arc_penalty[back.arc]
+    rank, member = _states_by_node(graph)
+    choice = np.full((len(ends), graph.states), NO_ARC, np.uint8)
+    costs = np.full((len(ends), graph.states), np.inf, np.float32)
+
+    def rows(begin: int, stop: int) -> None:
+        _trees(
+            back.first, back.tail, back.place, weight, graph.through, graph.node, rank, member, ends[begin:stop],
+            choice[begin:stop], costs[begin:stop],
+        )  # fmt: skip
+
+    in_ranges(rows, len(ends), threads)
+    return choice, costs
+
+
+def costs_from(
+    graph: Graph, cost: ArrayLike, origins: ArrayLike, limit: float = np.inf, threads: int = 1
+) -> NDArray[np.float32]:
+    """Return what the cheapest way costs from each origin to every node.
+
+    Args:
+        graph: the graph.
+        cost: (links,) as for :func:`next_arcs`.
+        origins: (o,) nodes.
+        limit: ways that cost more are not searched for.
+        threads: how many rows are made at once; the result does not depend on it.
+
+    Returns:
+        float32 (o, nodes), infinite where there is no way within the limit.
+
+    Raises:
+        NetworkError: as by :func:`next_arcs`.
+    """
+    cost = checked_cost(graph, cost)
+    begins = checked_nodes(graph, origins, "origins")
+    weight = cost[graph.arc_link] + graph.arc_penalty
+    costs = np.full((len(begins), graph.nodes), np.inf, np.float32)
+
+    def rows(begin: int, stop: int) -> None:
+        _costs_from(
+            graph.first, graph.arc_head, weight, graph.through, graph.node, begins[begin:stop], float(limit),
+            costs[begin:stop],
+        )  # fmt: skip
+
+    in_ranges(rows, len(begins), threads)
+    return costs
+
+
+def checked_cost(graph: Graph, cost: ArrayLike) -> NDArray[np.float64]:
+    """Return costs of links as kernels take them.
+
+    Raises:
+        NetworkError: if there is not one for each link, or one is negative or not a number.
+    """
+    costs = np.ascontiguousarray(cost, np.float64)
+    links = len(graph.end_state)
+    if costs.shape != (links,):
+        raise NetworkError(f"cost: has shape {costs.shape}, must have one value for each of {links} links")
+    wrong = np.flatnonzero(~(costs >= 0))
+    if len(wrong):
+        raise NetworkError(
+            f"link {wrong[0]}: cost is {costs[wrong[0]]:g}, must be 0 or more (infinite: closed); {len(wrong)} links in all"
+        )
+    return costs
+
+
+def checked_nodes(graph: Graph, nodes: ArrayLike, name: str) -> NDArray[np.int32]:
+    """Return nodes as kernels take them.
+
+    Raises:
+        NetworkError: if one is not a node of the graph.
+    """
+    values = np.asarray(nodes)
+    if values.ndim != 1 or (len(values) and not np.issubdtype(values.dtype, np.integer)):
+        raise NetworkError(f"{name}: must be a list of node numbers, got {values.dtype} of shape {values.shape}")
+    if len(values) and (values.min() < 0 or values.max() >= graph.nodes):
+        wrong = values[(values < 0) | (values >= graph.nodes)][0]
+        raise NetworkError(f"{name}: {wrong} is not a node, there are 0 … {graph.nodes - 1}")
+    return np.ascontiguousarray(values, np.int32)
+
+
+def in_ranges(work: Callable[[int, int], object], rows: int, threads: int) -> None:
+    """Call ``work(begin, stop)`` for ranges that cover all rows, on as many threads."""
+    if rows == 0:
+        return
+    parts = min(max(int(threads), 1), rows)
+    cuts = [rows * part // parts for part in range(parts + 1)]
+    if parts == 1:
+        work(0, rows)
+        return
+    with ThreadPoolExecutor(parts) as pool:
+        list(pool.map(work, cuts[:-1], cuts[1:]))
+
+
+def _states_by_node(graph: Graph) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the states in the order of their nodes and the first of each node."""
+    member = np.argsort(graph.node, kind="stable").astype(np.int32)
+    count = np.bincount(graph.node, minlength=graph.nodes)
+    return np.concatenate([[0], np.cumsum(count)]).astype(np.int32), member
+
+
+@njit(cache=True, nogil=True)
+def _trees(first, tail, place, weight, through, node, rank, member, ends, choice, costs):
+    """Fill rows of ``choice`` and ``costs``, one a destination, by Dijkstra's method against the arcs."""
+    states = len(first) - 1
+    best = np.empty(states)
+    heap_cost = np.empty(len(tail) + states + 1)
+    heap_state = np.empty(len(tail) + states + 1, np.int32)
+    for row in range(len(ends)):
+        best[:] = np.inf
+        size = 0
+        goal = ends[row]
+        for k in range(rank[goal], rank[goal + 1]):
+            state = member[k]
+            best[state] = 0.0
+            choice[row, state] = 0
+            heap_cost[size] = 0.0  # equal costs are a heap in any order
+            heap_state[size] = state
+            size += 1
+        while size > 0:
+            here = heap_cost[0]
+            state = heap_state[0]
+            # take the top off: the last entry sinks from there
+            size -= 1
+            sinking = heap_cost[size]
+            sunk = heap_state[size]
+            hole = 0
+            while True:
+                child = 2 * hole + 1
+                if child >= size:
+                    break
+                if child + 1 < size and heap_cost[child + 1] < heap_cost[child]:
+                    child += 1
+                if heap_cost[child] >= sinking:
+                    break
+                heap_cost[hole] = heap_cost[child]
+                heap_state[hole] = heap_state[child]
+                hole = child
+            heap_cost[hole] = sinking
+            heap_state[hole] = sunk
+            if here > best[state]:
+                continue  # a cheaper way to it was found after this entry
+            if node[state] != goal and not through[state]:
+                continue
+            for k in range(first[state], first[state + 1]):
+                other = tail[k]
+                there = here + weight[k]
+                if there < best[other]:
+                    best[other] = there
+                    choice[row, other] = place[k]
+                    hole = size
+                    size += 1
+                    while hole > 0:
+                        parent = (hole - 1) >> 1
+                        if heap_cost[parent] <= there:
+                            break
+                        heap_cost[hole] = heap_cost[parent]
+                        heap_state[hole] = heap_state[parent]
+                        hole = parent
+                    heap_cost[hole] = there
+                    heap_state[hole] = other
+                elif there == best[other] and here < there < np.inf and place[k] < choice[row, other]:
+                    choice[row, other] = place[k]
+        for state in range(states):
+            costs[row, state] = best[state]
+
+
+@njit(cache=True, nogil=True)
+def _costs_from(first, head, weight, through, node, begins, limit, costs):
+    """Fill rows of ``costs``, one an origin, by Dijkstra's method; a node counts from its first state that is reached."""
+    states = len(first) - 1
+    best = np.full(states, np.inf)
+    heap_cost = np.empty(len(head) + 1)
+    heap_state = np.empty(len(head) + 1, np.int32)
+    touched = np.empty(states, np.int32)
+    for row in range(len(begins)):
+        origin = begins[row]
+        best[origin] = 0.0
+        touched[0] = origin
+        seen = 1
+        heap_cost[0] = 0.0
+        heap_state[0] = origin
+        size = 1
+        while size > 0:
+            here = heap_cost[0]
+            state = heap_state[0]
+            size -= 1
+            sinking = heap_cost[size]
+            sunk = heap_state[size]
+            hole = 0
+            while True:
+                child = 2 * hole + 1
+                if child >= size:
+                    break
+                if child + 1 < size and heap_cost[child + 1] < heap_cost[child]:
+                    child += 1
+                if heap_cost[child] >= sinking:
+                    break
+                heap_cost[hole] = heap_cost[child]
+                heap_state[hole] = heap_state[child]
+                hole = child
+            heap_cost[hole] = sinking
+            heap_state[hole] = sunk
+            if here > best[state]:
+                continue
+            costs[row, node[state]] = min(costs[row, node[state]], here)
+            if state != origin and not through[state]:
+                continue
+            for k in range(first[state], first[state + 1]):
+                other = head[k]
+                there = here + weight[k]
+                if there < best[other] and there <= limit:
+                    if best[other] == np.inf:
+                        touched[seen] = other
+                        seen += 1
+                    best[other] = there
+                    hole = size
+                    size += 1
+                    while hole > 0:
+                        parent = (hole - 1) >> 1
+                        if heap_cost[parent] <= there:
+                            break
+                        heap_cost[hole] = heap_cost[parent]
+                        heap_state[hole] = heap_state[parent]
+                        hole = parent
+                    heap_cost[hole] = there
+                    heap_state[hole] = other
+        for k in range(seen):
+            best[touched[k]] = np.inf
