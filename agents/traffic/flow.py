@@ -1,0 +1,306 @@
+"""Flow: vehicles on their way through a network, moved from one moment to the next."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...environment.network.graph import Graph
+from ...environment.network.network import JAM_SPACING, Network, NetworkError
+from . import kernels
+from .kernels import BUCKETS, DESTINATION, FLAGS, LOGGED, PATH_AT, SIZE, TABLE, State, Streets
+
+REACTION_TIME = 1.0
+"""Seconds after which a driver in a queue follows the one ahead (Newell's τ; UXsim's default). The backward wave then runs
+at jam spacing over reaction time, 7.5 m/s."""
+
+FASTEST_WAVE = 20.0
+"""m/s up to which the backward wave of a link is raised so that it carries its coded capacity (assumed)."""
+
+OVERFULL = 0.25
+"""Share of the places of a link that forced vehicles may take on top, at least one (assumed)."""
+
+LOG_SIZE = 1 << 18
+
+
+class Flow:
+    """All vehicles of a day and the streets they use.
+
+    Args:
+        network: the streets.
+        graph: its routing states; links that are not in it carry nobody.
+        depart: float64 (trips,) planned departures in seconds, rising.
+        origin: int32 (trips,) node; −1 for a trip that does not use the streets and lasts ``duration``.
+        destination: int32 (trips,) row of the tables of routes, −1 for trips with a path.
+        destination_node: int32 (destinations,).
+        previous: int32 (trips,) the same person's trip before, −1 if there is none.
+        duration: float64 (trips,) seconds of trips that do not use the streets.
+        size: int32 (trips,) cars whose room a vehicle takes.
+        logged: bool (trips,) whose passages are written down.
+        step: seconds of a bucket of the calendar, which orders events and nothing else.
+        stuck: seconds after which a blocked vehicle is forced on; 0 for never.
+        jam_spacing, reaction_time: metres and seconds of a car in a standing queue.
+        wave: m/s of the backward wave; without it jam spacing over reaction time.
+
+    Attributes:
+        depart, arrive: float64 (trips,) seconds; nan where it has not happened.
+        entered, left, spent: (links,) vehicles and their seconds since :meth:`clear`.
+        counters: int64, see :mod:`.kernels`.
+
+    Raises:
+        ValueError: if departures do not rise, or a signal does not fit.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        graph: Graph,
+        *,
+        depart: NDArray[np.float64],
+        origin: NDArray[np.int32],
+        destination: NDArray[np.int32],
+        destination_node: NDArray[np.int32],
+        previous: NDArray[np.int32] | None = None,
+        duration: NDArray[np.float64] | None = None,
+        size: NDArray[np.int32] | None = None,
+        logged: NDArray[np.bool_] | None = None,
+        step: float = 1.0,
+        stuck: float = 0.0,
+        jam_spacing: float = JAM_SPACING,
+        reaction_time: float = REACTION_TIME,
+        wave: float | None = None,
+    ):
+        trips = len(depart)
+        if np.any(np.diff(depart) < 0):
+            raise ValueError("departures must rise; sort the trips by 'depart'")
+        self.network, self.graph = network, graph
+        self.step, self.stuck = float(step), float(stuck)
+        self.raised_waves = 0
+        self.capped = 0
+        self.streets = self._streets(jam_spacing, wave or jam_spacing / reaction_time)
+        self.state = _state(self.streets, trips)
+        self.vehicles = np.zeros((trips, 8), np.int32)
+        self.vehicles[:, DESTINATION] = destination
+        self.vehicles[:, PATH_AT] = -1
+        self.vehicles[:, SIZE] = 1 if size is None else size
+        self.vehicles[:, FLAGS] = 0 if logged is None else np.where(logged, LOGGED, 0)
+        self.origin = np.ascontiguousarray(origin, np.int32)
+        self.destination_node = np.ascontiguousarray(destination_node, np.int32)
+        self.follow = np.full((2, trips), -1, np.int32)
+        if previous is not None:
+            self.follow[1] = previous
+            with_before = np.flatnonzero(self.follow[1] >= 0)
+            self.follow[0, self.follow[1, with_before]] = with_before
+        self.planned = np.zeros((2, trips))
+        if duration is not None:
+            self.planned[0] = duration
+        self.planned[1] = depart
+        self.order = np.array([0, trips], np.int64)
+        self.bucket = int(depart[0] / step) if trips else 0
+        self.path = np.full(1, -1, np.int32)
+        self.tables = np.zeros((1, 1, 1), np.uint8)
+
+    # ------------------------------------------------------------------ what it is made of
+
+    def _streets(self, jam_spacing: float, wave: float) -> Streets:
+        network, graph = self.network, self.graph
+        links = network.links
+        signals = network.signals
+        exit_flow = network.capacity.copy()
+        signal_first, cycle, green_start, green_end = _windows(network)
+        if signals is not None:
+            exit_flow[signals.link] = signals.flow
+        most = network.lanes / jam_spacing * network.speed
+        self.capped = int(np.count_nonzero(exit_flow >= most * 0.99))
+        exit_flow = np.minimum(exit_flow, np.where(np.isfinite(exit_flow), most * 0.99, np.inf))
+        per_lane = np.where(np.isfinite(exit_flow), exit_flow / network.lanes, 0.0)
+        # kj u w / (u + w) >= q  <=>  w >= q / (kj − q / u)
+        least = per_lane / (1.0 / jam_spacing - per_lane / network.speed)
+        waves = np.clip(least, wave, max(FASTEST_WAVE, wave))
+        self.raised_waves = int(np.count_nonzero(least > wave))
+        allowed = network.lanes / jam_spacing * network.speed * waves / (network.speed + waves)
+        places = np.maximum(np.rint(network.length * network.lanes / jam_spacing), 1).astype(np.int32)
+        room = places + np.maximum(np.ceil(places * OVERFULL), 1).astype(np.int64) if self.stuck > 0 else places
+        weight = np.where(np.isfinite(network.capacity), network.capacity, allowed)
+        return Streets(
+            free=network.free_time,
+            headway=np.where(np.isfinite(exit_flow), 1.0 / np.maximum(exit_flow, 1e-12), 0.0),
+            entry_headway=1.0 / allowed,
+            gap=network.length / waves,
+            places=places,
+            slots=np.concatenate([[0], np.cumsum(room, dtype=np.int64)]),
+            gaps=np.concatenate([[0], np.cumsum(places, dtype=np.int64)]),
+            # who departs is let in like one lane of an arm
+            cost=np.concatenate([1.0 / weight, network.lanes / weight]),
+            centimetres=np.rint(network.length * 100).astype(np.int32),
+            milliseconds=np.rint(network.free_time * 1000).astype(np.int32),
+            end_state=np.asarray(graph.end_state, np.int32),
+            state_first=np.asarray(graph.first, np.int32),
+            arc_link=np.asarray(graph.arc_link, np.int32),
+            arc_penalty=np.asarray(graph.arc_penalty if np.any(graph.arc_penalty > 0) else [], np.float32),
+            node=np.asarray(graph.node, np.int32),
+            depart=np.asarray(graph.depart, np.int32),
+            signal_first=signal_first,
+            cycle=cycle,
+            green_start=green_start,
+            green_end=green_end,
+        )
+
+    def set_weights(self, weight: NDArray[np.float64]) -> None:
+        """Give arms other priorities where they merge: what they pass on stands in the ratio of their weights.
+
+        Args:
+            weight: float64 (links,) above 0.
+        """
+        self.streets.cost[: self.network.links] = 1.0 / weight
+
+    def close(self, closed: NDArray[np.bool_]) -> None:
+        """Let nobody enter some links from now on, (links,); who is on them leaves. Links not named are open again."""
+        self.state.closed[:] = closed
+
+    def clear(self) -> None:
+        """Set the counts of passages back to zero."""
+        self.state.entered[:] = 0
+        self.state.left[:] = 0
+        self.state.spent[:] = 0.0
+
+    # ------------------------------------------------------------------ moving
+
+    def advance(self, until: float, tables: NDArray[np.uint8] | None = None) -> list[tuple[NDArray[Any], ...]]:
+        """Move everybody to a moment.
+
+        Args:
+            until: seconds; whole steps are made.
+            tables: uint8 (tables, destinations, states) for vehicles without a path, see
+                :func:`~citytwin.environment.network.trees.next_arcs`; those of the last call hold where none are given.
+
+        Returns:
+            Passages of the vehicles that are logged: (vehicle, link, seconds of entry) arrays, in order.
+        """
+        if tables is not None:
+            self.tables = tables
+        end = round(until / self.step)
+        passages = []
+        while self.bucket < end:
+            self.bucket = kernels.flow(
+                self.streets, self.state, self.vehicles, self.tables, self.destination_node, self.path, self.origin,
+                self.follow, self.planned, self.order, self.bucket, end, self.step, self.stuck,
+            )  # fmt: skip
+            written = int(self.state.counters[kernels.LOG])
+            if written == LOG_SIZE:
+                raise RuntimeError("more passages in a step than the log holds; log fewer vehicles")
+            if written:
+                state = self.state
+                passages.append(
+                    (
+                        state.log_vehicle[:written].copy(),
+                        state.log_link[:written].copy(),
+                        state.log_time[:written].copy(),
+                    )
+                )
+                state.counters[kernels.LOG] = 0
+        return passages
+
+    @property
+    def depart(self) -> NDArray[np.float64]:
+        """When each trip began, seconds; nan where it has not."""
+        return np.where(self.state.depart >= 0, self.state.depart, np.nan)
+
+    @property
+    def arrive(self) -> NDArray[np.float64]:
+        """When each trip ended, seconds; nan where it has not."""
+        return np.where(self.state.depart >= 0, self.state.arrive, np.nan)
+
+    @property
+    def on_links(self) -> NDArray[np.int32]:
+        """Number of vehicles on each link."""
+        return self.state.vehicles
+
+    def balance(self) -> dict[str, int]:
+        """Return where all trips are; ``departed`` is the sum of the others.
+
+        Raises:
+            RuntimeError: if it is not, which would be an error of the program.
+        """
+        counters = self.state.counters
+        found = {
+            "departed": int(counters[kernels.DEPARTED]),
+            "arrived": int(counters[kernels.ARRIVED]),
+            "on links": int(counters[kernels.UNDER_WAY]),
+            "waiting": int(counters[kernels.WAITING]),
+            "without a way": int(counters[kernels.UNREACHABLE]),
+        }
+        departed, *others = found.values()
+        if departed != sum(others) or found["on links"] != int(self.state.vehicles.sum(dtype=np.int64)):
+            raise RuntimeError(f"vehicles were lost: {found}, {self.state.vehicles.sum()} on links")
+        return found
+
+
+def _windows(
+    network: Network,
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return green windows in order of links: first (links + 1,), cycle, start and end; a window over the end is cut in two."""
+    signals = network.signals
+    if signals is None:
+        nothing = np.zeros(0)
+        return np.zeros(network.links + 1, np.int32), nothing, nothing, nothing
+    start = (signals.offset + signals.green_start) % signals.cycle
+    end = start + (signals.green_end - signals.green_start)
+    over = end > signals.cycle
+    link = np.concatenate([signals.link, signals.link[over]])
+    cycle = np.concatenate([signals.cycle, signals.cycle[over]])
+    begins = np.concatenate([start, np.zeros(int(over.sum()))])
+    ends = np.concatenate([np.minimum(end, signals.cycle), (end - signals.cycle)[over]])
+    order = np.lexsort((begins, link))
+    first = np.zeros(network.links + 1, np.int32)
+    np.cumsum(np.bincount(link, minlength=network.links), out=first[1:])
+    if np.any(ends[order] <= begins[order]):
+        row = int(link[order][ends[order] <= begins[order]][0])
+        raise NetworkError(f"signal of link {row}: a green window must have a length above 0")
+    return first, cycle[order], begins[order], ends[order]
+
+
+def _state(streets: Streets, trips: int) -> State:
+    links = len(streets.free)
+
+    def none(*shape: int) -> NDArray[np.int32]:
+        return np.full(shape, -1, np.int32)
+
+    return State(
+        slot_vehicle=none(int(streets.slots[-1])),
+        slot_exit=np.zeros(int(streets.slots[-1]), np.float32),
+        gap_time=np.zeros(int(streets.gaps[-1])),
+        head=np.zeros(links, np.int32),
+        vehicles=np.zeros(links, np.int32),
+        entered_units=np.zeros(links, np.int64),
+        left_units=np.zeros(links, np.int64),
+        next_exit=np.zeros(links),
+        next_entry=np.zeros(links),
+        queue_head=none(links),
+        queue_tail=none(links),
+        queue_next=none(trips),
+        target=none(2 * links),
+        ready=np.zeros(2 * links),
+        arc=none(2 * links),
+        wait_next=none(2 * links),
+        wait_head=none(links),
+        share=np.zeros(2 * links),
+        shared=none(2 * links),
+        current=np.zeros(links),
+        bucket=none(2, BUCKETS),
+        event_next=none(5 * links),
+        event_time=np.zeros(5 * links),
+        granted=np.zeros(links, np.bool_),
+        timed=np.zeros(2 * links, np.bool_),
+        late=none(BUCKETS),
+        depart=np.full(trips, np.nan),
+        arrive=np.full(trips, np.nan),
+        closed=np.zeros(links, np.bool_),
+        entered=np.zeros(links, np.int64),
+        left=np.zeros(links, np.int64),
+        spent=np.zeros(links),
+        counters=np.zeros(16, np.int64),
+        log_vehicle=np.zeros(LOG_SIZE, np.int32),
+        log_link=np.zeros(LOG_SIZE, np.int32),
+        log_time=np.zeros(LOG_SIZE),
+    )
