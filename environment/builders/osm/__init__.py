@@ -71,6 +71,7 @@ def read_osm(path: str | Path, *, name: str | None = None) -> Fabric:
         sites=sites,
         nodes=network.nodes,
         links=network.links,
+        turns=network.turns,
         layers={"buildings": layer, "roads": network.layer},
         sources=[Source("OpenStreetMap", LICENCE, ATTRIBUTION, path.name, data.sha256)],
         report={

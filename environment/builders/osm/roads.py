@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ... import roads
 from . import tags as street_tags
+from .junctions import find_signals, read_turns
 from .read import OsmData
 
 MIN_LENGTH = 0.1
@@ -21,14 +22,14 @@ class Network:
     """Streets as nodes and directed links.
 
     Attributes:
-        nodes: columns ``x, y``.
-        links: columns of the table ``links`` of a city.
+        nodes, links, turns: columns of these tables of a city.
         layer: one row a link, in the same order: ``name, rank, way, geometry``.
         report: figures of the network.
     """
 
     nodes: dict[str, NDArray[Any]]
     links: dict[str, NDArray[Any]]
+    turns: dict[str, NDArray[Any]]
     layer: geopandas.GeoDataFrame
     report: dict[str, Any]
 
@@ -36,8 +37,8 @@ class Network:
 def build_network(data: OsmData) -> Network:
     """Split the streets at the nodes they share, and make a link for each direction that somebody may use.
 
-    A way that leaves the extract (a node is missing) ends there. Parallel links and loops are kept. Turn restrictions,
-    barriers and traffic signals are not read.
+    A way that leaves the extract (a node is missing) ends there. Parallel links and loops are kept. Barriers are not
+    read; signals and forbidden turns: see :mod:`.junctions`.
     """
     ways = data.ways
     streets = [
@@ -57,16 +58,14 @@ def build_network(data: OsmData) -> Network:
     start, end = node_of[: len(first)], node_of[len(first) :]
     at = np.empty(len(node_ref), np.int64)
     at[start], at[end] = first, last
-    nodes = {"x": x[at], "y": y[at]}
-
     step = np.hypot(np.diff(x, append=x[-1:]), np.diff(y, append=y[-1:]))
     along = np.concatenate([[0.0], np.cumsum(step)])
     length = along[last] - along[first]
     lines = _lines(x, y, first, last)
 
     owner = way[first]
-    forward = np.array([int(f) for f, _ in directed], np.uint8)[owner]
-    backward = np.array([int(b) for _, b in directed], np.uint8)[owner]
+    forward = np.array([int(f) for f, _ in directed], np.uint8)
+    backward = np.array([int(b) for _, b in directed], np.uint8)
     tags = [ways.tags[row] for row in rows]
     speeds = [(street_tags.speed(t, True), street_tags.speed(t, False)) for t in tags]
     lane_counts = [street_tags.lanes(t, f, b) for t, (f, b) in zip(tags, directed, strict=True)]
@@ -75,10 +74,21 @@ def build_network(data: OsmData) -> Network:
     ).reshape(-1, 4)
     rank = np.array([int(street_tags.RANKS[t["highway"]][0]) for t in tags], np.uint8)
 
+    goes_on = np.append(piece[1:] == piece[:-1], False)[: len(piece)] & (rank[way] <= roads.RoadRank.LIVING_STREET)
+    signal, signals = find_signals(
+        data,
+        refs,
+        step,
+        goes_on & ((forward[way] & street_tags.CAR) > 0),
+        goes_on & ((backward[way] & street_tags.CAR) > 0),
+        node_ref,
+    )
+    nodes = {"x": x[at], "y": y[at], "signal": signal}
+
     # both directions of a street stand side by side
     segment = np.repeat(np.arange(len(first)), 2)
     against = np.tile([False, True], len(first))
-    bits = np.where(against, backward[segment], forward[segment])
+    bits = np.where(against, backward[owner[segment]], forward[owner[segment]])
     segment, against, bits = segment[bits > 0], against[bits > 0], bits[bits > 0]
     of_way = owner[segment]
     links = {
@@ -102,7 +112,8 @@ def build_network(data: OsmData) -> Network:
         geometry=geometry,
         crs=data.crs,
     )
-    report = _report(links, len(node_ref))
+    turns, restrictions = read_turns(data, links, node_ref)
+    report = _report(links, len(node_ref)) | signals | restrictions
     drivable_way = np.array([bool((f | b) & street_tags.CAR) for f, b in directed], bool)
     report |= {
         "streets closed to everybody": closed_streets,
@@ -111,7 +122,7 @@ def build_network(data: OsmData) -> Network:
         "drivable ways with tagged speed": sum(s[0][1] for s, d in zip(speeds, drivable_way, strict=True) if d),
         "drivable ways with tagged lanes": sum(n[2] for n, d in zip(lane_counts, drivable_way, strict=True) if d),
     }
-    return Network(nodes, links, layer, report)
+    return Network(nodes, links, turns, layer, report)
 
 
 def _points(data: OsmData, rows: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:

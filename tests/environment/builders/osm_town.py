@@ -39,8 +39,10 @@ class Town:
         corners = self.nodes((x, y), (x + width, y), (x + width, y + height), (x, y + height))
         return self.way([*corners, corners[0]], tags)
 
-    def relation(self, members: list[tuple[int, str]], tags: dict[str, object]) -> int:
-        inner = "".join(f'<member type="way" ref="{ref}" role="{role}"/>' for ref, role in members)
+    def relation(self, members: list[tuple[int, str]], tags: dict[str, object], nodes: tuple[int, ...] = ()) -> int:
+        """Members are ways, but for those named in ``nodes``."""
+        kinds = [("node" if ref in nodes else "way", ref, role) for ref, role in members]
+        inner = "".join(f'<member type="{kind}" ref="{ref}" role="{role}"/>' for kind, ref, role in kinds)
         return self._add("relation", "", inner, tags)
 
     def xml(self) -> str:

@@ -1,5 +1,7 @@
 """Default programs of traffic signals: who is green when, for how long, and what a driver waits."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -73,7 +75,7 @@ def test_a_fork_of_three_has_three_phases():
     green = sorted(windows(network).values())
     assert set(network.signals.cycle) == {90.0}
     assert [b - a for a, b in green] == pytest.approx([(90 - 3 * LOST) / 3] * 3)
-    assert all(one[1] + LOST == pytest.approx(other[0]) for one, other in zip(green, green[1:], strict=False))
+    assert all(one[1] + LOST == pytest.approx(other[0]) for one, other in itertools.pairwise(green))
 
 
 def test_small_streets_keep_the_shortest_green():
@@ -125,7 +127,9 @@ def test_offsets_follow_the_seed_and_nothing_else():
     assert all(0 <= value < 60 for value in values)
 
 
-@pytest.mark.parametrize(("cycle", "green", "ratio", "wait"), [(60, 30, 0.5, 10.0), (90, 45, 0.8, 18.75), (120, 40, 0.9, 38.10)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cycle", "green", "ratio", "wait"), [(60, 30, 0.5, 10.0), (90, 45, 0.8, 18.75), (120, 40, 0.9, 38.10)]
+)
 def test_uniform_delay_of_a_green_window(cycle, green, ratio, wait):
     """The queue before a signal, integrated over a cycle, gives d1 = C (1 − g)² / (2 (1 − g x)) of the HCM."""
     network = at_first(star([0, 90, 180], [RoadRank.PRIMARY] * 3))
