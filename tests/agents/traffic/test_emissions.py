@@ -1,0 +1,169 @@
+"""Emissions of traffic by link, street and cell."""
+
+import numpy as np
+import pytest
+
+from citytwin.agents.traffic.emissions import (
+    EmissionError,
+    cell_grams,
+    class_factors,
+    factors,
+    link_grams,
+    mean_factors,
+    street_grams,
+)
+from citytwin.agents.vehicles import VehicleKind
+from citytwin.environment.air.cells import link_shares
+from citytwin.environment.grid import CityGrid
+from citytwin.environment.network.network import Network
+
+PETROL = {VehicleKind.CAR: {"car petrol 5": 1.0}, VehicleKind.BUS: {"bus electric": 1.0}}
+
+
+def net(x, y, start, end, way=None):
+    links = len(start)
+    x, y = np.array(x, float), np.array(y, float)
+    start, end = np.array(start, np.int32), np.array(end, np.int32)
+    return Network(
+        x=x,
+        y=y,
+        start=start,
+        end=end,
+        length=np.maximum(np.hypot(x[end] - x[start], y[end] - y[start]), 1.0),
+        speed=np.full(links, 14.0),
+        lanes=np.ones(links),
+        capacity=np.ones(links),
+        access=np.ones(links, np.uint8),
+        rank=np.zeros(links, np.uint8),
+        way=np.arange(links) if way is None else np.array(way),
+        through=np.ones(len(x), bool),
+        crs="EPSG:32631",
+    )
+
+
+@pytest.fixture
+def streets():
+    return net([0, 400, 400, 0], [0, 0, 300, 300], [0, 1, 2], [1, 2, 3], way=[7, 7, 3])
+
+
+@pytest.fixture
+def table():
+    return {
+        "quarter": np.array([0, 1, 4, 95, 40]),
+        "link": np.array([0, 0, 1, 2, 2]),
+        "left": np.array([10, 5, 20, 3, 0]),
+        "speed": np.array([50 / 3.6, 20 / 3.6, 2 / 3.6, 200 / 3.6, np.nan]),
+    }
+
+
+def test_grams_by_hand(streets, table):
+    grams = link_grams(table, streets, PETROL)
+    assert grams.shape == (4, 3, 24)
+    at = lambda kmh: class_factors("car petrol 5", [kmh / 3.6])[:, 0]  # noqa: E731
+    np.testing.assert_allclose(grams[:, 0, 0], 0.4 * (10 * at(50) + 5 * at(20)), rtol=1e-5)
+    np.testing.assert_allclose(grams[:, 1, 1], 0.3 * 20 * at(2), rtol=1e-5)
+    np.testing.assert_allclose(grams[:, 2, 23], 0.4 * 3 * at(130), rtol=1e-5)
+    assert np.count_nonzero(grams[0]) == 3
+
+
+def test_kinds_have_their_own_columns(streets, table):
+    by_kind = {key: table[key] for key in ("quarter", "link", "speed")}
+    by_kind |= {"left_car": table["left"], "left_bus": table["left"], "left_bicycle": table["left"]}
+    both, cars = link_grams(by_kind, streets, PETROL), link_grams(table, streets, PETROL)
+    wear = class_factors("bus electric", [10.0])[:, 0]
+    np.testing.assert_allclose(both[:, 0, 0] - cars[:, 0, 0], 0.4 * 15 * wear, atol=1e-9)
+
+
+def test_tabulated_mix_is_the_mix():
+    speed = np.random.default_rng(1).uniform(0, 40, 500)
+    one = net([0, 1000], [0, 0], [0], [1])
+    mix = factors().fleet[VehicleKind.CAR]
+    expected = sum(share * class_factors(name, speed) for name, share in mix.items())
+    np.testing.assert_allclose(mean_factors(VehicleKind.CAR, speed), expected, rtol=1e-12)
+    for row in range(0, 500, 50):
+        cell = {"quarter": [0], "link": [0], "left": [1], "speed": speed[row : row + 1]}
+        np.testing.assert_allclose(link_grams(cell, one)[:, 0, 0], expected[:, row], rtol=1e-5)
+
+
+def test_streets_add_their_links(streets, table):
+    grams = link_grams(table, streets, PETROL)
+    ways, total = street_grams(grams, streets)
+    assert ways.tolist() == [3, 7]
+    np.testing.assert_array_equal(total[:, 0], grams[:, 2])
+    np.testing.assert_array_equal(total[:, 1], grams[:, 0] + grams[:, 1])
+
+
+def test_mass_stays_in_the_cells():
+    rng = np.random.default_rng(5)
+    nodes, links = 300, 1000
+    city = net(
+        rng.uniform(0, 3000, nodes), rng.uniform(0, 2000, nodes), *rng.integers(0, nodes, (2, links)).astype(np.int32)
+    )
+    grid = CityGrid((0, 0, 3000, 2000), "EPSG:32631", 70.0)
+    shares = link_shares(city, grid)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-12)
+    grams = rng.uniform(0, 5, (4, links, 24))
+    cells = cell_grams(grams, shares, grid)
+    assert cells.shape == (4, 24, *grid.shape)
+    np.testing.assert_allclose(cells.sum(axis=(2, 3)), grams.sum(axis=1), rtol=1e-12)
+
+
+def test_shares_are_lengths_in_cells():
+    """Expected from many points along each link, an independent count."""
+    rng = np.random.default_rng(2)
+    city = net(rng.uniform(0, 1000, 40), rng.uniform(0, 1000, 40), np.arange(39), np.arange(1, 40))
+    grid = CityGrid((0, 0, 1000, 1000), "EPSG:32631", 100.0)
+    shares = link_shares(city, grid).toarray()
+    at = (np.arange(20_000) + 0.5) / 20_000
+    for link in range(0, 39, 6):
+        x = city.x[link] + at * (city.x[link + 1] - city.x[link])
+        y = city.y[link] + at * (city.y[link + 1] - city.y[link])
+        counted = np.bincount(grid.cell_of(x, y), minlength=shares.shape[1]) / len(at)
+        np.testing.assert_allclose(shares[link], counted, atol=2e-4)
+
+
+def test_link_along_a_border_a_point_and_outside():
+    city = net([100, 100, 50, 50, 150, 350], [50, 250, 50, 50, 50, 50], [0, 2, 4], [1, 3, 5])
+    grid = CityGrid((0, 0, 200, 250), "EPSG:32631", 100.0)  # three columns, to x = 300
+    shares = link_shares(city, grid).toarray()
+    np.testing.assert_allclose(shares.sum(axis=1), [1.0, 1.0, 0.75])
+    east = grid.cell_of(150, [50, 150, 250])
+    np.testing.assert_allclose(shares[0, east], [0.25, 0.5, 0.25])
+    assert shares[1, grid.cell_of(50, 50)] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"left": None}, "no column 'left'"),
+        ({"link": [0, 0, 1, 2, 9]}, "link 9 does not exist; there are 0 to 2"),
+        ({"quarter": [0, 0, 1, 96, 9]}, "quarter 96"),
+        ({"speed": [1, np.nan, 1, 1, 1]}, r"row 1 \(link 0, quarter 1\): 5 vehicles left at nan m/s"),
+        ({"left": [1, 1, -1, 1, 1]}, "-1 vehicles"),
+    ],
+)
+def test_bad_tables(streets, table, change, words):
+    table = {key: value for key, value in (table | change).items() if value is not None}
+    with pytest.raises(EmissionError, match=words):
+        link_grams(table, streets)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "words"),
+    [
+        ({VehicleKind.CAR: {"car petrol 9": 1.0}}, "no class of vehicles 'car petrol 9'; there are: car petrol 4"),
+        ({VehicleKind.CAR: {"car petrol 5": 0.9}}, "car: shares sum to 0.9"),
+        ({VehicleKind.CAR: {"car petrol 5": 1.5, "car electric": -0.5}}, "share 1.5"),
+        ({VehicleKind.BUS: {"bus electric": 1.0}}, "no classes for car; there are mixes for: bus"),
+    ],
+)
+def test_bad_fleets(streets, table, fleet, words):
+    with pytest.raises(EmissionError, match=words):
+        link_grams(table, streets, fleet)
+
+
+def test_shipped_fleet_is_whole():
+    from citytwin.agents.traffic.emissions import check_fleet
+
+    check_fleet(factors().fleet)
+    assert set(factors().fleet) == set(VehicleKind) - {VehicleKind.BICYCLE}
