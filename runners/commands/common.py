@@ -17,6 +17,7 @@ NAMED = 10
 """Runs that failed of which a message names each; of more it says how many."""
 
 MISTAKES = {
+    "agents.assignment.streets.AssignmentError",
     "agents.epidemic.transmission.TransmissionError",
     "agents.rules.GroupsError",
     "environment.network.network.NetworkError",

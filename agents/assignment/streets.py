@@ -1,0 +1,173 @@
+"""Streets as static assignment sees them: links whose cost rises with their flow."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...environment.network.network import Network
+from ...environment.network.tntp import TntpNetwork
+from ...environment.roads import Access
+
+BPR_B, BPR_POWER = 0.15, 4.0
+"""Parameters of the volume-delay curve of the U.S. Bureau of Public Roads (Traffic Assignment Manual, 1964)."""
+
+
+class AssignmentError(ValueError):
+    """An assignment that cannot be made; the message names what was wrong, and the remedy."""
+
+
+class Graph(NamedTuple):
+    """Arcs by the node where they begin.
+
+    Attributes:
+        first: int32 (nodes + 1,) arcs of node v are first[v] … first[v + 1] − 1.
+        head, tail: int32 (arcs,) nodes.
+        through: bool (nodes,) whether paths may pass a node.
+    """
+
+    first: NDArray[np.int32]
+    head: NDArray[np.int32]
+    tail: NDArray[np.int32]
+    through: NDArray[np.bool_]
+
+
+class Curves(NamedTuple):
+    """Cost of each arc: free · (1 + (flow · inverse)^power) + fixed, all float64 (arcs,); inverse is 0 for constants."""
+
+    free: NDArray[np.float64]
+    fixed: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+    power: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Streets:
+    """Links with costs that rise with flow: ``time = free_time (1 + b (flow / capacity)^power)``.
+
+    Attributes:
+        nodes: number of nodes.
+        through: bool (nodes,) whether paths may pass a node.
+        start, end: int32 (links,) nodes.
+        capacity: float64 (links,) in the unit of demand.
+        free_time: float64 (links,) in a unit of time.
+        b, power: float64 (links,); constant time where one of them is 0.
+        fixed: float64 (links,) cost on top of time, in units of time, for tolls and length; not below 0.
+        link: int64 (links,) link of the network that each row is.
+        first_name: number that the first node has in files and messages.
+    """
+
+    nodes: int
+    through: NDArray[np.bool_]
+    start: NDArray[np.int32]
+    end: NDArray[np.int32]
+    capacity: NDArray[np.float64]
+    free_time: NDArray[np.float64]
+    b: NDArray[np.float64]
+    power: NDArray[np.float64]
+    fixed: NDArray[np.float64]
+    link: NDArray[np.int64]
+    first_name: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("capacity", None), ("free_time", 0.0), ("b", 0.0), ("power", 0.0), ("fixed", 0.0)):
+            values = getattr(self, name)
+            fits = values > 0 if low is None else (values >= low) & np.isfinite(values)
+            if not fits.all():
+                row = int(np.flatnonzero(~fits)[0])
+                allowed = "above 0" if low is None else "a finite number from 0 on"
+                what = "the cost of toll and length" if name == "fixed" else name
+                raise AssignmentError(
+                    f"link {self.link_name(row)}: {what} is {values[row]:g}, must be {allowed} "
+                    f"({int((~fits).sum())} links in all)"
+                )
+
+    @property
+    def links(self) -> int:
+        """Number of links."""
+        return len(self.start)
+
+    def link_name(self, row: int) -> str:
+        """Return a link as messages name it."""
+        return f"{self.start[row] + self.first_name} → {self.end[row] + self.first_name}"
+
+    @classmethod
+    def of_tntp(cls, net: TntpNetwork, *, toll_weight: float = 0.0, length_weight: float = 0.0) -> "Streets":
+        """Return the streets of a TNTP network, in its units.
+
+        Args:
+            net: the network.
+            toll_weight: time that a unit of toll is worth.
+            length_weight: time that a unit of length is worth on top of the time it takes.
+        """
+        return cls(
+            nodes=net.nodes,
+            through=net.through,
+            start=net.start,
+            end=net.end,
+            capacity=net.capacity,
+            free_time=net.free_time,
+            b=net.b,
+            power=net.power,
+            fixed=toll_weight * net.toll + length_weight * net.length,
+            link=np.arange(net.links),
+            first_name=1,
+        )
+
+    @classmethod
+    def of_network(
+        cls, network: Network, *, toll_weight: float = 0.0, length_weight: float = 0.0, hours: float = 1.0
+    ) -> "Streets":
+        """Return the streets that cars may use, with the curve of the Bureau of Public Roads; times in seconds.
+
+        Args:
+            network: the network.
+            toll_weight: seconds that a unit of toll is worth.
+            length_weight: seconds that a metre is worth on top of the time it takes.
+            hours: period in which the demand travels.
+        """
+        link = np.flatnonzero(network.usable(Access.CAR))
+        capacity = network.capacity[link] * 3600.0 * hours
+        bounded = np.isfinite(capacity)
+        toll = network.toll[link] if network.toll is not None else np.zeros(len(link))
+        return cls(
+            nodes=network.nodes,
+            through=network.through,
+            start=network.start[link],
+            end=network.end[link],
+            capacity=np.where(bounded, capacity, 1.0),
+            free_time=network.free_time[link],
+            b=np.where(bounded, BPR_B, 0.0),
+            power=np.full(len(link), BPR_POWER),
+            fixed=toll_weight * toll + length_weight * network.length[link],
+            link=link,
+        )
+
+    def times(self, flow: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the time of each link at a flow, without the fixed cost, (links,)."""
+        with np.errstate(over="ignore"):
+            return self.free_time * (1.0 + self.b * (flow / self.capacity) ** self.power)
+
+    def objective(self, flow: NDArray[np.float64]) -> float:
+        """Return the sum over links of the integral of cost from 0 to the flow, which an equilibrium makes least."""
+        with np.errstate(over="ignore"):
+            rise = self.b / (self.power + 1.0) * (flow / self.capacity) ** self.power
+        return float(np.sum(flow * (self.free_time * (1.0 + rise) + self.fixed)))
+
+    def graph(self) -> tuple[Graph, NDArray[np.int64]]:
+        """Return the arcs and the link of each arc."""
+        link = np.argsort(self.start, kind="stable")
+        first = np.zeros(self.nodes + 1, np.int32)
+        first[1:] = np.cumsum(np.bincount(self.start, minlength=self.nodes))
+        return Graph(first, self.end[link], self.start[link], np.ascontiguousarray(self.through)), link
+
+    def curves(self, link: NDArray[np.int64]) -> Curves:
+        """Return the cost curves of the arcs with these links."""
+        constant = (self.b == 0) | (self.power == 0)
+        power = np.where(constant, 1.0, self.power)
+        with np.errstate(over="ignore", under="ignore"):
+            inverse = np.where(constant, 0.0, np.where(constant, 1.0, self.b) ** (1.0 / power) / self.capacity)
+        free = np.where(self.power == 0, self.free_time * (1.0 + self.b), self.free_time)
+        columns = (free, self.fixed, inverse, power)
+        return Curves(*(np.ascontiguousarray(column[link]) for column in columns))
