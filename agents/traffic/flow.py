@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.network import JAM_SPACING, Network, NetworkError
 from . import kernels
-from .kernels import BUCKETS, DESTINATION, FLAGS, LOGGED, PATH_AT, SIZE, TABLE, State, Streets
+from .kernels import BUCKETS, DESTINATION, FLAGS, LOGGED, PATH_AT, SIZE, State, Streets
 
 REACTION_TIME = 1.0
 """Seconds after which a driver in a queue follows the one ahead (Newell's τ; UXsim's default). The backward wave then runs

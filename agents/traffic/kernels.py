@@ -399,7 +399,7 @@ def flow(
                         if not blocked and not granted[into]:
                             granted[into] = True
                             _push(bucket, event_next, event_time, 1, grants + into, max(free_at, time), now, step)
-                        if stuck > 0 and not timed[arm]:
+                        if stuck > 0 and arm < links and not timed[arm]:  # departures are not forced, they wait
                             timed[arm] = True
                             _push(bucket, event_next, event_time, 0, timers + arm, time + stuck, now, step)
                         continue
@@ -423,7 +423,7 @@ def flow(
                         if ready[waiting] <= time + _EPSILON:
                             if (
                                 arm < 0
-                                or soonest < np.inf
+                                or soonest > -np.inf
                                 or share[waiting] < share[arm]
                                 or (share[waiting] == share[arm] and waiting < arm)
                             ):

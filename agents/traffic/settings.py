@@ -1,0 +1,56 @@
+"""The section ``[traffic]`` of a scenario file."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from .cars import OwnershipSettings
+from .modes import ModeSettings
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+
+
+def _seconds(value: Any) -> Any:
+    """Return the seconds of a text such as ``"10 min"``; numbers pass, as settings that have been read hold them."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match.group(2) not in _UNITS:
+        raise ValueError(f'must be a number and a unit, as in "10 min" (given {value!r}); units: {", ".join(_UNITS)}')
+    return float(match.group(1)) * _UNITS[match.group(2)]
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TrafficSettings(BaseModel):
+    """How people move and vehicles flow.
+
+    Attributes:
+        reroute: how often the state of the streets is looked at: whoever departs then takes the way that is quickest by it.
+        rerouting: share of drivers under way who look, too, and change their way if another has become quicker.
+        learning: times that the first day is lived through before it counts. Each time drivers depart on what they met
+            the time before, and ``1 / (n + 1)`` of them look for a better way in the n-th (method of successive averages).
+        stuck: how long a vehicle stands blocked before it is forced into the next link, which is counted; "0 s" for never.
+        sample: share of vehicles whose passages of links are kept in the table ``trajectories``.
+        streets: False for a model of people's trips without flow: cars then take the time of empty streets.
+        modes: utilities of the modes.
+        ownership: cars, licences, bicycles and season tickets.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    reroute: Annotated[Seconds, Field(ge=60, le=86_400)] = 600.0
+    rerouting: Share = 0.0
+    learning: Annotated[int, Field(ge=0, le=200)] = 0
+    stuck: Annotated[Seconds, Field(ge=0, le=86_400)] = 300.0
+    sample: Share = 0.0
+    streets: bool = True
+    modes: ModeSettings = Field(default_factory=ModeSettings)
+    ownership: OwnershipSettings = Field(default_factory=OwnershipSettings)
+
+
+Rule = Literal["tables", "paths"]
