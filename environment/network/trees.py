@@ -8,22 +8,32 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from .graph import Graph, reverse
+from .hierarchy import LANES, Hierarchy, customize, make_hierarchy, passes
 from .network import NetworkError
 
 NO_ARC = 255
 """In tables of next arcs: the destination cannot be reached."""
 
 
-def next_arcs(graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1) -> NDArray[np.uint8]:
+FEW = 48
+"""Destinations below which a tree each is faster than a hierarchy that must be made first."""
+
+
+def next_arcs(
+    graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1, hierarchy: Hierarchy | None = None
+) -> NDArray[np.uint8]:
     """Return which way to go from every state to each destination at the lowest cost.
 
-    Among ways of equal cost, those that begin with the lower arc are taken; where links cost nothing at all, one of them.
+    Among ways of equal cost, those that begin with the lower arc are taken. Costs are rounded as by
+    :func:`exact_weights`, so that equal means equal.
 
     Args:
         graph: the graph.
         cost: (links,) seconds or any other cost from 0; infinite where a link is closed.
         destinations: (d,) nodes.
         threads: how many rows are made at once; the result does not depend on it.
+        hierarchy: of the graph (:func:`~.hierarchy.make_hierarchy`), for those who call often; made on the way if it pays.
+            The result does not depend on it.
 
     Returns:
         uint8 (d, states), place of the next arc among those of the state; 0 at the destination itself; :data:`NO_ARC`
@@ -32,10 +42,12 @@ def next_arcs(graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: i
     Raises:
         NetworkError: if a cost is negative or not a number, or a destination is not a node.
     """
-    return trees(graph, cost, destinations, threads)[0]
+    return trees(graph, cost, destinations, threads, hierarchy)[0]
 
 
-def tree_costs(graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1) -> NDArray[np.float32]:
+def tree_costs(
+    graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1, hierarchy: Hierarchy | None = None
+) -> NDArray[np.float32]:
     """Return what the cheapest way costs from every state to each destination.
 
     The first :attr:`Graph.nodes` columns are the costs of trips that begin at the nodes. Arguments and errors as of
@@ -44,29 +56,54 @@ def tree_costs(graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: 
     Returns:
         float32 (d, states), infinite where there is no way.
     """
-    return trees(graph, cost, destinations, threads)[1]
+    return trees(graph, cost, destinations, threads, hierarchy)[1]
 
 
 def trees(
-    graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1
+    graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1, hierarchy: Hierarchy | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return both :func:`next_arcs` and :func:`tree_costs`."""
-    cost = checked_cost(graph, cost)
+    weight = exact_weights(graph, checked_cost(graph, cost))
     ends = checked_nodes(graph, destinations, "destinations")
     back = reverse(graph)
-    weight = cost[graph.arc_link[back.arc]] + graph.arc_penalty[back.arc]
-    rank, member = _states_by_node(graph)
+    by_node, member = _states_by_node(graph)
     choice = np.full((len(ends), graph.states), NO_ARC, np.uint8)
     costs = np.full((len(ends), graph.states), np.inf, np.float32)
 
-    def rows(begin: int, stop: int) -> None:
-        _trees(
-            back.first, back.tail, back.place, weight, graph.through, graph.node, rank, member, ends[begin:stop],
-            choice[begin:stop], costs[begin:stop],
-        )  # fmt: skip
+    def single(begin: int, stop: int) -> None:
+        _trees(graph, back, weight[back.arc], by_node, member, ends[begin:stop], choice[begin:stop], costs[begin:stop])
 
-    in_ranges(rows, len(ends), threads)
+    if hierarchy is None and len(ends) < FEW:
+        in_ranges(single, len(ends), threads)
+        return choice, costs
+    order = make_hierarchy(graph) if hierarchy is None else hierarchy
+    shortcuts = customize(order, weight)
+
+    def together(begin: int, stop: int) -> None:
+        rows = slice(begin * LANES, stop * LANES)
+        passes(order, shortcuts, graph, back, weight, by_node, member, ends[rows], choice[rows], costs[rows])
+
+    in_ranges(together, -(-len(ends) // LANES), threads)
     return choice, costs
+
+
+def exact_weights(graph: Graph, cost: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the cost of each arc with its turn, rounded so that sums over ways are exact.
+
+    Weights are multiples of a power of two, about 2⁻³² of the median, and at least one of it. Sums up to a million times
+    the median are then exact whatever their order, so the same ways tie in every method.
+
+    Args:
+        graph: the graph.
+        cost: (links,) checked costs.
+
+    Returns:
+        float64 (arcs,), infinite where closed.
+    """
+    weight = cost[graph.arc_link] + graph.arc_penalty
+    usual = weight[(weight > 0) & np.isfinite(weight)]
+    unit = 2.0 ** (np.floor(np.log2(np.median(usual))) - 32 if len(usual) else -32)
+    return np.maximum(np.round(weight / unit), 1.0) * unit
 
 
 def costs_from(
@@ -156,9 +193,11 @@ def _states_by_node(graph: Graph) -> tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 @njit(cache=True, nogil=True)
-def _trees(first, tail, place, weight, through, node, rank, member, ends, choice, costs):
-    """Fill rows of ``choice`` and ``costs``, one a destination, by Dijkstra's method against the arcs."""
-    states = len(first) - 1
+def _trees(graph, back, weight, by_node, member, ends, choice, costs):
+    """Fill rows of ``choice`` and ``costs``, one a destination, by Dijkstra's method; ``weight`` is by rows of ``back``."""
+    first, tail, place = back.first, back.tail, back.place
+    through, node = graph.through, graph.node
+    states = len(node)
     best = np.empty(states)
     heap_cost = np.empty(len(tail) + states + 1)
     heap_state = np.empty(len(tail) + states + 1, np.int32)
@@ -166,7 +205,7 @@ def _trees(first, tail, place, weight, through, node, rank, member, ends, choice
         best[:] = np.inf
         size = 0
         goal = ends[row]
-        for k in range(rank[goal], rank[goal + 1]):
+        for k in range(by_node[goal], by_node[goal + 1]):
             state = member[k]
             best[state] = 0.0
             choice[row, state] = 0

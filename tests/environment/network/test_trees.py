@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import dijkstra
 from street_graphs import costs_by_links, network, networks, random_network
 
 from citytwin.environment.network.graph import make_graph
+from citytwin.environment.network.hierarchy import make_hierarchy
 from citytwin.environment.network.network import NetworkError, Turns
 from citytwin.environment.network.trees import NO_ARC, costs_from, next_arcs, tree_costs, trees
 from citytwin.environment.roads import Access
@@ -52,6 +53,14 @@ class TestAgainstScipy:
         np.testing.assert_allclose(tree_costs(graph, cost, ends), expected.T, rtol=1e-6)
         np.testing.assert_allclose(costs_from(graph, cost, ends), expected, rtol=1e-6)
 
+    def test_one_hierarchy_serves_all_costs(self):
+        streets, cost = random_network(300, 1000, 8)
+        graph = make_graph(streets, Access.CAR)
+        hierarchy = make_hierarchy(graph)
+        for costs in (cost, cost[::-1], np.where(cost < 40, np.inf, cost)):
+            found = tree_costs(graph, costs, np.arange(300), 1, hierarchy)
+            np.testing.assert_allclose(found, scipy_costs(streets, costs).T, rtol=1e-6)
+
     def test_a_limit_leaves_out_what_costs_more(self):
         streets, cost = random_network(200, 700, 5)
         graph = make_graph(streets, Access.CAR)
@@ -70,8 +79,8 @@ class TestAgainstSearchOverLinks:
         nodes = np.arange(streets.nodes)
         expected = np.array([costs_by_links(streets, cost, origin) for origin in nodes])
         choice, costs = trees(graph, cost, nodes)
-        assert np.array_equal(costs[:, : streets.nodes], expected.T)
-        assert np.array_equal(costs_from(graph, cost, nodes), expected)
+        np.testing.assert_allclose(costs[:, : streets.nodes], expected.T, rtol=1e-6, atol=1e-8)
+        np.testing.assert_array_equal(costs_from(graph, cost, nodes), expected)
         assert np.array_equal(choice == NO_ARC, np.isinf(costs))
         forbidden = set()
         if streets.turns is not None:
@@ -80,7 +89,7 @@ class TestAgainstSearchOverLinks:
         for destination in nodes:
             for origin in np.flatnonzero(np.isfinite(expected[:, destination])):
                 links, total = walk(graph, cost, choice[destination], origin, destination)
-                assert total == expected[origin, destination]
+                assert total == pytest.approx(expected[origin, destination])
                 assert np.isfinite(cost[links]).all()
                 assert streets.through[streets.end[links[:-1]]].all()
                 assert not forbidden & set(pairwise(links))
@@ -106,6 +115,17 @@ class TestAgainstSearchOverLinks:
                     ways.append(total if passed else np.inf)
                 best = int(np.argmin(ways)) if ways and min(ways) < np.inf else NO_ARC
                 assert choice[destination, state] == best
+
+    @settings(deadline=None, max_examples=300)
+    @given(networks(most_nodes=14, most_links=50))
+    def test_a_hierarchy_gives_the_same_bytes(self, case):
+        streets, cost = case
+        graph = make_graph(streets, Access.CAR)
+        nodes = np.arange(streets.nodes)
+        one = trees(graph, cost, nodes)
+        many = trees(graph, cost, nodes, hierarchy=make_hierarchy(graph))
+        assert np.array_equal(one[1], many[1])
+        assert np.array_equal(one[0], many[0])
 
     @settings(deadline=None, max_examples=50)
     @given(networks())
@@ -152,6 +172,8 @@ class TestThreads:
         graph = make_graph(streets, Access.CAR)
         ends = np.random.default_rng(0).integers(0, 400, 101)
         one = trees(graph, cost, ends)
+        few = [trees(graph, cost, ends[k : k + 30]) for k in range(0, 101, 30)]
+        assert one[0].tobytes() == b"".join(part[0].tobytes() for part in few)
         ways = costs_from(graph, cost, ends)
         for threads in (2, 4, 7):
             many = trees(graph, cost, ends, threads)
