@@ -48,8 +48,8 @@ def make_schedules(first, people: dict, places: dict, venue_weight: NDArray, see
         seed: everything is drawn from it.
     """
     homes = len(first) - 1
-    cell, shops = _near_venues(places, homes, _SHOP)
-    _, venues = _near_venues(places, homes, _LEISURE)
+    cell, shops = near_venues(places, homes, _SHOP)
+    _, venues = near_venues(places, homes, _LEISURE)
     leisure = np.flatnonzero(places["kind"] == _LEISURE).astype(np.int32)
     steps = np.cumsum(venue_weight[leisure].astype(float))
     kind = places["kind"]
@@ -63,8 +63,14 @@ def make_schedules(first, people: dict, places: dict, venue_weight: NDArray, see
     return schedules
 
 
-def _near_venues(places: dict, homes: int, kind: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the square of each home, and for each square the places of a kind nearest to it, (squares, choices)."""
+def near_venues(places: dict, homes: int, kind: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the square of each home, and for each square the places of a kind nearest to it, (squares, choices).
+
+    Args:
+        places: ``kind, x, y`` of each place; the first ones are the homes.
+        homes: their number.
+        kind: :class:`places.PlaceKind` of the venues; −1 stands where there are none.
+    """
     x, y = places["x"][:homes], places["y"][:homes]
     column, row = ((x - x.min()) / _CELL).astype(np.int64), ((y - y.min()) / _CELL).astype(np.int64)
     _, where, cell = np.unique(column * (row.max() + 1) + row, return_index=True, return_inverse=True)
