@@ -118,7 +118,7 @@ def text_report(results: "Results", baseline: int = 0, width: int = WIDTH) -> st
     frame, measures = _compared(results, baseline)
     lines = [f"{results.scenario.name}: {headline(results)}", ""]
     names = short_names(results.info["parameters"])
-    table = _aligned(*levels_grid(results, frame, measures, named=True))
+    table = aligned(*levels_grid(results, frame, measures, named=True))
     if _width(table) > width:  # too wide: name the points below, then break the columns into several tables
         lines += _stacked(partial(levels_grid, results, frame, named=False), measures, width)
         lines += ["", *(f"{n:>5}  {point_label(p, names)}" for n, p in enumerate(results.points))]
@@ -151,9 +151,9 @@ def _stacked(grid: Callable[[Sequence[Measure]], Grid], measures: Sequence[Measu
     lines: list[str] = []
     while measures:
         number = len(measures)
-        while number > 1 and _width(_aligned(*grid(measures[:number]))) > width:
+        while number > 1 and _width(aligned(*grid(measures[:number]))) > width:
             number -= 1
-        lines += [*([""] if lines else []), *_aligned(*grid(measures[:number]))]
+        lines += [*([""] if lines else []), *aligned(*grid(measures[:number]))]
         measures = measures[number:]
     return lines
 
@@ -162,7 +162,7 @@ def _width(lines: list[str]) -> int:
     return max(map(len, lines))
 
 
-def _aligned(heads: list[str], rows: list[list[str]]) -> list[str]:
+def aligned(heads: list[str], rows: list[list[str]]) -> list[str]:
     """Return lines with cells under headings that are broken to the width of their column."""
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(heads))]
     broken = [_broken(head, max(width, 9)) for head, width in zip(heads, widths, strict=True)]

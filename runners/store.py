@@ -145,7 +145,7 @@ def _read_staged(directory: Path, run_id: str) -> "dict[str, pa.Table]":
 
     file = directory / STAGE / f"{run_id}.arrow"
     tables = {}
-    with pa.memory_map(str(file)) as source, _blamed(file, "remove it and resume the sweep"):
+    with pa.memory_map(str(file)) as source, blamed(file, "remove it and resume the sweep"):
         while source.tell() < source.size():
             stream = pa.ipc.open_stream(source)
             name = stream.schema.metadata[b"citytwin.table"].decode()
@@ -323,7 +323,7 @@ def _open_shard(path: Path, source: BinaryIO) -> "tuple[pq.ParquetFile, list[str
     """Return a shard and the runs that it covers."""
     import pyarrow.parquet as pq
 
-    with _blamed(path, _REMEDY):
+    with blamed(path):
         shard = pq.ParquetFile(source)
         return shard, [str(run) for run in json.loads(shard.metadata.metadata[b"citytwin.runs"])]
 
@@ -331,7 +331,7 @@ def _open_shard(path: Path, source: BinaryIO) -> "tuple[pq.ParquetFile, list[str
 def _read_shard(path: Path, source: BinaryIO, known: Set[str]) -> "tuple[pa.Table, list[str]]":
     """Return what a shard holds, and the runs that it covers."""
     shard, runs = _open_shard(path, source)
-    with _blamed(path, _REMEDY):
+    with blamed(path):
         table = shard.read().replace_schema_metadata(None)
         _check_runs(table, known)
     return table, runs
@@ -343,7 +343,7 @@ def _check_runs(table: "pa.Table", known: Set[str]) -> None:
 
 
 @contextlib.contextmanager
-def _blamed(path: Path, remedy: str) -> Iterator[None]:
+def blamed(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
     """Turn whatever a damaged or foreign file leads to into an error that names it."""
     import pyarrow as pa
 

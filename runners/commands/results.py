@@ -13,14 +13,23 @@ from .common import JsonOption, ResultsArgument, app
 def compare(
     results: ResultsArgument,
     baseline: Annotated[int, typer.Option("--baseline", min=0, help="Point with which the others are compared.")] = 0,
+    area: Annotated[
+        Path | None,
+        typer.Option("--area", metavar="FILE", help="Polygons (.geojson, .gpkg) whose through traffic is shown."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say how each point of a sweep differs from a baseline, runs of one seed paired.
 
+    Where the results have trips and links: who gains and who loses travel time, vehicle-km, and streets that became
+    rat runs; with --area, through traffic inside and what was displaced around it.
+
     \b
-    Example:
+    Examples:
         citytwin compare results/quickstart --baseline 0
+        citytwin compare results/superblock --area superblock.geojson
     """
+    from ..planning.text import planning_facts, planning_text
     from ..report import text_report
     from ..results import Results
 
@@ -28,9 +37,13 @@ def compare(
     if as_json:
         from ..describe import comparison_facts
 
-        typer.echo(json.dumps(comparison_facts(opened, baseline), indent=2, ensure_ascii=False))
+        points = comparison_facts(opened, baseline)
+        planning = planning_facts(opened, baseline, area)
+        facts = [point | planning.get(point["point"], {}) for point in points]
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        typer.echo(text_report(opened, baseline))
+        text = planning_text(opened, baseline, area)
+        typer.echo(text_report(opened, baseline) + (f"\n\n{text}" if text else ""))
 
 
 @app.command()

@@ -1,0 +1,108 @@
+"""Areas on the network: the streets inside, those along the border, and those around."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tables import StoreError
+
+if TYPE_CHECKING:
+    from ...environment.network.network import Network
+
+BORDER = 25.0
+"""Metres from the border of an area up to which a street counts as its perimeter (assumed: half the width of a wide
+street, and what a border drawn by hand is off)."""
+AROUND = 500.0
+"""Metres around an area within which displaced traffic is looked for."""
+LARGEST_FILE = 64 * 2**20
+"""Bytes of a file with areas; a larger one is refused."""
+SUFFIXES = (".geojson", ".json", ".gpkg")
+_POLYGONS = ("Polygon", "MultiPolygon")
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of a city, and what of a network belongs to it.
+
+    Attributes:
+        name: what tables call it.
+        shape: polygon in the CRS of the network.
+        inside: bool (links,) streets inside, off the border.
+        perimeter: bool (links,) streets along the border.
+        around: bool (links,) streets outside, within :data:`AROUND` of it.
+        nodes: bool (nodes,) junctions inside, off the border.
+    """
+
+    name: str
+    shape: Any
+    inside: NDArray[np.bool_]
+    perimeter: NDArray[np.bool_]
+    around: NDArray[np.bool_]
+    nodes: NDArray[np.bool_]
+
+
+def make_area(name: str, shape: Any, network: "Network") -> Area:
+    """Return what of a network lies in and around an area.
+
+    A link is on the perimeter if half of it or more is within :data:`BORDER` of the border, inside or around if the
+    middle of it is; links are taken as straight.
+
+    Args:
+        name: of the area.
+        shape: shapely polygon in the CRS of the network.
+        network: the network.
+    """
+    import shapely
+
+    start, end = (np.stack([network.x[node], network.y[node]], 1) for node in (network.start, network.end))
+    lines = shapely.linestrings(np.stack([start, end], 1))
+    middle = shapely.points((start + end) / 2)
+    points = shapely.points(network.x, network.y)
+    strip = shapely.boundary(shape).buffer(BORDER)
+    shapely.prepare([shape, strip])
+    length = shapely.length(lines)
+    along = shapely.length(shapely.intersection(lines, strip))
+    perimeter = np.where(length > 0, along >= length / 2, shapely.covers(strip, middle))
+    inside = shapely.contains(shape, middle) & ~perimeter
+    around = ~inside & ~perimeter & shapely.dwithin(middle, shape, AROUND)
+    nodes = shapely.contains(shape, points) & ~shapely.covers(strip, points)
+    return Area(name, shape, inside, perimeter, around, nodes)
+
+
+def read_shapes(path: Path, crs: str) -> dict[str, Any]:
+    """Read polygons from GeoJSON or GeoPackage, by the attribute ``name``, else by number.
+
+    Args:
+        path: the file.
+        crs: CRS of the city, into which they are brought; empty if its coordinates mean nothing.
+
+    Raises:
+        StoreError: if the file cannot be read, or holds no polygon.
+    """
+    import geopandas
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise StoreError(f"{path}: areas are read from {', '.join(SUFFIXES)}")
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if size > LARGEST_FILE:
+        raise StoreError(f"{path}: larger than {LARGEST_FILE // 2**20} MiB; keep the areas alone in a file")
+    try:
+        read = geopandas.read_file(path)
+    except Exception as error:  # whatever the reader raises on a damaged file
+        raise StoreError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    if not isinstance(read, geopandas.GeoDataFrame) or not read.geom_type.isin(_POLYGONS).any():
+        raise StoreError(f"{path}: holds no polygon; draw one around the area")
+    rows = read[read.geom_type.isin(_POLYGONS)]
+    broken = [str(number) for number in rows.index[~rows.geometry.is_valid]]
+    if broken:
+        raise StoreError(f"{path}: the border of feature {', '.join(broken)} crosses itself; draw it again")
+    if rows.crs is not None and crs:
+        rows = rows.to_crs(crs)
+    names = rows["name"].astype(str) if "name" in rows else [f"area {number}" for number in rows.index]
+    return {name: shapes.union_all() for name, shapes in rows.geometry.groupby(np.asarray(names, object), sort=False)}

@@ -1,0 +1,204 @@
+"""Traffic of two points: vehicle-km, through traffic inside an area, displaced traffic around it, and rat runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...environment.network.network import Network
+from ...environment.roads import RoadRank
+from .areas import Area, make_area
+from .gains import run_pairs
+from .reading import TRIPS, Rows, link_days, rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..results import Results
+
+CITY = "city"
+"""What the whole city is called among places."""
+RAT_RUNS = 10
+"""Streets named at most."""
+NOTICED = 1.0
+"""Vehicles a day by which through traffic on a street has to rise to be named (assumed)."""
+MINOR = RoadRank.UNCLASSIFIED
+"""Streets of this rank and below are not meant for through traffic."""
+
+
+def network_of(results: "Results", point: int) -> Network:
+    """Return the streets of a point as its links table numbers them."""
+    from ..geo import city_of
+
+    return Network.of_city(city_of(results, point))
+
+
+@dataclass(frozen=True)
+class RatRun:
+    """A minor street that takes more through traffic.
+
+    Attributes:
+        street: its name.
+        before, after: vehicles a day.
+    """
+
+    street: str
+    before: float
+    after: float
+
+    @property
+    def rise(self) -> float:
+        """Vehicles a day more than before."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run, as far as its streets go.
+
+    Attributes:
+        network: its streets.
+        links: from :func:`.reading.link_days`.
+        days: number of days.
+        origin, destination: int64 (car trips that arrived,) nodes.
+    """
+
+    network: Network
+    links: Rows
+    days: int
+    origin: NDArray[np.int64]
+    destination: NDArray[np.int64]
+
+
+def read_side(results: "Results", run: str, network: Network) -> Side:
+    """Read what is asked of a run."""
+    from ...agents.traffic.demand import Mode
+
+    links, days = link_days(results, run, network.links)
+    origin = destination = np.empty(0, np.int64)
+    if TRIPS in results.tables:
+        trips = rows_of(results, TRIPS, run, ("mode", "origin", "destination", "arrive"))
+        rows = (trips["mode"] == Mode.CAR) & np.isfinite(trips["arrive"])
+        origin, destination = trips["origin"][rows].astype(np.int64), trips["destination"][rows].astype(np.int64)
+    return Side(network, links, days, origin, destination)
+
+
+def volumes(side: Side, which: NDArray[np.bool_] | None = None) -> dict[str, float]:
+    """Return vehicle-km, vehicle-hours and hours of delay a day on some links, all by default."""
+    rows = np.ones(side.network.links, bool) if which is None else which
+    left, seconds = side.links["left"][rows], side.links["seconds"][rows]
+    free = left * side.network.free_time[rows]
+    return {
+        "vehicle_km": float((left * side.network.length[rows]).sum() / 1000),
+        "vehicle_hours": float(seconds.sum() / 3600),
+        "delay_hours": float(np.maximum(seconds - free, 0.0).sum() / 3600),
+    }
+
+
+def through_traffic(side: Side, area: Area) -> float:
+    """Return the vehicles a day that pass through an area without beginning or ending there.
+
+    Those that drive in are counted at the links which lead to a junction inside from one that is not; the car trips that
+    come from elsewhere and end inside are taken off. A trip that passes twice counts twice.
+    """
+    inward = area.nodes[side.network.end] & ~area.nodes[side.network.start]
+    ending = area.nodes[side.destination] & ~area.nodes[side.origin]
+    return max(float(side.links["left"][inward].sum() - ending.sum() / side.days), 0.0)
+
+
+def area_figures(side: Side, area: Area) -> dict[str, float]:
+    """Return the figures of an area: through traffic, and vehicle-km and delay inside, on its perimeter and around it."""
+    figures = {"through": through_traffic(side, area)}
+    for part in ("inside", "perimeter", "around"):
+        for name, value in volumes(side, getattr(area, part)).items():
+            figures[f"{part}_{name}"] = value
+    return figures
+
+
+def street_flow(side: Side) -> dict[int, float]:
+    """Return by street (``way``) its through traffic.
+
+    It is the vehicles a day, both directions together, past the busiest of the street's links, less the car trips that
+    begin or end at its junctions, which may have to be there; at least 0.
+    """
+    network = side.network
+    ways, street = np.unique(network.way, return_inverse=True)
+    low, high = np.minimum(network.start, network.end), np.maximum(network.start, network.end)
+    _, first, section = np.unique(np.stack([street, low, high]), axis=1, return_index=True, return_inverse=True)
+    flow = np.bincount(section.ravel(), side.links["left"], len(first))
+    most = np.zeros(len(ways))
+    np.maximum.at(most, street[first], flow)
+    ends = np.bincount(np.concatenate([side.origin, side.destination]), minlength=network.nodes) / side.days
+    at = np.unique(np.stack([np.tile(street, 2), np.concatenate([network.start, network.end])]), axis=1)
+    local = np.bincount(at[0], ends[at[1]], len(ways))
+    return dict(zip(ways.tolist(), np.maximum(most - local, 0.0).tolist(), strict=True))
+
+
+def rat_runs(
+    before: dict[int, float], after: dict[int, float], network: Network, area: Area | None = None
+) -> list[RatRun]:
+    """Return the minor streets whose through traffic rose most; of an area, those on its perimeter and around it.
+
+    Streets of one name are one street, of which the part that rose most counts.
+
+    Args:
+        before, after: from :func:`street_flow`.
+        network: streets of the later one.
+        area: area on that network.
+
+    Returns:
+        At most :data:`RAT_RUNS` of them, the worst first.
+    """
+    minor = network.rank >= MINOR
+    if area is not None:
+        minor &= area.perimeter | area.around
+    found: dict[str, RatRun] = {}
+    for way in np.unique(network.way[minor]).tolist():
+        name = network.names.get(way) or f"unnamed street {way}"
+        run = RatRun(name, before.get(way, 0.0), after[way])
+        if run.rise >= NOTICED and (name not in found or run.rise > found[name].rise):
+            found[name] = run
+    return sorted(found.values(), key=lambda run: (-run.rise, run.street))[:RAT_RUNS]
+
+
+def compare_traffic(
+    results: "Results", point: int, baseline: int, shapes: Mapping[str, Any]
+) -> "tuple[pd.DataFrame, dict[str, list[RatRun]]]":
+    """Return how the traffic of a point differs from a baseline, runs of one seed paired.
+
+    Args:
+        results: results with a table ``links``.
+        point, baseline: the points.
+        shapes: polygons of areas by name, in the CRS of the city.
+
+    Returns:
+        A row a place and figure: ``place`` (:data:`CITY` or the name of an area), ``figure`` (of :func:`area_figures`,
+        for the city of :func:`volumes`), ``before``, ``after`` (means over the pairs of runs); and rat runs by place.
+    """
+    import pandas as pd
+
+    networks = [network_of(results, number) for number in (baseline, point)]
+    areas = [[make_area(name, shape, network) for name, shape in shapes.items()] for network in networks]
+    rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    flows: tuple[list[dict[int, float]], list[dict[int, float]]] = ([], [])
+    for runs in run_pairs(results, point, baseline):
+        old, new = (read_side(results, run, network) for run, network in zip(runs, networks, strict=True))
+        pairs = [(CITY, volumes(old), volumes(new))]
+        for before, after in zip(*areas, strict=True):
+            pairs.append((before.name, area_figures(old, before), area_figures(new, after)))
+        for place, first, second in pairs:
+            for figure, value in first.items():
+                rows.setdefault((place, figure), []).append((value, second[figure]))
+        for side, flow in zip((old, new), flows, strict=True):
+            flow.append(street_flow(side))
+    first_flow, second_flow = ({way: float(np.mean([flow[way] for flow in part])) for way in part[0]} for part in flows)
+    found = {CITY: rat_runs(first_flow, second_flow, networks[1])}
+    found |= {area.name: rat_runs(first_flow, second_flow, networks[1], area) for area in areas[1]}
+    listed = [
+        {"place": place, "figure": figure}
+        | dict(zip(("before", "after"), np.mean(values, axis=0).tolist(), strict=True))
+        for (place, figure), values in rows.items()
+    ]
+    return pd.DataFrame(listed), found
