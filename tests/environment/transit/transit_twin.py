@@ -30,8 +30,8 @@ def earliest(timetable: Timetable, access: dict[int, float], depart: float, vehi
         for s, t in ridden.items():
             by_vehicle[s] = min(by_vehicle.get(s, math.inf), t)
             onward = [(s, float(timetable.change[s]))]
-            for n in range(timetable.walk_first[s], timetable.walk_first[s + 1]):
-                onward.append((int(timetable.walk_stop[n]), float(timetable.walk_seconds[n])))
+            walks = slice(timetable.walk_first[s], timetable.walk_first[s + 1])
+            onward += zip(timetable.walk_stop[walks].tolist(), timetable.walk_seconds[walks].tolist(), strict=True)
             for u, seconds in onward:
                 if t + seconds <= latest:
                     ready[u] = min(ready.get(u, math.inf), t + seconds)
