@@ -259,7 +259,7 @@ def _build(blocks: Blocks, zones: geopandas.GeoDataFrame, crs: str, seed: int, n
         setattr(blocks, column, getattr(blocks, column)[order])
     buildings, block_first = place_dwellings(blocks, people, seed)
     sites = place_sites(blocks, buildings, block_first, people, seed)
-    nodes = {"x": blocks.node_x, "y": blocks.node_y, "signal": _signals(blocks)}
+    nodes: dict[str, NDArray] = {"x": blocks.node_x, "y": blocks.node_y, "signal": _signals(blocks)}
     links = _links(blocks, seed)
     return Fabric(
         name=name,

@@ -1,0 +1,124 @@
+"""Bologna, the morning peak of the iTETRIS project as SUMO holds it: what is read is what the files count.
+
+267 streets with 411 lanes and 34.6 km, 13 signal programs, 56 bus stops, 11,000 cars that depart in one hour and 176
+buses: counts of the published scenario (DLR-TS/sumo-scenarios, bologna/joined).
+"""
+
+import os
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from citytwin.environment.network.sumo import read_sumo
+from citytwin.environment.network.sumo_routes import read_routes, read_stops
+from citytwin.environment.roads import Access
+
+DATA = os.environ.get("CITYTWIN_DATA")
+pytestmark = pytest.mark.skipif(
+    DATA is None, reason="CITYTWIN_DATA is unset; tests/DATA.md says where the sets are from"
+)
+FOLDER = Path(DATA or ".") / "bologna_mobility" / "joined"
+
+
+@pytest.fixture(scope="module")
+def network():
+    return read_sumo(FOLDER / "joined_buslanes.net.xml", [FOLDER / "joined_tls.add.xml"])
+
+
+@pytest.fixture(scope="module")
+def routes(network):
+    files = [FOLDER / "joined.rou.xml", FOLDER / "joined_busses.rou.xml"]
+    return read_routes(files, network, [FOLDER / "joined_vtypes.add.xml"])
+
+
+def test_streets_lanes_and_kilometres(network):
+    assert network.links == network.report["edges"] == 267
+    assert network.report["lanes"] == 411
+    assert round(network.length.sum() / 1000, 1) == round(network.report["km"], 1) == 34.6
+    assert network.report["signal programs"] == 13
+
+
+def test_the_network_lies_in_bologna(network):
+    pyproj = pytest.importorskip("pyproj")
+    lon, lat = pyproj.Transformer.from_crs(network.crs, "EPSG:4326", always_xy=True).transform(network.x, network.y)
+    assert network.crs == "EPSG:32632"
+    assert np.all((lon > 11.30) & (lon < 11.36))  # the stadium and the streets to the west gate of the old town
+    assert np.all((lat > 44.48) & (lat < 44.52))
+    # streets are at least as long as the straight line between the stop lines of their junctions
+    straight = np.hypot(
+        network.x[network.end] - network.x[network.start], network.y[network.end] - network.y[network.start]
+    )
+    assert np.median(network.length / straight) == pytest.approx(1.0, abs=0.15)
+
+
+def test_every_signal_keeps_the_cycle_of_its_program(network):
+    """Cycles and green shares, worked out from the files by another way: second by second, connection by connection."""
+    net = ET.parse(FOLDER / "joined_buslanes.net.xml").getroot()
+    programs = {p.get("id"): list(p) for p in ET.parse(FOLDER / "joined_tls.add.xml").getroot()}
+    states = {
+        light: [phase.get("state") for phase in phases for _ in range(int(phase.get("duration")))]
+        for light, phases in programs.items()
+    }
+    lanes = {e.get("id"): [lane.get("allow") for lane in e.findall("lane")] for e in net.findall("edge")}
+    green = {}
+    for c in net.findall("connection"):
+        edge, light = c.get("from"), c.get("tl")
+        closed_to_cars = lanes[edge][int(c.get("fromLane"))] == "bus" and set(lanes[edge]) != {"bus"}
+        if light is None or edge.startswith(":") or closed_to_cars:
+            continue
+        lit = np.array([s[int(c.get("linkIndex"))] in "gG" for s in states[light]])
+        green[edge] = green.get(edge, False) | lit
+    of = {name: row for row, name in network.names.items()}
+    signals = network.signals
+    for edge, lit in green.items():
+        rows = signals.link == of[edge]
+        if lit.all():
+            assert not rows.any()
+            continue
+        assert set(signals.cycle[rows]) == {len(lit)}
+        assert (signals.green_end[rows] - signals.green_start[rows]).sum() == lit.sum()
+        second = np.arange(len(lit)) + 0.5
+        inside = (second >= signals.green_start[rows][:, None]) & (second < signals.green_end[rows][:, None])
+        assert np.array_equal(inside.any(0), lit)
+    assert {network.names[int(link)] for link in signals.link} == {e for e, lit in green.items() if not lit.all()}
+    assert np.all(signals.flow <= network.lanes[signals.link] * 0.5 + 1e-12)
+
+
+def test_cars_and_buses(routes):
+    kinds = np.array(routes.vehicle_class)
+    assert len(routes.ids) == 11_176
+    assert (kinds == "bus").sum() == 176
+    cars = routes.depart[kinds != "bus"]
+    assert len(cars) == 11_000
+    assert (cars.min(), cars.max()) == (0, 3598)
+    assert np.all(np.diff(routes.depart) >= 0)
+    assert len(set(routes.ids)) == 11_176
+
+
+def test_every_route_can_be_driven(network, routes):
+    """No vehicle takes a turn that is forbidden, and cars that keep to the rules use no bus street."""
+    forbidden = set(zip(network.turns.from_link.tolist(), network.turns.to_link.tolist(), strict=True))
+    last = np.zeros(len(routes.link), bool)
+    last[routes.first[1:] - 1] = True
+    taken = set(zip(routes.link[:-1][~last[:-1]].tolist(), routes.link[1:][~last[:-1]].tolist(), strict=True))
+    assert not taken & forbidden
+    vehicle = np.repeat(np.arange(len(routes.ids)), np.diff(routes.first))
+    access = network.access[routes.link]
+    kinds = np.array(routes.vehicle_class)[vehicle]
+    assert set(kinds) == {"passenger", "bus", "ignoring"}
+    assert np.all((access[kinds == "passenger"] & Access.CAR) > 0)
+    assert np.all((access[kinds == "bus"] & Access.BUS) > 0)
+
+
+def test_bus_stops_are_on_the_way_of_their_buses(network, routes):
+    stops = read_stops(FOLDER / "joined_bus_stops.add.xml", network)
+    assert len(stops.ids) == 56
+    link_of = dict(zip(stops.ids, stops.link.tolist(), strict=True))
+    assert len(routes.stop) > 176
+    for vehicle in range(len(routes.ids)):
+        way = routes.link[routes.first[vehicle] : routes.first[vehicle + 1]].tolist()
+        halts = routes.stop[routes.stop_first[vehicle] : routes.stop_first[vehicle + 1]]
+        assert all(link_of[halt] in way for halt in halts)
+    assert set(routes.stop_seconds) == {20.0}
