@@ -269,16 +269,19 @@ def _customize(first, head, arc_slot, arc_up, weight, up, down, up_by, down_by):
 
 
 @njit(cache=True, nogil=True)
-def passes(hierarchy, shortcuts, graph, back, weight, by_node, member, ends, choice, costs):
+def passes(hierarchy, shortcuts, graph, back, weight, by_node, member, ends, rows, choice, costs):
     """Fill rows of next arcs and costs, one a destination, eight at a time.
+
+    It is quickest if destinations that follow each other lie close together.
 
     Args:
         hierarchy, shortcuts, graph, back: of :func:`make_hierarchy`, :func:`customize`, :func:`~.graph.make_graph` and
             :func:`~.graph.reverse`.
         weight: float64 (arcs,) exact weights.
         by_node, member: int32 (nodes + 1,) and (states,) states in the order of their nodes.
-        ends: int32 (d,) destinations.
-        choice, costs: uint8 and float32 (d, states), written to.
+        ends: int32 (8 n,) destinations; one may occur several times.
+        rows: int64 (8 n,) row of each in the tables.
+        choice, costs: uint8 and float32 (d, states), written to; without rows where they are not wanted.
     """
     first, head, rank = hierarchy.first, hierarchy.head, hierarchy.rank
     up, down = shortcuts.up, shortcuts.down
@@ -290,14 +293,17 @@ def passes(hierarchy, shortcuts, graph, back, weight, by_node, member, ends, cho
         to[arc] = rank[arc_head[arc]] if through[arc_head[arc]] else -1
     label = np.empty((states, LANES))
     best = np.empty(LANES)
-    short = np.empty((LANES, states), np.uint8)  # rows that the last, short batch does not have
-    spare = np.empty((LANES, states), np.float32)
-    for row in range(0, len(ends), LANES):
-        lanes = min(LANES, len(ends) - row)
+    above = np.zeros(states, np.bool_)
+    table = choice if len(choice) else np.empty((1, states), np.uint8)
+    least = costs if len(costs) else np.empty((1, states), np.float32)
+    in_table = rows if len(choice) else np.zeros(len(rows), np.int64)
+    in_least = rows if len(costs) else np.zeros(len(rows), np.int64)
+    for batch in range(0, len(ends), LANES):
         label[:] = np.inf
-        # up from where the ways end: one chain of the elimination tree after the other
-        for lane in range(lanes):
-            goal = ends[row + lane]
+        # where the ways end, and what is above that in the elimination tree
+        lowest = states
+        for lane in range(LANES):
+            goal = ends[batch + lane]
             for k in range(by_node[goal], by_node[goal + 1]):
                 state = member[k]
                 sources = 1 if through[state] else into_first[state + 1] - into_first[state]
@@ -306,21 +312,31 @@ def passes(hierarchy, shortcuts, graph, back, weight, by_node, member, ends, cho
                     here = 0.0
                     if not through[state]:
                         source = into_tail[into_first[state] + j]
-                        if not through[source]:
-                            continue
                         here = weight[into_arc[into_first[state] + j]]
-                    low = rank[source]
-                    if not here < label[low, lane]:
+                    if not through[source]:
                         continue
-                    label[low, lane] = here
-                    while True:
-                        here = label[low, lane]
-                        for slot in range(first[low], first[low + 1]):
-                            there = here + down[slot]
-                            label[head[slot], lane] = min(label[head[slot], lane], there)
+                    low = rank[source]
+                    label[low, lane] = min(label[low, lane], here)
+                    lowest = min(lowest, low)
+                    while not above[low]:
+                        above[low] = True
                         if first[low] == first[low + 1]:
                             break
                         low = head[first[low]]
+        # up to these
+        for low in range(lowest, states):
+            if not above[low]:
+                continue
+            above[low] = False
+            for lane in range(LANES):
+                best[lane] = label[low, lane]
+            for slot in range(first[low], first[low + 1]):
+                step = down[slot]
+                high = head[slot]
+                for lane in range(LANES):
+                    there = step + best[lane]
+                    old = label[high, lane]
+                    label[high, lane] = there if there < old else old
         # down to all states
         for low in range(states - 1, -1, -1):
             for lane in range(LANES):
@@ -334,7 +350,10 @@ def passes(hierarchy, shortcuts, graph, back, weight, by_node, member, ends, cho
             for lane in range(LANES):
                 label[low, lane] = best[lane]
         # the first of the arcs that a cheapest way begins with; scalars take a third of the time of an array by lane
-        arcs, least = (choice[row : row + LANES], costs[row : row + LANES]) if lanes == LANES else (short, spare)
+        t0, t1, t2, t3 = in_table[batch], in_table[batch + 1], in_table[batch + 2], in_table[batch + 3]
+        t4, t5, t6, t7 = in_table[batch + 4], in_table[batch + 5], in_table[batch + 6], in_table[batch + 7]
+        l0, l1, l2, l3 = in_least[batch], in_least[batch + 1], in_least[batch + 2], in_least[batch + 3]
+        l4, l5, l6, l7 = in_least[batch + 4], in_least[batch + 5], in_least[batch + 6], in_least[batch + 7]
         for state in range(states):
             p0 = p1 = p2 = p3 = p4 = p5 = p6 = p7 = 255
             c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = np.inf
@@ -368,32 +387,30 @@ def passes(hierarchy, shortcuts, graph, back, weight, by_node, member, ends, cho
                 there = step + label[other, 7]
                 if there < c7:
                     c7, p7 = there, place
-            arcs[0, state], arcs[1, state], arcs[2, state], arcs[3, state] = p0, p1, p2, p3
-            arcs[4, state], arcs[5, state], arcs[6, state], arcs[7, state] = p4, p5, p6, p7
-            least[0, state], least[1, state], least[2, state], least[3, state] = c0, c1, c2, c3
-            least[4, state], least[5, state], least[6, state], least[7, state] = c4, c5, c6, c7
-        if lanes < LANES:
-            choice[row : row + lanes] = arcs[:lanes]
-            costs[row : row + lanes] = least[:lanes]
-        for lane in range(lanes):
-            goal = ends[row + lane]
+            table[t0, state], table[t1, state], table[t2, state], table[t3, state] = p0, p1, p2, p3
+            table[t4, state], table[t5, state], table[t6, state], table[t7, state] = p4, p5, p6, p7
+            least[l0, state], least[l1, state], least[l2, state], least[l3, state] = c0, c1, c2, c3
+            least[l4, state], least[l5, state], least[l6, state], least[l7, state] = c4, c5, c6, c7
+        for lane in range(LANES):
+            goal = ends[batch + lane]
             for k in range(by_node[goal], by_node[goal + 1]):
                 # the last step to a state that may not be passed
                 state = member[k]
-                if not through[state]:
-                    for j in range(into_first[state], into_first[state + 1]):
-                        tail = into_tail[j]
-                        least_cost = np.inf
-                        for arc in range(arc_first[tail], arc_first[tail + 1]):
-                            there = np.inf
-                            if to[arc] >= 0:
-                                there = weight[arc] + label[to[arc], lane]
-                            elif node[arc_head[arc]] == goal:
-                                there = weight[arc]
-                            if there < least_cost:
-                                least_cost = there
-                                choice[row + lane, tail] = arc - arc_first[tail]
-                        costs[row + lane, tail] = least_cost
+                if through[state]:
+                    continue
+                for j in range(into_first[state], into_first[state + 1]):
+                    tail = into_tail[j]
+                    cheapest = np.inf
+                    for arc in range(arc_first[tail], arc_first[tail + 1]):
+                        there = np.inf
+                        if to[arc] >= 0:
+                            there = weight[arc] + label[to[arc], lane]
+                        elif node[arc_head[arc]] == goal:
+                            there = weight[arc]
+                        if there < cheapest:
+                            cheapest = there
+                            table[in_table[batch + lane], tail] = arc - arc_first[tail]
+                    least[in_least[batch + lane], tail] = cheapest
             for k in range(by_node[goal], by_node[goal + 1]):
-                choice[row + lane, member[k]] = 0
-                costs[row + lane, member[k]] = 0.0
+                table[in_table[batch + lane], member[k]] = 0
+                least[in_least[batch + lane], member[k]] = 0.0

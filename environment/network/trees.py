@@ -42,7 +42,7 @@ def next_arcs(
     Raises:
         NetworkError: if a cost is negative or not a number, or a destination is not a node.
     """
-    return trees(graph, cost, destinations, threads, hierarchy)[0]
+    return _tables(graph, cost, destinations, threads, hierarchy, (True, False))[0]
 
 
 def tree_costs(
@@ -56,34 +56,53 @@ def tree_costs(
     Returns:
         float32 (d, states), infinite where there is no way.
     """
-    return trees(graph, cost, destinations, threads, hierarchy)[1]
+    return _tables(graph, cost, destinations, threads, hierarchy, (False, True))[1]
 
 
 def trees(
     graph: Graph, cost: ArrayLike, destinations: ArrayLike, threads: int = 1, hierarchy: Hierarchy | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return both :func:`next_arcs` and :func:`tree_costs`."""
+    return _tables(graph, cost, destinations, threads, hierarchy, (True, True))
+
+
+def _tables(
+    graph: Graph,
+    cost: ArrayLike,
+    destinations: ArrayLike,
+    threads: int,
+    hierarchy: Hierarchy | None,
+    wanted: tuple[bool, bool],
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return next arcs and costs, without rows where they are not wanted."""
     weight = exact_weights(graph, checked_cost(graph, cost))
     ends = checked_nodes(graph, destinations, "destinations")
     back = reverse(graph)
     by_node, member = _states_by_node(graph)
-    choice = np.full((len(ends), graph.states), NO_ARC, np.uint8)
-    costs = np.full((len(ends), graph.states), np.inf, np.float32)
-
-    def single(begin: int, stop: int) -> None:
-        _trees(graph, back, weight[back.arc], by_node, member, ends[begin:stop], choice[begin:stop], costs[begin:stop])
-
+    choice = np.empty((len(ends) * wanted[0], graph.states), np.uint8)
+    costs = np.empty((len(ends) * wanted[1], graph.states), np.float32)
+    if not len(ends):
+        return choice, costs
     if hierarchy is None and len(ends) < FEW:
+        into = weight[back.arc]
+
+        def single(begin: int, stop: int) -> None:
+            _trees(graph, back, into, by_node, member, ends[begin:stop], choice[begin:stop], costs[begin:stop])
+
         in_ranges(single, len(ends), threads)
         return choice, costs
     order = make_hierarchy(graph) if hierarchy is None else hierarchy
     shortcuts = customize(order, weight)
+    # neighbours together; the last one fills up the last batch
+    rows = np.argsort(order.rank[ends], kind="stable")
+    rows = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % LANES)])
+    sorted_ends = ends[rows]
 
     def together(begin: int, stop: int) -> None:
-        rows = slice(begin * LANES, stop * LANES)
-        passes(order, shortcuts, graph, back, weight, by_node, member, ends[rows], choice[rows], costs[rows])
+        part = slice(begin * LANES, stop * LANES)
+        passes(order, shortcuts, graph, back, weight, by_node, member, sorted_ends[part], rows[part], choice, costs)
 
-    in_ranges(together, -(-len(ends) // LANES), threads)
+    in_ranges(together, len(rows) // LANES, threads)
     return choice, costs
 
 
@@ -199,16 +218,18 @@ def _trees(graph, back, weight, by_node, member, ends, choice, costs):
     through, node = graph.through, graph.node
     states = len(node)
     best = np.empty(states)
+    place_of = np.empty(states, np.uint8)
     heap_cost = np.empty(len(tail) + states + 1)
     heap_state = np.empty(len(tail) + states + 1, np.int32)
     for row in range(len(ends)):
         best[:] = np.inf
+        place_of[:] = NO_ARC
         size = 0
         goal = ends[row]
         for k in range(by_node[goal], by_node[goal + 1]):
             state = member[k]
             best[state] = 0.0
-            choice[row, state] = 0
+            place_of[state] = 0
             heap_cost[size] = 0.0  # equal costs are a heap in any order
             heap_state[size] = state
             size += 1
@@ -242,7 +263,7 @@ def _trees(graph, back, weight, by_node, member, ends, choice, costs):
                 there = here + weight[k]
                 if there < best[other]:
                     best[other] = there
-                    choice[row, other] = place[k]
+                    place_of[other] = place[k]
                     hole = size
                     size += 1
                     while hole > 0:
@@ -254,10 +275,12 @@ def _trees(graph, back, weight, by_node, member, ends, choice, costs):
                         hole = parent
                     heap_cost[hole] = there
                     heap_state[hole] = other
-                elif there == best[other] and here < there < np.inf and place[k] < choice[row, other]:
-                    choice[row, other] = place[k]
-        for state in range(states):
-            costs[row, state] = best[state]
+                elif there == best[other] and here < there < np.inf and place[k] < place_of[other]:
+                    place_of[other] = place[k]
+        if len(choice):
+            choice[row] = place_of
+        if len(costs):
+            costs[row] = best
 
 
 @njit(cache=True, nogil=True)
