@@ -1,0 +1,173 @@
+"""Superblocks: every address inside stays reachable by car from the edge, and nobody drives through.
+
+How it is done. Streets inside are cut into cells, one for each junction of the edge (a gate) by which cars come in. Every
+junction inside belongs to the gate from which the way inside is shortest in time, and each street between two cells, or
+between two gates, gets a modal filter, where bicycles, feet and buses pass. So whoever comes in by a gate can only go
+out by the same one. Where one-way streets would keep cars from reaching a junction of their cell, or from leaving it,
+the streets on the way between it and its gate are opened in the direction that is missing.
+"""
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ..roads import Access, largest_component
+from .streets import Streets
+
+
+class Superblock(NamedTuple):
+    """What a superblock did.
+
+    Attributes:
+        inside: int64 (n,) links inside on which cars drove.
+        gates: int64 (m,) junctions of the edge by which cars come in.
+        filtered: int64 links that cars can no longer use.
+        opened: int64 links that cars may use now and could not before.
+        cut_off: junctions inside that cars could not reach before either.
+    """
+
+    inside: NDArray[np.int64]
+    gates: NDArray[np.int64]
+    filtered: NDArray[np.int64]
+    opened: NDArray[np.int64]
+    cut_off: int
+
+
+def inside_links(streets: Streets, area: shapely.Geometry, margin: float) -> NDArray[np.int64]:
+    """Return the links of an area on which cars drive, those of its edge aside.
+
+    Args:
+        streets: the streets.
+        area: the area, in the CRS of the city.
+        margin: m; a link of which no part is farther from the outline belongs to the edge.
+    """
+    cars = np.flatnonzero((streets.access & Access.CAR) > 0)
+    lines = streets.lines[cars]
+    middle = shapely.line_interpolate_point(lines, 0.5, normalized=True)
+    edge = area.boundary.buffer(margin)
+    shapely.prepare(area)
+    shapely.prepare(edge)
+    return cars[shapely.contains(area, middle) & ~shapely.covered_by(lines, edge)]
+
+
+def make_superblock(streets: Streets, area: shapely.Geometry, margin: float, kmh: float | None) -> Superblock:
+    """Make an area a superblock, in place.
+
+    Args:
+        streets: the streets; links may be added to them.
+        area: the area, in the CRS of the city.
+        margin: m around the outline within which streets are its edge.
+        kmh: speed limit inside; as before if None.
+
+    Raises:
+        ValueError: if there are no streets inside, or cars reach them from nowhere.
+    """
+    inside = inside_links(streets, area, margin)
+    if not len(inside):
+        raise ValueError(f"no street with cars lies inside, farther than {margin:g} m from the outline")
+    outside = (streets.access & Access.CAR) > 0
+    outside[inside] = False
+    nodes = len(streets.x)
+    core = largest_component(streets.start[outside], streets.end[outside], nodes)
+    ends = np.unique(np.concatenate([streets.start[inside], streets.end[inside]]))
+    gates = ends[core[ends]]
+    if not len(gates):
+        raise ValueError("cars reach the streets inside from no street around; draw it along the streets of its edge")
+    gate, parent = _cells(streets, inside, gates)
+    apart = gate[streets.start[inside]] != gate[streets.end[inside]]
+    filtered = inside[apart]
+    streets.access[filtered] &= np.uint8(255 - Access.CAR)
+    opened = _open(streets, inside[~apart], gates, gate, parent)
+    if kmh is not None:
+        slow = np.concatenate([inside, np.array(opened, np.int64)])
+        streets.speed[slow] = np.minimum(streets.speed[slow], kmh / 3.6)
+    return Superblock(inside, gates, filtered, np.array(opened, np.int64), int((gate[ends] < 0).sum()))
+
+
+def _cells(
+    streets: Streets, inside: NDArray[np.int64], gates: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], dict[int, int]]:
+    """Return the gate of each junction, (nodes,), −1 for none; and by junction the link on its way from the gate.
+
+    The way is the shortest in time along streets whatever their direction; of equal ways that from the gate with the
+    smaller number.
+    """
+    gate = np.full(len(streets.x), -1, np.int64)
+    seconds = streets.length / streets.speed
+    arms: dict[int, list[tuple[int, int]]] = {}
+    for link in inside.tolist():
+        a, b = int(streets.start[link]), int(streets.end[link])
+        arms.setdefault(a, []).append((link, b))
+        arms.setdefault(b, []).append((link, a))
+    parent: dict[int, int] = {}
+    queue = [(0.0, int(node), int(node), -1) for node in gates]
+    heapq.heapify(queue)
+    while queue:
+        time, origin, node, link = heapq.heappop(queue)
+        if gate[node] >= 0:
+            continue
+        gate[node] = origin
+        if link >= 0:
+            parent[node] = link
+        for further, other in arms.get(node, ()):
+            if gate[other] < 0:
+                heapq.heappush(queue, (time + float(seconds[further]), origin, other, further))
+    return gate, parent
+
+
+def _open(
+    streets: Streets,
+    kept: NDArray[np.int64],
+    gates: NDArray[np.int64],
+    gate: NDArray[np.int64],
+    parent: dict[int, int],
+) -> list[int]:
+    """Open directions of streets until cars reach every junction of a cell from its gate and come back; return links."""
+    heads = _reached(streets.start[kept], streets.end[kept], gates)
+    tails = _reached(streets.end[kept], streets.start[kept], gates)
+    twins = streets.twins()
+    opened: list[int] = []
+    made: set[tuple[int, int]] = set()
+    for node in np.flatnonzero(gate >= 0).tolist():
+        for reached, inwards in ((heads, True), (tails, False)):
+            here = node
+            while here not in reached and here in parent:
+                link = parent[here]
+                before = int(streets.start[link] if streets.end[link] == here else streets.end[link])
+                start, end = (before, here) if inwards else (here, before)
+                if streets.start[link] != start and (start, end, link) not in made:
+                    made.add((start, end, link))
+                    opened += _both_ways(streets, link, int(twins[link]))
+                reached.add(here)
+                here = before
+    return opened
+
+
+def _both_ways(streets: Streets, link: int, twin: int) -> list[int]:
+    """Let cars drive a street in the direction other than that of a link; return the link that is new to them."""
+    users = streets.access[link] & np.uint8(Access.CAR | Access.BUS)
+    if twin >= 0:
+        if streets.access[twin] & Access.CAR:
+            return []
+        streets.access[twin] |= users
+        return [twin]
+    like = streets.row(link) | {"start": streets.end[link], "end": streets.start[link], "access": users}
+    return [streets.add_link(like, shapely.reverse(streets.lines[link]), streets.names[link])]
+
+
+def _reached(start: NDArray[np.int32], end: NDArray[np.int32], gates: NDArray[np.int64]) -> set[int]:
+    """Return the junctions that can be reached from gates along links."""
+    arms: dict[int, list[int]] = {}
+    for a, b in zip(start.tolist(), end.tolist(), strict=True):
+        arms.setdefault(a, []).append(b)
+    todo = [int(node) for node in gates]
+    found = set(todo)
+    while todo:
+        for other in arms.get(todo.pop(), ()):
+            if other not in found:
+                found.add(other)
+                todo.append(other)
+    return found
