@@ -78,7 +78,7 @@ def _tables(
     weight = exact_weights(graph, checked_cost(graph, cost))
     ends = checked_nodes(graph, destinations, "destinations")
     back = reverse(graph)
-    by_node, member = _states_by_node(graph)
+    by_node, member = states_by_node(graph)
     choice = np.empty((len(ends) * wanted[0], graph.states), np.uint8)
     costs = np.empty((len(ends) * wanted[1], graph.states), np.float32)
     if not len(ends):
@@ -204,7 +204,7 @@ def in_ranges(work: Callable[[int, int], object], rows: int, threads: int) -> No
         list(pool.map(work, cuts[:-1], cuts[1:]))
 
 
-def _states_by_node(graph: Graph) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def states_by_node(graph: Graph) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the states in the order of their nodes and the first of each node."""
     member = np.argsort(graph.node, kind="stable").astype(np.int32)
     count = np.bincount(graph.node, minlength=graph.nodes)
