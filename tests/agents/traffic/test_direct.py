@@ -247,7 +247,8 @@ class TestTrips:
         assert abs(part[2] / part.sum() - 0.75) < 4 * np.sqrt(0.75 * 0.25 / 10_000)
 
     def test_departures_by_hand(self):
-XX
+        got = departures(np.array([0.0, 0.125, 0.25, 0.5, 1.0]), 0, 40, [1, 3])
+        np.testing.assert_allclose(got, [0, 10, 20, 80 / 3, 40])
         for wrong in ([0, 0], [1, -1], [np.nan]):
             with pytest.raises(DemandError, match="weights"):
                 departures(np.array([0.5]), 0, 1, wrong)
