@@ -16,7 +16,10 @@ from ..agents.process import Process
 
 ENTRY_POINTS = "citytwin.processes"
 
-_BUILT_IN = {"epidemic": "..agents.epidemic.epidemic:Epidemic"}
+_BUILT_IN = {
+    "epidemic": "..agents.epidemic.epidemic:Epidemic",
+    "traffic": "..agents.traffic.traffic:Traffic",
+}
 """In the order in which the processes of one step advance; those of other packages follow by name."""
 
 

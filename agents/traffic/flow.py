@@ -104,7 +104,6 @@ class Flow:
 
     def _streets(self, jam_spacing: float, wave: float) -> Streets:
         network, graph = self.network, self.graph
-        links = network.links
         signals = network.signals
         exit_flow = network.capacity.copy()
         signal_first, cycle, green_start, green_end = _windows(network)

@@ -1,0 +1,102 @@
+"""What a day of traffic leaves behind: passages of links by quarter of an hour, trips, trajectories of a sample."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kernels import CENTIMETRES, FORCED, FREE_MILLISECONDS
+
+if TYPE_CHECKING:
+    from ...environment.network.network import Network
+    from .demand import Trips
+    from .flow import Flow
+
+QUARTERS = 96
+QUARTER = 900.0  # s
+
+
+class LinkRecord:
+    """Passages by quarter of an hour and link of one day.
+
+    Args:
+        network: the streets.
+
+    Attributes:
+        entered, left: int32 (96, links) vehicles; those after midnight belong to the last quarter.
+        seconds: float32 (96, links) mean of those that left in the quarter; the free time of the link where none did and
+            none stood there, the queue's time where none left.
+        vehicles: int32 (96, links) on the link at the end of the quarter.
+    """
+
+    def __init__(self, network: "Network"):
+        self.network = network
+        shape = (QUARTERS, network.links)
+        self.entered, self.left, self.vehicles = (np.zeros(shape, np.int32) for _ in range(3))
+        self.seconds = np.broadcast_to(network.free_time.astype(np.float32), shape).copy()
+
+    def note(self, quarter: int, flow: "Flow") -> None:
+        """Keep what has passed since the flow was cleared, and clear it."""
+        quarter = min(quarter, QUARTERS - 1)
+        state = flow.state
+        left = self.left[quarter] + state.left
+        spent = self.seconds[quarter] * self.left[quarter] + state.spent
+        self.entered[quarter] += state.entered.astype(np.int32)
+        self.seconds[quarter] = np.where(left > 0, spent / np.maximum(left, 1), standing_seconds(self.network, flow))
+        self.left[quarter] = left
+        self.vehicles[quarter] = state.vehicles
+        flow.clear()
+
+    def table(self, day: int) -> dict[str, NDArray[Any]]:
+        """Return the rows of links and quarters on which there was anybody."""
+        quarter, link = np.nonzero((self.entered > 0) | (self.left > 0) | (self.vehicles > 0))
+        seconds = self.seconds[quarter, link]
+        return {
+            "day": np.full(len(link), day, np.int32),
+            "quarter": quarter.astype(np.int16),
+            "link": link.astype(np.int32),
+            "entered": self.entered[quarter, link],
+            "left": self.left[quarter, link],
+            "travel_seconds": seconds,
+            "speed": (self.network.length[link] / np.maximum(seconds, 1e-3)).astype(np.float32),
+            "vehicles": self.vehicles[quarter, link],
+        }
+
+
+def standing_seconds(network: "Network", flow: "Flow") -> NDArray[np.float64]:
+    """Return what a link takes from which nobody has left: free time if it is empty, otherwise its queue at capacity."""
+    on = flow.on_links
+    queued = on / np.where(np.isfinite(network.capacity), network.capacity, np.inf)
+    return np.maximum(network.free_time, queued)
+
+
+def trip_table(day: int, trips: "Trips", flow: "Flow", metres: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
+    """Return a row a trip.
+
+    Args:
+        day: day of the run.
+        trips: the trips.
+        flow: their vehicles, moved to the end of the day.
+        metres: (trips,) metres of trips that do not use the streets as vehicles.
+    """
+    driven = flow.origin >= 0
+    free = flow.vehicles[:, FREE_MILLISECONDS] / 1000.0
+    arrive = flow.arrive
+    taken = arrive - trips.depart
+    return {
+        "day": np.full(len(trips), day, np.int32),
+        "person": trips.person,
+        "purpose": trips.purpose,
+        "mode": trips.mode,
+        "kind": trips.kind,
+        "from_place": trips.from_place,
+        "to_place": trips.to_place,
+        "origin": trips.origin,
+        "destination": trips.destination,
+        "depart": trips.depart,
+        "arrive": arrive,
+        "distance_m": np.where(driven, flow.vehicles[:, CENTIMETRES] / 100.0, metres).astype(np.float32),
+        "free_seconds": np.where(driven, free, flow.planned[0]).astype(np.float32),
+        "delay_seconds": np.where(driven, taken - free, taken - flow.planned[0]).astype(np.float32),
+        "forced": flow.vehicles[:, FORCED],
+    }

@@ -1,0 +1,128 @@
+"""Routes: the way that each vehicle takes, kept in one pool of links from which the flow reads."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ...environment.network.graph import Graph
+from ...environment.network.hierarchy import make_hierarchy
+from ...environment.network.search import paths
+from .kernels import PATH_AT
+
+if TYPE_CHECKING:
+    from .flow import Flow
+
+
+class Router:
+    """Finds the quickest ways of a graph again and again.
+
+    Args:
+        graph: the graph.
+        threads: threads for searching; the ways do not depend on it.
+    """
+
+    def __init__(self, graph: Graph, threads: int = 1):
+        self.graph, self.threads = graph, threads
+        self._hierarchy = make_hierarchy(graph)
+
+    def ways(
+        self, cost: NDArray[np.float64], origin: NDArray[np.int32], destination: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return first (n + 1,) and links of the quickest ways of pairs of nodes, see :func:`~.search.paths`."""
+        return paths(self.graph, cost, origin, destination, self.threads, self._hierarchy)
+
+
+class Routes:
+    """Ways of the vehicles of a flow.
+
+    Args:
+        flow: the flow, whose trips have no rows in tables.
+        router: finds cheapest ways.
+        destination: int32 (trips,) node to which each trip goes.
+
+    Attributes:
+        lost: trips for which there is no way.
+    """
+
+    def __init__(self, flow: "Flow", router: Router, destination: NDArray[np.int32]):
+        self.flow, self.router = flow, router
+        self.destination = destination
+        self.lost = 0
+
+    def send(self, trips: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
+        """Give trips that have not begun the cheapest way.
+
+        Args:
+            trips: (n,) rows.
+            cost: float64 (links,) seconds; infinite where closed.
+        """
+        first, link = self.router.ways(cost, self.flow.origin[trips], self.destination[trips])
+        self.take(trips, first, link)
+
+    def take(self, trips: NDArray[np.int64], first: NDArray[np.int64], link: NDArray[np.int32]) -> None:
+        """Give trips that have not begun ways that are known.
+
+        Args:
+            trips: (n,) rows.
+            first: int64 (n + 1,) begin of the way of each in ``link``; an empty way is none, unless the trip ends where it
+                begins.
+            link: int32 links.
+        """
+        flow = self.flow
+        none = (np.diff(first) == 0) & (flow.origin[trips] != self.destination[trips])
+        self.lost += int(np.count_nonzero(none))
+        kept = self._kept()
+        begins, pool = _pooled(flow.path, flow.vehicles[kept, PATH_AT].astype(np.int64), first, link)
+        flow.vehicles[kept, PATH_AT] = begins[: len(kept)] + 1  # the link before the next one is kept, too
+        flow.vehicles[trips, PATH_AT] = np.where(none, -1, begins[len(kept) :])
+        flow.path = pool
+
+    def _kept(self) -> NDArray[np.int64]:
+        """Return the rows of vehicles that still need their ways."""
+        flow = self.flow
+        row = np.flatnonzero(flow.vehicles[:, PATH_AT] > 0)
+        return row[~(np.isfinite(flow.state.arrive[row]) & (flow.state.depart[row] >= 0))]
+
+
+@njit(cache=True, nogil=True)
+def _pooled(path, at, first, link):
+    """Return (begin of each way, all ways one after the other, each closed by −1).
+
+    Args:
+        path: int32, the ways so far.
+        at: int64 (k,) next link of each way to be kept; the one before it is kept, too.
+        first, link: further ways.
+    """
+    kept, new = at.size, first.size - 1
+    begins = np.empty(kept + new, np.int64)
+    size = 1
+    for k in range(kept):
+        begins[k] = size
+        i = at[k] - 1
+        size += 2
+        while path[i + 1] >= 0:
+            i += 1
+            size += 1
+    for n in range(new):
+        begins[kept + n] = size
+        size += first[n + 1] - first[n] + 1
+    pool = np.empty(size, np.int32)
+    pool[0] = -1
+    for k in range(kept):
+        to = begins[k]
+        i = at[k] - 1
+        pool[to] = path[i]
+        while path[i + 1] >= 0:
+            i += 1
+            to += 1
+            pool[to] = path[i]
+        pool[to + 1] = -1
+    for n in range(new):
+        to = begins[kept + n]
+        for i in range(first[n], first[n + 1]):
+            pool[to] = link[i]
+            to += 1
+        pool[to] = -1
+    return begins, pool

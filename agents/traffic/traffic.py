@@ -1,0 +1,320 @@
+"""The process of traffic: people's days become trips, trips choose modes, vehicles flow through the streets."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...environment.network.graph import make_graph
+from ...environment.network.network import Network
+from ...environment.network.skims import Skims
+from ...environment.randomness import key, uniforms
+from ...environment.roads import Access
+from ..process import Process
+from ..vehicles import VehicleKind
+from .cars import means_of
+from .demand import Mode, Trips, day_trips, place_nodes
+from .flow import Flow
+from .kernels import FORCED_MOVES
+from .modes import Offer, choose_modes
+from .record import QUARTER, QUARTERS, LinkRecord, trip_table
+from .routes import Router, Routes
+from .settings import TrafficSettings
+
+if TYPE_CHECKING:
+    from ..presence import Presence
+
+SECONDS_PER_DAY = 86_400.0
+LATEST = 6 * 3600.0
+"""Seconds after midnight until which the trips of a day may go on (assumed); what has not arrived then is counted."""
+
+SIZES = {VehicleKind.BUS: 2, VehicleKind.TRUCK: 2}
+"""Cars whose room a vehicle takes: passenger car equivalents of trucks and buses on level streets (HCM 2010, exhibit 11-10:
+1.5 for level terrain, taken as whole cars)."""
+
+MODE_NAMES = tuple(mode.name.lower() for mode in Mode)
+
+
+class Traffic(Process):
+    """Trips and vehicles of every day.
+
+    Attributes:
+        network: the streets.
+        trips: trips of the latest day, with their modes.
+        flow: vehicles of the latest day.
+        links: passages of the latest day by quarter of an hour and link.
+        expected: float64 (96, links) seconds that drivers expect, by quarter of an hour.
+        gaps: relative gap after each time that the first day was lived through, see :meth:`_learn`.
+    """
+
+    section: ClassVar[str] = "traffic"
+    Settings = TrafficSettings
+    indicators: ClassVar[dict[str, str]] = {
+        "delay_per_trip": "mean delay of yesterday's trips by car, minutes",
+        "vehicle_km": "distance driven by vehicles on the day before, km",
+    }
+    table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories")
+
+    def __init__(self, model: Any, settings: TrafficSettings):
+        super().__init__(model, settings)
+        self.presence: Presence = model.presence
+        city = self.presence.city
+        if not len(city.links):
+            raise ValueError("the city has no streets, so there is no traffic; take a city with streets")
+        self.network = Network.of_city(city)
+        self.graph = make_graph(self.network, Access.CAR)
+        self.router = Router(self.graph, model.threads)
+        self.skims = Skims(self.network)
+        self.node = place_nodes(city)
+        self.means = means_of(city, model.seed_number, settings.ownership)
+        self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
+        self.gaps: list[float] = []
+        self.trips: Trips | None = None
+        self.flow: Flow | None = None
+        self.links: LinkRecord | None = None
+        self._tables: dict[str, list[dict[str, NDArray[Any]]]] = {}
+        self._series: list[dict[str, int | float]] = []
+
+    # ------------------------------------------------------------------ days
+
+    def advance(self, start: float, end: float) -> None:  # noqa: ARG002
+        """Make the days that begin before ``end`` and have not been made; a day is made whole at its beginning."""
+        while len(self._series) * SECONDS_PER_DAY < end:
+            self._make_day(len(self._series))
+
+    def _make_day(self, day: int) -> None:
+        trips, metres, seconds = self._demand(day)
+        if day == 0 and self.settings.learning:
+            self._learn(trips, seconds)
+        links = LinkRecord(self.network)
+        flow, passages = self._live(trips, seconds, links)
+        self.trips, self.flow, self.links = trips, flow, links
+        self._keep(day, metres, passages)
+
+    def _demand(self, day: int) -> tuple[Trips, NDArray[np.float64], NDArray[np.float64]]:
+        """Return the trips of a day with their modes, and metres and seconds of each by its mode on empty streets."""
+        city, seed = self.presence.city, self.model.seed_number
+        trips = day_trips(city, self.presence, day, seed, self.node)
+        offer = self._offer(trips)
+        choice = choose_modes(
+            trips, city, offer, self.means, seed, settings=self.settings.modes, threads=self.model.threads
+        )
+        row, mode = np.arange(len(trips)), choice.mode.astype(np.intp)
+        seconds, metres = offer.seconds[row, mode], offer.metres[row, mode]
+        nowhere = ~np.isfinite(seconds)
+        seconds[nowhere], metres[nowhere] = 0.0, 0.0
+        return trips.with_columns(mode=choice.mode), metres.astype(float), seconds.astype(float)
+
+    def _offer(self, trips: Trips) -> Offer:
+        """Return what trips take by each mode; cars as drivers expect it in the quarter in which they leave."""
+        seconds = np.full((len(trips), len(Mode)), np.inf)
+        metres = np.full((len(trips), len(Mode)), np.inf)
+        for mode, access in ((Mode.CAR, Access.CAR), (Mode.BICYCLE, Access.BICYCLE), (Mode.WALK, Access.FOOT)):
+            seconds[:, mode], metres[:, mode] = self.skims.between(access, trips.origin, trips.destination)
+        seconds[:, Mode.PASSENGER], metres[:, Mode.PASSENGER] = seconds[:, Mode.CAR], metres[:, Mode.CAR]
+        return Offer(seconds, metres)
+
+    def _flow(self, trips: Trips, seconds: NDArray[np.float64]) -> Flow:
+        on_streets = (trips.mode == Mode.CAR) & self.settings.streets
+        size = np.ones(len(trips), np.int32)
+        for kind, cars in SIZES.items():
+            size[trips.kind == kind] = cars
+        sampled = uniforms(key(self.model.seed_number, "trajectory"), np.arange(len(trips)), 0) < self.settings.sample
+        return Flow(
+            self.network,
+            self.graph,
+            depart=trips.depart,
+            origin=np.where(on_streets, trips.origin, -1).astype(np.int32),
+            destination=np.full(len(trips), -1, np.int32),
+            destination_node=np.zeros(0, np.int32),
+            previous=trips.previous,
+            duration=seconds,
+            size=size,
+            logged=sampled,
+            stuck=self.settings.stuck,
+        )
+
+    def _live(
+        self,
+        trips: Trips,
+        seconds: NDArray[np.float64],
+        links: LinkRecord,
+        ways: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
+    ) -> tuple[Flow, list[tuple[NDArray[Any], ...]]]:
+        """Move all vehicles of a day, and return the flow and the passages of the sample.
+
+        Args:
+            trips: the trips.
+            seconds: (trips,) time of those that do not use the streets as vehicles.
+            links: takes the passages.
+            ways: first and links of the ways of all trips by car; without it they take what is quickest when they leave.
+        """
+        flow = self._flow(trips, seconds)
+        routes = Routes(flow, self.router, trips.destination)
+        cars = np.flatnonzero(flow.origin >= 0)
+        if ways is not None:
+            routes.take(cars, *ways)
+        passages: list[tuple[NDArray[Any], ...]] = []
+        cost = self.expected[0].copy()
+        sent = 0
+        now = 0.0
+        while now < SECONDS_PER_DAY + LATEST:
+            quarter = int(now // QUARTER)
+            then = min((now // self.settings.reroute + 1) * self.settings.reroute, (quarter + 1) * QUARTER)
+            if ways is None:
+                until = int(np.searchsorted(trips.depart[cars], then))
+                if until > sent:
+                    routes.send(cars[sent:until], cost)
+                    sent = until
+                self._reroute(routes, cost, quarter)
+            passages += flow.advance(then)
+            now = then
+            if now % QUARTER == 0:
+                links.note(quarter, flow)
+                seen = links.seconds[min(quarter, QUARTERS - 1)]
+                # half of what was known, half of what was seen (as the reference for dynamic user optimum does)
+                cost = np.maximum(0.5 * cost + 0.5 * seen, self.network.free_time)
+            balance = flow.balance()
+            if now >= SECONDS_PER_DAY and balance["on links"] + balance["waiting"] == 0:
+                break
+        return flow, passages
+
+    def _reroute(self, routes: Routes, cost: NDArray[np.float64], window: int) -> None:
+        """Let a share of the drivers under way look for a better way."""
+        if self.settings.rerouting:
+            routes.again(cost, self.settings.rerouting, key(self.model.seed_number, "rerouting"), window)
+
+    def _learn(self, trips: Trips, seconds: NDArray[np.float64]) -> None:
+        """Live through a day again and again, so that drivers come to know when which street is full.
+
+        The relative gap is the time that would be saved if everybody took the way that is quickest by the times met, those
+        of the quarter in which a trip begins, over the time on the ways taken.
+        """
+        cars = np.flatnonzero((trips.mode == Mode.CAR) & self.settings.streets)
+        origin, destination = trips.origin[cars], trips.destination[cars]
+        quarter = np.minimum(trips.depart[cars] // QUARTER, QUARTERS - 1).astype(np.intp)
+        luck = key(self.model.seed_number, "another way")
+        first, link = self._quickest(origin, destination, quarter)
+        for number in range(1, self.settings.learning + 1):
+            met = LinkRecord(self.network)
+            self._live(trips, seconds, met, (first, link))
+            seen = np.maximum(met.seconds, self.network.free_time)
+            self.expected += (seen - self.expected) / number
+            new_first, new_link = self._quickest(origin, destination, quarter)
+            taken = _way_seconds(self.expected, quarter, first, link)
+            best = _way_seconds(self.expected, quarter, new_first, new_link)
+            self.gaps.append(float(1.0 - best.sum() / max(taken.sum(), 1e-9)))
+            changes = (uniforms(luck, cars, number) < 1.0 / (number + 1)) & (best < taken - 1.0)
+            first, link = _mixed(changes, first, link, new_first, new_link)
+
+    def _quickest(
+        self, origin: NDArray[np.int32], destination: NDArray[np.int32], quarter: NDArray[np.intp]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return the ways that are quickest by the expected times of the quarter of an hour in which trips begin."""
+        firsts, links = [np.zeros(1, np.int64)], []
+        at = 0
+        for number in range(QUARTERS):
+            until = int(np.searchsorted(quarter, number, side="right"))
+            if until > at:
+                rows = slice(at, until)
+                first, link = self.router.ways(self.expected[number], origin[rows], destination[rows])
+                firsts.append(first[1:] + firsts[-1][-1])
+                links.append(link)
+                at = until
+        return np.concatenate(firsts), np.concatenate(links) if links else np.zeros(0, np.int32)
+
+    # ------------------------------------------------------------------ figures
+
+    def _keep(self, day: int, metres: NDArray[np.float64], passages: list[tuple[NDArray[Any], ...]]) -> None:
+        assert self.trips is not None and self.flow is not None and self.links is not None
+        trips, flow = self.trips, self.flow
+        table = trip_table(day, trips, flow, metres)
+        wanted = self.model.scenario.output.tables
+        if "trips" in wanted:
+            self._tables.setdefault("trips", []).append(table)
+        if "links" in wanted:
+            self._tables.setdefault("links", []).append(self.links.table(day))
+        if "trajectories" in wanted:
+            trip, link, time = (
+                (np.concatenate(column) for column in zip(*passages, strict=True)) if passages else ([],) * 3
+            )
+            self._tables.setdefault("trajectories", []).append(
+                {
+                    "day": np.full(len(trip), day, np.int32),
+                    "trip": np.asarray(trip, np.int32),
+                    "link": np.asarray(link, np.int32),
+                    "entered": np.asarray(time, float),
+                }
+            )
+        driven = trips.mode == Mode.CAR
+        done = driven & np.isfinite(table["arrive"])
+        balance = flow.balance()
+        figures: dict[str, int | float] = {"trips": len(trips)}
+        for mode, name in enumerate(MODE_NAMES):
+            figures[f"trips_{name}"] = int(np.count_nonzero(trips.mode == mode))
+        figures["vehicle_km"] = float(table["distance_m"][driven].sum(dtype=float) / 1000.0)
+        figures["vehicle_hours"] = float((table["arrive"] - table["depart"])[done].sum() / 3600.0)
+        figures["delay_hours"] = float(table["delay_seconds"][done].sum(dtype=float) / 3600.0)
+        figures["not_arrived"] = len(trips) - balance["arrived"]
+        figures["forced_moves"] = int(flow.state.counters[FORCED_MOVES])
+        self._series.append(figures)
+
+    def indicator_values(self) -> dict[str, float]:
+        """Return delay and distance of the day before, 0 on the first."""
+        if not self._series:
+            return dict.fromkeys(self.indicators, 0.0)
+        last = self._series[-1]
+        return {
+            "delay_per_trip": 60.0 * last["delay_hours"] / max(last["trips_car"], 1),
+            "vehicle_km": float(last["vehicle_km"]),
+        }
+
+    def series(self) -> dict[str, int | float]:
+        """Return the figures of the latest day."""
+        if not self._series:
+            names = ("trips", *(f"trips_{name}" for name in MODE_NAMES))
+            later = ("vehicle_km", "vehicle_hours", "delay_hours", "not_arrived", "forced_moves")
+            return dict.fromkeys(names, 0) | {name: 0.0 if name in later[:3] else 0 for name in later}
+        return self._series[-1]
+
+    def summary(self) -> dict[str, int | float]:
+        """Return sums over the days, shares of modes, and the gap that learning reached."""
+        figures: dict[str, int | float] = {}
+        for name in self.series():
+            figures[name] = sum(row[name] for row in self._series)
+        for name in MODE_NAMES:
+            figures[f"share_{name}"] = figures[f"trips_{name}"] / max(figures["trips"], 1)
+        figures["minutes_by_car"] = 60.0 * figures["vehicle_hours"] / max(figures["trips_car"], 1)
+        figures["route_gap"] = self.gaps[-1] if self.gaps else float("nan")
+        return figures
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return trips, passages of links by quarter of an hour, and trajectories of the sample, of all days."""
+        return {
+            name: {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
+            for name, parts in self._tables.items()
+        }
+
+
+def _way_seconds(
+    expected: NDArray[np.float64], quarter: NDArray[np.intp], first: NDArray[np.int64], link: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Return the seconds of ways by the times expected in the quarter of an hour in which they begin, (ways,)."""
+    size = np.diff(first)
+    total = np.concatenate([[0.0], np.cumsum(expected[np.repeat(quarter, size), link])])
+    return total[first[1:]] - total[first[:-1]]  # type: ignore[no-any-return]
+
+
+def _mixed(
+    changes: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    link: NDArray[np.int32],
+    new_first: NDArray[np.int64],
+    new_link: NDArray[np.int32],
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return ways of which those that change are the new ones."""
+    size = np.where(changes, np.diff(new_first), np.diff(first))
+    begins = np.where(changes, new_first[:-1] + len(link), first[:-1])
+    out = np.concatenate([[0], np.cumsum(size)])
+    within = np.arange(out[-1]) - np.repeat(out[:-1], size)
+    return out, np.concatenate([link, new_link])[np.repeat(begins, size) + within]
