@@ -94,7 +94,7 @@ def assign(
     Args:
         streets: links and their costs.
         demand: trips between nodes; those that end where they begin are left out and counted.
-        gap: relative gap at which to end.
+        gap: relative gap to reach; the method by paths goes on to a hundredth of it where few rounds do.
         method: ``"paths"`` keeps the paths in use and is by far the quicker; ``"links"`` needs no memory for them.
         iterations: most rounds of shortest-path trees.
         progress: called with round and relative gap after every round.
@@ -222,7 +222,7 @@ def _unreachable(
         kernels.grow_tree(graph, cost, origin, nodes + 1, distance, entry, *room, goal)
         for pair in low + np.flatnonzero(np.isinf(distance[pairs.destination[low:high]])):
             ends = f"{origin + streets.first_name} → {pairs.destination[pair] + streets.first_name}"
-            found.append(f"{demand.at(cell[pair])}{pairs.trips[pair]:g} trips {ends} have no path")
+            found.append(f"{demand.at(int(cell[pair]))}{pairs.trips[pair]:g} trips {ends} have no path")
     more = [f"… and {len(found) - _SHOWN} more pairs"] if len(found) > _SHOWN else []
     remedy = (
         "Add the links that are missing, or take the trips out (zones below the first through node are not passed)."

@@ -13,8 +13,10 @@ LARGEST_FACTOR = 1e100
 ACCEPTED = 0.5
 """A shift between two paths is accepted if it leaves at most this part of their difference with the other sign."""
 STEP_ACCURACY = 1e-4
-"""Part of the derivative of the objective at step 0 that may be left at the best step."""
-TRIALS = 40
+"""Part of the derivative of the objective at step 0 or 1, whichever is less, that may be left at the best step."""
+LOPSIDED = 100.0
+"""Ratio of two derivatives from which on a straight line between them says little about the root."""
+TRIALS = 60
 """Steps or shifts tried before the last is taken."""
 
 
@@ -71,7 +73,7 @@ def descent(free, fixed, inverse, power, flow, toward, step):
 def best_step(free, fixed, inverse, power, flow, toward):
     """Return the step from flow (arcs,) to toward (arcs,), at most 1, at which the objective is least.
 
-    The root of its derivative by regula falsi in the Illinois form, with a halving where that is slow.
+    The root of its derivative by regula falsi in the Illinois form, with halvings where that is slow.
     """
     low, high = 0.0, 1.0
     at_low = descent(free, fixed, inverse, power, flow, toward, low)
@@ -80,9 +82,12 @@ def best_step(free, fixed, inverse, power, flow, toward):
         return 1.0
     if at_low >= 0.0:
         return 0.0
-    side, goal = 0, -STEP_ACCURACY * at_low
+    side, goal = 0, STEP_ACCURACY * min(-at_low, at_high)
     for trial in range(TRIALS):
-        step = (low + high) / 2 if trial % 4 == 3 else (low * at_high - high * at_low) / (at_high - at_low)
+        if trial % 4 == 3 or at_high > LOPSIDED * -at_low or -at_low > LOPSIDED * at_high:
+            step = (low + high) / 2
+        else:
+            step = (low * at_high - high * at_low) / (at_high - at_low)
         at_step = descent(free, fixed, inverse, power, flow, toward, step)
         if abs(at_step) <= goal:
             break
@@ -244,7 +249,7 @@ def renew_paths(streets, demand, cost, old, new, state, begin):
         for pair in range(low, high):
             goal[destination[pair]] = True
         grow_tree(streets, cost, origin[o], high - low, distance, entry, order, heap, position, goal)
-        paths, arcs = np.int64(state[0]), np.int64(state[1])
+        paths, arcs = int(state[0]), int(state[1])
         saving, cheapest = 0.0, 0.0
         for pair in range(low, high):
             goal[destination[pair]] = False

@@ -290,7 +290,8 @@ def _metadata(lines: Iterator[tuple[int, str]], problems: _Problems) -> dict[str
 
 def _count(facts: dict[str, tuple[int, str]], key: str, problems: _Problems) -> int:
     if key not in facts:
-        problems.add(0, f"the metadata lacks <{key}>")
+        remedy = "; write 1 if trips may pass all nodes" if key == "FIRST THRU NODE" else ""
+        problems.add(0, f"the metadata lacks <{key}>{remedy}")
         return 0
     line, text = facts[key]
     value = _number(text)
