@@ -124,7 +124,7 @@ def one_line(capacity):
     return timetable_of(3, times, capacity=[capacity] * 3)
 
 
-def plan(riders, board, alight, depart):
+def plan(board, alight, depart):
     count = len(depart)
     return Riders(
         np.arange(count + 1),
@@ -139,7 +139,7 @@ def plan(riders, board, alight, depart):
 
 def test_who_comes_first_is_served_first_and_the_rest_wait():
     # five come to the first stop, one to the second; two fit in. Who leaves at the second stop makes room there.
-    riders = plan(6, [0, 0, 0, 0, 0, 1], [2, 1, 2, 2, 2, 2], [50, 10, 40, 30, 20, 0])
+    riders = plan([0, 0, 0, 0, 0, 1], [2, 1, 2, 2, 2, 2], [50, 10, 40, 30, 20, 0])
     done = ride(one_line(2), riders)
     # 600: riders 1 and 4 get in, 1 leaves at stop 1 where rider 5 takes the place; 1200: 3 and 2; 1800: 0
     assert done.boarded.tolist() == [1800, 600, 1200, 1200, 600, 700]
@@ -150,7 +150,7 @@ def test_who_comes_first_is_served_first_and_the_rest_wait():
 
 
 def test_who_finds_no_room_all_day_is_left_over():
-    done = ride(one_line(1), plan(5, [0] * 5, [2] * 5, [0, 1, 2, 3, 1_801]))
+    done = ride(one_line(1), plan([0] * 5, [2] * 5, [0, 1, 2, 3, 1_801]))
     assert done.state.tolist() == [RiderState.ARRIVED] * 3 + [RiderState.LEFT_OVER] * 2
     assert done.left_behind.tolist() == [0, 1, 2, 3, 0]  # the last one came after the last vehicle
     assert done.balance() == {
