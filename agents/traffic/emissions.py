@@ -96,9 +96,10 @@ def factors() -> Factors:
     """Return the factors of ``emission_factors.toml``."""
     text = resources.files(__package__).joinpath("emission_factors.toml").read_text(encoding="utf-8")
     data = toml.parse(text)
-    curves = {}
+    curves: dict[tuple[str, str], Curve] = {}
     for row in data["curve"]:
-        curve = Curve(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+        fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+        curve = Curve(**fields)
         curves |= {(name, curve.pollutant): curve for name in curve.classes}
     wear = {
         vehicle: (float(sum(sizes["pm10"].values())), float(sum(sizes["pm25"].values())))
@@ -203,15 +204,7 @@ def link_grams(table: Mapping[str, Any], network: Network, fleet: Fleet | None =
     grid = np.arange(0.0, _TOP + _STEP / 2, _STEP) / 3.6
     for kind, count in left.items():
         rows = np.flatnonzero(count)
-        if not len(rows):
-            continue
-        bad = rows[~((count[rows] > 0) & np.isfinite(count[rows]) & (speed[rows] >= 0) & np.isfinite(speed[rows]))]
-        if len(bad):
-            row = int(bad[0])
-            raise EmissionError(
-                f"links table, row {row} (link {link[row]}, quarter {quarter[row]}): {count[row]:g} vehicles left at "
-                f"{speed[row]:g} m/s; both must be numbers, not below 0 ({len(bad)} rows in all)"
-            )
+        _check_rows(link, quarter, count, speed)
         curve = mean_factors(kind, grid, fleet)
         driven = count[rows] * network.length[link[rows]] / 1000.0  # km
         for number, factor in enumerate(curve):
@@ -219,6 +212,39 @@ def link_grams(table: Mapping[str, Any], network: Network, fleet: Fleet | None =
     cell = link * HOURS + quarter // (QUARTERS // HOURS)
     size = network.links * HOURS
     return np.stack([np.bincount(cell, row, size).reshape(-1, HOURS) for row in row_grams])
+
+
+def hourly_flows(
+    table: Mapping[str, Any], network: Network
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return traffic by hour as noise is computed from it (:func:`~citytwin.environment.air.noise.street_power`).
+
+    Args:
+        table, network: as for :func:`link_grams`.
+
+    Returns:
+        Light vehicles an hour, heavy ones (trucks, buses, fire engines), and their mean speed in m/s, float64 (links, 24)
+        each; the speed is nan where nothing drove.
+
+    Raises:
+        EmissionError: as :func:`link_grams`.
+    """
+    quarter, link = (_whole(table, name, top) for name, top in (("quarter", QUARTERS), ("link", network.links)))
+    speed = _column(table, "speed").astype(float)
+    cell = link * HOURS + quarter // (QUARTERS // HOURS)
+    size = network.links * HOURS
+    flows = np.zeros((2, size))
+    fast = np.zeros(size)
+    for kind, count in _left(table).items():
+        if kind == VehicleKind.BICYCLE:
+            continue
+        _check_rows(link, quarter, count, speed)
+        heavy = kind in (VehicleKind.TRUCK, VehicleKind.BUS, VehicleKind.FIRE_ENGINE)
+        flows[int(heavy)] += np.bincount(cell, count, size)
+        fast += np.bincount(cell, np.where(count > 0, count * speed, 0.0), size)
+    total = flows.sum(axis=0)
+    mean = np.divide(fast, total, out=np.full(size, np.nan), where=total > 0)
+    return flows[0].reshape(-1, HOURS), flows[1].reshape(-1, HOURS), mean.reshape(-1, HOURS)
 
 
 def street_grams(grams: NDArray[np.float64], network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -267,6 +293,19 @@ def _whole(table: Mapping[str, Any], name: str, count: int) -> NDArray[np.int64]
         wrong = values[(values < 0) | (values >= count)][0]
         raise EmissionError(f"links table: {name} {wrong} does not exist; there are 0 to {count - 1}")
     return values
+
+
+def _check_rows(
+    link: NDArray[np.int64], quarter: NDArray[np.int64], count: NDArray[np.float64], speed: NDArray[np.float64]
+) -> None:
+    wrong = ~((count >= 0) & np.isfinite(count)) | ((count > 0) & ~((speed >= 0) & np.isfinite(speed)))
+    bad = np.flatnonzero(wrong)
+    if len(bad):
+        row = int(bad[0])
+        raise EmissionError(
+            f"links table, row {row} (link {link[row]}, quarter {quarter[row]}): {count[row]:g} vehicles left at "
+            f"{speed[row]:g} m/s; both must be numbers, not below 0 ({len(bad)} rows in all)"
+        )
 
 
 def _left(table: Mapping[str, Any]) -> dict[VehicleKind, NDArray[np.float64]]:

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from streets import straight_streets
 
 from citytwin.agents.traffic.emissions import (
     EmissionError,
     cell_grams,
     class_factors,
     factors,
+    hourly_flows,
     link_grams,
     mean_factors,
     street_grams,
@@ -15,35 +17,13 @@ from citytwin.agents.traffic.emissions import (
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.air.cells import link_shares
 from citytwin.environment.grid import CityGrid
-from citytwin.environment.network.network import Network
 
 PETROL = {VehicleKind.CAR: {"car petrol 5": 1.0}, VehicleKind.BUS: {"bus electric": 1.0}}
 
 
-def net(x, y, start, end, way=None):
-    links = len(start)
-    x, y = np.array(x, float), np.array(y, float)
-    start, end = np.array(start, np.int32), np.array(end, np.int32)
-    return Network(
-        x=x,
-        y=y,
-        start=start,
-        end=end,
-        length=np.maximum(np.hypot(x[end] - x[start], y[end] - y[start]), 1.0),
-        speed=np.full(links, 14.0),
-        lanes=np.ones(links),
-        capacity=np.ones(links),
-        access=np.ones(links, np.uint8),
-        rank=np.zeros(links, np.uint8),
-        way=np.arange(links) if way is None else np.array(way),
-        through=np.ones(len(x), bool),
-        crs="EPSG:32631",
-    )
-
-
 @pytest.fixture
 def streets():
-    return net([0, 400, 400, 0], [0, 0, 300, 300], [0, 1, 2], [1, 2, 3], way=[7, 7, 3])
+    return straight_streets([0, 400, 400, 0], [0, 0, 300, 300], [0, 1, 2], [1, 2, 3], way=[7, 7, 3])
 
 
 @pytest.fixture
@@ -74,9 +54,20 @@ def test_kinds_have_their_own_columns(streets, table):
     np.testing.assert_allclose(both[:, 0, 0] - cars[:, 0, 0], 0.4 * 15 * wear, atol=1e-9)
 
 
+def test_hourly_flows(streets, table):
+    by_kind = {key: table[key] for key in ("quarter", "link", "speed")}
+    by_kind |= {"left_car": table["left"], "left_truck": [0, 5, 0, 0, 0], "left_bicycle": [9, 9, 9, 9, 0]}
+    light, heavy, speed = hourly_flows(by_kind, streets)
+    assert light[0, 0] == 15
+    assert heavy[0, 0] == 5
+    assert heavy.sum() == 5
+    assert speed[0, 0] * 3.6 == pytest.approx((10 * 50 + 10 * 20) / 20)
+    assert np.isnan(speed).sum() == speed.size - 3
+
+
 def test_tabulated_mix_is_the_mix():
     speed = np.random.default_rng(1).uniform(0, 40, 500)
-    one = net([0, 1000], [0, 0], [0], [1])
+    one = straight_streets([0, 1000], [0, 0], [0], [1])
     mix = factors().fleet[VehicleKind.CAR]
     expected = sum(share * class_factors(name, speed) for name, share in mix.items())
     np.testing.assert_allclose(mean_factors(VehicleKind.CAR, speed), expected, rtol=1e-12)
@@ -96,7 +87,7 @@ def test_streets_add_their_links(streets, table):
 def test_mass_stays_in_the_cells():
     rng = np.random.default_rng(5)
     nodes, links = 300, 1000
-    city = net(
+    city = straight_streets(
         rng.uniform(0, 3000, nodes), rng.uniform(0, 2000, nodes), *rng.integers(0, nodes, (2, links)).astype(np.int32)
     )
     grid = CityGrid((0, 0, 3000, 2000), "EPSG:32631", 70.0)
@@ -111,7 +102,7 @@ def test_mass_stays_in_the_cells():
 def test_shares_are_lengths_in_cells():
     """Expected from many points along each link, an independent count."""
     rng = np.random.default_rng(2)
-    city = net(rng.uniform(0, 1000, 40), rng.uniform(0, 1000, 40), np.arange(39), np.arange(1, 40))
+    city = straight_streets(rng.uniform(0, 1000, 40), rng.uniform(0, 1000, 40), np.arange(39), np.arange(1, 40))
     grid = CityGrid((0, 0, 1000, 1000), "EPSG:32631", 100.0)
     shares = link_shares(city, grid).toarray()
     at = (np.arange(20_000) + 0.5) / 20_000
@@ -123,7 +114,7 @@ def test_shares_are_lengths_in_cells():
 
 
 def test_link_along_a_border_a_point_and_outside():
-    city = net([100, 100, 50, 50, 150, 350], [50, 250, 50, 50, 50, 50], [0, 2, 4], [1, 3, 5])
+    city = straight_streets([100, 100, 50, 50, 150, 350], [50, 250, 50, 50, 50, 50], [0, 2, 4], [1, 3, 5])
     grid = CityGrid((0, 0, 200, 250), "EPSG:32631", 100.0)  # three columns, to x = 300
     shares = link_shares(city, grid).toarray()
     np.testing.assert_allclose(shares.sum(axis=1), [1.0, 1.0, 0.75])
