@@ -111,6 +111,8 @@ _COLUMNS: dict[str, tuple[Any, int]] = {
 
 def join(*parts: Trips) -> Trips:
     """Return the trips of all parts, in order of departure; those that leave at once in the order of the parts."""
+    if not parts:
+        return Trips.in_order(depart=())
     above = np.cumsum([0] + [len(part) for part in parts[:-1]])
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     columns["previous"] = np.concatenate(
