@@ -207,8 +207,11 @@ def link_grams(table: Mapping[str, Any], network: Network, fleet: Fleet | None =
         _check_rows(link, quarter, count, speed)
         curve = mean_factors(kind, grid, fleet)
         driven = count[rows] * network.length[link[rows]] / 1000.0  # km
-        for number, factor in enumerate(curve):
-            row_grams[number, rows] += driven * np.interp(speed[rows], grid, factor)
+        position = np.minimum(speed[rows] * 3.6, _TOP) / _STEP
+        below = np.minimum(position.astype(np.int64), len(grid) - 2)
+        part = position - below
+        for number, factor in enumerate(curve):  # straight lines between neighbours in the table
+            row_grams[number, rows] += driven * (factor[below] + part * np.diff(factor)[below])
     cell = link * HOURS + quarter // (QUARTERS // HOURS)
     size = network.links * HOURS
     return np.stack([np.bincount(cell, row, size).reshape(-1, HOURS) for row in row_grams])
