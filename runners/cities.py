@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..environment.city import City, CityError
-from .sections import CitySettings
+from .sections import CitySettings, DesignedCity
 
 CITIES = "cities"
 """Folder of a results directory in which the cities built for it lie as bundles."""
@@ -19,11 +19,14 @@ _SPELT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "a
 
 
 def build_city(settings: CitySettings) -> City:
-    """Build or load the city of a scenario.
+    """Build or load the city of a scenario, with the designs that are built on it.
 
     Raises:
         CityError: if that is not possible; the message names file and remedy.
+        DesignError: if a design does not fit the city.
     """
+    if isinstance(settings, DesignedCity):
+        return redrawn(build_city(settings.before), settings)
     if settings.bundle is not None:
         return City.load(settings.bundle)
     if settings.synthetic is not None:
@@ -40,6 +43,19 @@ def build_city(settings: CitySettings) -> City:
     return City.from_osm(
         town.file, people=town.people, seed=town.seed, census=town.census, name=town.name, country=town.country
     )
+
+
+def redrawn(city: City, settings: DesignedCity) -> City:
+    """Return a city with the designs of settings built on it, one after the other.
+
+    Raises:
+        DesignError: if one does not fit the city.
+    """
+    from ..environment.design import Design
+
+    for content in settings.designs:
+        city = Design.from_dict(content).apply(city)
+    return city
 
 
 def check_city(settings: CitySettings) -> None:
@@ -71,9 +87,9 @@ def bundle_name(settings: CitySettings) -> str:
     """Return a folder name for a built city; it differs wherever the settings do."""
     text = json.dumps(settings.model_dump(mode="json", exclude_none=True), sort_keys=True)
     source = settings.synthetic or settings.osm or settings.census or settings.one_place
-    assert source is not None
-    files = [Path(file).name.partition(".")[0] for file in settings.files.values()]
-    kind = source.name or (files or ["one place" if settings.one_place is not None else "invented"])[0]
+    files = [Path(file).name.partition(".")[0] for file in (settings.bundle, *settings.files.values()) if file]
+    named = None if source is None else source.name
+    kind = named or (files or ["one place" if settings.one_place is not None else "invented"])[0]
     size = "" if settings.people is None else f"-{settings.people}"
     return f"{slug(kind)}{size}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.city"
 
@@ -89,10 +105,12 @@ def prepare_cities(
         told: called with what is about to be built.
 
     Returns:
-        The bundle of each of the wanted cities; a city that is a bundle already stays where it is.
+        The bundle of each of the wanted cities; a city that is a bundle already stays where it is, and one that is
+        redrawn is a bundle beside that of the city before.
 
     Raises:
         CityError: if one cannot be built or kept.
+        DesignError: if a design does not fit its city.
     """
     wanted = list(wanted)
     for settings in wanted:
@@ -102,19 +120,25 @@ def prepare_cities(
     for settings in wanted:
         key = settings.model_dump_json()
         if key not in made:
-            made[key] = Path(settings.bundle) if settings.bundle is not None else _kept(settings, folder, told)
+            made[key] = _kept(settings, folder, told)
         paths.append(made[key])
     return paths
 
 
 def _kept(settings: CitySettings, folder: Path, told: Callable[[str], None] | None) -> Path:
+    if settings.bundle is not None and not isinstance(settings, DesignedCity):
+        return Path(settings.bundle)
     path = folder / bundle_name(settings)
     if (path / "city.json").is_file():
         return path
     missing = next((new for new in reversed([folder, *folder.parents]) if not new.exists()), None)
-    if told is not None:
-        told(f"building the city {path.name}")
     try:
+        # the city before is kept, too: every design of a sweep is built on it
+        before = _kept(settings.before, folder, told) if isinstance(settings, DesignedCity) else None
+        if told is not None:
+            told(f"building the city {path.name}")
+        if before is not None and isinstance(settings, DesignedCity):
+            return redrawn(City.load(before), settings).save(path)
         return build_city(settings).save(path)
     except BaseException:
         if missing is not None:

@@ -340,17 +340,19 @@ def _label(target: Path, entry: Node) -> str:
     return str(candidate) if candidate.resolve() == target else target.name
 
 
+NAMED = ("policy", "design")
+"""Tables with two brackets, each entry of which has a name of its own and is found by it."""
 _WHOLE: tuple[KeyPath, ...] = (("sweep", "parameters"), ("calibrate", "parameters"), ("calibrate", "observations"))
 
 
 def merge(base: Node, over: Node, path: KeyPath = ()) -> Node:
-    """Lay one document over another: tables deeply, policies by name, all else replaced.
+    """Lay one document over another: tables deeply, policies and designs by name, all else replaced.
 
     Swept and fitted parameters, and observations, are replaced together, since one that is inherited could not be taken
     out again; and another city takes the place of the one there was.
     """
-    if path == ("policy",) and isinstance(base.value, list) and isinstance(over.value, list):
-        return Node(_merge_named(base.value, over.value), over.where, over.folder)
+    if path in [(name,) for name in NAMED] and isinstance(base.value, list) and isinstance(over.value, list):
+        return Node(_merge_named(base.value, over.value, path), over.where, over.folder)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)) or path in _WHOLE:
         return over
     kept = dict(base.value)
@@ -361,14 +363,14 @@ def merge(base: Node, over: Node, path: KeyPath = ()) -> Node:
     return Node(kept, over.where, over.folder)
 
 
-def _merge_named(base: list[Node], over: list[Node]) -> list[Node]:
+def _merge_named(base: list[Node], over: list[Node], path: KeyPath) -> list[Node]:
     result = list(base)
     names = [_name(node) for node in base]
     for node in over:
         name = _name(node)
         if name is not None and name in names:
             position = names.index(name)
-            result[position] = merge(result[position], node, ("policy", position))
+            result[position] = merge(result[position], node, (*path, position))
         else:
             result.append(node)
     return result
@@ -383,23 +385,24 @@ def _name(node: Node) -> Any:
 
 
 def resolve_key(document: Node, dotted: str) -> KeyPath:
-    """Return the path that a dotted key means; ``policy.<name>.<key>`` finds the policy by its name.
+    """Return the path that a dotted key means; ``policy.<name>.<key>`` finds the policy by its name, a design likewise.
 
     Raises:
-        LookupError: if there is no such section or policy; the argument says what there is.
+        LookupError: if there is no such section, policy or design; the argument says what there is.
     """
     sections = [name for name in document.value if name != "extends"]
     head, _, rest = dotted.partition(".")
-    if head == "policy":
-        policies = document.get("policy")
-        items = policies.value if policies is not None and isinstance(policies.value, list) else []
+    if head in NAMED:
+        entries = document.get(head)
+        items = entries.value if entries is not None and isinstance(entries.value, list) else []
         names = {_name(node): number for number, node in enumerate(items) if _name(node)}
         for name in sorted(names, key=len, reverse=True):
             if rest.startswith(f"{name}."):
-                return ("policy", names[name], *rest[len(name) + 1 :].split("."))
+                return (head, names[name], *rest[len(name) + 1 :].split("."))
         known = ", ".join(f"'{name}'" for name in names) or "none"
         near = suggestion(rest.rpartition(".")[0], [str(name) for name in names])
-        raise LookupError(f"no such policy; write policy.<name>.<key>; policies of this scenario: {known}{near}")
+        plural = {"policy": "policies", "design": "designs"}[head]
+        raise LookupError(f"no such {head}; write {head}.<name>.<key>; {plural} of this scenario: {known}{near}")
     if head not in sections and head not in ("name", "seed", "clock", "output"):
         known = ", ".join(sections)
         raise LookupError(f"the scenario has no section '{head}'; it has: {known}{suggestion(head, sections)}")
@@ -412,10 +415,10 @@ def resolve_key(document: Node, dotted: str) -> KeyPath:
 
 
 def dotted_key(document: Node, path: KeyPath) -> str:
-    """Return the dotted key of a path, policies by their names."""
-    if len(path) > 1 and path[0] == "policy":
+    """Return the dotted key of a path, policies and designs by their names."""
+    if len(path) > 1 and path[0] in NAMED:
         name = _name(document.nearest(path[:2]))
-        path = ("policy", path[1] if name is None else name, *path[2:])
+        path = (path[0], path[1] if name is None else name, *path[2:])
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.lstrip(".")
 

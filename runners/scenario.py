@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from ..agents.hospitals import HospitalSettings
 from ..agents.policies import PolicySettings
 from .calibrate.settings import CalibrateSettings
-from .cities import missing_files
+from .cities import missing_files, redrawn
+from .designs import SECTION as DESIGN
+from .designs import built_designs, content_of, design_problems, designed
 from .documents import (
     CITY_KINDS,
     KeyPath,
@@ -36,16 +38,26 @@ from .documents import (
 from .policy_checks import clock_problems, contradictions, measure_problems, trigger_problems, zone_problems
 from .problems import problems_of
 from .processes import process_class, sections
-from .sections import MAX_POINTS, MAX_RUNS, CitySettings, ClockSettings, OutputSettings, SweepSettings
+from .sections import (
+    MAX_POINTS,
+    MAX_RUNS,
+    CitySettings,
+    ClockSettings,
+    DesignedCity,
+    DesignSettings,
+    OutputSettings,
+    SweepSettings,
+)
 
 if TYPE_CHECKING:
     from ..environment.city import City
+    from ..environment.design import Design
 
 __all__ = ["Scenario", "ScenarioError"]
 
 OPTIONAL: dict[str, type[BaseModel]] = {"hospitals": HospitalSettings, "calibrate": CalibrateSettings}
 """Sections beside processes that a scenario may have or not; each is a field of Scenario, None where it is not written."""
-BASE_KEYS = ("name", "seed", "extends", "city", "clock", *OPTIONAL, "policy", "sweep", "output")
+BASE_KEYS = ("name", "seed", "extends", "city", DESIGN, "clock", *OPTIONAL, "policy", "sweep", "output")
 UNSWEPT = ("name", "seed", "extends", "sweep", "calibrate", "output")
 SERIES_TABLES = ("summary", "series")
 CELL_TABLE, HOSPITAL_TABLE = "cells", "hospital_series"
@@ -62,7 +74,7 @@ class Scenario:
     Attributes:
         name: its name.
         seed: seed of the first replicate; replicate r has ``seed + r`` at every point.
-        city: where it plays.
+        city: where it plays, with the street designs that are built there.
         clock: when it plays.
         processes: settings of each process by section, in the order in which they advance.
         policies: rules the authority follows, in the order of the file.
@@ -71,6 +83,7 @@ class Scenario:
         document: the merged document, with the place of every value.
         hospitals: how many beds there are; None if whoever needs a bed has one.
         calibrate: what is fitted to which observations; None if nothing is.
+        designs: street designs in the order of the file, those that are not built included.
         files: contents by path of files that are taken as they were once read, whatever lies there now.
     """
 
@@ -85,6 +98,7 @@ class Scenario:
     document: Node
     hospitals: HospitalSettings | None = None
     calibrate: CalibrateSettings | None = None
+    designs: tuple[DesignSettings, ...] = ()
     files: Mapping[str, Any] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ making
@@ -151,6 +165,10 @@ class Scenario:
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True))
 
+    def built_designs(self) -> list["Design"]:
+        """Return the street designs that are built, in the order in which they are applied."""
+        return built_designs(self.city)
+
     def check_city(self, city: "City") -> None:
         """Make sure that the scenario fits a city: its number of people and its zones.
 
@@ -185,6 +203,7 @@ class Scenario:
             ScenarioError: if it does not, or a bundle cannot be used.
         """
         from ..environment.city import City, CityError
+        from ..environment.design import DesignError
 
         variants = [self] if not self.sweep.parameters else [self.at_point(point) for point in self.points()]
         cities: dict[str, City] = {}
@@ -196,9 +215,15 @@ class Scenario:
             try:
                 if path not in cities:
                     cities[path] = City.load(path)
-                variant.check_city(cities[path])
+                city = cities[path]
+                if isinstance(variant.city, DesignedCity):
+                    city = redrawn(city, variant.city)
+                variant.check_city(city)
             except ScenarioError as error:
                 problems += error.problems
+            except DesignError as error:
+                where = variant.document.nearest((DESIGN,)).where
+                problems += [Problem(where, DESIGN, line) for line in error.problems]
             except CityError as error:
                 key = ("city", "bundle")
                 problems.append(Problem(variant.document.nearest(key).where, ".".join(key), str(error)))
@@ -270,14 +295,19 @@ def _read(document: Node, files: Mapping[str, Any]) -> tuple[Scenario | None, li
     if not processes:
         message = f"nothing happens in it; add a section of a process: {', '.join(f'[{s}]' for s in sections())}"
         problems.append(Problem(document.where, "", message))
-    policies = _policies(document, problems)
+    policies = _named(PolicySettings, document, "policy", problems)
+    designs = _named(DesignSettings, document, DESIGN, problems)
+    problems += design_problems(document, designs, files)
     problems += _cross_check(document, city=city, clock=clock, processes=processes, policies=policies, output=output)
     told = {(problem.where, problem.key) for problem in not_finite}
     problems = not_finite + [problem for problem in problems if (problem.where, problem.key) not in told]
     if problems or city is None or clock is None or sweep is None or output is None:
         return None, problems
     stated = tuple(policy for policy in policies if policy)
-    return Scenario(name, seed, city, clock, processes, stated, sweep, output, document, **optional, files=files), []
+    drawn = tuple(design for design in designs if design)
+    city = designed(city, drawn, files)
+    optional |= {"designs": drawn, "files": files}
+    return Scenario(name, seed, city, clock, processes, stated, sweep, output, document, **optional), []
 
 
 def _unknown_sections(document: Node) -> list[Problem]:
@@ -329,16 +359,16 @@ def _section(
         return None
 
 
-def _policies(document: Node, problems: list[Problem]) -> list[PolicySettings | None]:
-    """Validate every policy; None stands for one that is wrong."""
-    node = document.get("policy")
+def _named(model: type[_Model], document: Node, section: str, problems: list[Problem]) -> list[_Model | None]:
+    """Validate tables that have names, every policy or every design; None stands for one that is wrong."""
+    node = document.get(section)
     if node is None:
         return []
     if not isinstance(node.value, list):
         what = "is one table" if isinstance(node.value, dict) else f"must be tables (given {node.plain!r})"
-        problems.append(Problem(node.where, "policy", f"{what}; write [[policy]] with two brackets, one for each"))
+        problems.append(Problem(node.where, section, f"{what}; write [[{section}]] with two brackets, one for each"))
         return []
-    policies = [_section(PolicySettings, document, ("policy", number), problems) for number in range(len(node.value))]
+    found = [_section(model, document, (section, number), problems) for number in range(len(node.value))]
     first: dict[str, Node] = {}
     for entry in node.value:
         name = entry.get("name")
@@ -346,13 +376,13 @@ def _policies(document: Node, problems: list[Problem]) -> list[PolicySettings | 
             continue
         if not name.value.isprintable():
             message = f"must have no control characters (given {name.value!r})"
-            problems.append(Problem(name.where, "policy.name", message))
+            problems.append(Problem(name.where, f"{section}.name", message))
         if name.value in first:
             line = first[name.value].where.line
-            message = f"there is a policy '{name.value}' already (line {line}); names must differ"
-            problems.append(Problem(name.where, "policy.name", message))
+            message = f"there is a {section} '{name.value}' already (line {line}); names must differ"
+            problems.append(Problem(name.where, f"{section}.name", message))
         first.setdefault(name.value, name)
-    return policies
+    return found
 
 
 _PATHS: tuple[KeyPath, ...] = (
@@ -366,6 +396,9 @@ _PATHS: tuple[KeyPath, ...] = (
 def _absolute_paths(document: Node) -> Node:
     """Make the paths in a scenario independent of the folder it is read from."""
     paths = list(_PATHS)
+    drawn = document.get(DESIGN)
+    if drawn is not None and isinstance(drawn.value, list):
+        paths += [(DESIGN, number, "file") for number in range(len(drawn.value))]
     for section in sections():
         if document.get(section) is not None:
             paths += [(section, name) for name in process_class(section).file_keys]
@@ -373,7 +406,7 @@ def _absolute_paths(document: Node) -> Node:
         node = document.at(path)
         if node is not None and isinstance(node.value, str):
             document = document.replaced(path, _made_absolute(node, path))
-        axis_path = ("sweep", "parameters", ".".join(str(step) for step in path))
+        axis_path = ("sweep", "parameters", dotted_key(document, path))
         axis = document.at(axis_path)
         if axis is not None and isinstance(axis.value, list):
             values = [_made_absolute(value, path) for value in axis.value]
@@ -384,7 +417,7 @@ def _absolute_paths(document: Node) -> Node:
 def _made_absolute(node: Node, path: KeyPath) -> Node:
     value = node.value
     # Some keys take a shipped name or a file; a file has a suffix or a folder.
-    if not isinstance(value, str) or not (path in _PATHS or _names_file(value)):
+    if not isinstance(value, str) or not (path in _PATHS or path[0] == DESIGN or _names_file(value)):
         return node
     return Node(str(absolute(node.folder, value)), node.where, node.folder)
 
@@ -394,13 +427,16 @@ def _names_file(value: str) -> bool:
 
 
 def files_of(scenarios: Iterable[Scenario]) -> dict[str, Any]:
-    """Return by path the content, JSON-able, of every file that the processes of scenarios are made of.
+    """Return by path the content, JSON-able, of every file that the processes and designs of scenarios are made of.
 
     Raises:
         ScenarioError: if one cannot be read or is not TOML.
     """
     files: dict[str, Any] = {}
     for scenario in scenarios:
+        for design in scenario.designs:
+            if design.file is not None and design.file not in files:
+                files[design.file] = content_of(design, scenario.files)
         for section in scenario.processes:
             for name in process_class(section).file_keys:
                 node = scenario.document.at((section, name))

@@ -113,7 +113,7 @@ class CitySettings(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "CitySettings":
-        kinds = list(type(self).model_fields)
+        kinds = list(CitySettings.model_fields)
         given = [name for name in kinds if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"needs exactly one of {', '.join(kinds)} (given {' and '.join(given) or 'none'})")
@@ -134,6 +134,40 @@ class CitySettings(Section):
         if self.osm is not None:
             files["osm", "file"], files["osm", "census"] = self.osm.file, self.osm.census
         return {path: file for path, file in files.items() if file is not None}
+
+
+class DesignSettings(Section):
+    """A street design: a file, or changes written here."""
+
+    name: Name
+    file: str | None = Field(default=None, min_length=1)
+    changes: list[dict[str, Any]] | None = None
+    crs: str | None = Field(default=None, min_length=1)
+    built: bool = True
+
+    @model_validator(mode="after")
+    def _file_or_changes(self) -> "DesignSettings":
+        if (self.file is None) == (self.changes is None):
+            given = "both" if self.file is not None else "none"
+            raise ValueError(f"needs either file or changes (given {given})")
+        if self.crs is not None and self.file is not None:
+            raise ValueError("crs: the file states its own; give 'crs' with 'changes' only")
+        return self
+
+
+class DesignedCity(CitySettings):
+    """A city on which street designs are built.
+
+    Attributes:
+        designs: contents of the designs in the order in which they are applied, as ``Design.to_dict`` gives them.
+    """
+
+    designs: tuple[dict[str, Any], ...]
+
+    @property
+    def before(self) -> CitySettings:
+        """The city without the designs."""
+        return CitySettings(**{name: getattr(self, name) for name in CitySettings.model_fields})
 
 
 class ClockSettings(Section):

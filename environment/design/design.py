@@ -150,7 +150,12 @@ class Design:
         permanent = self._on_streets(streets, city, problems, lambda change: change.when.always)
         timed = self._on_streets(streets, city, problems, lambda change: not change.when.always)
         told = [f"{self.label}: {text}" for text in contradictions(streets, [*permanent, *timed])]
-        told += [f"{self.label}: {change}: {text}" for change, text in lane_problems(streets, permanent)]
+        short = lane_problems(streets, permanent)
+        for one in timed:  # each by itself on top of what always holds
+            short += [
+                (change, text) for change, text in lane_problems(streets, [*permanent, one]) if change == one.change
+            ]
+        told += [f"{self.label}: {change}: {text}" for change, text in short]
         problems += told
         rooms = Rooms(city, streets.x, streets.y)
         report: Report = []

@@ -152,8 +152,8 @@ def lane_problems(streets: Streets, touched: Iterable[Touched]) -> list[tuple[Ch
     found = []
     for change, _, effects in touched:
         for effect in effects:
-            short = effect.links[lanes[effect.links] < 1] if effect.field in _TAKES else ()
-            if len(short):
+            short = effect.links[lanes[effect.links] < 1]
+            if effect.field in _TAKES and len(short):
                 found.append(
                     (
                         change,

@@ -138,7 +138,7 @@ def _by_point(
 def _by_area(
     streets: Streets,
     area: Geometry,
-    allowed: NDArray[np.bool_],
+    allowed: NDArray[np.bool_],  # noqa: ARG001
     twins: NDArray[np.int64],  # noqa: ARG001
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the links whose middle lies inside."""

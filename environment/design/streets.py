@@ -53,6 +53,7 @@ class Streets:
     lines: NDArray[Any]
 
     def __init__(self, city: "City"):
+        self._twins: NDArray[np.int64] | None = None
         self.x, self.y = np.array(city.nodes.x), np.array(city.nodes.y)
         self.signal = np.array(city.nodes.signal)
         for name in _LINKS:
@@ -82,6 +83,11 @@ class Streets:
 
     def twins(self) -> NDArray[np.int64]:
         """Return the other direction of each link, −1 where there is none."""
+        if self._twins is None:
+            self._twins = self._paired()
+        return self._twins
+
+    def _paired(self) -> NDArray[np.int64]:
         low, high = np.minimum(self.start, self.end), np.maximum(self.start, self.end)
         order = np.lexsort((np.arange(self.links), self.length, self.way, high, low))
         result = np.full(self.links, -1, np.int64)
@@ -133,6 +139,7 @@ class Streets:
         for column, fill in ADDED.items():
             old = getattr(self, column)
             setattr(self, column, np.append(old, np.asarray(like.get(column, fill), old.dtype)))
+        self._twins = None
         self.lines = np.append(self.lines, np.array([None], object))
         self.lines[-1] = line
         self.names = np.append(self.names, np.array([name], object))
@@ -167,6 +174,7 @@ class Streets:
             self.parking[row], self.toll[row] = parking * part, self.toll[row] * part
             from_link = self.turns["from_link"]
             from_link[from_link == row] = new  # one turns off where the second part ends
+        self._twins = None
         return node
 
     def add_street(self, line: shapely.LineString, values: dict[str, Any]) -> list[int]:

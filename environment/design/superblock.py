@@ -130,7 +130,7 @@ def _open(
     tails = _reached(streets.end[kept], streets.start[kept], gates)
     twins = streets.twins()
     opened: list[int] = []
-    made: set[tuple[int, int]] = set()
+    made: set[tuple[int, int, int]] = set()
     for node in np.flatnonzero(gate >= 0).tolist():
         for reached, inwards in ((heads, True), (tails, False)):
             here = node
