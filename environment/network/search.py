@@ -28,7 +28,7 @@ def paths(
     Args:
         graph: the graph.
         cost: (links,) as for :func:`~.trees.next_arcs`.
-        origins, destinations: (n,) nodes.
+        origins, destinations: (n,) nodes; an origin may also be a state, as ``graph.end_state`` is of who is on a link.
         threads: how many ranges of pairs are searched at once; the result does not depend on it.
         hierarchy: of the graph, for those who call often; the result does not depend on it.
 
@@ -74,7 +74,7 @@ def _ways(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
     """Return ragged paths, empty unless wanted, and costs."""
     weight = exact_weights(graph, checked_cost(graph, cost))
-    begins = checked_nodes(graph, origins, "origins")
+    begins = checked_nodes(graph, origins, "origins", states=True)
     ends = checked_nodes(graph, destinations, "destinations")
     if len(begins) != len(ends):
         raise NetworkError(f"there are {len(begins)} origins and {len(ends)} destinations; they must form pairs")

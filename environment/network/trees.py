@@ -176,8 +176,8 @@ def checked_cost(graph: Graph, cost: ArrayLike) -> NDArray[np.float64]:
     return costs
 
 
-def checked_nodes(graph: Graph, nodes: ArrayLike, name: str) -> NDArray[np.int32]:
-    """Return nodes as kernels take them.
+def checked_nodes(graph: Graph, nodes: ArrayLike, name: str, *, states: bool = False) -> NDArray[np.int32]:
+    """Return nodes as kernels take them, or states if those are allowed, too.
 
     Raises:
         NetworkError: if one is not a node of the graph.
@@ -185,9 +185,10 @@ def checked_nodes(graph: Graph, nodes: ArrayLike, name: str) -> NDArray[np.int32
     values = np.asarray(nodes)
     if values.ndim != 1 or (len(values) and not np.issubdtype(values.dtype, np.integer)):
         raise NetworkError(f"{name}: must be a list of node numbers, got {values.dtype} of shape {values.shape}")
-    if len(values) and (values.min() < 0 or values.max() >= graph.nodes):
-        wrong = values[(values < 0) | (values >= graph.nodes)][0]
-        raise NetworkError(f"{name}: {wrong} is not a node, there are 0 … {graph.nodes - 1}")
+    known = graph.states if states else graph.nodes
+    if len(values) and (values.min() < 0 or values.max() >= known):
+        wrong = values[(values < 0) | (values >= known)][0]
+        raise NetworkError(f"{name}: {wrong} is not a {'state' if states else 'node'}, there are 0 … {known - 1}")
     return np.ascontiguousarray(values, np.int32)
 
 
