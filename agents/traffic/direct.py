@@ -247,9 +247,9 @@ def read_trip_table(path: str | Path, network: Network) -> Trips:
     if by_node:
         ends = [_nodes(table[name], name, network.nodes, problems) for name in nodes]
     else:
-        xy = [_numbers(table[name], name, problems) for name in points]
+        x, y, to_x, to_y = (_numbers(table[name], name, problems) for name in points)
         problems.refuse()
-        ends = [_nearest(network, x, y, name, problems) for name, x, y in (("from", *xy[:2]), ("to", *xy[2:]))]
+        ends = [_nearest(network, x, y, "from", problems), _nearest(network, to_x, to_y, "to", problems)]
     kinds = {kind.name.lower(): int(kind) for kind in VehicleKind}
     mode = _coded(table.get("mode"), MODE_NAMES, int(Mode.CAR), len(depart), "mode", problems)
     kind = _coded(table.get("kind"), kinds, int(VehicleKind.CAR), len(depart), "kind", problems)

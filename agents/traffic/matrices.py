@@ -165,10 +165,10 @@ def read_visum(path: str | Path) -> Matrix:
                 "matrix as a list, or as CSV with origin, destination, trips"
             )
         content = ((n, text.split()) for n, text in lines if text and not text.startswith("*"))
-        period = next(content, ("1", []))
-        factor = next(content, ("1", []))
-        begin, end = _period(period, problems)
-        scale = _trips_of(" ".join(factor[1]), factor[0], "factor", "number", problems)
+        nothing: tuple[str, list[str]] = ("1", [])
+        begin, end = _period(next(content, nothing), problems)
+        line, words = next(content, nothing)
+        scale = _trips_of(" ".join(words), line, "factor", "number", problems)
         cells: list[tuple[str, str, float, int]] = []
         for line, words in content:
             if len(words) != 3:

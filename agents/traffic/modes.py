@@ -245,12 +245,15 @@ def choose(
     mode = trips.mode.copy()
     mode[trips.person >= 0] = NO_MODE
     ride = np.full(len(trips), -1, np.int32)
-    keys = [key(seed, purpose) for purpose in ("mode of a round", "mode of a trip", "turn for the car")]
+    round_key, trip_key = key(seed, "mode of a round"), key(seed, "mode of a trip")
+    turn_key = key(seed, "turn for the car")
 
     def work(homes: tuple[int, int]) -> int:
+        home, end = homes
         return int(
             _choose(
-                *homes,
+                home,
+                end,
                 fixed(city.households.first),
                 fixed(first),
                 fixed(order),
@@ -262,7 +265,9 @@ def choose(
                 fixed(trips.depart),
                 fixed(np.ascontiguousarray(car_seconds, np.float64)),
                 fixed(np.ascontiguousarray(utility, np.float64)),
-                *keys,
+                round_key,
+                trip_key,
+                turn_key,
                 mode,
                 ride,
             )
@@ -418,7 +423,7 @@ def _choose(
                             first[begin], first[begin + size], order, row, from_place, to_place, depart, mode
                         )
                         if child and company >= 0:
-                            chosen = _PASSENGER if mode[company] == _CAR else np.int64(mode[company])
+                            chosen = _PASSENGER if mode[company] == _CAR else int(mode[company])
                         else:
                             errand = aim * 16 + np.int64(purpose[row])
                             chosen = _mode_without_vehicle(utility, row, trip_key, person, errand)
