@@ -27,6 +27,7 @@ POLLUTANTS = ("co2", "nox", "pm10", "pm25")
 QUARTERS = 96
 HOURS = 24
 _STEP = 0.1  # km/h between the speeds at which a mix of classes is tabulated; the error is below 1e-5
+_BY_KIND = {kind: f"left_{kind.name.lower()}" for kind in VehicleKind}
 _TOP = 130.0  # km/h, the fastest that any curve knows
 
 Fleet = Mapping[VehicleKind, Mapping[str, float]]
@@ -183,8 +184,8 @@ def link_grams(table: Mapping[str, Any], network: Network, fleet: Fleet | None =
 
     Args:
         table: links table of one day (of several days the grams are added): columns ``quarter`` (0–95), ``link``,
-            ``speed`` (m/s), and either ``left`` (vehicles that left the link, taken for cars) or a column by kind,
-            ``left_car, left_bus, left_truck …``, or arrays by those names.
+            ``speed`` (m/s), and either ``left`` (vehicles that left the link, taken for cars; the cars' mix may hold
+            classes of trucks, too) or columns by kind instead, ``left_car, left_bus, left_truck …``.
         network: the links and their lengths.
         fleet: mix of classes by kind, that of the data file by default.
 
@@ -218,12 +219,13 @@ def link_grams(table: Mapping[str, Any], network: Network, fleet: Fleet | None =
 
 
 def hourly_flows(
-    table: Mapping[str, Any], network: Network
+    table: Mapping[str, Any], network: Network, heavy_share: float = 0.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return traffic by hour as noise is computed from it (:func:`~citytwin.environment.air.noise.street_power`).
 
     Args:
         table, network: as for :func:`link_grams`.
+        heavy_share: of vehicles that the table does not tell by kind.
 
     Returns:
         Light vehicles an hour, heavy ones (trucks, buses, fire engines), and their mean speed in m/s, float64 (links, 24)
@@ -238,12 +240,14 @@ def hourly_flows(
     size = network.links * HOURS
     flows = np.zeros((2, size))
     fast = np.zeros(size)
+    told = any(name in table for name in _BY_KIND.values())
     for kind, count in _left(table).items():
         if kind == VehicleKind.BICYCLE:
             continue
         _check_rows(link, quarter, count, speed)
-        heavy = kind in (VehicleKind.TRUCK, VehicleKind.BUS, VehicleKind.FIRE_ENGINE)
-        flows[int(heavy)] += np.bincount(cell, count, size)
+        heavy = float(kind in (VehicleKind.TRUCK, VehicleKind.BUS, VehicleKind.FIRE_ENGINE)) if told else heavy_share
+        passed = np.bincount(cell, count, size)
+        flows += np.outer([1.0 - heavy, heavy], passed)
         fast += np.bincount(cell, np.where(count > 0, count * speed, 0.0), size)
     total = flows.sum(axis=0)
     mean = np.divide(fast, total, out=np.full(size, np.nan), where=total > 0)
@@ -313,6 +317,5 @@ def _check_rows(
 
 def _left(table: Mapping[str, Any]) -> dict[VehicleKind, NDArray[np.float64]]:
     """Return vehicles that left, by kind."""
-    names = {kind: f"left_{kind.name.lower()}" for kind in VehicleKind}
-    given = {kind: _column(table, name).astype(float) for kind, name in names.items() if name in table}
+    given = {kind: _column(table, name).astype(float) for kind, name in _BY_KIND.items() if name in table}
     return given or {VehicleKind.CAR: _column(table, "left").astype(float)}

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from cities import tiny_city
 from streets import straight_streets
 
+from citytwin.agents.presence import Presence
 from citytwin.agents.traffic.emissions import (
+    POLLUTANTS,
     EmissionError,
     cell_grams,
     class_factors,
@@ -16,7 +19,10 @@ from citytwin.agents.traffic.emissions import (
 )
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.air.cells import link_shares
+from citytwin.environment.air.dispersion import Weather, concentration, exposure, plume_kernel
+from citytwin.environment.air.noise import day_evening_night, levels, share_above, street_power
 from citytwin.environment.grid import CityGrid
+from citytwin.environment.network.network import Network
 
 PETROL = {VehicleKind.CAR: {"car petrol 5": 1.0}, VehicleKind.BUS: {"bus electric": 1.0}}
 
@@ -63,6 +69,9 @@ def test_hourly_flows(streets, table):
     assert heavy.sum() == 5
     assert speed[0, 0] * 3.6 == pytest.approx((10 * 50 + 10 * 20) / 20)
     assert np.isnan(speed).sum() == speed.size - 3
+    light, heavy, _ = hourly_flows(table, streets, heavy_share=0.2)
+    assert light[1, 1] == pytest.approx(16)
+    assert heavy[1, 1] == pytest.approx(4)
 
 
 def test_tabulated_mix_is_the_mix():
@@ -158,3 +167,36 @@ def test_shipped_fleet_is_whole():
 
     check_fleet(factors().fleet)
     assert set(factors().fleet) == set(VehicleKind) - {VehicleKind.BICYCLE}
+
+
+def test_a_day_of_a_city():
+    """From the links table of a city to what its people breathe and hear, against a way through by single numbers."""
+    city = tiny_city(30)
+    network, grid = Network.of_city(city), CityGrid.of_city(city, 50.0)
+    rng = np.random.default_rng(7)
+    busy = {"quarter": np.repeat(np.arange(96, dtype=np.int16), network.links)}
+    busy["link"] = np.tile(np.arange(network.links, dtype=np.int32), 96)
+    busy["left"] = rng.integers(0, 50, 96 * network.links, np.int32)
+    busy["speed"] = rng.uniform(2, 14, 96 * network.links).astype(np.float32)
+    grams = link_grams(busy, network)
+    cells = cell_grams(grams, link_shares(network, grid), grid)
+    np.testing.assert_allclose(cells.sum(axis=(1, 2, 3)), grams.sum(axis=(1, 2)), rtol=1e-12)
+
+    air = concentration(cells, plume_kernel(Weather(reach=1500.0), grid.cell))[POLLUTANTS.index("nox")]
+    presence = Presence(city, seed=1)
+    places = grid.cell_of(city.places.x, city.places.y)
+    breathed = exposure(air, (places[presence.places_at(0, 4 * hour + 2)] for hour in range(24)))
+    for person in (0, 3, 11):
+        path = [places[presence.place_of(person, 0, 4 * hour + 2)] for hour in range(24)]
+        assert breathed[person] == pytest.approx(np.mean([air[hour].flat[cell] for hour, cell in enumerate(path)]))
+    home = np.asarray(city.people.household)
+    assert (breathed != exposure(air, places[home])).any()
+
+    light, heavy, speed = hourly_flows(busy, network, heavy_share=0.05)
+    assert light.sum() + heavy.sum() == pytest.approx(busy["left"].sum())
+    lden = day_evening_night(levels(city.places.x, city.places.y, network, street_power(light, speed, heavy)))[home]
+    cars = day_evening_night(levels(city.places.x, city.places.y, network, street_power(light, speed)))[home]
+    assert (lden > cars).all()
+    quietest, loudest = lden.min(), lden.max()
+    assert 40 < quietest < loudest < 60  # 100 vehicles an hour on each link
+    assert share_above(lden, quietest) < 1.0 == share_above(lden, quietest - 0.1)
