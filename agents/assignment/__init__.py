@@ -2,6 +2,7 @@
 
 from .demand import Demand
 from .equilibrium import Assignment, assign
+from .of_network import streets_of
 from .streets import AssignmentError, Streets
 
-__all__ = ["Assignment", "AssignmentError", "Demand", "Streets", "assign"]
+__all__ = ["Assignment", "AssignmentError", "Demand", "Streets", "assign", "streets_of"]

@@ -187,8 +187,8 @@ def _check(streets: Streets, demand: Demand) -> None:
     """Refuse demand that names unknown nodes, is no number, or begins or ends where no link does."""
     found: list[str] = []
     for name, ends, has in (("origin", demand.origin, streets.start), ("destination", demand.destination, streets.end)):
-        for cell in np.flatnonzero((ends < 0) | (ends >= streets.nodes))[:_SHOWN]:
-            allowed = f"{streets.first_name} … {streets.nodes - 1 + streets.first_name}"
+        for cell in np.flatnonzero((ends < 0) | (ends >= streets.places))[:_SHOWN]:
+            allowed = f"{streets.first_name} … {streets.places - 1 + streets.first_name}"
             node = int(ends[cell]) + streets.first_name
             found.append(f"{demand.at(cell)}{name} is node {node}, the network has nodes {allowed}")
         if found:

@@ -1,17 +1,12 @@
 """Streets as static assignment sees them: links whose cost rises with their flow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...environment.network.network import Network
 from ...environment.network.tntp import TntpNetwork
-from ...environment.roads import Access
-
-BPR_B, BPR_POWER = 0.15, 4.0
-"""Parameters of the volume-delay curve of the U.S. Bureau of Public Roads (Traffic Assignment Manual, 1964)."""
 
 
 class AssignmentError(ValueError):
@@ -54,8 +49,10 @@ class Streets:
         free_time: float64 (links,) in a unit of time.
         b, power: float64 (links,); constant time where one of them is 0.
         fixed: float64 (links,) cost on top of time, in units of time, for tolls and length; not below 0.
-        link: int64 (links,) link of the network that each row is.
+        link: int64 (links,) link of the network that each row is; −1 for passages within a node.
         first_name: number that the first node has in files and messages.
+        within: int32 (…,) node of the network in which each of the last nodes lies that are none of the network's; demand
+            cannot name them.
     """
 
     nodes: int
@@ -69,6 +66,7 @@ class Streets:
     fixed: NDArray[np.float64]
     link: NDArray[np.int64]
     first_name: int = 0
+    within: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __post_init__(self) -> None:
         for name, low in (("capacity", None), ("free_time", 0.0), ("b", 0.0), ("power", 0.0), ("fixed", 0.0)):
@@ -88,9 +86,18 @@ class Streets:
         """Number of links."""
         return len(self.start)
 
+    @property
+    def places(self) -> int:
+        """Number of nodes that demand can name."""
+        return self.nodes - len(self.within)
+
+    def names(self, nodes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the numbers that nodes have in files and messages."""
+        return np.concatenate([np.arange(self.places), self.within])[nodes] + self.first_name
+
     def link_name(self, row: int) -> str:
         """Return a link as messages name it."""
-        return f"{self.start[row] + self.first_name} → {self.end[row] + self.first_name}"
+        return f"{self.names(self.start)[row]} → {self.names(self.end)[row]}"
 
     @classmethod
     def of_tntp(cls, net: TntpNetwork, *, toll_weight: float = 0.0, length_weight: float = 0.0) -> "Streets":
@@ -113,35 +120,6 @@ class Streets:
             fixed=toll_weight * net.toll + length_weight * net.length,
             link=np.arange(net.links),
             first_name=1,
-        )
-
-    @classmethod
-    def of_network(
-        cls, network: Network, *, toll_weight: float = 0.0, length_weight: float = 0.0, hours: float = 1.0
-    ) -> "Streets":
-        """Return the streets that cars may use, with the curve of the Bureau of Public Roads; times in seconds.
-
-        Args:
-            network: the network.
-            toll_weight: seconds that a unit of toll is worth.
-            length_weight: seconds that a metre is worth on top of the time it takes.
-            hours: period in which the demand travels.
-        """
-        link = np.flatnonzero(network.usable(Access.CAR))
-        capacity = network.capacity[link] * 3600.0 * hours
-        bounded = np.isfinite(capacity)
-        toll = network.toll[link] if network.toll is not None else np.zeros(len(link))
-        return cls(
-            nodes=network.nodes,
-            through=network.through,
-            start=network.start[link],
-            end=network.end[link],
-            capacity=np.where(bounded, capacity, 1.0),
-            free_time=network.free_time[link],
-            b=np.where(bounded, BPR_B, 0.0),
-            power=np.full(len(link), BPR_POWER),
-            fixed=toll_weight * toll + length_weight * network.length[link],
-            link=link,
         )
 
     def times(self, flow: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -85,7 +85,7 @@ def assign_trips(
 
 
 def _read(network: Path, trips: Path, toll_weight: float, length_weight: float) -> "tuple[Streets, Demand]":
-    from ...agents.assignment import Demand, Streets
+    from ...agents.assignment import Demand, Streets, streets_of
     from ...environment.network.tntp import read_network, read_trips
 
     zones = None
@@ -94,13 +94,13 @@ def _read(network: Path, trips: Path, toll_weight: float, length_weight: float) 
         from ...environment.network.network import Network
 
         whole = Network.of_city(City.load(network))
-        streets = Streets.of_network(whole, toll_weight=toll_weight, length_weight=length_weight)
+        streets = streets_of(whole, toll_weight=toll_weight, length_weight=length_weight)
     else:
         net = read_network(network)
         zones = net.zones
         streets = Streets.of_tntp(net, toll_weight=toll_weight, length_weight=length_weight)
     if trips.suffix.lower() == ".csv":
-        return streets, Demand.of_csv(trips, zones or streets.nodes, streets.first_name)
+        return streets, Demand.of_csv(trips, zones or streets.places, streets.first_name)
     if zones is None:
         raise typer.BadParameter("trips of a city come as a .csv with origin, destination, trips", param_hint="--trips")
     return streets, Demand.of_tntp(read_trips(trips, zones))
@@ -122,8 +122,8 @@ def _facts(streets: "Streets", found: "Assignment", network: Path, trips: Path) 
         "network": str(network),
         "trips_file": str(trips),
         "method": found.method,
-        "nodes": streets.nodes,
-        "links": streets.links,
+        "nodes": streets.places,
+        "links": int((streets.link >= 0).sum()),
         "trips": found.trips,
         "intrazonal_trips": found.intrazonal,
         "objective": found.objective,
@@ -166,19 +166,18 @@ def _table(streets: "Streets", found: "Assignment") -> "pandas.DataFrame":
     """Return flows and costs, a row a link, with the numbers that nodes have in the network's own files."""
     import pandas
 
-    return pandas.DataFrame(
-        {
-            "link": streets.link + streets.first_name,
-            "start": streets.start + streets.first_name,
-            "end": streets.end + streets.first_name,
-            "flow": found.flow,
-            "time": found.time,
-            "cost": found.cost,
-            "free_time": streets.free_time,
-            "capacity": streets.capacity,
-            "flow_to_capacity": found.flow / streets.capacity,
-        }
-    )
+    columns = {
+        "link": streets.link + streets.first_name,
+        "start": streets.names(streets.start),
+        "end": streets.names(streets.end),
+        "flow": found.flow,
+        "time": found.time,
+        "cost": found.cost,
+        "free_time": streets.free_time,
+        "capacity": streets.capacity,
+        "flow_to_capacity": found.flow / streets.capacity,
+    }
+    return pandas.DataFrame({name: values[streets.link >= 0] for name, values in columns.items()})
 
 
 def _check_target(path: Path) -> None:
