@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.hierarchy import make_hierarchy
 from ...environment.network.search import paths
+from ...environment.randomness import uniforms
 from .kernels import PATH_AT
 
 if TYPE_CHECKING:
@@ -60,6 +61,42 @@ class Routes:
         """
         first, link = self.router.ways(cost, self.flow.origin[trips], self.destination[trips])
         self.take(trips, first, link)
+
+    def again(self, cost: NDArray[np.float64], share: float, luck: np.uint64, window: int) -> None:
+        """Let a share of those under way take the way that is quickest from the end of the link they are on.
+
+        Args:
+            cost: float64 (links,) seconds; infinite where closed.
+            share: of the vehicles.
+            luck: key of the draw by trip and window.
+            window: number of the moment.
+        """
+        flow = self.flow
+        row = self._kept()
+        row = row[flow.state.depart[row] >= 0]
+        at = flow.vehicles[row, PATH_AT]
+        on, ahead = flow.path[at - 1], flow.path[at]
+        # who waits for departure has not entered the link before the next one
+        waiting = np.zeros(len(flow.origin), np.bool_)
+        waiting[_queued(flow.state.queue_head, flow.state.queue_next)] = True
+        looks = (ahead >= 0) & ~waiting[row] & (uniforms(luck, row, window) < share)
+        row, on = row[looks], on[looks]
+        if not len(row):
+            return
+        first, link = self.router.ways(cost, self.router.graph.end_state[on], self.destination[row])
+        there = np.diff(first) > 0
+        size = np.where(there, np.diff(first) + 1, 0)
+        begins = np.concatenate([[0], np.cumsum(size)])
+        whole = np.empty(begins[-1], np.int32)
+        whole[begins[:-1][there]] = on[there]
+        follows = np.ones(len(whole), np.bool_)
+        follows[begins[:-1][there]] = False
+        whole[follows] = link
+        # the way now begins with the link on which the vehicle is
+        flow.vehicles[row[there], PATH_AT] = 0
+        kept = np.concatenate([[0], np.cumsum(size[there])])
+        self.take(row[there], kept, whole)
+        flow.vehicles[row[there], PATH_AT] += 1
 
     def take(self, trips: NDArray[np.int64], first: NDArray[np.int64], link: NDArray[np.int32]) -> None:
         """Give trips that have not begun ways that are known.
@@ -126,3 +163,21 @@ def _pooled(path, at, first, link):
             to += 1
         pool[to] = -1
     return begins, pool
+
+
+@njit(cache=True, nogil=True)
+def _queued(queue_head, queue_next):
+    """Return the vehicles in all queues."""
+    size = 0
+    for head in queue_head:
+        while head >= 0:
+            size += 1
+            head = queue_next[head]
+    out = np.empty(size, np.int32)
+    size = 0
+    for head in queue_head:
+        while head >= 0:
+            out[size] = head
+            size += 1
+            head = queue_next[head]
+    return out

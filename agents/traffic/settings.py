@@ -44,7 +44,7 @@ class TrafficSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     reroute: Annotated[Seconds, Field(ge=60, le=86_400)] = 600.0
-    rerouting: Share = 0.0
+    rerouting: Share = 0.3
     learning: Annotated[int, Field(ge=0, le=200)] = 0
     stuck: Annotated[Seconds, Field(ge=0, le=86_400)] = 300.0
     sample: Share = 0.0
