@@ -33,7 +33,8 @@ def with_signals(network: Network, signal: NDArray[np.bool_], seed: int) -> Netw
     """Return the network with fixed-time signals at the ends of all links that lead to the junctions named.
 
     The capacity of a link with a signal becomes its saturation flow, because what red takes away is no longer part of
-    it. Links between junctions of one program have no signal.
+    it; so does that of the links before it back to the last junction, and of those between junctions of one program,
+    which have no signal of their own.
 
     Args:
         network: streets; its own signals, if any, are replaced.
@@ -72,7 +73,8 @@ def with_signals(network: Network, signal: NDArray[np.bool_], seed: int) -> Netw
     np.minimum.at(node, program[program >= 0], np.flatnonzero(program >= 0))  # lowest node of each program
     offset = np.floor(uniforms(key(seed, "signal offsets"), node[of], 0) * cycle)
     flow = network.lanes[links] * SATURATION_FLOW
-    capacity = network.capacity.copy()
+    free = _leading_to(network, drivable, links) | (drivable & inside & (program[ends] >= 0))
+    capacity = np.where(free, network.lanes * SATURATION_FLOW, network.capacity)
     capacity[links] = flow
     signals = Signals(links.astype(np.int32), cycle, offset, start, end, flow)
     report = {"signal programs": len(first), "links with signals": len(links)}
@@ -89,6 +91,37 @@ def _programs(network: Network, signal: NDArray[np.bool_], drivable: NDArray[np.
     graph = coo_array((np.ones(int(near.sum())), ends), shape=(network.nodes, network.nodes))
     _, label = connected_components(graph, directed=False)
     return np.where(signal, label, -1).astype(np.int64)
+
+
+def _leading_to(network: Network, drivable: NDArray[np.bool_], links: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which links lead to one of those given without a junction in between, (links,).
+
+    Streets are cut where a path crosses them: only what cars may use makes a junction.
+    """
+    start, end = network.start.astype(np.int64), network.end.astype(np.int64)
+    rows = np.flatnonzero(drivable & (start != end))
+    pairs = np.unique(
+        np.concatenate([start[rows] * network.nodes + end[rows], end[rows] * network.nodes + start[rows]])
+    )
+    node, neighbour = pairs // network.nodes, pairs % network.nodes
+    degree = np.bincount(node, minlength=network.nodes)
+    both = np.bincount(node, weights=neighbour, minlength=network.nodes).astype(np.int64)
+    # where a street goes on, the next link leads from its end to the other neighbour of that node
+    going = rows[degree[end[rows]] == 2]
+    after = end[going] * network.nodes + both[end[going]] - start[going]
+    known = start[rows] * network.nodes + end[rows]
+    order = np.argsort(known, kind="stable")
+    at = np.minimum(np.searchsorted(known[order], after), len(order) - 1)
+    there = known[order][at] == after
+    going, following = going[there], rows[order][at[there]]
+    leading = np.zeros(network.links, bool)
+    leading[links] = True
+    before = 0
+    while leading.sum() > before:
+        before = leading.sum()
+        leading[going] |= leading[following]
+    leading[links] = False
+    return leading
 
 
 def _phases(axis: NDArray[np.float64]) -> list[int]:

@@ -105,11 +105,46 @@ def test_junctions_close_together_share_a_program_and_the_street_between_has_no_
     where = np.array([True, True, False, False, False])
     network = with_signals(near.with_columns(length=length), where, 1)
     assert sorted(network.signals.link.tolist()) == [2, 4, 6]
+    assert network.capacity[[0, 1]] * 3600 == pytest.approx(1800)
     assert len(set(network.signals.offset)) == 1
     length[:2] = JOINED + 1
     apart = with_signals(near.with_columns(length=length), where, 1)
     assert sorted(apart.signals.link.tolist()) == [0, 1, 2, 4, 6]
     assert apart.report["signal programs"] == 2
+
+
+def test_a_street_cut_by_footpaths_carries_what_the_green_lets_through():
+    """The eastern arm is cut at 8 and at 60 m by a path; beyond the side street at 90 m its own capacity holds."""
+    base = star([0, 90, 180], [RoadRank.SECONDARY] * 3)
+    # 0 junction, 2 tip of the east; new nodes 4 (8 m), 5 (60 m), 6 (90 m), 7 (side street), 8 (path)
+    pairs = [(4, 0), (5, 4), (6, 5), (2, 6), (7, 6)]
+    paths = [(8, 4), (8, 5)]
+    keep = [0, 1, 4, 5]
+    more = [*pairs, *((b, a) for a, b in pairs), *paths]
+    start = np.r_[base.start[keep], [a for a, _ in more]].astype(np.int32)
+    end = np.r_[base.end[keep], [b for _, b in more]].astype(np.int32)
+    number = len(start)
+    access = np.full(number, EVERYONE, np.uint8)
+    access[-len(paths) :] = Access.FOOT
+    network = base.with_columns(
+        x=np.r_[base.x, 8, 60, 90, 90, 30],
+        y=np.r_[base.y, 0, 0, 0, 80, 30],
+        start=start,
+        end=end,
+        length=np.full(number, 30.0),
+        speed=np.full(number, 10.0),
+        lanes=np.ones(number),
+        capacity=np.full(number, 1000 / 3600),
+        access=access,
+        rank=np.full(number, RoadRank.SECONDARY, np.uint8),
+        way=np.arange(number),
+        through=np.ones(9, bool),
+    )
+    hourly = at_first(network).capacity * 3600
+    of = {(int(a), int(b)): float(c) for a, b, c in zip(start, end, hourly, strict=True)}
+    assert of[4, 0] == of[5, 4] == of[6, 5] == of[1, 0] == pytest.approx(1800)
+    others = [value for pair, value in of.items() if pair not in {(4, 0), (5, 4), (6, 5), (1, 0), (3, 0)}]
+    assert others == pytest.approx([1000] * len(others))
 
 
 def test_ways_for_people_on_foot_have_no_signal():
