@@ -20,6 +20,7 @@ MISTAKES = {
     "agents.assignment.streets.AssignmentError",
     "agents.epidemic.transmission.TransmissionError",
     "agents.rules.GroupsError",
+    "environment.design.changes.DesignError",
     "environment.network.network.NetworkError",
     "environment.schema.CityError",
     "runners.documents.ScenarioError",
