@@ -25,34 +25,9 @@ EDGE = 0.1
 """Share of a city's radius within which an end of a large street is a gate (assumed)."""
 
 _SITES = {kind.name.lower(): kind for kind in SiteKind}
-# Share of the day's departures by hour from 0 to 23 o'clock, in proportion: the two peaks of a working day (assumed)
+# Departures by hour from 0 to 23 o'clock, in proportion: the peaks of a working day; freight mostly before noon (assumed)
 THROUGH_HOURS = (8, 5, 4, 4, 7, 18, 42, 68, 66, 54, 51, 53, 54, 55, 59, 68, 76, 76, 62, 48, 37, 29, 23, 14)
-FREIGHT_HOURS = (
-    0,
-    0,
-    0,
-    0,
-    1,
-    4,
-    8,
-    10,
-    11,
-    11,
-    11,
-    10,
-    9,
-    9,
-    8,
-    6,
-    4,
-    2,
-    1,
-    0,
-    0,
-    0,
-    0,
-    0,
-)  # mostly before noon (assumed)
+FREIGHT_HOURS = (0, 0, 0, 0, 1, 4, 8, 10, 11, 11, 11, 10, 9, 9, 8, 6, 4, 2, 1, 0, 0, 0, 0, 0)
 
 
 class GateSettings(BaseModel):
@@ -61,8 +36,9 @@ class GateSettings(BaseModel):
     Attributes:
         through: vehicles a day that cross the city, per resident.
         through_trucks: share of trucks among them.
-        deliveries: visits by a truck a working day per person who works at a site, by its kind. Of the order of the daily
-            truck trips per employee in the Quick Response Freight Manual (FHWA 1996), where shops have most.
+        deliveries: visits by a truck a working day per person who works at a site, by its kind. Shops have most, as in
+            the daily truck trips per employee of the Quick Response Freight Manual (FHWA 1996, chapter 4); so many that
+            trucks are some 5 to 10 % of the vehicles in an invented city.
         from_gates: share of deliveries that come from outside the city; others come from its firms.
         stop_minutes: minutes from leaving for a delivery to leaving for the way back.
     """
@@ -72,7 +48,7 @@ class GateSettings(BaseModel):
     through: float = Field(default=0.05, ge=0, le=10)
     through_trucks: float = Field(default=0.1, ge=0, le=1)
     deliveries: dict[str, float] = Field(
-        default={"work": 0.1, "shop": 0.3, "leisure": 0.15, "hospital": 0.05, "primary": 0.03, "secondary": 0.03}
+        default={"work": 0.04, "shop": 0.12, "leisure": 0.06, "hospital": 0.03, "primary": 0.01, "secondary": 0.01}
     )
     from_gates: float = Field(default=0.5, ge=0, le=1)
     stop_minutes: float = Field(default=40.0, gt=0, le=600)
