@@ -49,6 +49,15 @@ def test_row_gives_its_check_value(curve):
         assert curve.at(speed) == pytest.approx(value, rel=1e-5)
 
 
+@pytest.mark.parametrize("curve", CURVES, ids=lambda curve: f"{curve.classes[0]} {curve.pollutant}")
+def test_row_ends_where_its_speeds_end(curve):
+    slowest, fastest = curve.speeds
+    beyond = curve.at([0.0, slowest / 2, slowest, fastest, fastest + 0.1, 999.0])
+    assert (beyond[:3] == beyond[2]).all()
+    assert (beyond[3:] == beyond[3]).all()
+    assert (curve.at(np.linspace(slowest, fastest, 500)) > 0).all()
+
+
 @pytest.mark.parametrize(("name", "pollutant", "values", "digits"), TABLES)
 def test_published_tables(name, pollutant, values, digits):
     found = factors().curves[name, pollutant].at(SPEEDS)
