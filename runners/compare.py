@@ -57,6 +57,14 @@ MEASURES = (
     Measure("lost_work_days", "work lost", "person-days", if_any=True),
     Measure("tests", "tests", "tests", if_any=True),
     Measure("doses", "doses", "doses", if_any=True),
+    Measure("trips", "trips", "trips", if_any=True),
+    Measure("share_car", "trips by car", "%", 100.0, 1, "percentage points", if_any=True),
+    Measure("share_transit", "by public transport", "%", 100.0, 1, "percentage points", if_any=True),
+    Measure("minutes_by_car", "time of a trip by car", "min", 1.0, 2, if_any=True),
+    Measure("vehicle_km", "driven", "vehicle-km", if_any=True),
+    Measure("delay_hours", "delay", "vehicle-hours", 1.0, 1, if_any=True),
+    Measure("not_arrived", "not arrived", "trips", if_any=True),
+    Measure("forced_moves", "forced moves", "vehicles", if_any=True),
 )
 """What is compared; columns that a summary lacks are left out."""
 

@@ -91,6 +91,11 @@ def write_maps(results: "Results", folder: Path, point: int, shown: Shown) -> li
     return written
 
 
+def has_areas(results: "Results") -> bool:
+    """Return whether results hold anything by zone or cell."""
+    return not {ZONE_TABLE, CELL_TABLE}.isdisjoint(results.tables)
+
+
 def city_of(results: "Results", point: int) -> "City":
     """Return the city of a point.
 

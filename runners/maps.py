@@ -51,8 +51,10 @@ LEAST = 20
 _EMPTY = "#dcdfe3"
 _FEW, _MANY = 50, 400
 """Areas up to which all are within the colour scale, and up to which each is drawn with its border."""
-_INK = "#3a4149"
-_PAPER = "#fbfaf7"
+INK = "#3a4149"
+"""Colour of words and of what stands behind."""
+PAPER = "#fbfaf7"
+"""Colour of empty land."""
 
 
 def save_map(city: "City", path: Path) -> Path:
@@ -62,10 +64,15 @@ def save_map(city: "City", path: Path) -> Path:
         StoreError: if the name ends otherwise, another file stands there, or it cannot be written.
     """
     check_target(path, PICTURES)
-    return _save(draw_map(city), path)
+    return save_figure(draw_map(city), path)
 
 
-def _save(figure: "Figure", path: Path) -> Path:
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Write a figure as PNG, SVG or PDF, as the name ends.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         kind = path.suffix[1:].lower()
@@ -77,7 +84,7 @@ def _save(figure: "Figure", path: Path) -> Path:
 
 def draw_map(city: "City") -> "Figure":
     """Draw a city: where people live, streets by rank, buildings, schools, hospitals and stations."""
-    figure, axes = _frame(city, city.info.bounds)
+    figure, axes = frame(city, city.info.bounds)
     _draw_people(figure, axes, city)
     _draw_buildings(axes, city)
     _draw_roads(axes, city)
@@ -89,7 +96,7 @@ def draw_map(city: "City") -> "Figure":
     return figure
 
 
-def _frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Figure, Axes]":
+def frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Figure, Axes]":
     """Return an empty map of some extent (west, south, east, north) with scale bar, attribution and CRS."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -103,7 +110,7 @@ def _frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Fi
     figure = Figure(figsize=sides, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_facecolor(_PAPER)
+    axes.set_facecolor(PAPER)
     axes.set_aspect("equal")
     axes.set_anchor("NW")
     axes.set_xlim(west - margin, east + margin)
@@ -115,7 +122,7 @@ def _frame(city: "City", bounds: tuple[float, float, float, float]) -> "tuple[Fi
         spine.set_color("#c8ccd0")
     _draw_scale(axes, wide)
     notes = list(dict.fromkeys(source.attribution for source in city.info.sources if source.attribution))
-    figure.supxlabel("   ".join([*notes, city.info.crs]), x=0.012, ha="left", fontsize=8.5, color=_INK)
+    figure.supxlabel("   ".join([*notes, city.info.crs]), x=0.012, ha="left", fontsize=8.5, color=INK)
     return figure, axes
 
 
@@ -194,7 +201,7 @@ def _draw_roads(axes: "Axes", city: "City", least: RoadRank = RoadRank.PATH, pla
     for at in sorted(set(rank[rank <= least].tolist()), reverse=True):
         width = _WIDTHS.get(RoadRank(at), _THIN)
         colour = plain or ("#b0573a" if at <= RoadRank.PRIMARY else "#5c6670" if at <= RoadRank.TERTIARY else "#a3abb3")
-        drawn = LineCollection(_pieces(shapely.get_parts(lines[rank == at])), colors=colour, linewidths=width)
+        drawn = LineCollection(pieces(shapely.get_parts(lines[rank == at])), colors=colour, linewidths=width)
         drawn.set_capstyle("round")
         drawn.set_zorder(3 + (12 - at) / 20)
         axes.add_collection(drawn)
@@ -207,10 +214,10 @@ def _outlines(shapes: NDArray[Any]) -> tuple[list[NDArray[np.float64]], NDArray[
     parts, owner = shapely.get_parts(shapes, return_index=True)
     rings = shapely.get_exterior_ring(parts)
     areas = ~shapely.is_missing(rings)
-    return _pieces(rings[areas]), owner[areas]
+    return pieces(rings[areas]), owner[areas]
 
 
-def _pieces(shapes: NDArray[Any]) -> list[NDArray[np.float64]]:
+def pieces(shapes: NDArray[Any]) -> list[NDArray[np.float64]]:
     """Return the coordinates (n, 2) of each line."""
     import shapely
 
@@ -249,10 +256,10 @@ def _draw_scale(axes: "Axes", wide: float) -> None:
     length *= max(step for step in (1, 2, 5) if step * length <= wide / 4)
     low, high = axes.get_xlim()[0], axes.get_ylim()[0]
     x, y = low + 0.03 * wide, high + 0.03 * wide
-    axes.plot([x, x + length], [y, y], color=_INK, linewidth=3, solid_capstyle="butt", zorder=6)
+    axes.plot([x, x + length], [y, y], color=INK, linewidth=3, solid_capstyle="butt", zorder=6)
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    text = axes.text(x + length / 2, y + 0.012 * wide, label, ha="center", fontsize=9, color=_INK, zorder=6)
-    text.set_path_effects([withStroke(linewidth=3, foreground=_PAPER)])
+    text = axes.text(x + length / 2, y + 0.012 * wide, label, ha="center", fontsize=9, color=INK, zorder=6)
+    text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
 
 
 # ---------------------------------------------------------------------- results
@@ -274,7 +281,7 @@ def save_layer(
         StoreError: if the name ends otherwise, another file stands there, or it cannot be written.
     """
     check_target(path, PICTURES)
-    return _save(draw_layer(city, layer, shown, facts), path)
+    return save_figure(draw_layer(city, layer, shown, facts), path)
 
 
 def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", facts: dict[str, Any]) -> "Figure":
@@ -286,7 +293,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     from matplotlib.patches import Patch
 
     lower, upper = np.split(np.stack([city.info.bounds, layer.total_bounds]), 2, axis=1)
-    figure, axes = _frame(city, (*lower.min(axis=0).tolist(), *upper.max(axis=0).tolist()))
+    figure, axes = frame(city, (*lower.min(axis=0).tolist(), *upper.max(axis=0).tolist()))
     values = layer[shown.column].to_numpy(float)
     known = np.isfinite(values) & (layer["residents"].to_numpy() >= LEAST)
     low, top = _limits(values[known])
@@ -305,7 +312,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     )
     drawn.set_zorder(1)
     axes.add_collection(drawn)
-    _draw_roads(axes, city, RoadRank.TERTIARY, _INK)
+    _draw_roads(axes, city, RoadRank.TERTIARY, INK)
     hospitals = np.asarray(city.sites.kind) == SiteKind.HOSPITAL
     axes.scatter(
         city.sites.x[hospitals],
@@ -318,7 +325,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
         zorder=5,
     )
     keys: list[Any] = [
-        Line2D([], [], color=_INK, linewidth=1.2, label="main road"),
+        Line2D([], [], color=INK, linewidth=1.2, label="main road"),
         Line2D(
             [],
             [],
@@ -342,11 +349,23 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     bar.ax.tick_params(labelsize=8)
     bar.ax.yaxis.set_major_formatter("{x:,g}")
     bar.outline.set_visible(False)  # type: ignore[operator]
+    days = facts["days"]
+    put_title(axes, facts, f"{shown.label} in {days} day{'s' * (days > 1)}")
+    return figure
+
+
+def put_title(axes: "Axes", facts: dict[str, Any], label: str) -> None:
+    """Put above a map what it shows.
+
+    Args:
+        axes: from :func:`frame`.
+        facts: from :func:`.geo.about`.
+        label: what is shown, with its unit and time.
+    """
     mean = "one run" if facts["runs"] == 1 else f"mean of {facts['runs']} runs"
-    below = f"{shown.label} in {facts['days']} days, {mean}"
+    below = f"{label}, {mean}"
     if facts["parameters"]:
         below += f"; point {facts['point']}: {facts['parameters']}"
     below = "\n".join(textwrap.wrap(below, 100))
     axes.set_title(facts["scenario"], loc="left", fontsize=14, fontweight="bold", pad=18 + 11 * below.count("\n"))
-    axes.annotate(below, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=9.5, color=_INK, va="bottom")
-    return figure
+    axes.annotate(below, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=9.5, color=INK, va="bottom")

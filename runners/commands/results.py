@@ -72,25 +72,67 @@ def map_results(
     results: ResultsArgument,
     point: Annotated[int, typer.Option("--point", min=0, help="Point of the sweep that is shown.")] = 0,
     what: Annotated[
-        str, typer.Option("--what", help="What the picture shows: attack, infections or deaths.")
-    ] = "attack",
+        str | None,
+        typer.Option(
+            "--what", help="What the pictures show: attack, infections, deaths; flow, speed, delay of streets."
+        ),
+    ] = None,
+    baseline: Annotated[
+        int, typer.Option("--baseline", min=0, help="Point from which maps of streets show the difference.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the files; maps in the results if left out.")
     ] = None,
 ) -> None:
-    """Put infections and deaths on the map, by zone and by grid cell: GeoParquet for QGIS, and pictures.
+    """Put results on the map: GeoParquet and GeoPackage for QGIS, and pictures.
 
-    The scenario has to keep them: [output] with by_zone = true, tables = ["cells"], or both.
+    Infections and deaths by zone and by grid cell, where the scenario keeps them: [output] with by_zone = true,
+    tables = ["cells"], or both. Flow, speed and delay by street, where it keeps tables = ["links"]; with a second point
+    also how they differ from the baseline.
 
     \b
     Examples:
         citytwin map results/quickstart
         citytwin map results/quickstart --point 3 --what deaths --out maps/
+        citytwin map results/superblock --point 1 --what flow
     """
-    from ..geo import SHOWN, write_maps
+    from ..geo import SHOWN, has_areas, write_maps
+    from ..planning.reading import LINKS
+    from ..planning.streets import STREET_FIGURES, write_streets
     from ..results import Results
 
-    if what not in SHOWN:
-        raise typer.BadParameter(f"'{what}' is not available; allowed: {', '.join(SHOWN)}", param_hint="--what")
-    for path in write_maps(Results(results), out or results / "maps", point, SHOWN[what]):
+    if what is not None and what not in SHOWN | STREET_FIGURES:
+        allowed = ", ".join([*SHOWN, *STREET_FIGURES])
+        raise typer.BadParameter(f"'{what}' is not available; allowed: {allowed}", param_hint="--what")
+    opened = Results(results)
+    folder = out or results / "maps"
+    streets = what in STREET_FIGURES or (what is None and LINKS in opened.tables)
+    written = write_streets(opened, folder, point, baseline, STREET_FIGURES[what or "flow"]) if streets else []
+    if not streets or (what is None and has_areas(opened)):
+        written += write_maps(opened, folder, point, SHOWN[what or "attack"])
+    for path in written:
         typer.echo(f"Map: {path}")
+
+
+@app.command("animate")
+def animate_results(
+    results: ResultsArgument,
+    out: Annotated[Path, typer.Option("--out", help="File to write: .gif, or .mp4 where ffmpeg is installed.")],
+    point: Annotated[int, typer.Option("--point", min=0, help="Point of the sweep that is shown.")] = 0,
+    day: Annotated[int, typer.Option("--day", min=0, help="Day of the run, 0 the first.")] = 0,
+) -> None:
+    """Show a day on the streets as moving pictures: colour for speed, width for flow, by quarter of an hour.
+
+    The scenario has to keep [output] tables = ["links"].
+
+    \b
+    Example:
+        citytwin animate results/superblock --out day.gif
+    """
+    from ..planning.animation import animate
+    from ..progress import progress_bar
+    from ..results import Results
+
+    with progress_bar("pictures") as move:
+        path = animate(Results(results), out, point, day, progress=lambda done, total: move(done, total, None, ""))
+    typer.echo(f"Animation: {path}")

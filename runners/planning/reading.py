@@ -40,6 +40,19 @@ def runs_of(results: "Results", point: int) -> dict[int, str]:
     return {int(seed): str(run) for seed, run in zip(rows["seed"], rows["run_id"], strict=True)}
 
 
+def need(results: "Results", table: str) -> None:
+    """Refuse results without a table.
+
+    Raises:
+        StoreError: if it is not there; the message says how to keep it.
+    """
+    if table not in results.tables:
+        where = results.directory or "the results"
+        raise StoreError(
+            f"{where}: no table '{table}' was kept; write tables = [\"{table}\"] under [output] and run again"
+        )
+
+
 def batches(results: "Results", table: str, run: str, columns: Sequence[str]) -> Iterator[Rows]:
     """Yield the rows of one run, a piece at a time, so that a large table is never whole in memory.
 
@@ -174,7 +187,7 @@ def quarters(results: "Results", run: str, day: int, links: int) -> Rows:
     """Return the quarters of an hour of one day of a run.
 
     Returns:
-        ``left`` (vehicles in the quarter) and ``speed`` (m/s; missing where nobody left), float32 (96, links).
+        ``left`` (vehicles in the quarter) and ``speed`` (m/s; missing where nobody was), float32 (96, links).
 
     Raises:
         StoreError: if the table names other links, or has no row of the day.
@@ -187,7 +200,7 @@ def quarters(results: "Results", run: str, day: int, links: int) -> Rows:
         now = rows["day"] == day
         quarter, link = rows["quarter"][now].astype(np.int64), _known(rows["link"][now], links)
         left[quarter, link] = rows["left"][now]
-        speed[quarter, link] = np.where(rows["left"][now] > 0, rows["speed"][now], np.nan)
+        speed[quarter, link] = rows["speed"][now]
     if day not in found:
         there = f"days {min(found)} to {max(found)}" if found else "no day"
         raise StoreError(f"day {day}: the links table of run {run} has {there}")

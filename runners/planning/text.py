@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..compare import LEVEL, Measure
 from ..labels import amount, point_label, short_names, spread
 from ..report import aligned
-from ..tables import StoreError
 from .areas import AROUND, read_shapes
 from .gains import ALL, NOTABLE, gains
-from .reading import LINKS, TRIPS
+from .reading import LINKS, TRIPS, need
 from .traffic import CITY, RatRun, compare_traffic
 
 if TYPE_CHECKING:
@@ -84,8 +83,8 @@ def _compared(
 ) -> "Iterator[tuple[int, pd.DataFrame | None, pd.DataFrame | None, dict[str, list[RatRun]]]]":
     """Yield for each other point with runs: its number, travel times, traffic and rat runs, None without a table."""
     tables = results.tables
-    if area is not None and LINKS not in tables:
-        raise StoreError(f'{area}: the results have no links to look at; write tables = ["{LINKS}"] under [output]')
+    if area is not None:
+        need(results, LINKS)
     if not {TRIPS, LINKS} & set(tables) or results.directory is None:
         return
     shapes: dict[str, Any] = {}
