@@ -190,7 +190,7 @@ def _check(streets: Streets, demand: Demand) -> None:
         for cell in np.flatnonzero((ends < 0) | (ends >= streets.places))[:_SHOWN]:
             allowed = f"{streets.first_name} … {streets.places - 1 + streets.first_name}"
             node = int(ends[cell]) + streets.first_name
-            found.append(f"{demand.at(cell)}{name} is node {node}, the network has nodes {allowed}")
+            found.append(f"{demand.at(int(cell))}{name} is node {node}, the network has nodes {allowed}")
         if found:
             continue
         linked = np.zeros(streets.nodes, bool)
@@ -202,7 +202,7 @@ def _check(streets: Streets, demand: Demand) -> None:
             what = f"{trips:g} trips have the {name} {int(zone) + streets.first_name}, but no link {way} it"
             found.append(f"{demand.at(int(lost[cell]))}{what}")
     wrong = np.flatnonzero(~((demand.trips >= 0) & np.isfinite(demand.trips)))
-    found += [f"{demand.at(cell)}trips is {demand.trips[cell]:g}, must be a number from 0 on" for cell in wrong]
+    found += [f"{demand.at(int(cell))}trips is {demand.trips[cell]:g}, must be a number from 0 on" for cell in wrong]
     if found:
         more = [f"… and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
         raise AssignmentError("\n".join(found[:_SHOWN] + more))

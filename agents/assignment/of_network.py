@@ -1,5 +1,7 @@
 """Streets of static assignment from a network on which vehicles move."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,7 @@ def streets_of(
     capacity = _capacity(network)[link] * 3600.0 * hours
     bounded = np.isfinite(capacity)
     toll = network.toll[link] if network.toll is not None else np.zeros(len(link))
-    columns = {
+    columns: dict[str, Any] = {
         "start": network.start[link].astype(np.int32),
         "end": network.end[link].astype(np.int32),
         "capacity": np.where(bounded, capacity, 1.0),

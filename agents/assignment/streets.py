@@ -1,5 +1,6 @@
 """Streets as static assignment sees them: links whose cost rises with their flow."""
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.network.tntp import TntpNetwork
+from .kernels import LARGEST_FACTOR
 
 
 class AssignmentError(ValueError):
@@ -124,14 +126,21 @@ class Streets:
 
     def times(self, flow: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the time of each link at a flow, without the fixed cost, (links,)."""
-        with np.errstate(over="ignore"):
-            return self.free_time * (1.0 + self.b * (flow / self.capacity) ** self.power)
+        free, inverse, power = self._scaled()
+        return free * (1.0 + _congestion(flow, inverse, power))
 
     def objective(self, flow: NDArray[np.float64]) -> float:
         """Return the sum over links of the integral of cost from 0 to the flow, which an equilibrium makes least."""
-        with np.errstate(over="ignore"):
-            rise = self.b / (self.power + 1.0) * (flow / self.capacity) ** self.power
-        return float(np.sum(flow * (self.free_time * (1.0 + rise) + self.fixed)))
+        free, inverse, power = self._scaled()
+        return math.fsum(flow * (free * (1.0 + _congestion(flow, inverse, power) / (power + 1.0)) + self.fixed))
+
+    def _scaled(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return time = free (1 + (flow · inverse)^power) for all links, where no term overflows before time does."""
+        constant = (self.b == 0) | (self.power == 0)
+        free = np.where(self.power == 0, self.free_time * (1.0 + self.b), self.free_time)
+        power = np.where(constant, 1.0, self.power)
+        inverse = np.where(constant, 0.0, np.where(constant, 1.0, self.b) ** (1.0 / power) / self.capacity)
+        return free, inverse, power
 
     def graph(self) -> tuple[Graph, NDArray[np.int64]]:
         """Return the arcs and the link of each arc."""
@@ -142,10 +151,13 @@ class Streets:
 
     def curves(self, link: NDArray[np.int64]) -> Curves:
         """Return the cost curves of the arcs with these links."""
-        constant = (self.b == 0) | (self.power == 0)
-        power = np.where(constant, 1.0, self.power)
-        with np.errstate(over="ignore", under="ignore"):
-            inverse = np.where(constant, 0.0, np.where(constant, 1.0, self.b) ** (1.0 / power) / self.capacity)
-        free = np.where(self.power == 0, self.free_time * (1.0 + self.b), self.free_time)
+        free, inverse, power = self._scaled()
         columns = (free, self.fixed, inverse, power)
         return Curves(*(np.ascontiguousarray(column[link]) for column in columns))
+
+
+def _congestion(
+    flow: NDArray[np.float64], inverse: NDArray[np.float64], power: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        return np.minimum((flow * inverse) ** power, LARGEST_FACTOR)

@@ -18,7 +18,7 @@ from .network import Network, NetworkError
 
 LARGEST_BYTES = 500_000_000
 """Most bytes a file may have; the largest of the collection has about 60 million."""
-LARGEST_NUMBER = 50_000_000
+LARGEST_NUMBER = 5_000_000
 """Most zones, nodes or links that metadata may announce."""
 TOTAL_TOLERANCE = 1e-3
 """Relative difference up to which trips may miss the total in their metadata: published totals are rounded."""

@@ -215,10 +215,11 @@ def test_two_roads(power, method):
 @pytest.mark.parametrize("method", ["paths", "links"])
 def test_demand_far_above_capacity_of_steep_curves(method):
     """All trips on one road would be 1e5 times its capacity to the power 200: a cost beyond doubles on the way."""
-    road = streets(2, [(0, 1, 1, 1, 1, 200), (0, 1, 1, 1, 2, 200), (0, 1, 1000, 0, 1, 0)])
+    road = streets(2, [(0, 1, 1, 1, 1, 200), (0, 1, 1, 1, 2, 200), (0, 1, 1000, 0, 1, 200)])
     found = assign(road, trips((0, 1, 1e5)), gap=1e-9, method=method)
     at = 999 ** (1 / 200)  # 1 + x^200 = 1000
     assert found.flow == pytest.approx([at, 2 * at, 1e5 - 3 * at], rel=1e-6)
+    assert found.objective == pytest.approx(1000 * (1e5 - 3 * at) + 3 * (at + at**201 / 201), rel=1e-9)
 
 
 def test_a_toll_of_the_marginal_cost_gives_the_least_total_time():
