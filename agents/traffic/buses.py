@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ...environment.network.graph import Graph
 from ...environment.network.network import Network
-from ...environment.network.trees import NO_ARC, next_arcs
-from ...environment.roads import RoadRank
+from ...environment.network.search import paths as cheapest_ways
+from ...environment.roads import RoadRank, largest_component
 from ...environment.transit.timetable import ON_STREETS, Timetable
 
 CARS_OF_A_BUS = 2.8
@@ -27,7 +27,6 @@ _AGAINST = 60.0  # m that a street in the opposite direction counts as farther a
 _MINOR = 30.0  # m that a street too small for a bus line counts as farther away, assumed
 _WIDE = 3.0  # ways longer than this many times the straight line …
 _WIDE_METRES = 1_000.0  # … and by this much longer are detours that no line makes; both assumed
-_TREES = 256  # trees made at once
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ def _nodes_of_calls(
 
     links = np.unique(graph.arc_link)
     # only where buses come from and get on from: the part in which every node reaches every other
-    inside = _main_part(network, links)
+    inside = largest_component(network.start[links], network.end[links], network.nodes)
     links = links[inside[network.start[links]] & inside[network.end[links]]]
     node = np.full(len(timetable.stop), -1, np.int32)
     if not len(links):
@@ -265,12 +264,6 @@ def _nodes_of_calls(
     return node
 
 
-def _main_part(network: Network, links: NDArray[np.integer]) -> NDArray[np.bool_]:
-    from ...environment.roads import largest_component
-
-    return largest_component(network.start[links], network.end[links], network.nodes)
-
-
 def _ways(
     timetable: Timetable,
     network: Network,
@@ -287,32 +280,12 @@ def _ways(
         for a, b, straight in zip(node[calls[:-1]], node[calls[1:]], np.hypot(np.diff(x), np.diff(y)), strict=True):
             if a >= 0 and b >= 0:
                 pairs[int(a), int(b)] = max(float(straight), pairs.get((int(a), int(b)), 0.0))
-    ends = sorted({b for _, b in pairs})
-    by_end: dict[int, list[int]] = {}
-    for a, b in sorted(pairs):
-        by_end.setdefault(b, []).append(a)
+    ends = np.array(sorted(pairs), np.int32).reshape(-1, 2)
+    first, link = cheapest_ways(graph, network.free_time, ends[:, 0], ends[:, 1], threads)
     ways: dict[tuple[int, int], NDArray[np.int32]] = {}
-    for low in range(0, len(ends), _TREES):
-        batch = ends[low : low + _TREES]
-        table = next_arcs(graph, network.free_time, np.array(batch, np.int32), threads=threads)
-        for row, b in enumerate(batch):
-            for a in by_end[b]:
-                way = _follow(graph, table[row], a, b)
-                if way is None:
-                    continue
-                metres = float(network.length[way].sum())
-                if metres <= max(_WIDE * pairs[a, b], pairs[a, b] + _WIDE_METRES):
-                    ways[a, b] = way
+    for row, (a, b) in enumerate(ends.tolist()):
+        way = link[first[row] : first[row + 1]]
+        straight, metres = pairs[a, b], float(network.length[way].sum())
+        if (a == b or len(way)) and metres <= max(_WIDE * straight, straight + _WIDE_METRES):
+            ways[a, b] = way
     return ways
-
-
-def _follow(graph: Graph, choice: NDArray[np.uint8], start: int, end: int) -> NDArray[np.int32] | None:
-    """Return the links from one node to another by a table of next arcs, None if there is no way."""
-    state, links = int(graph.depart[start]), []
-    while int(graph.node[state]) != end:
-        if choice[state] == NO_ARC:
-            return None
-        arc = int(graph.first[state]) + int(choice[state])
-        links.append(int(graph.arc_link[arc]))
-        state = int(graph.arc_head[arc])
-    return np.array(links, np.int32)

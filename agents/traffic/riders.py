@@ -276,8 +276,10 @@ def _ride(
             while True:
                 rider = waiting[at[q]] if at[q] < end and ready[waiting[at[q]]] <= now else np.int64(-1)
                 other = changed_head[q]
-                if other >= 0 and ready[other] <= now and (
-                    rider < 0 or ready[other] < ready[rider] or (ready[other] == ready[rider] and other < rider)
+                if (
+                    other >= 0
+                    and ready[other] <= now
+                    and (rider < 0 or ready[other] < ready[rider] or (ready[other] == ready[rider] and other < rider))
                 ):
                     rider = other
                 if rider < 0 or inside[trip] >= capacity[trip]:

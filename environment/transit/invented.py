@@ -6,6 +6,7 @@ line, and trams on their first lines. Figures without a source are assumed: the 
 any city's.
 """
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,9 +39,14 @@ _HEADWAYS = {
 }
 _WEEKEND = {"city": (60, 30, 20, 20, 30), "town": (120, 60, 60, 60, 120), "tram": (30, 15, 10, 10, 15)}
 _SLOWER = 1.5  # running time over that at the speed limit: signals, bends, other traffic; assumed
-_STOP_SECONDS = 25.0  # braking, standing and starting at a stop; with _SLOWER some 20 km/h on streets of 50 km/h; assumed
+_STOP_SECONDS = (
+    25.0  # braking, standing and starting at a stop; with _SLOWER some 20 km/h on streets of 50 km/h; assumed
+)
 _CROWDED = 0.35  # how much longer a street seems to a new line for each line that already uses it, assumed
-_ENDS = (0.97, 0.75)  # share of a sector's residents that live nearer to the centre than the end of a line, in turn; assumed
+_ENDS = (
+    0.97,
+    0.75,
+)  # share of a sector's residents that live nearer to the centre than the end of a line, in turn; assumed
 _RING = 0.5  # share of residents inside the ring line, assumed
 _RING_CORNERS = 8
 
@@ -96,7 +102,9 @@ def invented_timetable(city: "City", *, weekend: bool = False) -> Timetable:
 def _larger_streets(network: Network) -> _Streets:
     """Return the streets of a rank on which lines run; all that buses may use where those join too little."""
     for lowest in (RoadRank.TERTIARY, RoadRank.UNCLASSIFIED, RoadRank.RESIDENTIAL, RoadRank.PATH):
-        link = np.flatnonzero(network.usable(Access.BUS) & (network.rank <= lowest) & (network.rank > RoadRank.MOTORWAY))
+        link = np.flatnonzero(
+            network.usable(Access.BUS) & (network.rank <= lowest) & (network.rank > RoadRank.MOTORWAY)
+        )
         inside = largest_component(network.start[link], network.end[link], network.nodes)
         link = link[inside[network.start[link]] & inside[network.end[link]]]
         reach = np.ptp(network.x[inside]) * np.ptp(network.y[inside]) if inside.any() else 0.0
@@ -151,7 +159,7 @@ def _way(streets: _Streets, corners: list[int], use: NDArray[np.float64]) -> NDA
     ends = (network.start[rows].astype(np.int32), network.end[rows].astype(np.int32))
     graph = coo_array((cost, ends), shape=(network.nodes, network.nodes)).tocsr()
     way: list[int] = []
-    for a, b in zip(corners[:-1], corners[1:], strict=True):
+    for a, b in pairwise(corners):
         _, before = dijkstra(graph, indices=a, return_predecessors=True)
         part, node = [], b
         while node != a:

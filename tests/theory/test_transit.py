@@ -77,7 +77,7 @@ def test_nobody_arrives_before_the_lower_bound_in_porto_alegre():
     origins = np.arange(0, table.stops, 200)
     bound = dijkstra(graph.tocsr(), indices=origins)
     access = Walks(np.arange(len(origins) + 1), origins, np.zeros(len(origins)))
-    departs = 28_800.0 + 600.0 * np.arange(6)
+    departs = 50_400.0 + 600.0 * np.arange(6)
     out = arrivals(table, access, departs, vehicles=5) - departs[None, :, None]
     reached = np.isfinite(out)
     assert reached.mean() > 0.5

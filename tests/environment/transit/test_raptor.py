@@ -128,8 +128,8 @@ def porto_alegre():
 def test_arrivals_in_porto_alegre_are_those_of_riding_every_trip(porto_alegre):
     stops = np.arange(0, porto_alegre.stops, 333)
     access = walks_to_stops(porto_alegre, porto_alegre.stop_x[stops], porto_alegre.stop_y[stops], 400.0)
-    out = arrivals(porto_alegre, access, 28_800.0, vehicles=3)
+    out = arrivals(porto_alegre, access, 50_400.0, vehicles=3)
     for n in range(len(stops)):
         rows = slice(access.first[n], access.first[n + 1])
         near = dict(zip(access.stop[rows].tolist(), access.seconds[rows].tolist(), strict=True))
-        assert out[n, 0].tolist() == earliest(porto_alegre, near, 28_800.0, 3)[1]
+        assert out[n, 0].tolist() == earliest(porto_alegre, near, 50_400.0, 3)[1]
