@@ -36,7 +36,7 @@ class OwnershipSettings(BaseModel):
         no_car: households without a car by size: Germany at the beginning of 2008 (Destatis, EVS: 43, 14, 9 and 4 %).
         two_cars: households with two or more cars by size: assumed, so that with Europe's sizes they are 22 % of all, as
             in Germany in 2008 (Destatis, EVS).
-        three_cars: households with three or more: assumed, so that they are 4 % of all (MiD 2017).
+        three_cars: households with three or more: assumed, so that they are 4 % of all, as in Germany in 2017 (MiD).
         bicycle: households whose members have a bicycle each: 78 % (MiD 2017).
         season_ticket: people who pay nothing more for a ride: assumed.
     """

@@ -36,9 +36,8 @@ class GateSettings(BaseModel):
     Attributes:
         through: vehicles a day that cross the city, per resident.
         through_trucks: share of trucks among them.
-        deliveries: visits by a truck a working day per person who works at a site, by its kind. Shops have most, as in
-            the daily truck trips per employee of the Quick Response Freight Manual (FHWA 1996, chapter 4); so many that
-            trucks are some 5 to 10 % of the vehicles in an invented city.
+        deliveries: visits by a truck a working day per person who works at a site, by its kind: so many that trucks are
+            some 5 to 10 % of the vehicles in an invented city.
         from_gates: share of deliveries that come from outside the city; others come from its firms.
         stop_minutes: minutes from leaving for a delivery to leaving for the way back.
     """

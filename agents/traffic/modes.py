@@ -2,8 +2,8 @@
 
 A car or bicycle that leaves home comes back, so both are taken for a whole round (home to home) or not at all; on the
 other rounds people choose again for every trip whether they ride along, take public transport or walk. The utility of a
-way to make a round is the sum of those of its trips, and every way has its own draw from a Gumbel distribution. That is the
-discrete mode choice of eqasim (Hörl & Balac 2021, Transp. Res. C 130:103291) over vehicle-consistent chains.
+way to make a round is the sum of those of its trips, and every way has its own draw from a Gumbel distribution. That is how
+eqasim (github.com/eqasim-org/eqasim-java) lets people choose among chains that leave no vehicle behind.
 
 Two steps give the chances of that logit over all chains exactly: first car, bicycle or neither, where "neither" counts with
 the sum over its trips of log Σ exp(utility), then, given neither, each trip's mode by itself.
@@ -419,14 +419,19 @@ def _choose(
                     row = order[k]
                     chosen, company = whole, -1
                     if whole == NO_MODE:
-                        company = _company(
-                            first[begin], first[begin + size], order, row, from_place, to_place, depart, mode
-                        )
-                        if child and company >= 0:
+                        if child:
+                            company = _company(
+                                first[begin], first[begin + size], order, row, from_place, to_place, depart, mode
+                            )
+                        if company >= 0:
                             chosen = _PASSENGER if mode[company] == _CAR else int(mode[company])
                         else:
                             errand = aim * 16 + np.int64(purpose[row])
                             chosen = _mode_without_vehicle(utility, row, trip_key, person, errand)
+                            if chosen == _PASSENGER:
+                                company = _company(
+                                    first[begin], first[begin + size], order, row, from_place, to_place, depart, mode
+                                )
                             if chosen == NO_MODE:
                                 chosen = _WALK
                                 no_way += 1

@@ -45,6 +45,18 @@ def test_trips_are_the_changes_of_place(town, day):
     np.testing.assert_array_equal(trips.purpose, town.places.kind[trips.to_place])
 
 
+def test_visits_that_go_elsewhere(town):
+    presence = Presence(town, seed=1)
+    presence.begin_day(0)
+    shops = np.flatnonzero(town.places.kind == PlaceKind.SHOP)
+    visits = np.flatnonzero(town.places.kind[town.schedules[0].place] == PlaceKind.SHOP)[::2]
+    presence.redirect(visits, np.full(len(visits), shops[-1]))
+    trips = day_trips(town, presence, 0, seed=1)
+    ours = zip(trips.person, trips.from_place, trips.to_place, trips.depart, strict=True)
+    assert sorted(ours) == sorted(twin(presence, 0, seed=1))
+    assert np.sum(trips.to_place == shops[-1]) >= len(visits) // 2
+
+
 def test_rows_are_in_order_and_follow_each_other(town):
     trips = day_trips(town, Presence(town, seed=1), 0, seed=1)
     assert np.all(np.diff(trips.depart) >= 0)
