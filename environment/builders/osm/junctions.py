@@ -120,7 +120,7 @@ def read_turns(
         if not tags.get("type", "").startswith("restriction"):
             continue
         why = _unread(tags, members)
-        pairs: list[tuple[int, int]] = []
+        pairs: list[tuple[int, int]] | None = None
         if not why:
             via = next(ref for _, ref, role in members if role == "via")
             node = int(np.searchsorted(nodes, via))
@@ -128,10 +128,10 @@ def read_turns(
                 entries = into[np.searchsorted(end, node) : np.searchsorted(end, node, side="right")]
                 exits = out_of[np.searchsorted(start, node) : np.searchsorted(start, node, side="right")]
                 pairs = _pairs(tags["restriction"], members, links, entries, exits)
-            why = "" if pairs else "streets missing, closed to cars or not ending there"
+            why = "streets missing, closed to cars or not ending there" if pairs is None else ""
         counts[f"turn restrictions not read: {why}" if why else "turn restrictions read"] += 1
         counts["turn restrictions not read"] += bool(why)
-        forbidden.update(pairs)
+        forbidden.update(pairs or ())
     table = np.array(sorted(forbidden), np.int32).reshape(-1, 2)
     turns = {
         "from_link": table[:, 0].copy(),
@@ -160,15 +160,17 @@ def _pairs(
     links: Mapping[str, NDArray[Any]],
     entries: NDArray[np.int64],
     exits: NDArray[np.int64],
-) -> list[tuple[int, int]]:
-    """Return the pairs of links that a restriction at a junction forbids; none if it is not clear which it means."""
+) -> list[tuple[int, int]] | None:
+    """Return the pairs of links that a restriction at a junction forbids; None if it is not clear which it means."""
     ways = {role: {ref for kind, ref, part in members if kind == "w" and part == role} for role in ("from", "to")}
     come = [link for link in entries.tolist() if int(links["way"][link]) in ways["from"]]
     go = [link for link in exits.tolist() if int(links["way"][link]) in ways["to"]]
+    if not come or not go:
+        return None
     if value == "no_u_turn" and ways["from"] == ways["to"]:  # clear even where the street goes on beyond the junction
         return [(a, b) for a in come for b in go if links["start"][a] == links["end"][b]]
     if len(come) > len(ways["from"]) or len(go) > len(ways["to"]):
-        return []
+        return None
     if value.startswith("only_"):
-        return [(a, b) for a in come for b in exits.tolist() if b not in go] if go else []
+        return [(a, b) for a in come for b in exits.tolist() if b not in go]
     return [(a, b) for a in come for b in go]

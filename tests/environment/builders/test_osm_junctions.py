@@ -204,6 +204,18 @@ def test_a_street_that_goes_on_beyond_the_junction_is_not_guessed_at(town, tmp_p
     assert np.array_equal(links["start"][turns["from_link"]], links["end"][turns["to_link"]])
 
 
+def test_the_only_way_allowed_may_be_the_only_one_there(town, tmp_path):
+    west, middle, east = town.nodes((-100, 0), (0, 0), (100, 0))
+    come, go = (town.way(nodes, ROAD | {"oneway": "yes"}) for nodes in ([west, middle], [middle, east]))
+    town.relation(
+        [(come, "from"), (middle, "via"), (go, "to")],
+        {"type": "restriction", "restriction": "only_straight_on"},
+        nodes=(middle,),
+    )
+    report = read_osm(town.save(tmp_path)).report["streets"]
+    assert (report["turn restrictions read"], report["forbidden turns"]) == (1, 0)
+
+
 def test_one_turn_forbidden_twice_stands_there_once(town, tmp_path):
     middle, ways = crossing(town)
     for value in ("no_left_turn", "only_straight_on", "no_left_turn"):
