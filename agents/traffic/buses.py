@@ -1,7 +1,7 @@
 """Buses on the streets: the paths that vehicles of a timetable drive, where they stand, and when they really come.
 
-Stops are matched to nodes of the network call by call, because where a street has two carriageways the same stop may lie
-nearer to the wrong one. Between two calls a bus takes the quickest way. Calls that lie off the network, or that it joins only
+Stops are matched to nodes of the network call by call, because where a street has two carriageways a stop may lie nearer
+to the wrong one. Between two calls a bus takes the quickest way. Calls that lie off the network, or that it joins only
 by a wide detour, are not driven on it: there a bus keeps to its timetable and carries its delay along.
 """
 
@@ -65,6 +65,12 @@ class Buses:
         """Return the number of vehicles."""
         return len(self.trip)
 
+    def pool(self) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
+        """Return paths as the flow takes them: links, each path closed by −1; dwell beside them; where vehicles begin."""
+        ends = self.path_first[1:]
+        begins = self.path_first[:-1] + np.arange(len(ends))
+        return np.insert(self.link, ends, -1), np.insert(self.dwell, ends, 0.0), begins[self.path].astype(np.int32)
+
 
 def bus_vehicles(timetable: Timetable, network: Network, graph: Graph, threads: int = 1) -> Buses:
     """Return the vehicles of a timetable that drive on the streets, in order of departure.
@@ -75,8 +81,7 @@ def bus_vehicles(timetable: Timetable, network: Network, graph: Graph, threads: 
         graph: its routing states for buses (:func:`~citytwin.environment.network.graph.make_graph` with ``Access.BUS``).
         threads: for the search of ways; results do not depend on it.
     """
-    on_streets = np.isin(timetable.route_type[timetable.pattern_route], [int(kind) for kind in ON_STREETS])
-    patterns = np.flatnonzero(on_streets)
+    patterns = np.flatnonzero(_on_streets(timetable))
     node = _nodes_of_calls(timetable, network, graph, patterns)
     ways = _ways(timetable, network, graph, patterns, node, threads)
     trip, depart, first_call, path, ends = [], [], [], [], []
@@ -87,7 +92,7 @@ def bus_vehicles(timetable: Timetable, network: Network, graph: Graph, threads: 
     for p in patterns:
         base, length = int(timetable.first[p]), int(timetable.first[p + 1] - timetable.first[p])
         trips = np.arange(timetable.trip_first[p], timetable.trip_first[p + 1])
-        arrival, departure = _times(timetable, p)
+        departure = timetable.departure[timetable.time_first[p] : timetable.time_first[p + 1]].reshape(-1, length)
         on = np.array([(node[base + i], node[base + i + 1]) in ways for i in range(length - 1)])
         legs += len(on) * len(trips)
         for begin, end in _stretches(on):
@@ -175,15 +180,12 @@ def actual_times(
         running[rows[known]] = took[known]
         unknown[rows[~known]] = True
     arrival, departure = timetable.arrival.copy(), timetable.departure.copy()
-    for p in range(timetable.patterns):
+    for p in np.flatnonzero(_on_streets(timetable)):
         length = int(timetable.first[p + 1] - timetable.first[p])
         low, high = int(timetable.time_first[p]), int(timetable.time_first[p + 1])
         planned, come = timetable.departure[low:high].reshape(-1, length), arrival[low:high].reshape(-1, length)
         go = departure[low:high].reshape(-1, length)
         drive, open_ended = running[low:high].reshape(-1, length), unknown[low:high].reshape(-1, length)
-        street = timetable.route_type[timetable.pattern_route[p]] in ON_STREETS
-        if not street:
-            continue
         for i in range(1, length):
             come[:, i] = go[:, i - 1] + drive[:, i]
             come[:, i] = np.where(open_ended[:, i], np.maximum(come[:, i], until), come[:, i])
@@ -194,10 +196,8 @@ def actual_times(
     return timetable.with_times(arrival, departure)
 
 
-def _times(timetable: Timetable, pattern: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    length = int(timetable.first[pattern + 1] - timetable.first[pattern])
-    rows = slice(int(timetable.time_first[pattern]), int(timetable.time_first[pattern + 1]))
-    return timetable.arrival[rows].reshape(-1, length), timetable.departure[rows].reshape(-1, length)
+def _on_streets(timetable: Timetable) -> NDArray[np.bool_]:
+    return np.isin(timetable.route_type[timetable.pattern_route], [int(kind) for kind in ON_STREETS])
 
 
 def _stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -135,7 +135,9 @@ class Feed:
 
     def read_stops(self) -> None:
         self.stop_row: dict[str, int] = {}
-        self.lon, self.lat, self.stop_name = [], [], []
+        self.lon: list[float] = []
+        self.lat: list[float] = []
+        self.stop_name: list[str] = []
         self.parent: dict[str, str] = {}
         for line, (stop, name, lat, lon, parent) in self.rows(
             "stops.txt", ("stop_id",), ("stop_name", "stop_lat", "stop_lon", "parent_station")
@@ -190,8 +192,8 @@ class Feed:
         low, high = datetime.date.max, datetime.date.min
         self.service_ids: set[str] = set()
         if "calendar.txt" in self.names:
-            columns = ("service_id", *_WEEKDAYS, "start_date", "end_date")
-            for line, (service, *flags, start, end) in self.rows("calendar.txt", columns):
+            week = ("service_id", *_WEEKDAYS, "start_date", "end_date")
+            for line, (service, *flags, start, end) in self.rows("calendar.txt", week):
                 begin, last = self.date("calendar.txt", line, start), self.date("calendar.txt", line, end)
                 self.service_ids.add(service)
                 if "1" in flags and begin <= last:
@@ -427,14 +429,14 @@ class Feed:
                         shifts.append(start + shift)
         picked = np.concatenate(taken) if taken else np.zeros(0, np.int64)
         lengths = np.array([len(own) for own in taken], np.int64)
-        shift = np.repeat(np.array(shifts), lengths)
+        later = np.repeat(np.array(shifts), lengths)
         return {
             "id": [self.prefix + label for label, _ in trips],
             "route": np.array([route for _, route in trips], np.int32),
             "lengths": lengths,
             "stop": calls["stop"][picked],
-            "arrival": calls["arrival"][picked] + shift,
-            "departure": calls["departure"][picked] + shift,
+            "arrival": calls["arrival"][picked] + later,
+            "departure": calls["departure"][picked] + later,
             "board": calls["board"][picked].astype(bool),
             "alight": calls["alight"][picked].astype(bool),
         }

@@ -23,7 +23,7 @@ STOP_SPACING = {RouteType.BUS: 400.0, RouteType.TRAM: 500.0}
 """Metres between stops: local services in most of Europe stop every 400 m (Walker 2010, humantransit.org, "Basics: the
 spacing of stops and stations"); trams' is assumed."""
 LINES = (4.0, 20_000.0, 0.8)
-"""Lines of a town, its residents, and the power with which lines grow with residents: 4 of 20,000, 30 of 250,000; assumed."""
+"""Lines of a town, its residents, and the power with which lines grow with residents (30 of 250,000); assumed."""
 TRAM_PEOPLE = 200_000  # residents from which a city has trams, assumed
 PEOPLE_PER_TRAM_LINE = 80_000.0  # residents, assumed
 RING_PEOPLE = 100_000  # residents from which a city has a ring line, assumed

@@ -224,7 +224,7 @@ class Timetable:
 
 def walk_columns(
     stops: int, start: NDArray[np.integer], end: NDArray[np.integer], seconds: NDArray[np.floating]
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Any]:
     """Return the columns ``walk_first, walk_stop, walk_seconds`` of walks between stops; infinite where none is possible."""
     start, end, seconds = (np.asarray(a) for a in (start, end, seconds))
     order = np.lexsort((end, start))

@@ -1,12 +1,15 @@
 """Buses on the streets: their paths, and the times that come back from the streets."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from citytwin.agents.traffic.buses import LEAST_DWELL, actual_times, bus_vehicles
+from citytwin.agents.traffic.flow import Flow
+from citytwin.agents.traffic.kernels import PATH_AT
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access, RoadRank
@@ -158,6 +161,30 @@ def test_a_late_bus_may_be_overtaken(grid):
     assert ends["t0"] > ends["t1"]
 
 
+def test_the_flow_gives_the_times_back(grid):
+    table = line(ACROSS, hop=90.0)
+    graph = make_graph(grid, Access.BUS)
+    buses = bus_vehicles(table, grid, graph)
+    buses = replace(buses, dwell=np.zeros(len(buses.link)))  # nobody stands
+    path, dwell, at = buses.pool()
+    assert path[at].tolist() == [buses.link[0]] * 3
+    assert (path == -1).sum() == 1
+    assert len(dwell) == len(path)
+    flow = Flow(
+        grid, graph, depart=buses.depart, origin=buses.origin, destination=np.full(3, -1, np.int32),
+        destination_node=np.zeros(1, np.int32), logged=np.ones(3, bool),
+    )  # fmt: skip
+    flow.path = path
+    flow.vehicles[:, PATH_AT] = at
+    parts = flow.advance(10_000.0)
+    vehicle, link, entered = (np.concatenate([part[column] for part in parts]) for column in range(3))
+    for n in range(3):
+        assert link[vehicle == n].tolist() == buses.link.tolist()
+    actual = actual_times(table, buses, vehicle, entered, flow.arrive, 10_000.0)
+    expected = actual_times(table, buses, *drive(grid, buses), 10_000.0)
+    assert actual.arrival == pytest.approx(expected.arrival, abs=1e-2)
+
+
 def test_trams_and_closed_streets_are_not_driven(grid):
     graph = make_graph(grid, Access.BUS)
     assert len(bus_vehicles(line(ACROSS, kind=RouteType.TRAM), grid, graph)) == 0
@@ -165,7 +192,7 @@ def test_trams_and_closed_streets_are_not_driven(grid):
     assert len(bus_vehicles(line(ACROSS), no_bus, make_graph(no_bus, Access.BUS))) == 0
 
 
-def test_the_stop_belongs_to_the_carriageway_of_its_direction(grid):
+def test_the_stop_belongs_to_the_carriageway_of_its_direction():
     """Two one-way carriageways 20 m apart: a line eastwards uses the one eastwards though stops lie nearer the other."""
     count = 6
     x = np.tile(300.0 * np.arange(count), 2)
