@@ -143,7 +143,7 @@ class City:
         self._layers: dict[str, Any] = dict(layers or {})
         for table, specs in SCHEMA.items():
             given = tables.get(table, {})
-            if not given and any(spec.fill is None for spec in specs.values()):
+            if table not in tables and any(spec.fill is None for spec in specs.values()):
                 raise CityError(f"{self._where(table)}: table is missing")
             head, first = next(iter(specs.items()))
             rows = len(given[head]) - first.extra if head in given else 0

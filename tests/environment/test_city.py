@@ -54,6 +54,42 @@ def test_columns_read_as_items_and_attributes(city):
         _ = city.people.mood
 
 
+def test_what_a_maker_leaves_out_is_filled_in_and_kept(city, tmp_path):
+    tables = {table: dict(getattr(city, table)) for table in SCHEMA if table != "turns"}
+    del tables["nodes"]["signal"]
+    made = City(city.info, tables, city.schedules)
+    assert len(made.turns) == 0
+    assert made.nodes.signal.dtype == np.uint8
+    assert not made.nodes.signal.any()
+    again = City.load(made.save(tmp_path / "plain.city"))
+    assert len(again.turns) == 0
+    assert len(City(city.info, tables | {"turns": again.turns}, city.schedules).turns) == 0  # a table without rows
+    for missing in ("links", "people"):
+        with pytest.raises(CityError, match=f"{missing}: table is missing"):
+            City(city.info, {name: table for name, table in tables.items() if name != missing}, city.schedules)
+
+
+@pytest.mark.parametrize(
+    ("turns", "message"),
+    [
+        ([(0, 2, 1.0)], "turn 0 joins links that do not meet, 0 and 2"),
+        ([(0, 1, 1.0), (0, 1, np.inf)], "a turn stands there twice"),
+        ([(0, 1, -1.0)], "penalty is negative"),
+        ([(0, 1, np.nan)], "penalty is negative or no number"),
+        ([(0, 10**6, 1.0)], r"turns/to_link\.npy: holds"),
+    ],
+)
+def test_turns_that_cannot_be_are_refused(city, turns, message):
+    """Links 0 and 1 are the two directions of one street, link 2 begins elsewhere."""
+    assert city.links.end[0] == city.links.start[1]
+    assert city.links.end[0] != city.links.start[2]
+    columns = dict(zip(SCHEMA["turns"], zip(*turns, strict=True), strict=True))
+    columns = {name: np.array(values, SCHEMA["turns"][name].dtype) for name, values in columns.items()}
+    tables = {table: dict(getattr(city, table)) for table in SCHEMA} | {"turns": columns}
+    with pytest.raises(CityError, match=message):
+        City(city.info, tables, city.schedules)
+
+
 def test_same_seed_same_bytes(city, bundle, tmp_path):
     other = City.synthetic(1_500, seed=4, name="Testford").save(tmp_path / "other.city")
     for file in sorted(bundle.rglob("*.npy")):
