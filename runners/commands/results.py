@@ -22,7 +22,7 @@ def compare(
     """Say how each point of a sweep differs from a baseline, runs of one seed paired.
 
     Where the results have trips and links: who gains and who loses travel time, vehicle-km, and streets that became
-    rat runs; with --area, through traffic inside and what was displaced around it.
+    rat runs; and of superblocks, or the polygons of --area, through traffic inside and what was displaced around.
 
     \b
     Examples:
@@ -74,7 +74,7 @@ def map_results(
     what: Annotated[
         str | None,
         typer.Option(
-            "--what", help="What the pictures show: attack, infections, deaths; flow, speed, delay of streets."
+            "--what", help="Shown: attack, infections, deaths; flow, speed, delay, co2, nox, pm10 of streets."
         ),
     ] = None,
     baseline: Annotated[
@@ -87,8 +87,8 @@ def map_results(
     """Put results on the map: GeoParquet and GeoPackage for QGIS, and pictures.
 
     Infections and deaths by zone and by grid cell, where the scenario keeps them: [output] with by_zone = true,
-    tables = ["cells"], or both. Flow, speed and delay by street, where it keeps tables = ["links"]; with a second point
-    also how they differ from the baseline.
+    tables = ["cells"], or both. Flow, speed, delay and emissions by street, where it keeps tables = ["links"]; of a
+    second point also how they differ from the baseline.
 
     \b
     Examples:

@@ -11,6 +11,7 @@ from ..tables import StoreError
 
 if TYPE_CHECKING:
     from ...environment.network.network import Network
+    from ..results import Results
 
 BORDER = 25.0
 """Metres from the border of an area up to which a street counts as its perimeter (assumed: half the width of a wide
@@ -20,6 +21,8 @@ AROUND = 500.0
 LARGEST_FILE = 64 * 2**20
 """Bytes of a file with areas; a larger one is refused."""
 SUFFIXES = (".geojson", ".json", ".gpkg")
+SUPERBLOCK = "superblock"
+"""Kind of change of a design whose area is looked at."""
 _POLYGONS = ("Polygon", "MultiPolygon")
 
 
@@ -73,7 +76,7 @@ def make_area(name: str, shape: Any, network: "Network") -> Area:
 
 
 def read_shapes(path: Path, crs: str) -> dict[str, Any]:
-    """Read polygons from GeoJSON or GeoPackage, by the attribute ``name``, else by number.
+    """Read polygons from GeoJSON or GeoPackage, by the attribute ``name``, else by number; of a design, its superblocks.
 
     Args:
         path: the file.
@@ -104,5 +107,29 @@ def read_shapes(path: Path, crs: str) -> dict[str, Any]:
         raise StoreError(f"{path}: the border of feature {', '.join(broken)} crosses itself; draw it again")
     if rows.crs is not None and crs:
         rows = rows.to_crs(crs)
-    names = rows["name"].astype(str) if "name" in rows else [f"area {number}" for number in rows.index]
+    if "change" in rows and (rows["change"] == SUPERBLOCK).any():  # a design
+        rows = rows[rows["change"] == SUPERBLOCK]
+    named = rows["name"] if "name" in rows else [None] * len(rows)
+    names = [name if isinstance(name, str) else f"area {at}" for name, at in zip(named, rows.index, strict=True)]
     return {name: shapes.union_all() for name, shapes in rows.geometry.groupby(np.asarray(names, object), sort=False)}
+
+
+def design_shapes(results: "Results", point: int, crs: str) -> dict[str, Any]:
+    """Return the areas of the superblocks that the designs of a point make, by name of the design.
+
+    Args:
+        results: the results.
+        point: the point.
+        crs: CRS of the city, into which they are brought.
+    """
+    import geopandas
+
+    from ..designs import built_designs
+
+    shapes: dict[str, Any] = {}
+    for design in built_designs(results.scenario.at_point(results.points[point]).city):
+        areas = [change for change in design.changes if change.kind == SUPERBLOCK and change.shape == "area"]
+        for number, change in enumerate(areas, start=1):
+            shape = geopandas.GeoSeries([change.geometry], crs=design.crs).to_crs(crs).iloc[0]
+            shapes[design.name if len(areas) == 1 else f"{design.name} {number}"] = shape
+    return shapes

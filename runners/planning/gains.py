@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..compare import LEVEL, interval
 from ..tables import StoreError
-from .reading import TRIP_COLUMNS, TRIPS, Pairs, Rows, columns_of, paired_trips, rows_of, runs_of
+from .reading import TRIP_COLUMNS, TRIPS, Pairs, Rows, paired_trips, rows_of, runs_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,43 +21,53 @@ NOTABLE = 60.0
 """Seconds a day by which somebody's travel time has to change to count as better or worse off."""
 AGE_GROUPS = {"0–17": 0, "18–29": 18, "30–64": 30, "65+": 65}
 """First age of each group."""
-CAR_COLUMN = "cars"
-"""Column of the trips table with the cars of the person's household, where there is one."""
 CAR_GROUPS = ("no car", "one car", "two cars or more")
 ALL = "all"
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """A way to part people.
+    """A way to part people, or their trips.
 
     Attributes:
         by: what it goes by.
         names: name of each group.
         group: int64 (pairs,) group of each pair of trips, −1 for none.
+        alone: int64 (m,) group of each trip without a partner; None if only pairs can be parted so.
     """
 
     by: str
     names: list[str]
     group: NDArray[np.int64]
+    alone: NDArray[np.int64] | None
 
 
-def groupings(city: "City", pairs: Pairs) -> Iterator[Grouping]:
-    """Yield the groupings of a pair of runs: everybody, zone of home, age, cars of the household if known, and mode."""
+def groupings(city: "City", pairs: Pairs, cars: NDArray[np.integer] | None = None) -> Iterator[Grouping]:
+    """Yield the groupings of a pair of runs: everybody, mode, age, cars of the household if known, and zone of home.
+
+    Args:
+        city: the city.
+        pairs: the pairs.
+        cars: (households,) cars of each household.
+    """
     from ...agents.traffic.demand import Mode
 
-    yield Grouping(ALL, ["everybody"], np.zeros(len(pairs.person), np.int64))
-    layer = city.layer("zones")
-    zones = len(city.zones)
-    names = [str(name) for name in layer["name"]] if layer is not None and "name" in layer else []
-    zone = city.places.zone[city.people.household[pairs.person]].astype(np.int64)
-    yield Grouping("zone", names or [f"zone {number}" for number in range(zones)], zone)
-    age = np.searchsorted(list(AGE_GROUPS.values()), city.people.age[pairs.person], side="right") - 1
-    yield Grouping("age", list(AGE_GROUPS), age)
-    if CAR_COLUMN in pairs.extra:
-        yield Grouping("cars", list(CAR_GROUPS), np.clip(pairs.extra[CAR_COLUMN].astype(np.int64), 0, 2))
+    def by_person(by: str, names: list[str], group: NDArray[Any]) -> Grouping:
+        whole = np.asarray(group, np.int64)
+        return Grouping(by, names, whole[pairs.person], whole[pairs.alone])
+
+    people = city.people
+    yield by_person(ALL, ["everybody"], np.zeros(len(people)))
     modes = [mode.name.lower() for mode in Mode]
-    yield Grouping("mode", modes, np.where(pairs.mode_before < len(modes), pairs.mode_before, -1))
+    yield Grouping("mode", modes, np.where(pairs.mode_before < len(modes), pairs.mode_before, -1), None)
+    age = np.searchsorted(list(AGE_GROUPS.values()), people.age, side="right") - 1
+    yield by_person("age", list(AGE_GROUPS), age)
+    if cars is not None:
+        yield by_person("cars", list(CAR_GROUPS), np.minimum(cars, len(CAR_GROUPS) - 1)[people.household])
+    layer = city.layer("zones")
+    names = [str(name) for name in layer["name"]] if layer is not None and "name" in layer else []
+    names = names or [f"zone {number}" for number in range(len(city.zones))]
+    yield by_person("zone", names, city.places.zone[people.household])
 
 
 def changes(pairs: Pairs, grouping: Grouping) -> Rows:
@@ -68,7 +78,8 @@ def changes(pairs: Pairs, grouping: Grouping) -> Rows:
 
     Returns:
         Columns (groups,): ``people``; ``before`` and ``change`` (mean minutes a person and day); ``better`` and
-        ``worse`` (shares of the people); ``stranded`` (trips a day that no longer arrive, less those that now do).
+        ``worse`` (shares of the people); ``stranded`` (trips a day that no longer arrive, less those that now do);
+        ``unpaired`` (trips a day that only one of the runs has; missing if they cannot be parted so).
     """
     count = len(grouping.names)
     rows = grouping.group >= 0
@@ -101,10 +112,42 @@ def changes(pairs: Pairs, grouping: Grouping) -> Rows:
         "better": mean(better),
         "worse": mean(worse),
         "stranded": np.bincount(group, summed(lost) - summed(won), count),
+        "unpaired": np.full(count, np.nan)
+        if grouping.alone is None
+        else np.bincount(grouping.alone[grouping.alone >= 0], minlength=count) / pairs.days,
     }
 
 
-def gains(results: "Results", point: int, baseline: int = 0) -> "pd.DataFrame":
+def day_minutes(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the minutes a day that each person travels in one run and in the other, on trips that end in both."""
+    both = np.isfinite(pairs.before) & np.isfinite(pairs.after)
+    people, place = np.unique(pairs.person[both], return_inverse=True)
+    first, second = (
+        np.bincount(place, seconds[both], len(people)) / pairs.days / 60.0 for seconds in (pairs.before, pairs.after)
+    )
+    return first, second
+
+
+def evenness(pairs: Pairs) -> dict[str, tuple[float, float]]:
+    """Return how evenly travel times of a day are spread over people, in one run and in the other.
+
+    Returns:
+        ``gini``, ``theil``, and ``worst_tenth`` (mean minutes of the tenth of the people who travel longest), each in one
+        run and in the other; and ``worst_change``: 0, and the mean change in minutes of the tenth who lose most.
+    """
+    from ...environment.equity import gini, theil, worst_off
+
+    sides = day_minutes(pairs)
+    if not len(sides[0]):
+        return {}
+    found = {
+        name: (measure(sides[0]), measure(sides[1]))
+        for name, measure in (("gini", gini), ("theil", theil), ("worst_tenth", worst_off))
+    }
+    return found | {"worst_change": (0.0, worst_off(sides[1] - sides[0]))}
+
+
+def gains(results: "Results", point: int, baseline: int = 0) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Return who gains and who loses at a point, against a baseline, runs of one seed and trips of one person paired.
 
     Args:
@@ -113,8 +156,9 @@ def gains(results: "Results", point: int, baseline: int = 0) -> "pd.DataFrame":
         baseline: the point with which it is compared.
 
     Returns:
-        A row a group: ``by`` (all, zone, age, cars or mode), ``group``, ``pairs`` (of runs), the columns of
-        :func:`changes` as means over the pairs of runs, and ``low`` and ``high`` (interval of ``change``).
+        A row a group: ``by`` (all, mode, age, cars or zone), ``group``, ``pairs`` (of runs), the columns of
+        :func:`changes` as means over the pairs of runs, and ``low`` and ``high`` (interval of ``change``). And a row a
+        measure of :func:`evenness`: ``measure``, ``before``, ``after`` (means over the pairs of runs).
 
     Raises:
         StoreError: if there is no such point, no pair of runs, or the points have other people.
@@ -128,38 +172,49 @@ def gains(results: "Results", point: int, baseline: int = 0) -> "pd.DataFrame":
     if not np.array_equal(city.people.household, other.people.household):
         raise StoreError(f"points {baseline} and {point} have cities with other people; they cannot be compared")
     found: dict[tuple[str, int, str], list[dict[str, float]]] = {}
-    for first, second in run_pairs(results, point, baseline):
-        pairs = pairs_of(results, first, second)
-        for grouping in groupings(city, pairs):
+    even: dict[str, list[tuple[float, float]]] = {}
+    for seed, first, second in run_pairs(results, point, baseline):
+        pairs = paired_trips(
+            rows_of(results, TRIPS, first, TRIP_COLUMNS), rows_of(results, TRIPS, second, TRIP_COLUMNS)
+        )
+        for grouping in groupings(city, pairs, _cars(results, city, baseline, seed)):
             columns = changes(pairs, grouping)
             for number, name in enumerate(grouping.names):
                 row = {key: float(values[number]) for key, values in columns.items()}
                 if row["people"]:
                     found.setdefault((grouping.by, number, name), []).append(row)
+        for measure, values in evenness(pairs).items():
+            even.setdefault(measure, []).append(values)
     rows = []
     for (by, _, name), parts in found.items():
         low, high = interval(np.array([part["change"] for part in parts]), LEVEL)
         means = {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
         rows.append({"by": by, "group": name, "pairs": len(parts)} | means | {"low": low, "high": high})
     order = {by: number for number, by in enumerate((ALL, "mode", "age", "cars", "zone"))}
-    return pd.DataFrame(sorted(rows, key=lambda row: order[str(row["by"])]))
+    spread = [
+        {"measure": measure} | dict(zip(("before", "after"), np.mean(values, axis=0).tolist(), strict=True))
+        for measure, values in even.items()
+    ]
+    return pd.DataFrame(sorted(rows, key=lambda row: order[str(row["by"])])), pd.DataFrame(spread)
 
 
-def run_pairs(results: "Results", point: int, baseline: int) -> list[tuple[str, str]]:
-    """Return the runs of the baseline and of a point that have the same seed.
+def _cars(results: "Results", city: "City", point: int, seed: int) -> NDArray[np.integer] | None:
+    """Return the cars of each household, as traffic draws them for a seed; None without traffic."""
+    from ...agents.traffic.cars import means_of
+    from ...agents.traffic.settings import TrafficSettings
+
+    settings = results.scenario.at_point(results.points[point]).processes.get("traffic")
+    return means_of(city, seed, settings.ownership).cars if isinstance(settings, TrafficSettings) else None
+
+
+def run_pairs(results: "Results", point: int, baseline: int) -> list[tuple[int, str, str]]:
+    """Return each seed of which baseline and point both have a run, with the run of the baseline and that of the point.
 
     Raises:
         StoreError: if there is none.
     """
     base, runs = runs_of(results, baseline), runs_of(results, point)
-    pairs = [(base[seed], run) for seed, run in runs.items() if seed in base]
+    pairs = [(seed, base[seed], run) for seed, run in runs.items() if seed in base]
     if not pairs:
         raise StoreError(f"points {baseline} and {point}: no seed of which both are in the results yet")
     return pairs
-
-
-def pairs_of(results: "Results", before: str, after: str) -> Pairs:
-    """Return the trips of the same people in two runs."""
-    extra = tuple({CAR_COLUMN} & columns_of(results, TRIPS))
-    first, second = (rows_of(results, TRIPS, run, (*TRIP_COLUMNS, *extra)) for run in (before, after))
-    return paired_trips(first, second, extra)

@@ -76,20 +76,6 @@ def rows_of(results: "Results", table: str, run: str, columns: Sequence[str]) ->
     return {name: np.concatenate([piece[name] for piece in pieces]) if pieces else np.empty(0) for name in columns}
 
 
-def columns_of(results: "Results", table: str) -> set[str]:
-    """Return the names of the columns of a table; none if there is no such table."""
-    import pyarrow.parquet as pq
-
-    if results.directory is None:
-        return set(results.table(table).columns) if table in results.tables else set()
-    for path in _shards(results.directory, table):
-        with store.blamed(path):
-            return set(pq.read_schema(path).names)
-    for run in sorted(store.staged_runs(results.directory)):
-        return set(store.read_table(results.directory, table, {run}).column_names) if table in results.tables else set()
-    return set()
-
-
 def _shards(directory: Path, table: str) -> list[Path]:
     return sorted((directory / table).glob("part-*.parquet"))
 
@@ -225,8 +211,7 @@ class Pairs:
         mode_before, mode_after: int64 (n,).
         before, after: float64 (n,) seconds from departure to arrival; missing where the trip did not end.
         days: number of days.
-        alone: trips of one run without a partner in the other, or with one to another sort of place.
-        extra: further columns of the trips before, by name.
+        alone: int64 (m,) persons of trips of one run without a partner in the other, or with one to another sort of place.
     """
 
     day: NDArray[np.int64]
@@ -236,19 +221,17 @@ class Pairs:
     before: NDArray[np.float64]
     after: NDArray[np.float64]
     days: int
-    alone: int
-    extra: Rows
+    alone: NDArray[np.int64]
 
 
 TRIP_COLUMNS = ("day", "person", "purpose", "mode", "depart", "arrive")
 
 
-def paired_trips(before: Rows, after: Rows, extra: Sequence[str] = ()) -> Pairs:
+def paired_trips(before: Rows, after: Rows) -> Pairs:
     """Pair the trips of two runs by day, person and order of departure; trips of nobody's day are left out.
 
     Args:
         before, after: trips with :data:`TRIP_COLUMNS`.
-        extra: further columns of ``before`` to keep.
     """
     sides = [{name: values[rows["person"] >= 0] for name, values in rows.items()} for rows in (before, after)]
     people = 1 + max((int(side["person"].max()) for side in sides if len(side["person"])), default=0)
@@ -270,8 +253,7 @@ def paired_trips(before: Rows, after: Rows, extra: Sequence[str] = ()) -> Pairs:
         before=(old["arrive"] - old["depart"])[first],
         after=(new["arrive"] - new["depart"])[second],
         days=max(len(np.unique(old["day"])), 1),
-        alone=len(keys[0]) + len(keys[1]) - 2 * len(first),
-        extra={name: old[name][first] for name in extra},
+        alone=np.concatenate([np.delete(old["person"], first), np.delete(new["person"], second)]).astype(np.int64),
     )
 
 

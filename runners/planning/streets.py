@@ -1,4 +1,4 @@
-"""Streets of a point on the map: flow, speed and delay by link, and how they differ from a baseline.
+"""Streets of a point on the map: flow, speed, delay and emissions by link, and how they differ from a baseline.
 
 The unit of a column stands in its name. Figures are means over the runs of a point (over the pairs of runs, where there
 is a baseline) on an average day.
@@ -20,7 +20,7 @@ from ..geo import ABOUT, about, city_of, write_layer
 from ..tables import StoreError
 from .gains import run_pairs
 from .reading import LINKS, Rows, link_days, need, runs_of, same_links
-from .traffic import network_of
+from .traffic import EMITTED, emissions_of, network_of
 
 if TYPE_CHECKING:
     import geopandas
@@ -53,6 +53,9 @@ STREET_FIGURES = {
     "flow": StreetFigure("vehicles_per_day", "vehicles a day"),
     "speed": StreetFigure("speed_kmh", "mean speed, km/h", False),
     "delay": StreetFigure("delay_s", "delay, s a vehicle"),
+    "co2": StreetFigure("co2_kg_per_km_day", "CO₂, kg a km and day"),
+    "nox": StreetFigure("nox_g_per_km_day", "NOx, g a km and day"),
+    "pm10": StreetFigure("pm10_g_per_km_day", "PM10, g a km and day"),
 }
 
 
@@ -62,7 +65,8 @@ class Streets:
 
     Attributes:
         network: the streets of the point.
-        after: ``left`` (vehicles a day), ``seconds`` (a day, summed), ``free`` (s at free speed) and ``peak``, (links,).
+        after: ``left`` (vehicles a day), ``seconds`` (a day, summed), ``free`` (s at free speed), ``peak`` (vehicles in
+            the busiest hour) and grams a day of each of :data:`.traffic.EMITTED`, (links,).
         before: the same at the baseline, missing where it has no such link; None without a baseline.
         lines: shapely lines (links,).
         runs: runs, or pairs of runs, of which these are means.
@@ -95,18 +99,17 @@ def read_streets(results: "Results", city: "City", point: int, baseline: int | N
             raise StoreError(f"point {point}: no run of it is in the results yet")
     else:
         pairs = run_pairs(results, point, baseline)
-        runs = [run for _, run in pairs]
+        runs = [run for _, _, run in pairs]
         other = network_of(results, baseline)
-        old = _mean_day(results, [run for run, _ in pairs], other)
+        old = _mean_day(results, [run for _, run, _ in pairs], other)
         row = same_links(network, other)
         before = {name: np.where(row >= 0, values[row], np.nan) for name, values in old.items()}
     return Streets(network, _mean_day(results, runs, network), before, lines_of(city, network), len(runs))
 
 
 def _mean_day(results: "Results", runs: list[str], network: Network) -> Rows:
-    days = [link_days(results, run, network.links)[0] for run in runs]
-    means = {name: np.mean([day[name] for day in days], axis=0) for name in ("left", "seconds", "peak")}
-    return means | {"free": network.free_time}
+    days = [link_days(results, run, network.links)[0] | emissions_of(results, run, network) for run in runs]
+    return {name: np.mean([day[name] for day in days], axis=0) for name in days[0]} | {"free": network.free_time}
 
 
 def lines_of(city: "City", network: Network) -> NDArray[Any]:
@@ -121,16 +124,19 @@ def lines_of(city: "City", network: Network) -> NDArray[Any]:
 
 
 def figures(day: Rows, length: NDArray[np.float64]) -> Rows:
-    """Return ``vehicles_per_day``, ``speed_kmh`` and ``delay_s`` (a vehicle); the latter two miss where nobody drove.
+    """Return flow, speed, delay (a vehicle) and emissions by km of street; speed and delay miss where nobody drove.
 
     Args:
-        day: ``left``, ``seconds`` and ``free`` of links or of sections of streets.
+        day: ``left``, ``seconds``, ``free`` and emissions of links or of sections of streets.
         length: metres.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(day["left"] > 0, day["seconds"] / day["left"], np.nan)
         speed = KMH * length / mean
-    return {"vehicles_per_day": day["left"], "speed_kmh": speed, "delay_s": np.maximum(mean - day["free"], 0.0)}
+    found = {"vehicles_per_day": day["left"], "speed_kmh": speed, "delay_s": np.maximum(mean - day["free"], 0.0)}
+    kilometres = length / 1000.0
+    found["co2_kg_per_km_day"] = day["co2"] / 1000.0 / kilometres
+    return found | {f"{name}_g_per_km_day": day[name] / kilometres for name in ("nox", "pm10")}
 
 
 def changes_of(after: Rows, before: Rows) -> Rows:
@@ -178,7 +184,8 @@ def section_layer(streets: Streets) -> "geopandas.GeoDataFrame":
         left, seconds = (np.bincount(section, day[name][rows], len(first)) for name in ("left", "seconds"))
         weight = np.where(left[section] > 0, day["left"][rows], 1.0)  # nobody drove: both directions alike
         free = np.bincount(section, weight * day["free"][rows], len(first)) / np.bincount(section, weight, len(first))
-        return {"left": left, "seconds": seconds, "free": free}
+        emitted = {name: np.bincount(section, day[name][rows], len(first)) for name in EMITTED}
+        return {"left": left, "seconds": seconds, "free": free} | emitted
 
     columns = figures(joined(streets.after), length)
     if streets.before is not None:

@@ -11,7 +11,7 @@ from ...environment.network.network import Network
 from ...environment.roads import RoadRank
 from .areas import Area, make_area
 from .gains import run_pairs
-from .reading import TRIPS, Rows, link_days, rows_of
+from .reading import LINKS, TRIPS, Rows, batches, link_days, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 CITY = "city"
 """What the whole city is called among places."""
+EMITTED = ("co2", "nox", "pm10")
+"""Emissions that are compared, of the pollutants of ``agents.traffic.emissions``."""
+IN_AREAS = ("vehicle_km", "delay_hours", "nox_g")
+"""Figures of :func:`volumes` that are shown of the parts of an area."""
 RAT_RUNS = 10
 """Streets named at most."""
 NOTICED = 1.0
@@ -61,12 +65,14 @@ class Side:
     Attributes:
         network: its streets.
         links: from :func:`.reading.link_days`.
+        emitted: grams a day of each of :data:`EMITTED`, (links,).
         days: number of days.
         origin, destination: int64 (car trips that arrived,) nodes.
     """
 
     network: Network
     links: Rows
+    emitted: Rows
     days: int
     origin: NDArray[np.int64]
     destination: NDArray[np.int64]
@@ -82,11 +88,24 @@ def read_side(results: "Results", run: str, network: Network) -> Side:
         trips = rows_of(results, TRIPS, run, ("mode", "origin", "destination", "arrive"))
         rows = (trips["mode"] == Mode.CAR) & np.isfinite(trips["arrive"])
         origin, destination = trips["origin"][rows].astype(np.int64), trips["destination"][rows].astype(np.int64)
-    return Side(network, links, days, origin, destination)
+    return Side(network, links, emissions_of(results, run, network), days, origin, destination)
+
+
+def emissions_of(results: "Results", run: str, network: Network) -> Rows:
+    """Return what vehicles leave on each link on an average day of a run, with the mean fleet: grams by :data:`EMITTED`."""
+    from ...agents.traffic.emissions import POLLUTANTS, link_grams
+
+    grams = np.zeros((len(POLLUTANTS), network.links))
+    days: set[int] = set()
+    for rows in batches(results, LINKS, run, ("day", "quarter", "link", "left", "speed")):
+        days.update(np.unique(rows["day"]).tolist())
+        gone = {name: values[rows["left"] > 0] for name, values in rows.items()}
+        grams += link_grams(gone, network).sum(axis=2)
+    return {name: grams[POLLUTANTS.index(name)] / max(len(days), 1) for name in EMITTED}
 
 
 def volumes(side: Side, which: NDArray[np.bool_] | None = None) -> dict[str, float]:
-    """Return vehicle-km, vehicle-hours and hours of delay a day on some links, all by default."""
+    """Return vehicle-km, vehicle-hours, hours of delay and emissions a day on some links, all by default."""
     rows = np.ones(side.network.links, bool) if which is None else which
     left, seconds = side.links["left"][rows], side.links["seconds"][rows]
     free = left * side.network.free_time[rows]
@@ -94,6 +113,9 @@ def volumes(side: Side, which: NDArray[np.bool_] | None = None) -> dict[str, flo
         "vehicle_km": float((left * side.network.length[rows]).sum() / 1000),
         "vehicle_hours": float(seconds.sum() / 3600),
         "delay_hours": float(np.maximum(seconds - free, 0.0).sum() / 3600),
+        "co2_kg": float(side.emitted["co2"][rows].sum() / 1000),
+        "nox_g": float(side.emitted["nox"][rows].sum()),
+        "pm10_g": float(side.emitted["pm10"][rows].sum()),
     }
 
 
@@ -109,11 +131,11 @@ def through_traffic(side: Side, area: Area) -> float:
 
 
 def area_figures(side: Side, area: Area) -> dict[str, float]:
-    """Return the figures of an area: through traffic, and vehicle-km and delay inside, on its perimeter and around it."""
+    """Return the figures of an area: through traffic, and :data:`IN_AREAS` inside, on its perimeter and around it."""
     figures = {"through": through_traffic(side, area)}
     for part in ("inside", "perimeter", "around"):
-        for name, value in volumes(side, getattr(area, part)).items():
-            figures[f"{part}_{name}"] = value
+        found = volumes(side, getattr(area, part))
+        figures |= {f"{part}_{name}": found[name] for name in IN_AREAS}
     return figures
 
 
@@ -183,7 +205,7 @@ def compare_traffic(
     areas = [[make_area(name, shape, network) for name, shape in shapes.items()] for network in networks]
     rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
     flows: tuple[list[dict[int, float]], list[dict[int, float]]] = ([], [])
-    for runs in run_pairs(results, point, baseline):
+    for _, *runs in run_pairs(results, point, baseline):
         old, new = (read_side(results, run, network) for run, network in zip(runs, networks, strict=True))
         pairs = [(CITY, volumes(old), volumes(new))]
         for before, after in zip(*areas, strict=True):

@@ -13,6 +13,7 @@ from citytwin.environment.roads import Access, RoadRank
 from citytwin.runners.planning.areas import make_area, read_shapes
 from citytwin.runners.planning.reading import same_links
 from citytwin.runners.planning.traffic import (
+    EMITTED,
     Side,
     area_figures,
     compare_traffic,
@@ -62,7 +63,8 @@ def side_of(network: Network, ways: list[list[int]]) -> Side:
         for a, b in itertools.pairwise(way):
             left[link[a, b]] += 1
     links = {"entered": left, "left": left, "seconds": left * 25.0, "peak": left}
-    return Side(network, links, 1, *(np.array([way[at] for way in ways], np.int64) for at in (0, -1)))
+    emitted = dict.fromkeys(EMITTED, left * network.length / 1000 * 200)
+    return Side(network, links, emitted, 1, *(np.array([way[at] for way in ways], np.int64) for at in (0, -1)))
 
 
 def row_of(number: int, first: int = 0, last: int = COLUMNS - 1) -> list[int]:
@@ -100,7 +102,8 @@ def test_through_traffic_leaves_out_who_lives_there() -> None:
     assert figures["perimeter_vehicle_km"] == pytest.approx(5 * 0.4)
     assert figures["inside_delay_hours"] == pytest.approx(7 * 2 * 5 / 3600)
     city = volumes(side_of(network, [across]))
-    assert city == pytest.approx({"vehicle_km": 1.6, "vehicle_hours": 8 * 25 / 3600, "delay_hours": 8 * 5 / 3600})
+    times = {"vehicle_km": 1.6, "vehicle_hours": 8 * 25 / 3600, "delay_hours": 8 * 5 / 3600}
+    assert city == pytest.approx(times | {"co2_kg": 0.32, "nox_g": 320, "pm10_g": 320})
 
 
 def test_streets_that_become_rat_runs_are_named() -> None:

@@ -10,11 +10,10 @@ from typer.testing import CliRunner
 
 from citytwin.runners import store
 from citytwin.runners.cli import app
-from citytwin.runners.planning.gains import NOTABLE, Grouping, changes, gains
+from citytwin.runners.planning.gains import NOTABLE, Grouping, changes, evenness, gains, groupings
 from citytwin.runners.planning.reading import (
     Pairs,
     batches,
-    columns_of,
     link_days,
     paired_trips,
     rows_of,
@@ -27,8 +26,6 @@ def test_rows_of_a_run_are_those_that_were_written(planned) -> None:
     for run, day in planned.days.items():
         rows = rows_of(planned.results, "trips", run, ("person", "depart", "arrive"))
         assert all(np.array_equal(rows[name], day.trips[name]) for name in rows)
-    assert columns_of(planned.results, "links") >= {"run_id", "quarter", "left"}
-    assert columns_of(planned.results, "nothing") == set()
     with pytest.raises(StoreError, match="table 'trips' has no column price; there are: run_id, "):
         rows_of(planned.results, "trips", run, ("price",))
 
@@ -84,7 +81,7 @@ def test_trips_are_paired_by_person_and_order(seed: int) -> None:
     }
     pairs = paired_trips(old, new)
     assert len(pairs.person) == len(expected)
-    assert pairs.alone == len(first) + len(second) - 2 * len(expected)
+    assert len(pairs.alone) == len(first) + len(second) - 2 * len(expected)
     assert pairs.days == 2
     found = sorted(zip(pairs.day, pairs.person, np.nan_to_num(pairs.after, nan=-1), strict=True))
     wanted = sorted((day, person, np.nan_to_num(after, nan=-1)) for (day, person, _), (after, _) in expected.items())
@@ -95,7 +92,7 @@ def test_trips_are_paired_by_person_and_order(seed: int) -> None:
 def test_a_run_paired_with_itself_changes_nothing() -> None:
     trips = random_trips(np.random.default_rng(9), 200)
     pairs = paired_trips(trips, trips)
-    assert pairs.alone == 0
+    assert len(pairs.alone) == 0
     assert np.array_equal(pairs.before, pairs.after, equal_nan=True)
 
 
@@ -108,9 +105,10 @@ def test_changes_by_group_as_counted_by_hand(seed: int) -> None:
     ids = {
         name: rng.integers(*ends, count) for name, ends in (("day", (0, days)), ("person", (0, 15)), ("mode", (0, 3)))
     }
-    pairs = Pairs(ids["day"], ids["person"], ids["mode"], ids["mode"], times[0], times[1], days, 0, {})
-    group = rng.integers(-1, 4, count)
-    columns = changes(pairs, Grouping("test", list("abcde"), group))
+    pairs = Pairs(ids["day"], ids["person"], ids["mode"], ids["mode"], times[0], times[1], days, np.arange(0))
+    group, alone = rng.integers(-1, 4, count), rng.integers(-1, 4, 30)
+    columns = changes(pairs, Grouping("test", list("abcde"), group, alone))
+    assert columns["unpaired"].tolist() == [(alone == number).sum() / days for number in range(5)]
     for number in range(5):
         members = sorted(set(pairs.person[group == number].tolist()))
         before, change, better, worse, stranded = [], [], 0, 0, 0
@@ -137,7 +135,7 @@ def test_changes_by_group_as_counted_by_hand(seed: int) -> None:
 
 
 def test_gains_are_the_mean_of_the_pairs_of_runs(planned) -> None:
-    frame = gains(planned.results, 1, 0)
+    frame, even = gains(planned.results, 1, 0)
     everybody = frame[frame["by"] == "all"].iloc[0]
     means, people = [], []
     for replicate in range(2):
@@ -148,6 +146,7 @@ def test_gains_are_the_mean_of_the_pairs_of_runs(planned) -> None:
         means.append(change.sum() / 60 / people[-1])
     assert everybody["change"] == pytest.approx(np.mean(means))
     assert everybody["people"] == np.mean(people)
+    assert even["measure"].tolist() == ["gini", "theil", "worst_tenth", "worst_change"]
     assert everybody["low"] < everybody["change"] < everybody["high"]
     zones = frame[frame["by"] == "zone"]
     assert zones["people"].sum() == everybody["people"]
@@ -157,8 +156,37 @@ def test_gains_are_the_mean_of_the_pairs_of_runs(planned) -> None:
     assert frame[frame["by"] == "age"]["group"].tolist() == ["0–17", "18–29", "30–64", "65+"]
     walkers = frame[(frame["by"] == "mode") & (frame["group"] == "walk")].iloc[0]
     assert (walkers["change"], walkers["better"], walkers["worse"]) == (0, 0, 0)
-    same = gains(planned.results, 0, 0)
+    same, _ = gains(planned.results, 0, 0)
     assert (same["change"] == 0).all()
+
+
+def test_evenness_is_that_of_minutes_a_person() -> None:
+    person = np.array([0, 0, 1, 2, 3, 3, 4])
+    before = np.array([300.0, 300, 600, 600, 400, 200, 600])
+    after = np.array([300.0, 900, 600, np.nan, 400, 200, 600])
+    mode = np.zeros(7, np.int64)
+    found = evenness(Pairs(mode, person, mode, mode, before, after, 1, np.arange(0)))
+    assert found["gini"][0] == pytest.approx(0)  # all four travel for ten minutes; the fifth no longer arrives
+    minutes = np.array([20.0, 10, 10, 10])
+    apart = np.abs(minutes[:, None] - minutes).mean() / (2 * minutes.mean())
+    assert found["gini"][1] == pytest.approx(apart)
+    share = minutes / minutes.sum()
+    assert found["theil"] == pytest.approx((0, (share * np.log(4 * share)).sum()), abs=1e-12)
+    assert found["worst_tenth"] == pytest.approx((10, 20))
+    assert found["worst_change"] == pytest.approx((0, 10))
+
+
+def test_cars_of_the_household_part_people_too(planned) -> None:
+    trips = random_trips(np.random.default_rng(2), 300)
+    cars = np.zeros(len(planned.city.households), np.uint8)
+    household = planned.city.people.household
+    cars[household[3]], cars[household[8]] = 1, 3
+    grouping = next(g for g in groupings(planned.city, paired_trips(trips, trips), cars) if g.by == "cars")
+    people = paired_trips(trips, trips).person
+    assert np.array_equal(grouping.group, np.minimum(cars, 2)[household[people]])
+    assert {grouping.names[group] for group in grouping.group[household[people] == household[8]]} == {
+        "two cars or more"
+    }
 
 
 def test_link_days_add_up_to_the_ways_of_the_trips(planned) -> None:
@@ -186,6 +214,7 @@ def test_the_command_shows_who_gains_and_who_loses(planned) -> None:
     facts = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert "travel" not in facts[0]
     assert {row["by"] for row in facts[1]["travel"]} == {"all", "mode", "age", "zone"}
+    assert [row["measure"] for row in facts[1]["evenness"]] == ["gini", "theil", "worst_tenth", "worst_change"]
     assert {row["place"] for row in facts[1]["traffic"]} == {"city", "Block"}
     assert set(facts[1]["rat_runs"]) == {"city", "Block"}
 

@@ -58,6 +58,8 @@ def test_links_have_what_passed_on_them(planned, files: dict[str, Path]) -> None
     assert (known["speed_kmh"] <= known["free_speed_kmh"] * (1 + 1e-6)).all()
     seconds = known["length_m"] / known["speed_kmh"] * 3.6
     assert np.allclose(seconds - known["length_m"] / known["free_speed_kmh"] * 3.6, known["delay_s"], atol=1e-4)
+    grams = known["co2_kg_per_km_day"] * 1000 / known["vehicles_per_day"]
+    assert grams.between(120, 350).all()  # a petrol car emits 341 g/km at 10 km/h, 178 at 50 (EMEP/EEA)
     start = planned.city.nodes.x[links.start[layer["link"]]]
     assert np.allclose(layer.geometry.apply(lambda line: line.coords[0][0]), start)
 
