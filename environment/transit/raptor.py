@@ -19,6 +19,7 @@ VEHICLES = 4
 """Vehicles of a journey at most, that is three changes; assumed."""
 ACCESS_METRES = 1_000.0
 """Longest walk to the first stop and from the last, along streets: the reach of a railway station in SDG 11.2.1."""
+_POINTS = 10_000  # points whose stops are looked for at once
 
 
 class Walks(NamedTuple):
@@ -63,9 +64,13 @@ def walks_to_stops(
     stops = np.stack([timetable.stop_x, timetable.stop_y], 1)
     if not len(stops):
         return Walks(np.zeros(len(points) + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
-    near = cKDTree(stops).query_ball_point(points, metres / detour, return_sorted=True)
-    first = np.concatenate([[0], np.cumsum([len(n) for n in near], dtype=np.int64)]).astype(np.int32)
-    stop = np.concatenate([np.asarray(n, np.int32) for n in near]) if len(near) else np.zeros(0, np.int32)
+    tree = cKDTree(stops)
+    counts, parts = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)]
+    for low in range(0, len(points), _POINTS):
+        near = tree.query_ball_point(points[low : low + _POINTS], metres / detour, return_sorted=True)
+        counts.append(np.array([len(n) for n in near], np.int64))
+        parts += [np.asarray(n, np.int32) for n in near]
+    first, stop = np.cumsum(np.concatenate(counts)).astype(np.int32), np.concatenate(parts)
     start = np.repeat(np.arange(len(points)), np.diff(first))
     return Walks(first, stop, np.hypot(*(points[start] - stops[stop]).T) * detour / speed)
 

@@ -78,8 +78,12 @@ def small_timetables(draw, stops: int = 7, strict: bool = False):
             begin = draw(st.integers(0, 20))
             trips.append((line, (10.0 * (begin + np.cumsum(steps))).tolist()))
     timetable = timetable_of(stops, trips)
-    calls = len(timetable.stop)
-    flags = draw(st.lists(st.integers(0, 5), min_size=calls, max_size=calls))
+    # patterns of a variant are alike
+    lengths = np.diff(timetable.first)
+    place = np.arange(len(timetable.stop)) - np.repeat(timetable.first[:-1], lengths)
+    call = 5 * np.repeat(timetable.pattern_variant, lengths) + place
+    number = 5 * (int(timetable.pattern_variant.max()) + 1)
+    flags = np.array(draw(st.lists(st.integers(0, 5), min_size=number, max_size=number)))[call]
     pairs = draw(st.sets(st.tuples(st.integers(0, stops - 1), st.integers(0, stops - 1)), max_size=6))
     pairs = [(a, b) for a, b in sorted(pairs) if a != b]
     seconds = draw(st.lists(st.sampled_from([0.0, 10.0, 25.0]), min_size=len(pairs), max_size=len(pairs)))
@@ -87,8 +91,8 @@ def small_timetables(draw, stops: int = 7, strict: bool = False):
     starts, ends = [a for a, _ in pairs], [b for _, b in pairs]
     return replace(
         timetable,
-        board=np.array([f != 0 for f in flags]),
-        alight=np.array([f != 1 for f in flags]),
+        board=flags != 0,
+        alight=flags != 1,
         change=np.array(change),
         **walk_columns(stops, np.array(starts, int), np.array(ends, int), np.array(seconds, float)),
     )
