@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from citytwin.environment.network.graph import make_graph
+from citytwin.environment.network.search import paths
 from citytwin.environment.network.sumo import read_sumo
 from citytwin.environment.network.sumo_routes import read_routes, read_stops
 from citytwin.environment.roads import Access
@@ -122,3 +124,18 @@ def test_bus_stops_are_on_the_way_of_their_buses(network, routes):
         halts = routes.stop[routes.stop_first[vehicle] : routes.stop_first[vehicle + 1]]
         assert all(link_of[halt] in way for halt in halts)
     assert set(routes.stop_seconds) == {20.0}
+
+
+def test_no_car_knows_a_quicker_way_than_the_cheapest(network, routes):
+    """Turns as read leave a way for everybody, and none of the scenario's own routes is quicker than the search's."""
+    cars = np.flatnonzero(np.array(routes.vehicle_class) == "passenger")
+    origin = network.start[routes.link[routes.first[cars]]]
+    destination = network.end[routes.link[routes.first[cars + 1] - 1]]
+    first, found = paths(make_graph(network, Access.CAR), network.free_time, origin, destination)
+    seconds = np.r_[0.0, np.cumsum(network.free_time[found])]
+    cheapest = seconds[first[1:]] - seconds[first[:-1]]
+    whole = np.r_[0.0, np.cumsum(network.free_time[routes.link])]
+    own = whole[routes.first[cars + 1]] - whole[routes.first[cars]]
+    assert np.array_equal(np.diff(first) == 0, origin == destination)  # who comes back to where it began needs no way
+    assert np.all(cheapest <= own + 1e-6)
+    assert cheapest.sum() > 0.9 * own.sum()  # routes of an equilibrium are not far from the cheapest
