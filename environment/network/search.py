@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from .graph import Graph, reverse
 from .hierarchy import Hierarchy, customize, make_hierarchy
 from .network import NetworkError
-from .trees import checked_cost, checked_nodes, exact_weights, in_ranges, states_by_node
+from .trees import MANY, checked_cost, checked_nodes, exact_weights, in_ranges, states_by_node
 
 _ALONE = -1
 """In place of a slot: the way begins or ends at this state."""
@@ -81,7 +81,7 @@ def _ways(
     if not len(begins):
         return np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0)
     order = make_hierarchy(graph) if hierarchy is None else hierarchy
-    shortcuts = customize(order, weight)
+    shortcuts = customize(order, weight, thorough=len(begins) >= MANY)
     back = reverse(graph)
     by_node, member = states_by_node(graph)
     # pairs of one destination share half of the search
@@ -123,24 +123,22 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
     state where both together cost least. Links are then those of the shortcuts on the way.
     """
     first, head, rank = hierarchy.first, hierarchy.head, hierarchy.rank
-    up, down, up_by, down_by = shortcuts.up, shortcuts.down, shortcuts.up_by, shortcuts.down_by
+    parent, up_by, down_by = hierarchy.parent, shortcuts.up_by, shortcuts.down_by
+    up_first, up_head, up_cost, up_slot = shortcuts.up_first, shortcuts.up_head, shortcuts.up_cost, shortcuts.up_slot
+    down_first, down_head, down_cost = shortcuts.down_first, shortcuts.down_head, shortcuts.down_cost
+    down_slot = shortcuts.down_slot
     arc_first, arc_head, arc_link = graph.first, graph.arc_head, graph.arc_link
     node, through = graph.node, graph.through
     into_first, into_tail, into_arc = back.first, back.tail, back.arc
     states = len(rank)
-    state_of = np.empty(states, np.int32)
-    for state in range(states):
-        state_of[rank[state]] = state
     slot_low = np.empty(len(head), np.int32)
     for low in range(states):
         slot_low[first[low] : first[low + 1]] = low
-    # costs from the origin and to the destination by rank, the slots they come by, and the ranks they are known for
+    # costs from the origin and to the destination by rank, the slots they come by
     here = np.full(states, np.inf)
     there = np.full(states, np.inf)
     here_by = np.empty(states, np.int64)
     there_by = np.empty(states, np.int64)
-    here_from = np.empty(states, np.int32)
-    there_from = np.empty(states, np.int32)
     above = np.zeros(states, np.bool_)
     known = np.empty(states, np.int32)
     goals = np.empty(states, np.int32)
@@ -168,13 +166,11 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                     there[low] = 0.0
                     there_by[low] = _ALONE
                     chains += 1
-                    while not above[low]:
+                    while low >= 0 and not above[low]:
                         above[low] = True
                         goals[goal_count] = low
                         goal_count += 1
-                        if first[low] == first[low + 1]:
-                            break
-                        low = head[first[low]]
+                        low = parent[low]
                     continue
                 for j in range(into_first[state], into_first[state + 1]):
                     if not through[into_tail[j]]:
@@ -184,13 +180,11 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                     if weight[into_arc[j]] < there[low]:
                         there[low] = weight[into_arc[j]]
                         there_by[low] = _STEP - into_arc[j]
-                    while not above[low]:
+                    while low >= 0 and not above[low]:
                         above[low] = True
                         goals[goal_count] = low
                         goal_count += 1
-                        if first[low] == first[low + 1]:
-                            break
-                        low = head[first[low]]
+                        low = parent[low]
             if chains > 1:
                 goals[:goal_count].sort()
             for k in range(goal_count):
@@ -199,11 +193,10 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                 step = there[low]
                 if step == np.inf:
                     continue
-                for slot in range(first[low], first[low + 1]):
-                    if step + down[slot] < there[head[slot]]:
-                        there[head[slot]] = step + down[slot]
-                        there_by[head[slot]] = slot
-                        there_from[head[slot]] = low
+                for j in range(down_first[low], down_first[low + 1]):
+                    if step + down_cost[j] < there[down_head[j]]:
+                        there[down_head[j]] = step + down_cost[j]
+                        there_by[down_head[j]] = down_slot[j]
         least = np.inf
         middle = -1
         direct = -1
@@ -213,12 +206,10 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
             low = rank[state]
             here[low] = 0.0
             here_by[low] = _ALONE
-            while True:
+            while low >= 0:
                 known[sources] = low
                 sources += 1
-                if first[low] == first[low + 1]:
-                    break
-                low = head[first[low]]
+                low = parent[low]
         else:
             for arc in range(arc_first[state], arc_first[state + 1]):
                 other = arc_head[arc]
@@ -231,13 +222,11 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                 if weight[arc] < here[low]:
                     here[low] = weight[arc]
                     here_by[low] = _STEP - arc
-                while not above[low]:
+                while low >= 0 and not above[low]:
                     above[low] = True
                     known[sources] = low
                     sources += 1
-                    if first[low] == first[low + 1]:
-                        break
-                    low = head[first[low]]
+                    low = parent[low]
             if sources > 1:
                 known[:sources].sort()
         for k in range(sources):
@@ -249,11 +238,10 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                 middle = low
             if step >= least:
                 continue
-            for slot in range(first[low], first[low + 1]):
-                if step + up[slot] < here[head[slot]]:
-                    here[head[slot]] = step + up[slot]
-                    here_by[head[slot]] = slot
-                    here_from[head[slot]] = low
+            for j in range(up_first[low], up_first[low + 1]):
+                if step + up_cost[j] < here[up_head[j]]:
+                    here[up_head[j]] = step + up_cost[j]
+                    here_by[up_head[j]] = up_slot[j]
         for k in range(sources):
             here[known[k]] = np.inf
         costs[row] = least
@@ -276,7 +264,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
         while there_by[low] >= 0:
             known[chain] = low
             chain += 1
-            low = there_from[low]
+            low = slot_low[there_by[low]]
         if there_by[low] != _ALONE:
             stack[size] = there_by[low] - _STEP - 1
             size += 1
@@ -287,7 +275,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
         while here_by[low] >= 0:
             stack[size] = 2 * here_by[low]
             size += 1
-            low = here_from[low]
+            low = slot_low[here_by[low]]
         if here_by[low] != _ALONE:
             stack[size] = here_by[low] - _STEP - 1
             size += 1

@@ -148,7 +148,7 @@ class Skims:
         points = len(self.centre)
         metres = np.empty((points, points), np.float32)
         seconds = np.empty((0 if speed else points, points), np.float32)
-        rows = max(64, (1 << 25) // max(graph.states, 1))  # 32 M values at a time
+        rows = max(256, (1 << 22) // max(graph.states, 1))  # parts of 16 MB, whose memory is used again
         for begin in range(0, points, rows):
             part = slice(begin, begin + rows)
             choice, costs = trees(graph, cost, self.centre[part], self._threads, hierarchy)

@@ -11,6 +11,9 @@ from .graph import Graph, reverse
 from .hierarchy import LANES, Hierarchy, customize, make_hierarchy, passes
 from .network import NetworkError
 
+MANY = 1000
+"""Destinations, and pairs of nodes, from which on a thorough customization of a hierarchy pays."""
+
 NO_ARC = 255
 """In tables of next arcs: the destination cannot be reached."""
 
@@ -92,7 +95,7 @@ def _tables(
         in_ranges(single, len(ends), threads)
         return choice, costs
     order = make_hierarchy(graph) if hierarchy is None else hierarchy
-    shortcuts = customize(order, weight)
+    shortcuts = customize(order, weight, thorough=len(ends) >= MANY)
     # neighbours together; the last one fills up the last batch
     rows = np.argsort(order.rank[ends], kind="stable")
     rows = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % LANES)])

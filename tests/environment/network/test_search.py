@@ -11,7 +11,7 @@ from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.hierarchy import make_hierarchy
 from citytwin.environment.network.network import NetworkError, Turns
 from citytwin.environment.network.search import pair_costs, paths
-from citytwin.environment.network.trees import costs_from, exact_weights
+from citytwin.environment.network.trees import MANY, costs_from, exact_weights
 from citytwin.environment.roads import Access
 
 
@@ -109,6 +109,9 @@ class TestSameness:
         graph = make_graph(streets, Access.CAR)
         pairs = np.random.default_rng(3).integers(0, 100, (2, 50))
         first, link = paths(graph, np.round(cost / 30), *pairs)
+        many = paths(graph, np.round(cost / 30), *np.tile(pairs, MANY // 50 + 1))
+        assert np.array_equal(many[0][:51], first)
+        assert np.array_equal(many[1][: first[-1]], link)
         for row in range(50):
             alone = paths(graph, np.round(cost / 30), pairs[0, row : row + 1], pairs[1, row : row + 1])[1]
             assert np.array_equal(alone, link[first[row] : first[row + 1]])

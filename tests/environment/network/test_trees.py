@@ -12,7 +12,7 @@ from street_graphs import costs_by_links, network, networks, random_network
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.hierarchy import make_hierarchy
 from citytwin.environment.network.network import NetworkError, Turns
-from citytwin.environment.network.trees import NO_ARC, costs_from, next_arcs, tree_costs, trees
+from citytwin.environment.network.trees import MANY, NO_ARC, costs_from, next_arcs, tree_costs, trees
 from citytwin.environment.roads import Access
 
 
@@ -123,9 +123,11 @@ class TestAgainstSearchOverLinks:
         graph = make_graph(streets, Access.CAR)
         nodes = np.arange(streets.nodes)
         one = trees(graph, cost, nodes)
-        many = trees(graph, cost, nodes, hierarchy=make_hierarchy(graph))
-        assert np.array_equal(one[1], many[1])
-        assert np.array_equal(one[0], many[0])
+        hierarchy = make_hierarchy(graph)
+        for times in (1, MANY // streets.nodes + 1):
+            many = trees(graph, cost, np.tile(nodes, times), hierarchy=hierarchy)
+            assert np.array_equal(np.tile(one[1], (times, 1)), many[1])
+            assert np.array_equal(np.tile(one[0], (times, 1)), many[0])
 
     @settings(deadline=None, max_examples=50)
     @given(networks())
