@@ -173,7 +173,7 @@ class Design:
                     links = by_number[change.number].links
                     what = streets.describe(links)
                 elif change.number in new_links:
-                    links = np.array(new_links[change.number])
+                    links = np.array(new_links[change.number], np.int64)
                     what = streets.describe(links)
                 elif change.kind == "superblock" and not problems:
                     block = make_superblock(streets, shape, change.values["margin"], change.values["kmh"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SAMPLES = (0.1, 0.3, 0.5, 0.7, 0.9)  # places along a link at which it is compared with a line that is drawn
-_SLACK = 6.0  # m by which a street may be farther from the line than the nearest one: the two sides of a wide street
+_SLACK = 3.0  # m by which a street may be farther from the line than the nearest one: drawn between two carriageways
 _STEP = 5.0  # m between the places at which a drawn line asks for the nearest street
 _ALIKE = 0.7  # share of its length by which a link must lead along the line, so that streets that cross it do not count
 _MOTOR = Access.CAR | Access.BUS
@@ -177,9 +177,9 @@ def _by_line(
         votes = (gap <= nearest[None, :] + _SLACK) & (gap <= JOIN)
         share = votes.sum(1) * (part.length / len(steps)) / np.maximum(length, 1e-9)
         wanted = (beside >= 0.5) & (np.abs(led) >= _ALIKE * beside * length) & (share >= 0.4)
-        within = votes.mean(1) >= 0.8  # the line lies in this link
-        if not wanted.any():
-            wanted = within
+        if not wanted.any():  # all of the line lies in one link
+            votes_of = votes.mean(1)
+            wanted = (np.arange(len(near)) == votes_of.argmax()) & (votes_of >= 0.8)
         drawn[near[wanted]] = True
         sign = np.where(wanted, np.where(np.abs(led) > 1e-6, led, (direction * votes).sum(1)), 0.0)
         along[near[wanted]] = sign[wanted] > 0

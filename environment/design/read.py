@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,6 @@ def _geojson(text: str, shown: str) -> dict[str, Any]:
 
 
 def _geopackage(path: Path, shown: str) -> dict[str, Any]:
-    import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
 
     with path.open("rb") as stream:
@@ -166,36 +166,43 @@ def _geopackage(path: Path, shown: str) -> dict[str, Any]:
     changes: list[dict[str, Any]] = []
     systems: dict[str, None] = {}
     try:
-        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
-        with_changes = [name for name in layers if "change" in pyogrio.read_info(path, layer=name)["fields"]]
-        if not with_changes:
-            told = ", ".join(f"'{name}'" for name in layers) or "none"
-            raise DesignError([f"{shown}: no layer has a column 'change'; layers: {told}"])
-        for name in with_changes:
-            about = pyogrio.read_info(path, layer=name, force_feature_count=True)
-            if about["features"] > MOST_CHANGES:
-                raise DesignError(
-                    [f"{shown}: layer '{name}': {about['features']:,} changes; allowed: {MOST_CHANGES:,}"]
-                )
-            if not about["features"]:
-                continue
-            table = pyogrio.read_dataframe(path, layer=name)
-            geometry = None
-            if "geometry" in table.columns and hasattr(table, "crs"):
-                if table.crs is None:
-                    raise DesignError([f"{shown}: layer '{name}' has no coordinate system; set it in your editor"])
-                systems[table.crs.to_string()] = None
-                geometry = table.geometry
-            for row in range(len(table)):
-                values = {column: _scalar(table[column].iloc[row]) for column in table.columns if column != "geometry"}
-                shape = None if geometry is None else geometry.iloc[row]
-                values["geometry"] = None if shape is None or shape.is_empty else shapely.geometry.mapping(shape)
-                changes.append(values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what is odd about a file and can be read all the same
+            _read_layers(path, shown, changes, systems)
     except (DataSourceError, DataLayerError) as error:
         raise DesignError([f"{shown}: cannot be read as a GeoPackage ({error})"]) from None
     if len(systems) > 1:
         raise DesignError([f"{shown}: its layers have several coordinate systems, {', '.join(systems)}; use one"])
     return {"changes": changes, "crs": next(iter(systems), WGS84)}
+
+
+def _read_layers(path: Path, shown: str, changes: list[dict[str, Any]], systems: dict[str, None]) -> None:
+    """Append what the layers of a GeoPackage hold to the changes, and their coordinate systems to those."""
+    import pyogrio
+
+    layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+    with_changes = [name for name in layers if "change" in pyogrio.read_info(path, layer=name)["fields"]]
+    if not with_changes:
+        told = ", ".join(f"'{name}'" for name in layers) or "none"
+        raise DesignError([f"{shown}: no layer has a column 'change'; layers: {told}"])
+    for name in with_changes:
+        about = pyogrio.read_info(path, layer=name, force_feature_count=True)
+        if about["features"] > MOST_CHANGES:
+            raise DesignError([f"{shown}: layer '{name}': {about['features']:,} changes; allowed: {MOST_CHANGES:,}"])
+        if not about["features"]:
+            continue
+        table = pyogrio.read_dataframe(path, layer=name)
+        geometry = None
+        if "geometry" in table.columns and hasattr(table, "crs"):
+            if table.crs is None:
+                raise DesignError([f"{shown}: layer '{name}' has no coordinate system; set it in your editor"])
+            systems[table.crs.to_string()] = None
+            geometry = table.geometry
+        for row in range(len(table)):
+            values = {column: _scalar(table[column].iloc[row]) for column in table.columns if column != "geometry"}
+            shape = None if geometry is None else geometry.iloc[row]
+            values["geometry"] = None if shape is None or shape.is_empty else shapely.geometry.mapping(shape)
+            changes.append(values)
 
 
 def _scalar(value: Any) -> Any:
@@ -206,6 +213,8 @@ def _scalar(value: Any) -> Any:
         return None
     if hasattr(value, "isoformat"):
         return value.isoformat()[:10]
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
     return value.item() if hasattr(value, "item") else value
 
 

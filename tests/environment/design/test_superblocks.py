@@ -4,56 +4,11 @@ import numpy as np
 import pytest
 import shapely
 from grids import at, box, cars, design, grid_city, link, node
+from superblock_proof import prove
 
 from citytwin.environment.city import City
 from citytwin.environment.design import Design, DesignError
-from citytwin.environment.design.streets import Streets
-from citytwin.environment.design.superblock import inside_links
-from citytwin.environment.roads import Access, largest_component
-
-
-def reach(city: City, rows: np.ndarray, begin: set[int]) -> set[int]:
-    """Return the junctions reached from some along links, those included."""
-    found, todo = set(begin), list(begin)
-    arms: dict[int, list[int]] = {}
-    for row in rows.tolist():
-        arms.setdefault(int(city.links.start[row]), []).append(int(city.links.end[row]))
-    while todo:
-        for other in arms.get(todo.pop(), []):
-            if other not in found:
-                found.add(other)
-                todo.append(other)
-    return found
-
-
-def prove(before: City, after: City, area: shapely.Geometry, margin: float = 15.0) -> set[int]:
-    """Assert what a superblock promises, by following every car; return the gates."""
-    car = np.flatnonzero(after.links.access & Access.CAR)
-    inside = inside_links(Streets(before), area, margin)
-    pairs = {(int(before.links.start[r]), int(before.links.end[r])) for r in inside}
-    pairs |= {(b, a) for a, b in pairs}
-    within = np.array([(int(after.links.start[r]), int(after.links.end[r])) in pairs for r in car])
-    outside_before = np.setdiff1d(np.flatnonzero(before.links.access & Access.CAR), inside)
-    core = largest_component(before.links.start[outside_before], before.links.end[outside_before], len(before.nodes))
-    ends = {int(n) for r in inside for n in (before.links.start[r], before.links.end[r])}
-    gates = {n for n in ends if core[n]}
-    assert len(gates) > 1
-    # from each gate, driving on streets inside alone, no other gate is reached
-    for gate in gates:
-        assert reach(after, car[within], {gate}) & gates == {gate}
-    # by car, from anywhere in the streets around to every junction inside, and back
-    around = {int(np.flatnonzero(core)[0])}
-    assert ends <= reach(after, car, around)
-    turned = [(int(after.links.end[r]), int(after.links.start[r])) for r in car]
-    back, todo = set(around), list(around)
-    while todo:
-        node_ = todo.pop()
-        for a, b in turned:
-            if a == node_ and b not in back:
-                back.add(b)
-                todo.append(b)
-    assert ends <= back
-    return gates
+from citytwin.environment.roads import Access
 
 
 def test_a_block_of_the_grid() -> None:
