@@ -78,6 +78,7 @@ class Flow:
         self.raised_waves = 0
         self.capped = 0
         self.streets = self._streets(jam_spacing, wave or jam_spacing / reaction_time)
+        self._headway = np.stack([self.streets.headway, self.streets.entry_headway])
         self.state = _state(self.streets, trips)
         self.vehicles = np.zeros((trips, 8), np.int32)
         self.vehicles[:, DESTINATION] = destination
@@ -156,6 +157,23 @@ class Flow:
     def close(self, closed: NDArray[np.bool_]) -> None:
         """Let nobody enter some links from now on, (links,); who is on them leaves. Links not named are open again."""
         self.state.closed[:] = closed
+
+    def change(self, link: NDArray[np.int32], speed: NDArray[np.float64], lanes: NDArray[np.float64]) -> None:
+        """Give links other speeds and lanes from now on; whoever is on them drives on as they began.
+
+        What a link holds stays as it is.
+
+        Args:
+            link: (n,) links.
+            speed: (n,) m/s.
+            lanes: (n,) above 0; exits and entrances carry as much more or less.
+        """
+        streets, network = self.streets, self.network
+        ratio = network.lanes[link] / lanes
+        streets.free[link] = network.length[link] / speed
+        streets.milliseconds[link] = np.rint(streets.free[link] * 1000)
+        streets.headway[link] = self._headway[0, link] * ratio
+        streets.entry_headway[link] = self._headway[1, link] * ratio
 
     def clear(self) -> None:
         """Set the counts of passages back to zero."""

@@ -71,32 +71,61 @@ class Routes:
             luck: key of the draw by trip and window.
             window: number of the moment.
         """
+        row = self._kept()
+        row = row[self.flow.state.depart[row] >= 0]
+        row = row[uniforms(luck, row, window) < share]
+        self._change(row[~self._queued()[row]], cost)
+
+    def avoid(self, cost: NDArray[np.float64], closed: NDArray[np.bool_]) -> None:
+        """Send all whose ways lead through closed links another way, if there is one.
+
+        Args:
+            cost: float64 (links,) seconds; infinite where closed.
+            closed: bool (links,).
+        """
         flow = self.flow
         row = self._kept()
-        row = row[flow.state.depart[row] >= 0]
         at = flow.vehicles[row, PATH_AT]
-        on, ahead = flow.path[at - 1], flow.path[at]
-        # who waits for departure has not entered the link before the next one
-        waiting = np.zeros(len(flow.origin), np.bool_)
-        waiting[_queued(flow.state.queue_head, flow.state.queue_next)] = True
-        looks = (ahead >= 0) & ~waiting[row] & (uniforms(luck, row, window) < share)
-        row, on = row[looks], on[looks]
+        departed = flow.state.depart[row] >= 0
+        queued = self._queued()[row]
+        # of those who have not set out the first link counts as well
+        begin = np.where(departed & ~queued, at, at - departed)
+        cut = _touched(flow.path, begin.astype(np.int64), closed)
+        afresh = row[cut & (~departed | queued)]
+        first, link = self.router.ways(cost, flow.origin[afresh], self.destination[afresh])
+        there = np.diff(first) > 0
+        afresh, first, link = _only(afresh, there, first, link)
+        waits = self._queued()[afresh]
+        if len(afresh):
+            flow.vehicles[afresh, PATH_AT] = 0
+            self.take(afresh, first, link)
+            flow.vehicles[afresh[waits], PATH_AT] += 1
+        self._change(row[cut & departed & ~queued], cost)
+
+    def _change(self, row: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
+        """Give vehicles on links the quickest way from the end of their link on."""
+        flow = self.flow
+        at = flow.vehicles[row, PATH_AT]
+        goes_on = flow.path[at] >= 0
+        row, on = row[goes_on], flow.path[at[goes_on] - 1]
         if not len(row):
             return
         first, link = self.router.ways(cost, self.router.graph.end_state[on], self.destination[row])
         there = np.diff(first) > 0
-        size = np.where(there, np.diff(first) + 1, 0)
-        begins = np.concatenate([[0], np.cumsum(size)])
-        whole = np.empty(begins[-1], np.int32)
-        whole[begins[:-1][there]] = on[there]
-        follows = np.ones(len(whole), np.bool_)
-        follows[begins[:-1][there]] = False
-        whole[follows] = link
+        row, first, link = _only(row, there, first, link)
+        if not len(row):
+            return
         # the way now begins with the link on which the vehicle is
-        flow.vehicles[row[there], PATH_AT] = 0
-        kept = np.concatenate([[0], np.cumsum(size[there])])
-        self.take(row[there], kept, whole)
-        flow.vehicles[row[there], PATH_AT] += 1
+        whole = np.insert(link, first[:-1], on[there])
+        flow.vehicles[row, PATH_AT] = 0
+        self.take(row, first + np.arange(len(first)), whole)
+        flow.vehicles[row, PATH_AT] += 1
+
+    def _queued(self) -> NDArray[np.bool_]:
+        """Return which trips wait to enter their first link, (trips,)."""
+        waiting = np.zeros(len(self.flow.origin), np.bool_)
+        waiting[_queued(self.flow.state.queue_head, self.flow.state.queue_next)] = True
+        return waiting
 
     def take(self, trips: NDArray[np.int64], first: NDArray[np.int64], link: NDArray[np.int32]) -> None:
         """Give trips that have not begun ways that are known.
@@ -181,3 +210,25 @@ def _queued(queue_head, queue_next):
             size += 1
             head = queue_next[head]
     return out
+
+
+@njit(cache=True, nogil=True)
+def _touched(path, begin, closed):
+    """Return which ways lead through closed links from ``begin`` on."""
+    out = np.zeros(begin.size, np.bool_)
+    for k in range(begin.size):
+        i = begin[k]
+        while path[i] >= 0:
+            if closed[path[i]]:
+                out[k] = True
+                break
+            i += 1
+    return out
+
+
+def _only(
+    row: NDArray[np.int64], there: NDArray[np.bool_], first: NDArray[np.int64], link: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Return rows and ways without the empty ways."""
+    begins = first[:-1][there]
+    return row[there], np.append(begins, len(link)).astype(np.int64), link

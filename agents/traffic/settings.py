@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from .cars import OwnershipSettings
+from .gates import GateSettings
 from .modes import ModeSettings
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -26,6 +27,26 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class MatrixSettings(BaseModel):
+    """Trips between zones, read from a file.
+
+    Attributes:
+        file: CSV with columns origin, destination, trips and perhaps mode, begin and end, or a matrix of VISUM ($OR).
+        zones: file of the zones' areas or points that GeoPandas reads; without it the zones of the city.
+        zone_name: column of the zones that the matrix calls them by.
+        factor: number by which all trips are multiplied.
+        profile: weights of equal parts of the period in which trips depart; evenly without.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    file: str
+    zones: str | None = None
+    zone_name: str = "name"
+    factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    profile: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+
+
 class TrafficSettings(BaseModel):
     """How people move and vehicles flow.
 
@@ -36,6 +57,11 @@ class TrafficSettings(BaseModel):
             the time before, and ``1 / (n + 1)`` of them look for a better way in the n-th (method of successive averages).
         stuck: how long a vehicle stands blocked before it is forced into the next link, which is counted; "0 s" for never.
         sample: share of vehicles whose passages of links are kept in the table ``trajectories``.
+        residents: False for a day on which only given trips are made.
+        transit: lines of public transport: "invented", "none", or a list of GTFS feeds (zip archives).
+        gates: through traffic between the ends of large streets, and freight; None for neither.
+        matrices: trips between zones from files, on top of the residents'.
+        trip_tables: files of single trips, likewise.
         streets: False for a model of people's trips without flow: cars then take the time of empty streets.
         modes: utilities of the modes.
         ownership: cars, licences, bicycles and season tickets.
@@ -48,9 +74,11 @@ class TrafficSettings(BaseModel):
     learning: Annotated[int, Field(ge=0, le=200)] = 0
     stuck: Annotated[Seconds, Field(ge=0, le=86_400)] = 300.0
     sample: Share = 0.0
+    residents: bool = True
+    transit: Literal["invented", "none"] | tuple[str, ...] = "invented"
+    gates: GateSettings | None = None
+    matrices: tuple[MatrixSettings, ...] = ()
+    trip_tables: tuple[str, ...] = ()
     streets: bool = True
     modes: ModeSettings = Field(default_factory=ModeSettings)
     ownership: OwnershipSettings = Field(default_factory=OwnershipSettings)
-
-
-Rule = Literal["tables", "paths"]

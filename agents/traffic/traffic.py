@@ -7,16 +7,15 @@ from numpy.typing import NDArray
 
 from ...environment.network.graph import make_graph
 from ...environment.network.network import Network
-from ...environment.network.skims import Skims
 from ...environment.randomness import key, uniforms
 from ...environment.roads import Access
 from ..process import Process
 from ..vehicles import VehicleKind
-from .cars import means_of
-from .demand import Mode, Trips, day_trips, place_nodes
+from .demand import Mode, Trips
+from .events import Events
 from .flow import Flow
 from .kernels import FORCED_MOVES
-from .modes import Offer, choose_modes
+from .plans import Plans
 from .record import QUARTER, QUARTERS, LinkRecord, trip_table
 from .routes import Router, Routes
 from .settings import TrafficSettings
@@ -31,6 +30,9 @@ LATEST = 6 * 3600.0
 SIZES = {VehicleKind.BUS: 2, VehicleKind.TRUCK: 2}
 """Cars whose room a vehicle takes: passenger car equivalents of trucks and buses on level streets (HCM 2010, exhibit 11-10:
 1.5 for level terrain, taken as whole cars)."""
+
+COMMUTING = slice(30, 36)
+"""Quarters of an hour from 7:30 to 9:00, when most drive to work."""
 
 MODE_NAMES = tuple(mode.name.lower() for mode in Mode)
 
@@ -64,9 +66,7 @@ class Traffic(Process):
         self.network = Network.of_city(city)
         self.graph = make_graph(self.network, Access.CAR)
         self.router = Router(self.graph, model.threads)
-        self.skims = Skims(self.network)
-        self.node = place_nodes(city)
-        self.means = means_of(city, model.seed_number, settings.ownership)
+        self.plans = Plans(city, self.network, self.presence, settings, model.seed_number, model.threads)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
         self.gaps: list[float] = []
         self.trips: Trips | None = None
@@ -83,36 +83,28 @@ class Traffic(Process):
             self._make_day(len(self._series))
 
     def _make_day(self, day: int) -> None:
-        trips, metres, seconds = self._demand(day)
-        if day == 0 and self.settings.learning:
-            self._learn(trips, seconds)
+        trips, metres, seconds = self.plans.of_day(day, self.model.scenario.clock.date(day), self._commuting())
+        ways = self._learn(trips, seconds) if day == 0 and self.settings.learning else None
         links = LinkRecord(self.network)
-        flow, passages = self._live(trips, seconds, links)
+        flow, passages = self._live(trips, seconds, links, self._events(day), ways)
+        if self.settings.learning:
+            seen = np.maximum(links.seconds, self.network.free_time)
+            self.expected += 0.5 * (seen - self.expected)
         self.trips, self.flow, self.links = trips, flow, links
         self._keep(day, metres, passages)
 
-    def _demand(self, day: int) -> tuple[Trips, NDArray[np.float64], NDArray[np.float64]]:
-        """Return the trips of a day with their modes, and metres and seconds of each by its mode on empty streets."""
-        city, seed = self.presence.city, self.model.seed_number
-        trips = day_trips(city, self.presence, day, seed, self.node)
-        offer = self._offer(trips)
-        choice = choose_modes(
-            trips, city, offer, self.means, seed, settings=self.settings.modes, threads=self.model.threads
-        )
-        row, mode = np.arange(len(trips)), choice.mode.astype(np.intp)
-        seconds, metres = offer.seconds[row, mode], offer.metres[row, mode]
-        nowhere = ~np.isfinite(seconds)
-        seconds[nowhere], metres[nowhere] = 0.0, 0.0
-        return trips.with_columns(mode=choice.mode), metres.astype(float), seconds.astype(float)
+    def _events(self, day: int) -> Events:
+        """Return what designs that hold for some of the time change on a day."""
+        scenario = self.model.scenario
+        timed = [design for design in scenario.built_designs() if design.timed]
+        date = scenario.clock.date(day)
+        return Events(self.network, [design.events(self.presence.city, date) for design in timed])
 
-    def _offer(self, trips: Trips) -> Offer:
-        """Return what trips take by each mode; cars as drivers expect it in the quarter in which they leave."""
-        seconds = np.full((len(trips), len(Mode)), np.inf)
-        metres = np.full((len(trips), len(Mode)), np.inf)
-        for mode, access in ((Mode.CAR, Access.CAR), (Mode.BICYCLE, Access.BICYCLE), (Mode.WALK, Access.FOOT)):
-            seconds[:, mode], metres[:, mode] = self.skims.between(access, trips.origin, trips.destination)
-        seconds[:, Mode.PASSENGER], metres[:, Mode.PASSENGER] = seconds[:, Mode.CAR], metres[:, Mode.CAR]
-        return Offer(seconds, metres)
+    def _commuting(self) -> NDArray[np.float64] | None:
+        """Return what drivers expect on links at work's begin, by which they choose how to go; None on the first day."""
+        if not self._series and not self.settings.learning:
+            return None
+        return self.expected[COMMUTING].mean(axis=0)  # type: ignore[no-any-return]
 
     def _flow(self, trips: Trips, seconds: NDArray[np.float64]) -> Flow:
         on_streets = (trips.mode == Mode.CAR) & self.settings.streets
@@ -139,6 +131,7 @@ class Traffic(Process):
         trips: Trips,
         seconds: NDArray[np.float64],
         links: LinkRecord,
+        events: Events,
         ways: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
     ) -> tuple[Flow, list[tuple[NDArray[Any], ...]]]:
         """Move all vehicles of a day, and return the flow and the passages of the sample.
@@ -147,6 +140,7 @@ class Traffic(Process):
             trips: the trips.
             seconds: (trips,) time of those that do not use the streets as vehicles.
             links: takes the passages.
+            events: what changes on the streets during the day.
             ways: first and links of the ways of all trips by car; without it they take what is quickest when they leave.
         """
         flow = self._flow(trips, seconds)
@@ -155,37 +149,42 @@ class Traffic(Process):
         if ways is not None:
             routes.take(cars, *ways)
         passages: list[tuple[NDArray[Any], ...]] = []
-        cost = self.expected[0].copy()
+        rerouting = key(self.model.seed_number, "rerouting")
+        known = self.expected[0]
         sent = 0
         now = 0.0
         while now < SECONDS_PER_DAY + LATEST:
             quarter = int(now // QUARTER)
             then = min((now // self.settings.reroute + 1) * self.settings.reroute, (quarter + 1) * QUARTER)
+            if self.settings.learning:
+                known = self.expected[min(quarter, QUARTERS - 1)]
+            if events.due(now):
+                events.apply(flow)
+            cost = events.priced(known)
+            if events.closing:
+                routes.avoid(cost, events.closed)
+            then = min(then, events.next_second(now))
             if ways is None:
                 until = int(np.searchsorted(trips.depart[cars], then))
                 if until > sent:
                     routes.send(cars[sent:until], cost)
                     sent = until
-                self._reroute(routes, cost, quarter)
+                if self.settings.rerouting:
+                    routes.again(cost, self.settings.rerouting, rerouting, int(now // self.settings.reroute))
             passages += flow.advance(then)
             now = then
             if now % QUARTER == 0:
                 links.note(quarter, flow)
                 seen = links.seconds[min(quarter, QUARTERS - 1)]
                 # half of what was known, half of what was seen (as the reference for dynamic user optimum does)
-                cost = np.maximum(0.5 * cost + 0.5 * seen, self.network.free_time)
+                known = np.maximum(0.5 * known + 0.5 * seen, self.network.free_time)
             balance = flow.balance()
             if now >= SECONDS_PER_DAY and balance["on links"] + balance["waiting"] == 0:
                 break
         return flow, passages
 
-    def _reroute(self, routes: Routes, cost: NDArray[np.float64], window: int) -> None:
-        """Let a share of the drivers under way look for a better way."""
-        if self.settings.rerouting:
-            routes.again(cost, self.settings.rerouting, key(self.model.seed_number, "rerouting"), window)
-
-    def _learn(self, trips: Trips, seconds: NDArray[np.float64]) -> None:
-        """Live through a day again and again, so that drivers come to know when which street is full.
+    def _learn(self, trips: Trips, seconds: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Live through a day again and again, so that drivers come to know when which street is full; return their ways.
 
         The relative gap is the time that would be saved if everybody took the way that is quickest by the times met, those
         of the quarter in which a trip begins, over the time on the ways taken.
@@ -197,15 +196,15 @@ class Traffic(Process):
         first, link = self._quickest(origin, destination, quarter)
         for number in range(1, self.settings.learning + 1):
             met = LinkRecord(self.network)
-            self._live(trips, seconds, met, (first, link))
-            seen = np.maximum(met.seconds, self.network.free_time)
-            self.expected += (seen - self.expected) / number
+            self._live(trips, seconds, met, self._events(0), (first, link))
+            self.expected = np.maximum(met.seconds, self.network.free_time)
             new_first, new_link = self._quickest(origin, destination, quarter)
             taken = _way_seconds(self.expected, quarter, first, link)
             best = _way_seconds(self.expected, quarter, new_first, new_link)
             self.gaps.append(float(1.0 - best.sum() / max(taken.sum(), 1e-9)))
             changes = (uniforms(luck, cars, number) < 1.0 / (number + 1)) & (best < taken - 1.0)
             first, link = _mixed(changes, first, link, new_first, new_link)
+        return first, link
 
     def _quickest(
         self, origin: NDArray[np.int32], destination: NDArray[np.int32], quarter: NDArray[np.intp]

@@ -1,0 +1,187 @@
+"""Plans: the trips of a day, of residents and of others, and how people mean to make them."""
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...environment.network.network import Network
+from ...environment.network.skims import Skims
+from ...environment.roads import Access
+from .cars import means_of
+from .demand import Mode, Trips, day_trips, join, place_nodes
+from .direct import connect, matrix_trips, read_trip_table
+from .gates import find_gates, freight_trips, through_trips
+from .matrices import read_matrix
+from .modes import Offer, choose_modes
+from .riders import RiderState
+from .settings import TrafficSettings
+from .transit import PublicTransport
+
+if TYPE_CHECKING:
+    from ...environment.city import City
+    from ..presence import Presence
+
+_ACCESS = ((Mode.CAR, Access.CAR), (Mode.BICYCLE, Access.BICYCLE), (Mode.WALK, Access.FOOT))
+
+
+class Plans:
+    """Makes the trips of each day.
+
+    Args:
+        city: the city.
+        network: its streets.
+        presence: who is where.
+        settings: the section of the scenario.
+        seed: seed of the run.
+        threads: threads; plans do not depend on it.
+
+    Attributes:
+        transport: public transport, None without.
+        left_behind: times that somebody saw a full vehicle leave, on the latest day.
+        without_ride: people who meant to ride but had to walk, on the latest day.
+        means: what people have to move with.
+    """
+
+    def __init__(
+        self,
+        city: "City",
+        network: Network,
+        presence: "Presence",
+        settings: TrafficSettings,
+        seed: int,
+        threads: int = 1,
+    ):
+        self.city, self.network, self.presence, self.settings = city, network, presence, settings
+        self.seed, self.threads = seed, threads
+        self.skims = Skims(network, threads=threads)
+        self.node = place_nodes(city)
+        self.means = means_of(city, seed, settings.ownership)
+        self.gates = find_gates(network)
+        feeds = settings.transit if isinstance(settings.transit, tuple) else ()
+        self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, threads)
+        self.left_behind = self.without_ride = 0
+        self._given = self._read_given()
+
+    def _read_given(self) -> list[Trips]:
+        """Read the demand that files give."""
+        given = []
+        for number, matrix in enumerate(self.settings.matrices):
+            zones = self.city.layer("zones") if matrix.zones is None else _read_zones(matrix.zones, self.city)
+            assert zones is not None
+            trips = matrix_trips(
+                read_matrix(matrix.file),
+                connect(zones, self.network, matrix.zone_name),
+                self.seed + number,
+                factor=matrix.factor,
+                profile=matrix.profile,
+            )
+            given.append(trips)
+        for file in self.settings.trip_tables:
+            given.append(read_trip_table(file, self.network))
+        return given
+
+    def of_day(
+        self, day: int, date: datetime.date, car_seconds: NDArray[np.float64] | None
+    ) -> tuple[Trips, NDArray[np.float64], NDArray[np.float64]]:
+        """Return the trips of a day with their modes, and metres and seconds of each by its mode.
+
+        Seconds by car are those of the offer; vehicles take what the streets allow.
+
+        Args:
+            day: day of the run.
+            date: its date.
+            car_seconds: float64 (links,) time that drivers expect on links, by which modes are chosen; None for empty streets.
+        """
+        if self.transport is not None:
+            self.transport.begin_day(date)
+        own = day_trips(self.city, self.presence, day, self.seed, self.node) if self.settings.residents else _no_trips()
+        offer = self._offer(own, car_seconds)
+        choice = choose_modes(
+            own, self.city, offer, self.means, self.seed, settings=self.settings.modes, threads=self.threads
+        )
+        row = np.arange(len(own))
+        mode = choice.mode.astype(np.intp)
+        seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)
+        trips = own.with_columns(mode=choice.mode)
+        seconds = self._ridden(trips, seconds)
+        others = [*self._given, *self._others(day)]
+        metres[~np.isfinite(metres)] = 0.0
+        seconds[~np.isfinite(seconds)] = 0.0
+        if not others:
+            return trips, metres, seconds
+        joined = join(trips, *others)
+        return joined, *(_joined(trips, others, column) for column in (metres, seconds))
+
+    def _others(self, day: int) -> list[Trips]:
+        """Return through traffic and freight."""
+        settings = self.settings.gates
+        if settings is None:
+            return []
+        vehicles = settings.through * len(self.city.people)
+        return [
+            through_trips(self.network, self.gates, vehicles, self.seed, day, settings),
+            freight_trips(self.city, self.node, self.gates, self.seed, day, settings),
+        ]
+
+    def _offer(self, trips: Trips, car_seconds: NDArray[np.float64] | None) -> Offer:
+        """Return what trips take by each mode."""
+        if car_seconds is not None:
+            self.skims = self.skims.with_seconds(car_seconds)
+        seconds = np.full((len(trips), len(Mode)), np.inf)
+        metres = np.full((len(trips), len(Mode)), np.inf)
+        for mode, access in _ACCESS:
+            seconds[:, mode], metres[:, mode] = self.skims.between(access, trips.origin, trips.destination)
+        seconds[:, Mode.PASSENGER], metres[:, Mode.PASSENGER] = seconds[:, Mode.CAR], metres[:, Mode.CAR]
+        if self.transport is None:
+            return Offer(seconds, metres)
+        row, parts = self.transport.offer(trips.origin, trips.destination, trips.depart)
+        columns: dict[str, NDArray[Any]] = {}
+        for name in ("walk", "wait", "transfers"):
+            columns[name] = np.zeros(len(trips))
+            columns[name][row] = np.nan_to_num(getattr(parts, name))
+        only_bus = np.zeros(len(trips), bool)
+        only_bus[row] = parts.only_bus
+        seconds[row, Mode.TRANSIT] = np.where(np.isfinite(parts.seconds), parts.seconds, np.inf)
+        metres[row, Mode.TRANSIT] = metres[row, Mode.CAR]
+        return Offer(
+            seconds,
+            metres,
+            walk_seconds=columns["walk"],
+            wait_seconds=columns["wait"],
+            transfers=columns["transfers"],
+            only_bus=only_bus,
+        )
+
+    def _ridden(self, trips: Trips, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return seconds of trips in which those by public transport are what the vehicles made of them."""
+        if self.transport is None:
+            return seconds
+        row = np.flatnonzero(trips.mode == Mode.TRANSIT)
+        rides = self.transport.ride(trips.origin[row], trips.destination[row], trips.depart[row], np.inf)
+        self.left_behind = int(rides.left_behind.sum())
+        arrived = rides.state == RiderState.ARRIVED
+        self.without_ride = int(np.count_nonzero(~arrived))
+        seconds = seconds.copy()
+        # who found no vehicle any more walks
+        foot, _ = self.skims.between(Access.FOOT, trips.origin[row], trips.destination[row])
+        seconds[row] = np.where(arrived, rides.arrive - trips.depart[row], foot)
+        return seconds
+
+
+def _read_zones(path: str, city: "City") -> Any:
+    import geopandas
+
+    return geopandas.read_file(path).to_crs(city.info.crs)
+
+
+def _no_trips() -> Trips:
+    return Trips.in_order(depart=np.zeros(0))
+
+
+def _joined(trips: Trips, others: list[Trips], column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a column of the trips in the order of :func:`~.demand.join`, 0 for the others."""
+    depart = np.concatenate([trips.depart, *(part.depart for part in others)])
+    whole = np.concatenate([column, np.zeros(len(depart) - len(column))])
+    return whole[np.argsort(depart, kind="stable")]

@@ -1,0 +1,95 @@
+"""Public transport of a city: what journeys it offers, and what becomes of those who take it."""
+
+import datetime
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...environment.network.network import Network
+from ...environment.transit.gtfs import read_gtfs
+from ...environment.transit.invented import invented_timetable
+from ...environment.transit.raptor import Parts, journeys, parts_of, walks_to_stops
+from ...environment.transit.timetable import Timetable
+from .riders import Rides, ride, riders_of
+
+if TYPE_CHECKING:
+    from ...environment.city import City
+
+LEAST_METRES = 600.0
+"""Metres as the crow flies below which nobody looks for a line (assumed: the walks to and from stops are as long)."""
+HOUR, QUARTER = 3600.0, 900.0
+
+
+class PublicTransport:
+    """Lines of a city, and the journeys that they offer between its nodes.
+
+    Args:
+        city: the city.
+        network: its streets.
+        feeds: paths of GTFS feeds; without any, lines are invented.
+        threads: threads for searching; journeys do not depend on it.
+
+    Attributes:
+        timetable: what runs on the day.
+    """
+
+    timetable: Timetable
+
+    def __init__(self, city: "City", network: Network, feeds: Sequence[str] = (), threads: int = 1):
+        self.city, self.network, self.feeds, self.threads = city, network, tuple(feeds), threads
+        self._invented: dict[bool, Timetable] = {}
+
+    def begin_day(self, date: datetime.date) -> None:
+        """Take the timetable of a day.
+
+        Raises:
+            TransitError: if a feed cannot be read, or does not hold on that day.
+        """
+        if self.feeds:
+            timetable = read_gtfs(list(self.feeds), date, crs=self.city.info.crs, within=self.city.info.bounds)
+        else:
+            weekend = date.weekday() >= 5
+            if weekend not in self._invented:
+                self._invented[weekend] = invented_timetable(self.city, weekend=weekend)
+            timetable = self._invented[weekend]
+        self.timetable = timetable
+        self._walks = walks_to_stops(timetable, self.network.x, self.network.y)
+
+    def offer(
+        self, origin: NDArray[np.int32], destination: NDArray[np.int32], depart: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], Parts]:
+        """Return what journeys take that leave within the hour in which trips do.
+
+        Args:
+            origin, destination: int32 (trips,) nodes.
+            depart: float64 (trips,) seconds after midnight.
+
+        Returns:
+            rows of the trips for which a journey was looked for, and the parts of their journeys.
+        """
+        x, y = self.network.x, self.network.y
+        far = np.hypot(x[origin] - x[destination], y[origin] - y[destination]) >= LEAST_METRES
+        row = np.flatnonzero(far)
+        # all trips of an hour leave at its middle, so that those of one node share a search
+        leave = (np.floor(depart[row] / HOUR) + 0.5) * HOUR
+        found = journeys(
+            self.timetable, self._walks, self._walks, origin[row], destination[row], leave, threads=self.threads
+        )
+        return row, parts_of(self.timetable, found, leave)
+
+    def ride(
+        self, origin: NDArray[np.int32], destination: NDArray[np.int32], depart: NDArray[np.float64], until: float
+    ) -> Rides:
+        """Let people ride, in vehicles with room for so many.
+
+        Args:
+            origin, destination: int32 (riders,) nodes.
+            depart: float64 (riders,) seconds after midnight.
+            until: seconds after midnight at which it is looked who is where.
+        """
+        leave = np.floor(depart / QUARTER) * QUARTER
+        found = journeys(self.timetable, self._walks, self._walks, origin, destination, leave, threads=self.threads)
+        # journeys are looked up from the quarter of an hour; who leaves later takes the next vehicles of the same lines
+        return ride(self.timetable, riders_of(self.timetable, found, depart), until)
