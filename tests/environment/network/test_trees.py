@@ -1,6 +1,8 @@
 """Trees of cheapest ways equal those of scipy and of a search over links in plain Python."""
 
+import os
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from street_graphs import costs_by_links, network, networks, random_network
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.hierarchy import make_hierarchy
 from citytwin.environment.network.network import NetworkError, Turns
+from citytwin.environment.network.tntp import read_network
 from citytwin.environment.network.trees import MANY, NO_ARC, costs_from, next_arcs, tree_costs, trees
 from citytwin.environment.roads import Access
 
@@ -138,6 +141,21 @@ class TestAgainstSearchOverLinks:
         graph = make_graph(streets, Access.CAR)
         expected = costs_from(graph, cost, nodes)
         assert np.array_equal(costs_from(shut, np.where(np.isinf(cost), 0, cost), nodes), expected)
+
+
+@pytest.mark.skipif("CITYTWIN_DATA" not in os.environ, reason="CITYTWIN_DATA is unset; see tests/DATA.md")
+def test_barcelona_has_zones_that_nobody_passes():
+    file = Path(os.environ["CITYTWIN_DATA"]) / "tntp_networks" / "Barcelona" / "Barcelona_net.tntp"
+    streets = read_network(file).network(metre=1.0)
+    assert not streets.through.all()
+    graph = make_graph(streets, Access.CAR)
+    choice, costs = trees(graph, streets.free_time, np.arange(streets.nodes))
+    alone = [trees(graph, streets.free_time, [destination]) for destination in range(0, streets.nodes, 7)]
+    assert np.array_equal(np.concatenate([one for one, _ in alone]), choice[::7])
+    assert np.array_equal(np.concatenate([one for _, one in alone]), costs[::7])
+    for origin in (0, 57, 300, 1000):
+        expected = costs_by_links(streets, streets.free_time, origin)
+        np.testing.assert_allclose(costs[:, origin], expected, rtol=1e-6)
 
 
 class TestRules:
