@@ -109,9 +109,11 @@ def _read(network: Path, trips: Path, toll_weight: float, length_weight: float) 
 def _way_to(gap: float, move: Callable[[int, int, float | None, str], None]) -> Callable[[int, float], None]:
     """Return how to show a gap: equal steps on a logarithmic scale from 1 to the gap wanted."""
     total = max(round(-10 * math.log10(gap)), 1) if 0 < gap < 1 else 1
+    done = 0
 
     def show(iteration: int, reached: float) -> None:
-        done = total if reached <= gap else max(min(round(-10 * math.log10(reached)), total - 1), 0)
+        nonlocal done  # gaps may rise for a round, what is shown does not
+        done = total if reached <= gap else max(min(round(-10 * math.log10(reached)), total - 1), done)
         move(done, total, None, f"gap {reached:.1e} (round {iteration})")
 
     return show

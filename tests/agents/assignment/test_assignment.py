@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citytwin.agents.assignment import AssignmentError, Demand, Streets, assign, kernels, streets_of
+from citytwin.agents.assignment.frank_wolfe import _point
 from citytwin.agents.assignment.gradient_projection import PathFlows
 from citytwin.environment.network.network import Network, Signals, Turns
 
@@ -180,6 +181,30 @@ def test_shifts_and_their_twin():
     assert arrays.flow[:5].sum() == pytest.approx(6)
 
 
+@pytest.mark.parametrize("known", [1, 2])
+def test_directions_of_frank_wolfe_are_conjugate(known):
+    """A direction is conjugate to the one or two before, wherever no weight had to be kept from leaving 0 … 1."""
+    conjugate = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        slope, step = rng.uniform(0.1, 2, 6), rng.uniform(0.1, 0.9)
+        nearest, flow, older = rng.uniform(0, 9, (3, 6))
+        first = older - flow
+        second = rng.uniform(-5, 5, 6)
+        second -= (second @ (slope * first)) / (first @ (slope * first)) * first
+        newer, flow = flow + second, flow + step * second
+        points, before = [newer, older][:known], [second, first][:known]
+        point = _point(flow, nearest, points, step, slope)
+        weights = np.linalg.lstsq(np.column_stack([nearest, *points]), point, rcond=None)[0]
+        assert weights.sum() == pytest.approx(1)
+        assert weights.min() > -1e-9
+        if weights.min() > 1e-4:
+            conjugate += 1
+            for direction in before:
+                assert (point - flow) @ (slope * direction) == pytest.approx(0, abs=1e-9)
+    assert conjugate >= 10
+
+
 @settings(max_examples=40, deadline=None)
 @given(random_streets())
 def test_both_methods_find_what_no_trip_can_better(case):
@@ -319,6 +344,15 @@ def test_wrong_arguments(arguments, message):
 def test_wrong_streets(column, value, message):
     with pytest.raises(AssignmentError, match=message):
         street_map(2, [(1, 0), (0, 1)], **{column: [1.0, value]})
+
+
+@pytest.mark.parametrize("method", ["paths", "links"])
+def test_progress_is_told_round_by_round(method):
+    told = []
+    streets = street_map(2, [(0, 1), (0, 1)], capacity=[1, 2])
+    found = assign(streets, demand((0, 1, 3)), method=method, progress=lambda *step: told.append(step))
+    assert told == list(enumerate(found.gaps, 1))
+    assert len(told) == found.iterations > 1
 
 
 def test_a_gap_out_of_reach_ends_and_says_so():
