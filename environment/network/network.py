@@ -174,6 +174,7 @@ class Network:
             through=np.ones(len(city.nodes), bool),
             crs=city.info.crs,
             names=names,
+            toll=np.asarray(layer["toll"], float) if layer is not None and "toll" in layer.columns else None,
             turns=Turns(np.asarray(turns.from_link), np.asarray(turns.to_link), turns.penalty.astype(float))
             if len(turns)
             else None,
