@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,8 @@ class Design:
             raise DesignError([f"{label or 'design'}: name: must be a text of 1 to 100 characters"])
         label = label or f"design '{name}'"
         crs = data.get("crs", WGS84)
+        if not isinstance(crs, str):
+            raise DesignError([f"{label}: crs: must be a text such as EPSG:28992"])
         _system(crs, label)
         changes = parse_changes(data.get("changes", []), label)
         return cls(name, changes, crs, label, {"name": name, "crs": crs, "changes": list(data.get("changes", []))})
@@ -315,18 +318,24 @@ def _clock(second: int) -> str:
     return f"{second // 3600:02d}:{second % 3600 // 60:02d}"
 
 
-def _system(crs: Any, label: str) -> Any:
+@lru_cache(maxsize=16)
+def _system(crs: str, label: str) -> Any:
     import pyproj
 
     try:
-        return pyproj.CRS.from_user_input(crs if isinstance(crs, str) else "")
+        return pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError:
         shown = str(crs)[:60]
         raise DesignError([f"{label}: crs: '{shown}' is no coordinate system; write one such as EPSG:28992"]) from None
 
 
 def _transformed(geometry: Geometry, source: str, target: str) -> Geometry:
+    change = _transformer(source, target).transform
+    return shapely.transform(geometry, lambda xy: np.stack(change(xy[:, 0], xy[:, 1]), 1))
+
+
+@lru_cache(maxsize=16)
+def _transformer(source: str, target: str) -> Any:
     import pyproj
 
-    change = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
-    return shapely.transform(geometry, lambda xy: np.stack(change(xy[:, 0], xy[:, 1]), 1))
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)

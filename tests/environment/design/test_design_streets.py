@@ -146,6 +146,8 @@ def test_a_toll_of_a_street_is_paid_by_length(city: City) -> None:
     toll = street_columns(after)["toll"]
     east = [link(city, (c, 2), (c + 1, 2)) for c in range(10)]
     assert toll[east].sum() == pytest.approx(5.0)
+    assert np.array_equal(Network.of_city(after).toll, toll)
+    assert Network.of_city(city).toll is None
     assert toll.sum() == pytest.approx(10.0)
 
 
