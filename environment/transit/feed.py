@@ -21,6 +21,8 @@ from .timetable import DAY, RouteType, TransitError
 
 LARGEST_FILE = 8 * 1024**3
 """Bytes of one file of a feed, unpacked: the stop times of a whole country take some 2 GB."""
+LONGEST_LINE = 1 << 20
+"""Characters of a line of a feed."""
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _EXTENDED = {
     # hundreds of the extended types (developers.google.com/transit/gtfs/reference/extended-route-types)
@@ -84,7 +86,7 @@ class Feed:
         if info.file_size > LARGEST_FILE:
             raise TransitError(f"{self.path}: {file}: {info.file_size:,} bytes, at most {LARGEST_FILE:,} are read")
         with self.archive.open(info) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-            reader = csv.reader(text)
+            reader = csv.reader(self.lines(file, text))
             try:
                 head = [name.strip() for name in next(reader, [])]
                 missing = [name for name in columns if name not in head]
@@ -103,6 +105,15 @@ class Feed:
                 raise self.wrong(file, reader.line_num, f"{error}; it must be comma-separated text") from None
             except UnicodeDecodeError as error:
                 raise self.wrong(file, reader.line_num, f"not UTF-8 ({error.reason}); save the file as UTF-8") from None
+
+    def lines(self, file: str, text: io.TextIOWrapper) -> Iterator[str]:
+        """Yield lines; one that never ends is not taken into memory."""
+        while line := text.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE:
+                raise TransitError(
+                    f"{self.path}: {file}: a line is longer than {LONGEST_LINE:,} characters; it is no table"
+                )
+            yield line
 
     def wrong(self, file: str, line: int, what: str) -> TransitError:
         return TransitError(f"{self.path}: {file}, line {line}: {what}")
@@ -388,7 +399,7 @@ class Feed:
 
     def seconds(self, file: str, line: int, text: str) -> float:
         parts = text.split(":")
-        if len(parts) == 3 and all(p.isascii() and p.isdigit() and len(p) <= 3 for p in parts):
+        if len(parts) == 3 and all(p.isascii() and p.isdigit() and len(p) <= 2 for p in parts):
             hours, minutes, seconds = (int(p) for p in parts)
             if minutes < 60 and seconds < 60:
                 return hours * 3600.0 + minutes * 60.0 + seconds

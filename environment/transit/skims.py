@@ -91,13 +91,15 @@ def transit_skims(timetable: Timetable, x: ArrayLike, y: ArrayLike, cells: int =
     walks = walks_to_stops(timetable, np.bincount(number, x) / count, np.bincount(number, y) / count)
     shape = (HOURS, len(used), len(used))
     found = TransitSkims(
-        west,
-        south,
-        size,
-        cell,
-        *(np.full(shape, np.inf, np.float32) for _ in range(3)),
-        np.zeros(shape, np.uint8),
-        np.zeros(shape, bool),
+        west=west,
+        south=south,
+        size=size,
+        cell=cell,
+        seconds=np.full(shape, np.inf, np.float32),
+        walk=np.full(shape, np.inf, np.float32),
+        wait=np.full(shape, np.inf, np.float32),
+        transfers=np.zeros(shape, np.uint8),
+        only_bus=np.zeros(shape, bool),
     )
     start, end = (index.ravel() for index in np.indices(shape[1:]))
     moment = 3_600.0 * (_GOLDEN * np.arange(len(used)) % 1.0)
@@ -106,8 +108,8 @@ def transit_skims(timetable: Timetable, x: ArrayLike, y: ArrayLike, cells: int =
         trips = journeys(timetable, walks, walks, start, end, depart, limit=LONGEST, threads=threads)
         parts = parts_of(timetable, trips, depart)
         some = np.isfinite(parts.seconds)
-        for column, values in ((found.seconds, parts.seconds), (found.walk, parts.walk), (found.wait, parts.wait)):
-            column[hour].ravel()[some] = values[some]
+        for target, values in ((found.seconds, parts.seconds), (found.walk, parts.walk), (found.wait, parts.wait)):
+            target[hour].ravel()[some] = values[some]
         found.transfers[hour].ravel()[some] = parts.transfers[some]
         found.only_bus[hour] = parts.only_bus.reshape(shape[1:])
     return found

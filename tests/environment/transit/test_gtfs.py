@@ -240,6 +240,9 @@ BROKEN = [
         {"transfers": "from_stop_id,to_stop_id,transfer_type\na,x,2"},
         "transfers.txt, line 2: to_stop_id 'x' is not in stops",
     ),
+    ({"stop_times": FEED["stop_times.txt"].replace("8:20:00", "100:20:00")}, "line 5: time '100:20:00'; write it"),
+    ({"routes": FEED["routes.txt"] + "\n" + "x" * (1 << 20)}, "routes.txt: a line is longer than 1,048,576 characters"),
+    ({"routes": FEED["routes.txt"] + '\n"' + "x" * 200_000}, "routes.txt, line 4: field larger than field limit"),
     ({"stops": FEED["stops.txt"].encode() + b"\n\xff,X,52,10"}, "stops.txt, line"),
 ]
 
