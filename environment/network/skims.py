@@ -15,7 +15,7 @@ MOST_POINTS = 4096
 
 SPEEDS = {
     Access.FOOT: 4.5 / 3.6,  # m/s, the speed that UITP's guidance on the spacing of stops assumes
-    Access.BICYCLE: 15 / 3.6,  # m/s, most studies find 12 to 20 km/h (Allen et al. 1998, TRR 1636); within, assumed
+    Access.BICYCLE: 15 / 3.6,  # m/s, assumed
 }
 """Speed of those whom traffic does not hold up, on all links that they may use, m/s."""
 
