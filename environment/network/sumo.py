@@ -401,9 +401,13 @@ def _signals(
 ) -> Signals | None:
     """Return the green windows of every edge that leads to a signal."""
     leading: dict[tuple[str, str], list[_Link]] = {}
+    unsignalled: dict[str, set[int]] = {}  # lanes that may leave an edge at any time
     for link in connections:
-        if link.light and link.lane in edges[link.start].driven:
-            leading.setdefault((link.start, link.light), []).append(link)
+        if link.lane in edges[link.start].driven:
+            if link.light:
+                leading.setdefault((link.start, link.light), []).append(link)
+            else:
+                unsignalled.setdefault(link.start, set()).add(link.lane)
     rows: list[tuple[float, ...]] = []
     for (edge, light), links in leading.items():
         program = programs.get(light)
@@ -419,7 +423,8 @@ def _signals(
                 f"but a phase only has {len(short[0])} states"
             )
         # lanes open in each phase
-        open_ = [len({link.lane for link in links if state[link.index] in _GO}) for state in program.states]
+        always = unsignalled.get(edge, set())
+        open_ = [len(always.union(link.lane for link in links if state[link.index] in _GO)) for state in program.states]
         windows = _windows(program.seconds, [number > 0 for number in open_])
         green = sum(b - a for a, b in windows)
         if not windows:
