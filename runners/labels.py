@@ -105,6 +105,8 @@ def scenario_text(scenario: "Scenario") -> str:
         f"  clock     {clock.days} days from {clock.start}",
         f"  processes {', '.join(scenario.processes)}",
     ]
+    for number, design in enumerate(scenario.designs):
+        lines.append(f"  {'design' if number == 0 else '':<9} {design.name}{'' if design.built else ' (not built)'}")
     lines += [f"  {'policy' if n == 0 else '':<9} {policy.name}" for n, policy in enumerate(scenario.policies)]
     names = short_names(list(sweep.parameters))
     for number, (name, values) in enumerate(sweep.parameters.items()):

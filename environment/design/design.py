@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..city import City
 
 AROUND = 1_000.0  # m beyond the outermost streets and buildings that still count as the city, assumed
+MOST_TOUCHED = 20_000_000
+"""Links that the changes of a design touch, all together; each takes some bytes."""
 ON_STREETS = ("close", "one_way", "lanes", "speed", "bus_lane", "bike_lane", "filter", "toll", "parking")
 REPORT = "designs"
 """Key of ``city.info.report`` under which each design that was applied says what it changed."""
@@ -234,13 +236,19 @@ class Design:
     def _on_streets(
         self, streets: Streets, city: "City", problems: list[str], which: Callable[[Change], bool]
     ) -> list[Touched]:
-        found = []
+        found: list[Touched] = []
+        total = 0
         for change in self.changes:
             if change.kind in ON_STREETS and which(change):
                 shape = self._shape(change, city, [])
                 if change.geometry is None or shape is not None:
                     with _Collected(problems, self.label, change):
                         found.append(street_effects(streets, change, shape))
+                        total += sum(len(effect.links) for effect in found[-1].effects)
+                if total > MOST_TOUCHED:
+                    raise DesignError(
+                        [f"{self.label}: touches links more than {MOST_TOUCHED:,} times; make it smaller"]
+                    )
         return found
 
     def _shape(self, change: Change, city: "City", problems: list[str]) -> Geometry | None:

@@ -1,5 +1,6 @@
 """What changes do to links: fields that each sets, how they are applied, and which contradict each other."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from .streets import Streets
 USERS = {"car": Access.CAR, "bicycle": Access.BICYCLE, "foot": Access.FOOT, "bus": Access.BUS}
 _KEPT_OUT = {"cars": ("car",), "motor": ("car", "bus"), "bicycles": ("bicycle",), "all": tuple(USERS)}
 _TAKES = ("bus_lane_takes", "bike_lane_takes")
-_SAID = {True: "yes", False: "no"}
+MOST_FOUND = 1_000
+"""Contradictions after which no more are looked for."""
 
 
 class Effect(NamedTuple):
@@ -166,25 +168,44 @@ def lane_problems(streets: Streets, touched: Iterable[Touched]) -> list[tuple[Ch
 
 def contradictions(streets: Streets, touched: Iterable[Touched]) -> list[str]:
     """Find changes that set one field of a link to different values at one time; one line a pair of changes."""
-    claims: dict[tuple[str, int], list[tuple[Change, Any]]] = {}
+    claims: dict[str, list[tuple[Change, Effect]]] = {}
+    for one in touched:
+        for effect in one.effects:
+            claims.setdefault(effect.field, []).append((one.change, effect))
     found: dict[tuple[int, int], str] = {}
-    for change, _, effects in touched:
-        for effect in effects:
-            for link, value in zip(effect.links.tolist(), effect.values.tolist(), strict=True):
-                others = claims.setdefault((effect.field, link), [])
-                for other, theirs in others:
-                    pair = (other.number, change.number)
-                    same_time = other.when.always == change.when.always and other.when.meets(change.when)
-                    if theirs != value and pair not in found and same_time:
-                        said = " and ".join(_said(effect.field, given) for given in (theirs, value))
-                        found[pair] = f"{other} and {change} contradict each other on {streets.name_of(link)}: {said}"
-                others.append((change, value))
+    for field, made in claims.items():
+        links = np.concatenate([effect.links for _, effect in made])
+        values = np.concatenate([effect.values.astype(float) for _, effect in made])
+        owner = np.repeat(np.arange(len(made)), [len(effect.links) for _, effect in made])
+        order = np.lexsort((owner, links))
+        links, values, owner = links[order], values[order], owner[order]
+        first = np.flatnonzero(np.diff(links, prepend=-1))
+        if not len(first):
+            continue
+        unlike = np.maximum.reduceat(values, first) != np.minimum.reduceat(values, first)
+        last = np.append(first[1:], len(links))
+        seen: set[bytes] = set()
+        for begin, end in zip(first[unlike].tolist(), last[unlike].tolist(), strict=True):
+            mark = owner[begin:end].tobytes() + values[begin:end].tobytes()
+            if mark in seen:  # the same changes with the same values met on another link
+                continue
+            seen.add(mark)
+            for a, b in itertools.combinations(range(begin, end), 2):
+                one, other = made[owner[a]][0], made[owner[b]][0]
+                pair = (one.number, other.number)
+                same_time = one.when.always == other.when.always and one.when.meets(other.when)
+                if values[a] != values[b] and pair not in found and same_time:
+                    said = " and ".join(_said(field, values[row]) for row in (a, b))
+                    where = streets.name_of(int(links[a]))
+                    found[pair] = f"{one} and {other} contradict each other on {where}: {said}"
+                    if len(found) == MOST_FOUND:
+                        return list(found.values())
     return list(found.values())
 
 
-def _said(field: str, value: Any) -> str:
+def _said(field: str, value: float) -> str:
     if field == "speed":
         return f"speed {value * 3.6:g} km/h"
     if field in USERS:
         return f"{field} {'allowed' if value else 'kept out'}"
-    return f"{field} {_SAID[value] if isinstance(value, bool) else f'{value:g}'}"
+    return f"{field} {value:g}"

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 _SAMPLES = (0.1, 0.3, 0.5, 0.7, 0.9)  # places along a link at which it is compared with a line that is drawn
 _SLACK = 3.0  # m by which a street may be farther from the line than the nearest one: drawn between two carriageways
+_SAME_PLACE = 0.5  # m, streets that are nearer to a point by less are as near, assumed
 _STEP = 5.0  # m between the places at which a drawn line asks for the nearest street
 _ALIKE = 0.7  # share of its length by which a link must lead along the line, so that streets that cross it do not count
+_ACROSS = 0.17  # cosine (80 degrees) below which a link does not lead where a heading says, assumed
 _MOTOR = Access.CAR | Access.BUS
 _ALL_USERS = ("bicycles", "all")
 
@@ -62,16 +64,25 @@ def pick(streets: Streets, change: Change, where: Geometry | None) -> tuple[NDAr
     if not len(links):
         raise ValueError(_none_found(streets, where, chosen))
     heading = change.values.get("heading")
+    directed = change.kind == "one_way" or change.values.get("direction") == "along"
     if heading is not None:
-        angle = np.deg2rad(45.0 * COMPASS.index(heading))
-        east, north = (
-            streets.x[streets.end] - streets.x[streets.start],
-            streets.y[streets.end] - streets.y[streets.start],
-        )
-        along = east * np.sin(angle) + north * np.cos(angle) >= 0
-    if change.kind != "one_way" and change.values.get("direction") == "along":
+        lead = _headed(streets, COMPASS.index(heading))
+        across = links[np.abs(lead[links]) < _ACROSS]
+        if directed and len(across):
+            raise ValueError(
+                f"heading: {streets.name_of(int(across[0]))} leads neither {heading} nor back; draw a line"
+            )
+        along = lead > 0
+    if change.kind != "one_way" and directed:
         links = links[along[links]]
     return links, along[links]
+
+
+def _headed(streets: Streets, point: int) -> NDArray[np.float64]:
+    """Return the cosine between each link, from end to end, and a point of the compass; 0 for loops."""
+    angle = np.deg2rad(45.0 * point)
+    east, north = streets.x[streets.end] - streets.x[streets.start], streets.y[streets.end] - streets.y[streets.start]
+    return (east * np.sin(angle) + north * np.cos(angle)) / np.maximum(np.hypot(east, north), 1e-9)
 
 
 def entries(streets: Streets, area: Geometry) -> NDArray[np.int64]:
@@ -124,11 +135,19 @@ def _none_found(streets: Streets, where: Geometry | None, chosen: NDArray[np.boo
 def _by_point(
     streets: Streets, point: Geometry, allowed: NDArray[np.bool_], twins: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the nearest link and its other direction."""
+    """Return the nearest link and its other direction.
+
+    Raises:
+        ValueError: if the point lies on a crossing, where several streets are as near.
+    """
     distance = np.where(allowed, shapely.distance(streets.lines, point), np.inf)
     drawn = np.zeros(streets.links, bool)
     if len(distance) and distance.min() <= JOIN:
         link = int(distance.argmin())
+        alike = np.flatnonzero(distance <= distance[link] + _SAME_PLACE)
+        arms = {min(int(row), int(twins[row])) if twins[row] >= 0 else int(row) for row in alike}
+        if len(arms) > 2:
+            raise ValueError(f"lies on a crossing of {len(arms)} streets; put it into the street that is meant")
         drawn[link] = True
         if twins[link] >= 0:
             drawn[twins[link]] = True

@@ -10,6 +10,7 @@ from small_scenarios import TINY
 from citytwin.environment.city import City
 from citytwin.environment.design import DesignError
 from citytwin.runners.cities import bundle_name, prepare_cities
+from citytwin.runners.labels import scenario_text
 from citytwin.runners.run import run, sweep_tasks
 from citytwin.runners.scenario import Scenario, ScenarioError, files_of
 
@@ -123,3 +124,9 @@ def test_a_design_that_does_not_fit_its_city_is_told_before_anything_runs(tmp_pa
     text = far.replace("synthetic = { people = 1_000, seed = 2 }", f'bundle = "{made}"')
     with pytest.raises(ScenarioError, match=r"design: design 'slow': feature 1"):
         Scenario.from_text(text).check_bundles()
+
+
+def test_what_is_to_be_run_names_the_designs() -> None:
+    text = scenario_text(Scenario.from_text(PLAIN + SLOW + SLOW.replace('"slow"', '"slower"') + "built = false\n"))
+    assert "design    slow\n" in text
+    assert "slower (not built)" in text

@@ -179,6 +179,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ({"change": "close", "links": [100_000]}, "there is no link 100000; allowed: 0 to 439"),
         ({"change": "close", "point": at(4.5, 4.4)}, "no link lies within 25 m of what is drawn"),
         ({"change": "close", "point": at(4.5, 4.4)}, "the nearest street is 40 m away"),
+        ({"change": "one_way", "street": "Row 5", "heading": "north"}, "leads neither north nor back; draw a line"),
+        ({"change": "filter", "point": at(5.001, 4)}, "lies on a crossing of 4 streets; put it into the street"),
         ({"change": "close", "point": at(900, 4)}, "lies 89 km away from the city 'Tiny'"),
         ({"change": "bus_lane", "street": "Row 2"}, "has no lane to give (20 links); write takes_lane = false"),
         ({"change": "new_street", "line": [at(4.5, 4.5), at(4.4, 4.6)]}, "neither end lies within 25 m of a street"),
@@ -213,7 +215,7 @@ def test_contradictions(city: City, other: dict, told: str | None) -> None:
 
 def test_a_street_cannot_be_one_way_in_both_directions(city: City) -> None:
     east, west = ({"change": "one_way", "street": "Row 5", "heading": heading} for heading in ("east", "west"))
-    refused(lambda: design(east, west).apply(city), "contradict", "car kept out and car allowed")
+    refused(lambda: design(east, west).apply(city), "contradict", "car allowed and car kept out")
     closed = {"change": "close", "street": "Row 5"}
     refused(lambda: design(east, closed).apply(city), "contradict")
 
@@ -299,6 +301,11 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     refused(lambda: read_design(file), "6 corners in all geometries; allowed: 5")
     monkeypatch.setattr(reading, "MOST_BYTES", 10)
     refused(lambda: read_design(file), "a design has at most 10")
+
+
+def test_what_touches_too_much_is_refused(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("citytwin.environment.design.design.MOST_TOUCHED", 100)
+    refused(lambda: design({"change": "speed", "kmh": 30, "area": box(-1, -1, 11, 11)}).apply(city), "make it smaller")
 
 
 def test_a_city_whose_streets_have_no_names() -> None:
