@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import store
+from .cities import CITIES
 from .files import check_target
 from .labels import headline, point_label, short_names
 from .records import ZONE_TABLE
@@ -112,7 +113,9 @@ def city_of(results: "Results", point: int) -> "City":
     if not (results.summary["point"] == point).any():
         raise StoreError(f"point {point}: no run of it is in the results yet")
     task = next(task for task in store.read_tasks(results.directory) if task["point"] == point)
-    return City.load(task["city"])
+    path = Path(task["city"])
+    moved = results.directory / CITIES / path.name  # the results may lie elsewhere by now
+    return City.load(moved if not path.exists() and moved.exists() else path)
 
 
 def zone_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoDataFrame | None":

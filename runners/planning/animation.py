@@ -18,8 +18,7 @@ from ..maps import INK, PAPER, frame, pieces, put_title
 from ..tables import StoreError
 from .pictures import QUIET, largest_of, width_legend, widths
 from .reading import LINKS, QUARTER, QUARTERS, Rows, need, quarters, runs_of
-from .streets import lines_of
-from .traffic import network_of
+from .traffic import lines_of, network_of
 
 if TYPE_CHECKING:
     from ...environment.city import City

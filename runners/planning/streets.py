@@ -20,7 +20,7 @@ from ..geo import ABOUT, about, city_of, write_layer
 from ..tables import StoreError
 from .gains import run_pairs
 from .reading import LINKS, Rows, link_days, need, runs_of, same_links
-from .traffic import EMITTED, emissions_of, network_of
+from .traffic import EMITTED, emissions_of, lines_of, network_of
 
 if TYPE_CHECKING:
     import geopandas
@@ -110,17 +110,6 @@ def read_streets(results: "Results", city: "City", point: int, baseline: int | N
 def _mean_day(results: "Results", runs: list[str], network: Network) -> Rows:
     days = [link_days(results, run, network.links)[0] | emissions_of(results, run, network) for run in runs]
     return {name: np.mean([day[name] for day in days], axis=0) for name in days[0]} | {"free": network.free_time}
-
-
-def lines_of(city: "City", network: Network) -> NDArray[Any]:
-    """Return the course of each link, straight where the city does not know it."""
-    import shapely
-
-    layer = city.layer("roads")
-    if layer is not None and len(layer) == network.links:
-        return layer.geometry.to_numpy()
-    ends = [np.stack([network.x[node], network.y[node]], 1) for node in (network.start, network.end)]
-    return shapely.linestrings(np.stack(ends, 1))
 
 
 def figures(day: Rows, length: NDArray[np.float64]) -> Rows:

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from ...environment.network.network import Network
 from ...environment.roads import RoadRank
-from .areas import Area, make_area
+from ..geo import city_of
+from .areas import Area, Outline, make_area
 from .gains import run_pairs
 from .reading import LINKS, TRIPS, Rows, batches, link_days, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ...environment.city import City
     from ..results import Results
 
 CITY = "city"
@@ -34,9 +36,18 @@ MINOR = RoadRank.UNCLASSIFIED
 
 def network_of(results: "Results", point: int) -> Network:
     """Return the streets of a point as its links table numbers them."""
-    from ..geo import city_of
-
     return Network.of_city(city_of(results, point))
+
+
+def lines_of(city: "City", network: Network) -> NDArray[Any]:
+    """Return the course of each link, straight where the city does not know it."""
+    import shapely
+
+    layer = city.layer("roads")
+    if layer is not None and len(layer) == network.links:
+        return layer.geometry.to_numpy()
+    ends = [np.stack([network.x[node], network.y[node]], 1) for node in (network.start, network.end)]
+    return shapely.linestrings(np.stack(ends, 1))
 
 
 @dataclass(frozen=True)
@@ -122,12 +133,14 @@ def volumes(side: Side, which: NDArray[np.bool_] | None = None) -> dict[str, flo
 def through_traffic(side: Side, area: Area) -> float:
     """Return the vehicles a day that pass through an area without beginning or ending there.
 
-    Those that drive in are counted at the links which lead to a junction inside from one that is not; the car trips that
-    come from elsewhere and end inside are taken off. A trip that passes twice counts twice.
+    Those that drive in are counted at the links which lead from a gate to a junction inside, and at the streets inside
+    which lead from gate to gate; the car trips that come from elsewhere and end inside are taken off. A trip that passes
+    twice counts twice.
     """
-    inward = area.nodes[side.network.end] & ~area.nodes[side.network.start]
+    start, end = area.nodes[side.network.start], area.nodes[side.network.end]
+    passed = (end & ~start) | (area.inside & ~start & ~end)
     ending = area.nodes[side.destination] & ~area.nodes[side.origin]
-    return max(float(side.links["left"][inward].sum() - ending.sum() / side.days), 0.0)
+    return max(float(side.links["left"][passed].sum() - ending.sum() / side.days), 0.0)
 
 
 def area_figures(side: Side, area: Area) -> dict[str, float]:
@@ -186,14 +199,14 @@ def rat_runs(
 
 
 def compare_traffic(
-    results: "Results", point: int, baseline: int, shapes: Mapping[str, Any]
+    results: "Results", point: int, baseline: int, shapes: Mapping[str, Outline]
 ) -> "tuple[pd.DataFrame, dict[str, list[RatRun]]]":
     """Return how the traffic of a point differs from a baseline, runs of one seed paired.
 
     Args:
         results: results with a table ``links``.
         point, baseline: the points.
-        shapes: polygons of areas by name, in the CRS of the city.
+        shapes: areas by name.
 
     Returns:
         A row a place and figure: ``place`` (:data:`CITY` or the name of an area), ``figure`` (of :func:`area_figures`,
@@ -202,7 +215,10 @@ def compare_traffic(
     import pandas as pd
 
     networks = [network_of(results, number) for number in (baseline, point)]
-    areas = [[make_area(name, shape, network) for name, shape in shapes.items()] for network in networks]
+    areas: list[list[Area]] = []
+    for number, network in zip((baseline, point), networks, strict=True):
+        lines = lines_of(city_of(results, number), network) if shapes else None
+        areas.append([make_area(name, shape, network, lines) for name, shape in shapes.items()])
     rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
     flows: tuple[list[dict[int, float]], list[dict[int, float]]] = ([], [])
     for _, *runs in run_pairs(results, point, baseline):
