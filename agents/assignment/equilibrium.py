@@ -214,7 +214,7 @@ def _unreachable(
     """Return the error that names the pairs without a path."""
     nodes = streets.nodes
     distance, entry = np.empty(nodes), np.empty(nodes, np.int32)
-    room = (np.empty(nodes, np.int32), np.empty(nodes, np.int32), np.empty(nodes, np.int32))
+    room = (np.empty(nodes, np.int32), np.empty(nodes, np.int32), np.empty(nodes), np.empty(nodes, np.int32))
     cost, goal = np.ones(len(graph.head)), np.zeros(nodes, bool)
     found: list[str] = []
     for row, origin in enumerate(pairs.origin):

@@ -103,7 +103,7 @@ def best_step(free, fixed, inverse, power, flow, toward):
 
 
 @njit(cache=True, nogil=True)
-def grow_tree(streets, cost, origin, wanted, distance, entry, order, heap, position, goal):
+def grow_tree(streets, cost, origin, wanted, distance, entry, order, heap, key, position, goal):
     """Find the cheapest paths from a node (Dijkstra's algorithm on a heap of four children).
 
     Args:
@@ -114,7 +114,7 @@ def grow_tree(streets, cost, origin, wanted, distance, entry, order, heap, posit
         distance: (nodes,) set; infinite where not reached.
         entry: (nodes,) set to the arc by which the path comes; −1 at the origin.
         order: (nodes,) set to the settled nodes, by distance.
-        heap, position: (nodes,) room.
+        heap, key, position: (nodes,) room.
         goal: bool (nodes,); False at the origin.
 
     Returns:
@@ -126,30 +126,29 @@ def grow_tree(streets, cost, origin, wanted, distance, entry, order, heap, posit
         position[v] = -1
     distance[origin] = 0.0
     entry[origin] = -1
-    heap[0] = origin
+    heap[0], key[0] = origin, 0.0
     waiting, settled = 1, 0
     position[origin] = 0
     while waiting > 0:
-        node = heap[0]
+        node, here = heap[0], key[0]
         waiting -= 1
         if waiting > 0:  # the last of the heap sinks from the top
-            last = heap[waiting]
-            value = distance[last]
+            last, value = heap[waiting], key[waiting]
             at = 0
             while True:
                 child = 4 * at + 1
                 if child >= waiting:
                     break
-                best, least = child, distance[heap[child]]
+                best, least = child, key[child]
                 for other in range(child + 1, min(child + 4, waiting)):
-                    if distance[heap[other]] < least:
-                        best, least = other, distance[heap[other]]
+                    if key[other] < least:
+                        best, least = other, key[other]
                 if least >= value:
                     break
-                heap[at] = heap[best]
+                heap[at], key[at] = heap[best], least
                 position[heap[at]] = at
                 at = best
-            heap[at] = last
+            heap[at], key[at] = last, value
             position[last] = at
         order[settled] = node
         settled += 1
@@ -160,7 +159,6 @@ def grow_tree(streets, cost, origin, wanted, distance, entry, order, heap, posit
                     break
             if not through[node]:
                 continue
-        here = distance[node]
         for a in range(first[node], first[node + 1]):
             value = here + cost[a]
             v = head[a]
@@ -173,12 +171,12 @@ def grow_tree(streets, cost, origin, wanted, distance, entry, order, heap, posit
                     waiting += 1
                 while at > 0:
                     parent = (at - 1) >> 2
-                    if distance[heap[parent]] <= value:
+                    if key[parent] <= value:
                         break
-                    heap[at] = heap[parent]
+                    heap[at], key[at] = heap[parent], key[parent]
                     position[heap[at]] = at
                     at = parent
-                heap[at] = v
+                heap[at], key[at] = v, value
                 position[v] = at
     return settled
 
@@ -195,14 +193,14 @@ def load_all(streets, demand, cost, flow):
     nodes = streets.first.size - 1
     distance, load = np.empty(nodes), np.zeros(nodes)
     entry, order, heap = np.empty(nodes, np.int32), np.empty(nodes, np.int32), np.empty(nodes, np.int32)
-    position, goal = np.empty(nodes, np.int32), np.zeros(nodes, np.bool_)
+    key, position, goal = np.empty(nodes), np.empty(nodes, np.int32), np.zeros(nodes, np.bool_)
     flow[:] = 0.0
     total = 0.0
     for o in range(origin.size):
         low, high = first_pair[o], first_pair[o + 1]
         for pair in range(low, high):
             goal[destination[pair]] = True
-        settled = grow_tree(streets, cost, origin[o], high - low, distance, entry, order, heap, position, goal)
+        settled = grow_tree(streets, cost, origin[o], high - low, distance, entry, order, heap, key, position, goal)
         for pair in range(low, high):
             goal[destination[pair]] = False
             if distance[destination[pair]] == np.inf:
@@ -243,12 +241,12 @@ def renew_paths(streets, demand, cost, old, new, state, begin):
     nodes = streets.first.size - 1
     distance = np.empty(nodes)
     entry, order, heap = np.empty(nodes, np.int32), np.empty(nodes, np.int32), np.empty(nodes, np.int32)
-    position, goal = np.empty(nodes, np.int32), np.zeros(nodes, np.bool_)
+    key, position, goal = np.empty(nodes), np.empty(nodes, np.int32), np.zeros(nodes, np.bool_)
     for o in range(begin, origin.size):
         low, high = first_pair[o], first_pair[o + 1]
         for pair in range(low, high):
             goal[destination[pair]] = True
-        grow_tree(streets, cost, origin[o], high - low, distance, entry, order, heap, position, goal)
+        grow_tree(streets, cost, origin[o], high - low, distance, entry, order, heap, key, position, goal)
         paths, arcs = int(state[0]), int(state[1])
         saving, cheapest = 0.0, 0.0
         for pair in range(low, high):

@@ -83,7 +83,7 @@ def test_trees(case, data):
     graph, link = streets.graph()
     cost = np.array(data.draw(st.lists(st.sampled_from([0.0, 1, 2, 5.5]), min_size=len(link), max_size=len(link))))
     n = streets.nodes
-    distance, room = np.empty(n), [np.empty(n, np.int32) for _ in range(4)]
+    distance, room = np.empty(n), [np.empty(n, kind) for kind in (np.int32, np.int32, np.int32, float, np.int32)]
     for origin in range(n):
         settled = kernels.grow_tree(graph, cost[link], origin, n + 1, distance, *room, np.zeros(n, bool))
         assert distance.tolist() == cheapest(streets, cost, origin)
