@@ -335,7 +335,7 @@ class Feed:
         calls["arrival"][missing] = calls["departure"][missing] = np.floor(begin + share * (end - begin))
 
     def read_frequencies(self) -> None:
-        """Keep the departures of trips that are repeated at a headway."""
+        """Keep the departures of trips that are repeated at a headway, which is taken to be exact."""
         self.repeats: dict[int, list[float]] = {}
         if "frequencies.txt" not in self.names:
             return

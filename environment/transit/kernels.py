@@ -56,8 +56,13 @@ def _labels(vehicles, stops):
 
 
 @njit(cache=True, nogil=True)
-def _search(lines, labels, access_stop, access_seconds, low, high, depart, latest):
-    """Improve labels by leaving at ``depart`` over access rows low … high − 1; arrivals after ``latest`` are dropped."""
+def _search(
+    lines, labels, access_stop, access_seconds, low, high, depart, latest, egress_stop, egress_seconds, near, far
+):
+    """Improve labels by leaving at ``depart`` over access rows low … high − 1; arrivals after ``latest`` are dropped.
+
+    So is, from round to round, what comes too late to improve the arrival over egress rows near … far − 1.
+    """
     first, stop, board, alight = lines.first, lines.stop, lines.board, lines.alight
     trip_first, time_first, arrival, departure = lines.trip_first, lines.time_first, lines.arrival, lines.departure
     change, walk_first, walk_stop, walk_seconds = lines.change, lines.walk_first, lines.walk_stop, lines.walk_seconds
@@ -158,6 +163,8 @@ def _search(lines, labels, access_stop, access_seconds, low, high, depart, lates
                 next_walk += 1
         if n_marks == 0:
             break
+        for n in range(near, far):
+            latest = min(latest, ride[k, egress_stop[n]] + egress_seconds[n])
 
 
 @njit(cache=True, nogil=True)
@@ -170,7 +177,10 @@ def all_stops(lines, access_first, access_stop, access_seconds, departs, order, 
         for number in order:
             latest = departs[number] + limit
             start, end = access_first[origin], access_first[origin + 1]
-            _search(lines, labels, access_stop, access_seconds, start, end, departs[number], latest)
+            _search(
+                lines, labels, access_stop, access_seconds, start, end, departs[number], latest,
+                access_stop, access_seconds, 0, 0,
+            )  # fmt: skip
             for s in range(stops):
                 t = min(ride[vehicles, s], ready[vehicles, s])
                 if t <= latest:
@@ -203,7 +213,20 @@ def all_points(
             depart = departs[number]
             latest = depart + limit
             start, end = access_first[origin], access_first[origin + 1]
-            _search(lines, labels, access_stop, access_seconds, start, end, depart, latest)
+            _search(
+                lines,
+                labels,
+                access_stop,
+                access_seconds,
+                start,
+                end,
+                depart,
+                latest,
+                egress_stop,
+                egress_seconds,
+                0,
+                0,
+            )
             for destination in range(egress_first.size - 1):
                 best = np.inf
                 for n in range(egress_first[destination], egress_first[destination + 1]):
@@ -247,7 +270,13 @@ def pairs(
         origin, latest = origins[one], departs[one] + limit
         labels = _labels(vehicles, stops)
         start, end = access_first[origin], access_first[origin + 1]
-        _search(lines, labels, access_stop, access_seconds, start, end, departs[one], latest)
+        near = far = 0
+        if group[g + 1] == group[g] + 1:  # a search for one destination ends sooner
+            near, far = egress_first[destinations[one]], egress_first[destinations[one] + 1]
+        _search(
+            lines, labels, access_stop, access_seconds, start, end, departs[one], latest,
+            egress_stop, egress_seconds, near, far,
+        )  # fmt: skip
         ride = labels.ride
         for row in range(group[g], group[g + 1]):
             j = order[row]

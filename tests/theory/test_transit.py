@@ -9,17 +9,24 @@ nothing (the reference's "walking-free lower bound"). Journeys of one vehicle bo
 """
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
+sys.path.append(str(Path(__file__).parents[1] / "environment" / "transit"))
+from transit_twin import small_timetables
+
+from citytwin.environment.transit.added import join
 from citytwin.environment.transit.gtfs import read_gtfs
 from citytwin.environment.transit.raptor import Walks, arrivals, travel_times
-from citytwin.environment.transit.timetable import RouteType, make_timetable
+from citytwin.environment.transit.timetable import RouteType, make_timetable, walk_columns
 
 DATA = Path(os.environ.get("CITYTWIN_DATA", "")) / "porto_alegre_access"
 real = pytest.mark.skipif(not DATA.is_dir(), reason="CITYTWIN_DATA names no folder with porto_alegre_access")
@@ -88,6 +95,20 @@ def test_nobody_arrives_before_the_lower_bound_in_porto_alegre():
         alone = Walks(np.array([0, 1]), stop[[row - 1]], np.zeros(1))
         first = arrivals(table, alone, table.departure[row - 1])[0, 0, stop[row]] - table.departure[row - 1]
         assert first <= table.arrival[row] - table.departure[row - 1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(small_timetables(), small_timetables(), st.integers(0, 25))
+def test_a_line_more_never_makes_anybody_later(table, more, depart):
+    """Cumulative access can only grow: the second timetable's stops are a walk of 5 s from those of the first."""
+    both = join(table, more)
+    start = np.concatenate([np.repeat(np.arange(14), np.diff(both.walk_first)), np.arange(7), np.arange(7, 14)])
+    end = np.concatenate([both.walk_stop, np.arange(7, 14), np.arange(7)])
+    both = replace(both, **walk_columns(14, start, end, np.concatenate([both.walk_seconds, np.full(14, 5.0)])))
+    access = Walks(np.array([0, 2]), np.array([0, 3]), np.array([0.0, 20.0]))
+    before = arrivals(table, access, 10.0 * depart)[0, 0]
+    after = arrivals(both, access, 10.0 * depart)[0, 0, :7]
+    assert (after <= before).all()
 
 
 def test_a_vehicle_more_often_never_lengthens_a_journey():

@@ -101,6 +101,13 @@ def test_exceptions_of_the_calendar_hold(feed):
     assert "sundays" in read_gtfs(feed(), "2024-05-05").trip_id
 
 
+def test_a_calendar_of_single_days_is_enough(feed):
+    path = feed(calendar=None, calendar_dates=FEED["calendar_dates.txt"] + "\nweek,20240506,1\nnight,20240506,1")
+    assert sorted(read_gtfs(path, "2024-05-06").trip_id) == ["early", "late", "owl"]
+    with pytest.raises(TransitError, match="2024-05-07 is outside the feed's validity, 2024-05-01 … 2024-05-06"):
+        read_gtfs(path, "2024-05-07")
+
+
 def test_what_runs_past_midnight_belongs_to_both_days(feed):
     friday = read_gtfs(feed(), "2024-05-03")
     assert calls_of(friday, "owl")[1] == [85_800.0, 87_600.0, 90_000.0]

@@ -84,6 +84,23 @@ def test_journeys_can_be_ridden_and_arrive_first(timetable, access, depart, vehi
         assert now == ride[j]
 
 
+@settings(max_examples=150, deadline=None)
+@given(small_timetables(), accesses, st.integers(0, 25), st.sampled_from([0.0, 15.0]))
+def test_a_search_for_one_destination_finds_what_a_search_for_all_does(timetable, access, depart, last):
+    egress = Walks(
+        np.arange(0, 15, 2), np.stack([np.arange(7), np.roll(np.arange(7), 1)], 1).ravel(), np.tile([0, last], 7)
+    )
+    depart = np.full(7, 10.0 * depart)
+    start = one_point(access)
+    together = journeys(timetable, start, egress, np.zeros(7, int), np.arange(7), depart)
+    for j in range(7):
+        alone = journeys(timetable, start, egress, [0], [j], depart[[j]])
+        legs = slice(together.first[j], together.first[j + 1])
+        assert alone.arrive.tolist() == together.arrive[[j]].tolist()
+        for name in ("trip", "board", "alight", "walk"):
+            assert getattr(alone, name).tolist() == getattr(together, name)[legs].tolist()
+
+
 @settings(max_examples=100, deadline=None)
 @given(small_timetables(), accesses, st.dictionaries(st.integers(0, 6), st.sampled_from([0.0, 20.0]), min_size=1))
 def test_travel_times_end_with_the_best_last_walk(timetable, access, egress):
