@@ -41,6 +41,15 @@ Looks = dict[int, tuple[str, Any]]
 """Colour and line style by point."""
 
 
+_NEEDED = {"date", "infectious", "cumulative_infections", "susceptible"}
+"""Columns of the series that are drawn."""
+
+
+def has_curves(results: "Results") -> bool:
+    """Return whether there is an epidemic to draw."""
+    return set(results.series.columns) >= _NEEDED
+
+
 def curves_png(results: "Results", *, titled: bool = True, narrow: bool = False) -> bytes:
     """Return the picture as PNG.
 
@@ -82,9 +91,8 @@ def draw_curves(results: "Results", *, titled: bool = True, narrow: bool = False
     from matplotlib.figure import Figure
 
     series = results.series
-    wanted = {"date", "infectious", "cumulative_infections", "susceptible"}
-    if not wanted <= set(series.columns):
-        raise StoreError(f"no curves to draw: the series lacks {', '.join(sorted(wanted - set(series.columns)))}")
+    if not has_curves(results):
+        raise StoreError(f"no curves to draw: the series lacks {', '.join(sorted(_NEEDED - set(series.columns)))}")
     policies = [name for name in series.columns if name.startswith("policy.")]
     looks = point_looks(results)
     legend = _legend_blocks(results, looks)

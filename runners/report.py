@@ -268,6 +268,9 @@ def write_report(results: "Results", path: Path, baseline: int = 0) -> Path:
 
 def html_report(results: "Results", baseline: int = 0) -> str:
     """Return the page that :func:`write_report` writes."""
+    from .curves import has_curves
+    from .planning.page import planning_html
+
     frame, measures = _compared(results, baseline)
     name = html.escape(results.scenario.name)
     shown = [measures[first : first + _ABREAST] for first in range(0, len(measures), _ABREAST)]
@@ -275,7 +278,7 @@ def html_report(results: "Results", baseline: int = 0) -> str:
     parts = [
         f"<h1>{name}</h1>",
         f'<p class="lead">{html.escape(headline(results))}</p>',
-        _picture(results),
+        *([_picture(results)] if has_curves(results) else []),
         "<h2>What each point came to</h2>",
         f'<p class="note">{html.escape(" ".join(["Means over the runs of a point.", rising_note(results)]).strip())}</p>',
         *(_html_table(results, *grid, baseline) for grid in levels),
@@ -287,6 +290,7 @@ def html_report(results: "Results", baseline: int = 0) -> str:
             "(Student’s t).</p>",
             *(_html_table(results, *differences_grid(results, frame, part, baseline), baseline) for part in shown),
         ]
+    parts += planning_html(results, baseline)
     failures = results.failures
     if failures:
         items = "".join(f"<li>{html.escape(run)}: {html.escape(what)}</li>" for run, what in failures.items())

@@ -191,7 +191,8 @@ def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
     elif whole:
         from ..report import text_report
 
-        typer.echo(f"{text_report(results, first_point(results))}\n\nResults: {results.directory}\n{picture}")
+        where = f"Results: {results.directory}\n{picture}".rstrip()
+        typer.echo(f"{text_report(results, first_point(results))}\n\n{where}")
     if failures:
         shown = [f"  {run}: {what}" for run, what in list(failures.items())[:NAMED]]
         shown += [f"  … and {len(failures) - NAMED} more"] if len(failures) > NAMED else []
@@ -202,9 +203,9 @@ def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
 
 def _picture(results: "Results", path: Path) -> str:
     """Draw the curves and say where they are, or why not: results stand whatever comes of their picture."""
-    from ..curves import save_curves
+    from ..curves import has_curves, save_curves
 
     try:
-        return f"Picture: {save_curves(results, path)}"
+        return f"Picture: {save_curves(results, path)}" if has_curves(results) else ""
     except Exception as error:
         return f"No picture could be drawn: {error}".splitlines()[0]

@@ -37,7 +37,7 @@ _FIGURES = {
 }
 _EVENNESS = {
     "gini": ("Gini coefficient", Measure("", "", "", 1.0, 4)),
-    "theil": ("Theil's index", Measure("", "", "", 1.0, 4)),
+    "theil": ("Theil’s index", Measure("", "", "", 1.0, 4)),
     "worst_tenth": ("the tenth that travels longest, min", _TENTH),
     "worst_change": ("the tenth that loses most, min", _MINUTES),
 }
