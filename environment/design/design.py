@@ -189,7 +189,7 @@ class Design:
                         f"{len(block.opened)} links opened against one-way traffic"
                     )
                     if block.cut_off:
-                        what += f"; {block.cut_off} junctions had no way in before either"
+                        what += f"; {block.cut_off} junctions had no way in or out before either"
                 else:
                     what = _in_rooms(rooms, change, shape, f"{self.name} {change.number}")
             entry = {"feature": change.number, "change": change.kind, "what": what, "links": links.tolist()}

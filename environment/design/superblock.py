@@ -4,7 +4,8 @@ How it is done. Streets inside are cut into cells, one for each junction of the 
 junction inside belongs to the gate from which the way inside is shortest in time, and each street between two cells, or
 between two gates, gets a modal filter, where bicycles, feet and buses pass. So whoever comes in by a gate can only go
 out by the same one. Where one-way streets would keep cars from reaching a junction of their cell, or from leaving it,
-the streets on the way between it and its gate are opened in the direction that is missing.
+the streets on the way between it and its gate are opened in the direction that is missing. Streets around from which one
+comes back only through the block, or that are reached only through it, belong to it.
 """
 
 import heapq
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from ..roads import Access, largest_component
 from .streets import Streets
 
+_FIRST, _LAST = 1e-3, 1e6  # what makes streets behind the block belong together, and the ways to them be cut
+
 
 class Superblock(NamedTuple):
     """What a superblock did.
@@ -24,9 +27,10 @@ class Superblock(NamedTuple):
     Attributes:
         inside: int64 (n,) links inside on which cars drove.
         gates: int64 (m,) junctions of the edge by which cars come in.
-        filtered: int64 links that cars can no longer use.
+        filtered: int64 links that cars can no longer use; a street that led from around into the block one way only, or
+            out of it, is closed where it leaves the streets around.
         opened: int64 links that cars may use now and could not before.
-        cut_off: junctions inside that cars could not reach before either.
+        cut_off: junctions that cars could not both reach and leave before either.
     """
 
     inside: NDArray[np.int64]
@@ -68,27 +72,61 @@ def make_superblock(streets: Streets, area: shapely.Geometry, margin: float, kmh
     inside = inside_links(streets, area, margin)
     if not len(inside):
         raise ValueError(f"no street with cars lies inside, farther than {margin:g} m from the outline")
-    outside = (streets.access & Access.CAR) > 0
+    cars = (streets.access & Access.CAR) > 0
+    outside = cars.copy()
     outside[inside] = False
     nodes = len(streets.x)
+    everywhere = largest_component(streets.start[cars], streets.end[cars], nodes)
     core = largest_component(streets.start[outside], streets.end[outside], nodes)
-    ends = np.unique(np.concatenate([streets.start[inside], streets.end[inside]]))
+    beyond = _behind(streets, inside, np.flatnonzero(outside), core)
+    within = np.concatenate([inside, beyond])
+    ends = np.unique(np.concatenate([streets.start[within], streets.end[within]]))
     gates = ends[core[ends]]
     if not len(gates):
         raise ValueError("cars reach the streets inside from no street around; draw it along the streets of its edge")
-    gate, parent = _cells(streets, inside, gates)
-    apart = gate[streets.start[inside]] != gate[streets.end[inside]]
-    filtered = inside[apart]
+    # What lies behind stays whole where it can, and is rather cut off from the streets around than from those inside.
+    seconds = (streets.length / streets.speed).astype(float)
+    at_core = core[streets.start[beyond]] | core[streets.end[beyond]]
+    seconds[beyond] = np.where(at_core, seconds[beyond] + _LAST, seconds[beyond] * _FIRST)
+    gate, parent = _cells(streets, within, gates, seconds)
+    apart = gate[streets.start[within]] != gate[streets.end[within]]
+    filtered = within[apart]
     streets.access[filtered] &= np.uint8(255 - Access.CAR)
-    opened = _open(streets, inside[~apart], gates, gate, parent)
+    opened = _open(streets, within[~apart], gates, np.flatnonzero((gate >= 0) & everywhere), parent)
     if kmh is not None:
         slow = np.concatenate([inside, np.array(opened, np.int64)])
         streets.speed[slow] = np.minimum(streets.speed[slow], kmh / 3.6)
-    return Superblock(inside, gates, filtered, np.array(opened, np.int64), int((gate[ends] < 0).sum()))
+    return Superblock(inside, gates, filtered, np.array(opened, np.int64), int((~everywhere[ends]).sum()))
+
+
+def _behind(
+    streets: Streets, inside: NDArray[np.int64], outside: NDArray[np.int64], core: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the links around that belong to the block: those of streets that only lead into it, or out of it.
+
+    They hang together with the inside without passing a junction of the core, in which all streets around reach each
+    other.
+    """
+    arms: dict[int, list[tuple[int, int]]] = {}
+    for link, a, b in zip(
+        outside.tolist(), streets.start[outside].tolist(), streets.end[outside].tolist(), strict=True
+    ):
+        arms.setdefault(a, []).append((link, b))
+        arms.setdefault(b, []).append((link, a))
+    ends = np.unique(np.concatenate([streets.start[inside], streets.end[inside]]))
+    todo = ends[~core[ends]].tolist()
+    seen, found = set(todo), set()
+    while todo:
+        for link, other in arms.get(todo.pop(), ()):
+            found.add(link)
+            if not core[other] and other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return np.array(sorted(found), np.int64)
 
 
 def _cells(
-    streets: Streets, inside: NDArray[np.int64], gates: NDArray[np.int64]
+    streets: Streets, inside: NDArray[np.int64], gates: NDArray[np.int64], seconds: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], dict[int, int]]:
     """Return the gate of each junction, (nodes,), −1 for none; and by junction the link on its way from the gate.
 
@@ -96,7 +134,6 @@ def _cells(
     smaller number.
     """
     gate = np.full(len(streets.x), -1, np.int64)
-    seconds = streets.length / streets.speed
     arms: dict[int, list[tuple[int, int]]] = {}
     for link in inside.tolist():
         a, b = int(streets.start[link]), int(streets.end[link])
@@ -122,16 +159,16 @@ def _open(
     streets: Streets,
     kept: NDArray[np.int64],
     gates: NDArray[np.int64],
-    gate: NDArray[np.int64],
+    wanted: NDArray[np.int64],
     parent: dict[int, int],
 ) -> list[int]:
-    """Open directions of streets until cars reach every junction of a cell from its gate and come back; return links."""
+    """Open directions of streets until cars reach wanted junctions from their gates and come back; return links."""
     heads = _reached(streets.start[kept], streets.end[kept], gates)
     tails = _reached(streets.end[kept], streets.start[kept], gates)
     twins = streets.twins()
     opened: list[int] = []
     made: set[tuple[int, int, int]] = set()
-    for node in np.flatnonzero(gate >= 0).tolist():
+    for node in wanted.tolist():
         for reached, inwards in ((heads, True), (tails, False)):
             here = node
             while here not in reached and here in parent:

@@ -41,8 +41,8 @@ def test_one_way_streets_inside(seed: int) -> None:
 def test_a_link_is_added_where_a_one_way_street_has_no_other_direction() -> None:
     city = grid_city()
     keep = np.ones(len(city.links), bool)
-    # a street inside that one may only drive in, with no way back at all
-    for a, b in (((4, 4), (5, 4)), ((4, 4), (4, 5)), ((4, 4), (4, 3)), ((4, 4), (3, 4))):
+    # a junction that one leaves to the north only, into another cell; no street leads back
+    for a, b in (((4, 4), (5, 4)), ((4, 4), (4, 3)), ((4, 4), (3, 4))):
         keep[link(city, a, b)] = False
     tables = {name: dict(getattr(city, name)) for name in ("people", "households", "places", "sites", "buildings")}
     tables |= {"zones": dict(city.zones), "nodes": dict(city.nodes)}
@@ -52,6 +52,22 @@ def test_a_link_is_added_where_a_one_way_street_has_no_other_direction() -> None
     prove(trap, after, shapely.Polygon(box(3, 3, 6, 6)))
     assert len(after.links) == len(trap.links) + 1
     assert int(after.links.start[-1]) == node(4, 4)
+
+
+def test_a_street_that_leads_into_the_block_only_is_closed_where_it_begins() -> None:
+    city = grid_city()
+    keep = np.ones(len(city.links), bool)
+    # from the edge at (4, 3) southwards nothing is left but a one-way street from (4, 2) into the block
+    for a, b in (((4, 3), (3, 3)), ((4, 3), (5, 3)), ((3, 3), (4, 3)), ((5, 3), (4, 3)), ((4, 3), (4, 2))):
+        keep[link(city, a, b)] = False
+    tables = {name: dict(getattr(city, name)) for name in ("people", "households", "places", "sites", "buildings")}
+    tables |= {"zones": dict(city.zones), "nodes": dict(city.nodes)}
+    tables["links"] = {name: values[keep] for name, values in city.links.items()}
+    spur = City(city.info, tables, city.schedules, {"roads": city.layer("roads")[keep].reset_index(drop=True)})
+    after = design({"change": "superblock", "area": box(3, 3, 6, 6)}).apply(spur)
+    prove(spur, after, shapely.Polygon(box(3, 3, 6, 6)))
+    assert not cars(after, link(spur, (4, 2), (4, 3)))
+    assert cars(after, link(after, (4, 3), (4, 4))) and cars(after, link(after, (4, 4), (4, 3)))
 
 
 def test_an_invented_city() -> None:
