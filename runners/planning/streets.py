@@ -134,7 +134,7 @@ def changes_of(after: Rows, before: Rows) -> Rows:
 
 
 def street_layer(streets: Streets) -> "geopandas.GeoDataFrame":
-    """Return a row a link that cars may use, with its figures and, with a baseline, how they differ from it."""
+    """Return a row a link that cars may use or used before, with its figures and, with a baseline, their differences."""
     import geopandas
 
     network = streets.network
@@ -151,9 +151,15 @@ def street_layer(streets: Streets) -> "geopandas.GeoDataFrame":
     columns |= found | {"vehicles_peak_hour": streets.after["peak"]}
     if streets.before is not None:
         columns |= changes_of(found, figures(streets.before, network.length))
-    rows = network.usable(Access.CAR) | (streets.after["left"] > 0)
+    rows = _shown(streets)
     kept = {name: values[rows] for name, values in columns.items()}
     return geopandas.GeoDataFrame(kept, geometry=streets.lines[rows], crs=network.crs or None)
+
+
+def _shown(streets: Streets) -> NDArray[np.bool_]:
+    """Return which links cars may use, or were used at the point or before."""
+    used = streets.network.usable(Access.CAR) | (streets.after["left"] > 0)
+    return used if streets.before is None else used | (streets.before["left"] > 0)
 
 
 def section_layer(streets: Streets) -> "geopandas.GeoDataFrame":
@@ -161,7 +167,7 @@ def section_layer(streets: Streets) -> "geopandas.GeoDataFrame":
     import geopandas
 
     network = streets.network
-    rows = np.flatnonzero(network.usable(Access.CAR) | (streets.after["left"] > 0))
+    rows = np.flatnonzero(_shown(streets))
     low, high = np.minimum(network.start, network.end)[rows], np.maximum(network.start, network.end)[rows]
     _, first, section = np.unique(
         np.stack([network.way[rows], low, high]), axis=1, return_index=True, return_inverse=True

@@ -84,3 +84,6 @@ def test_results_may_be_moved_with_their_cities(folder: Path, tmp_path: Path) ->
         moved.rename(folder / "results")
     assert done.exit_code == 0, done.output
     assert done.stdout.count("Map: ") == 4
+    layer = geopandas.read_parquet(tmp_path / "m" / "streets.parquet")
+    closed = layer[(layer["vehicles_per_day"] == 0) & (layer["vehicles_per_day_change"] < 0)]
+    assert len(closed)  # streets where nobody drives any more are on the map
