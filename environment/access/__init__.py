@@ -3,6 +3,7 @@
 from .indicators import green_share, stop_share
 from .points import AccessError, Opportunities, Origins, opportunities_of, read_points, residents_of
 from .reach import gravity, isochrone, nearest, reach, reached_nodes
+from .summary import Access
 from .times import BICYCLE, CAR, MODES, TRANSIT, WALK, Service, TravelTimes
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "MODES",
     "TRANSIT",
     "WALK",
+    "Access",
     "AccessError",
     "Opportunities",
     "Origins",

@@ -28,7 +28,7 @@ and the border of an extract have such points; assumed."""
 MOST_CUT_OFF = 0.1
 """Share of points that may be cut off before all of them are refused as those of another place; assumed."""
 OUTSIDE = 10_000.0
-"""Metres to the nearest street from which on a point counts as outside the city, so that its coordinates are wrong; assumed."""
+"""Metres to the nearest street from which on a point counts as outside the city, its coordinates being wrong; assumed."""
 ROUNDING = 1e-3
 """Seconds by which a time may pass a limit, so that sums of rounded numbers do not decide."""
 _BATCH = 1 << 24
@@ -178,7 +178,8 @@ class TravelTimes:
             progress: called with nodes done and in all.
 
         Yields:
-            rows of origins that are not cut off, and float32 (rows, targets) seconds, infinite where there is no way within the limit.
+            rows of origins that are not cut off, and float32 (rows, targets) seconds, infinite where there is no way within
+            the limit.
 
         Raises:
             AccessError: if the mode is not known, or public transport is asked for without a timetable.
