@@ -163,23 +163,23 @@ def _open(
     parent: dict[int, int],
 ) -> list[int]:
     """Open directions of streets until cars reach wanted junctions from their gates and come back; return links."""
-    heads = _reached(streets.start[kept], streets.end[kept], gates)
-    tails = _reached(streets.end[kept], streets.start[kept], gates)
+    start, end = streets.start[kept].tolist(), streets.end[kept].tolist()
+    reached = [_reached(start, end, gates), _reached(end, start, gates)]
     twins = streets.twins()
     opened: list[int] = []
-    made: set[tuple[int, int, int]] = set()
     for node in wanted.tolist():
-        for reached, inwards in ((heads, True), (tails, False)):
+        for inwards in (True, False):
             here = node
-            while here not in reached and here in parent:
+            while here not in reached[not inwards] and here in parent:
                 link = parent[here]
                 before = int(streets.start[link] if streets.end[link] == here else streets.end[link])
-                start, end = (before, here) if inwards else (here, before)
-                if streets.start[link] != start and (start, end, link) not in made:
-                    made.add((start, end, link))
+                if streets.start[link] != (before if inwards else here):
                     opened += _both_ways(streets, link, int(twins[link]))
-                reached.add(here)
+                    start.append(before if inwards else here)
+                    end.append(here if inwards else before)
                 here = before
+            if here != node:  # others may be reached by what was opened
+                reached = [_reached(start, end, gates), _reached(end, start, gates)]
     return opened
 
 
@@ -195,10 +195,10 @@ def _both_ways(streets: Streets, link: int, twin: int) -> list[int]:
     return [streets.add_link(like, shapely.reverse(streets.lines[link]), streets.names[link])]
 
 
-def _reached(start: NDArray[np.int32], end: NDArray[np.int32], gates: NDArray[np.int64]) -> set[int]:
+def _reached(start: list[int], end: list[int], gates: NDArray[np.int64]) -> set[int]:
     """Return the junctions that can be reached from gates along links."""
     arms: dict[int, list[int]] = {}
-    for a, b in zip(start.tolist(), end.tolist(), strict=True):
+    for a, b in zip(start, end, strict=True):
         arms.setdefault(a, []).append(b)
     todo = [int(node) for node in gates]
     found = set(todo)
