@@ -67,14 +67,22 @@ def public(survey):
 
 @pytest.mark.parametrize("method", ["paths", "links"])
 @pytest.mark.parametrize("name", BEST)
-def test_public_networks(public, name, method):
+def test_public_networks(validity, public, name, method):
     net, cells, best_flow, best_cost = public(name)
     objective, total_time, flows, greatest, first = BEST[name]
     found = assign(Streets.of_tntp(net), Demand.of_tntp(cells), gap=1e-6, method=method)
     assert found.converged
     assert found.relative_gap <= 1e-6
-    assert -ROUNDING <= found.objective / objective - 1 <= 1e-6
-    assert found.max_node_imbalance <= 1e-6
+    by = "paths" if method == "paths" else "bi-conjugate Frank–Wolfe"
+    over = found.objective / objective - 1
+    source = "best-known flows of TransportationNetworks"
+    validity(
+        "equilibrium", f"{name}, {by}: objective over the best known", over, within=(-ROUNDING, 1e-6), source=source
+    )
+    imbalance = found.max_node_imbalance
+    validity(
+        "equilibrium", f"{name}, {by}: largest imbalance of a node", imbalance, within=(0, 1e-6), source="conservation"
+    )
     assert found.average_excess_cost == pytest.approx(found.relative_gap * found.total_cost / found.trips)
     if method == "links":  # its flows are as near as the gap makes them
         assert found.total_time == pytest.approx(total_time, rel=1e-4)
@@ -174,14 +182,15 @@ BRAESS = [
 
 
 @pytest.mark.parametrize("method", ["paths", "links"])
-def test_braess(method):
+def test_braess(validity, method):
     found = assign(streets(4, BRAESS), trips((0, 1, 6)), gap=1e-12, method=method)
     assert found.flow == pytest.approx([4, 2, 2, 2, 4], abs=1e-6)
     assert found.cost == pytest.approx([40, 52, 52, 12, 40], abs=1e-6)
-    assert found.total_time == pytest.approx(552, abs=1e-6)
+    source = "Braess 1968, as in TransportationNetworks"
+    validity("equilibrium", f"Braess, {method}: total time with the bridge", found.total_time, 552, 1e-6, source=source)
     without = assign(streets(4, BRAESS, closed=[3]), trips((0, 1, 6)), gap=1e-12, method=method)
     assert without.flow == pytest.approx([3, 3, 3, 3], abs=1e-6)
-    assert without.total_time == pytest.approx(498, abs=1e-6)
+    validity("equilibrium", f"Braess, {method}: total time without", without.total_time, 498, 1e-6, source=source)
     assert without.total_time / without.trips == pytest.approx(83, abs=1e-6)
 
 

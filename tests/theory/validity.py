@@ -46,6 +46,9 @@ CASES = {
     "places": "Where infections happen",
     "norovirus": "Norovirus in a school by class, 2001",
     "smallpox": "Smallpox in Abakaliki by compound, 1967",
+    "flow": "Traffic flow: bottlenecks, queues, merges and signals",
+    "equilibrium": "Static user equilibrium of public networks",
+    "Bologna": "Bologna's morning peak beside SUMO",
 }
 """Every case that the page must hold, in its order."""
 
