@@ -1,6 +1,6 @@
 """Accessibility: what people reach from where they live, by mode and time, and who is left out."""
 
-from .indicators import green_share, stop_share
+from .indicators import Near, green_share, stop_share
 from .points import AccessError, Opportunities, Origins, opportunities_of, read_points, residents_of
 from .reach import gravity, isochrone, nearest, reach, reached_nodes
 from .summary import Access
@@ -14,6 +14,7 @@ __all__ = [
     "WALK",
     "Access",
     "AccessError",
+    "Near",
     "Opportunities",
     "Origins",
     "Service",

@@ -110,8 +110,8 @@ def read_points(path: str | Path, crs: str) -> tuple[Origins | None, Opportuniti
     if len(named) < len(head):
         raise AccessError(f"{path}, line 1: a column stands there twice: {', '.join(head)}")
     at: dict[str, int] = {}
-    for what, names in {"id": ("id",), **_WHERE}.items():
-        found = [named[name] for name in names if name in named]
+    for what, allowed in {"id": ("id",), **_WHERE}.items():
+        found = [named[name] for name in allowed if name in named]
         if not found:
             raise AccessError(
                 f"{path}, line 1: no column '{what}'; wanted are id, lon, lat (degrees) and columns of counts, "

@@ -4,6 +4,8 @@ import contextlib
 import json
 import shutil
 import textwrap
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,15 +103,7 @@ def access(
     reached = {}
     with progress_bar("junctions") as move:
         for each in modes:
-            what = f"({each})"
-            reached[each] = reach(
-                times,
-                each,
-                origins,
-                opportunities,
-                limits,
-                lambda done, total, what=what: move(done, total, None, what),
-            )
+            reached[each] = reach(times, each, origins, opportunities, limits, partial(_show, move, f"({each})"))
     result = Result(origins, opportunities.kinds, limits, reached)
     cut_off = times.snap("walk", origins.x, origins.y).node < 0
     if cut_off.any():
@@ -128,6 +122,10 @@ def access(
     for path, what in ((out, "Figures"), (picture, "Map")):
         if path is not None:
             typer.echo(f"{what}: {path}", err=as_json)
+
+
+def _show(move: Callable[[int, int, float | None, str], None], what: str, done: int, total: int) -> None:
+    move(done, total, None, what)
 
 
 # ---------------------------------------------------------------------- what was asked for
@@ -376,11 +374,11 @@ def _layers(result: "Access", place: "City | None", network: "Network") -> "dict
     return layers
 
 
-def _draw(result: "Access", place: "City | None", network: "Network", shown: str, words: list[str], path: Path) -> None:
+def _draw(result: "Access", network: "Network", shown: str, words: list[str], path: Path) -> None:
     """Draw a map for each mode: what people reach within the longest time, on one scale."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.collections import LineCollection, PolyCollection
-    from matplotlib.colors import Normalize
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     from ...environment.access.summary import column_name
@@ -405,15 +403,16 @@ def _draw(result: "Access", place: "City | None", network: "Network", shown: str
     main = np.flatnonzero(network.rank <= RoadRank.SECONDARY)
     ends = np.stack([network.start[main], network.end[main]], 1)
     streets = np.stack([network.x[ends], network.y[ends]], 2)
+    scale = PowerNorm(0.5, 0.0, top)  # by root, or modes that reach little would all look alike
     drawn: Any = None
     for axes, mode in zip(panels, modes, strict=False):
         axes.set_facecolor(PAPER)
         axes.set_aspect("equal")
         axes.set_xlim(west - margin, east + margin)
-        axes.set_ylim(south - margin, north + margin)
+        axes.set_ylim(south - 3 * margin, north + margin)  # room for the scale bar
         axes.set_xticks([])
         axes.set_yticks([])
-        drawn = PolyCollection(squares, array=values[mode], cmap="cividis", norm=Normalize(0.0, top), linewidths=0)
+        drawn = PolyCollection(squares, array=values[mode], cmap="cividis", norm=scale, linewidths=0)
         axes.add_collection(drawn)
         axes.add_collection(LineCollection(list(streets), colors="white", linewidths=0.5, alpha=0.6))
         _draw_scale(axes, east - west + 2 * margin)
