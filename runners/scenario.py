@@ -402,6 +402,9 @@ def _absolute_paths(document: Node) -> Node:
     for section in sections():
         if document.get(section) is not None:
             paths += [(section, name) for name in process_class(section).file_keys]
+            for keys in process_class(section).path_keys:
+                for path in _entries(document, (section,), keys):
+                    document = document.replaced(path, _absolute_name(document.at(path)))
     for path in paths:
         node = document.at(path)
         if node is not None and isinstance(node.value, str):
@@ -412,6 +415,24 @@ def _absolute_paths(document: Node) -> Node:
             values = [_made_absolute(value, path) for value in axis.value]
             document = document.replaced(axis_path, Node(values, axis.where, axis.folder))
     return document
+
+
+def _entries(document: Node, path: KeyPath, keys: tuple[str, ...]) -> list[KeyPath]:
+    """Return the paths of all texts that keys lead to, ``"*"`` standing for every entry of a list."""
+    if not keys:
+        node = document.at(path)
+        return [path] if node is not None and isinstance(node.value, str) else []
+    if keys[0] != "*":
+        return _entries(document, (*path, keys[0]), keys[1:])
+    node = document.at(path)
+    if node is None or not isinstance(node.value, list):
+        return []
+    return [found for number in range(len(node.value)) for found in _entries(document, (*path, number), keys[1:])]
+
+
+def _absolute_name(node: Node | None) -> Node:
+    assert node is not None
+    return Node(str(absolute(node.folder, node.value)), node.where, node.folder)
 
 
 def _made_absolute(node: Node, path: KeyPath) -> Node:

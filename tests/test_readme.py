@@ -11,6 +11,7 @@ from citytwin import Scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRAFFIC = (ROOT / "docs" / "traffic.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "epidemics.md").read_text(encoding="utf-8")
 
 
@@ -19,12 +20,25 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 def test_scenario_of_the_readme_is_valid(tmp_path):
-    (scenario,) = blocks("toml")
+    scenario, _ = blocks("toml")
     (tmp_path / "kampen.osm.pbf").write_bytes(b"")
     (tmp_path / "scenario.toml").write_text(scenario, encoding="utf-8")
     loaded = Scenario.load(tmp_path / "scenario.toml")
     assert len(loaded.points()) == 6
     assert loaded.name == "school closure in Kampen"
+
+
+def test_traffic_of_the_readme_and_its_guide_is_valid(tmp_path):
+    head = 'name = "streets"\n[city]\nsynthetic = { people = 2_000 }\n'
+    _, streets = blocks("toml")
+    file = re.search(r"^file = .*$", streets, re.M).group()
+    drawn = streets.replace(file, 'changes = [{ change = "speed", links = [0], kmh = 20 }]')
+    assert len(Scenario.from_text(head + drawn).points()) == 2
+    (section,) = blocks("toml", TRAFFIC)
+    settings = Scenario.from_text(head + section, folder=tmp_path).processes["traffic"]
+    assert settings.reroute == 600
+    assert settings.matrices[0].file == str(tmp_path / "od.csv")
+    assert settings.trip_tables == (str(tmp_path / "extra-trips.csv"),)
 
 
 def test_python_example_runs(tmp_path, import_path):
