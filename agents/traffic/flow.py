@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.network import JAM_SPACING, Network, NetworkError
 from . import kernels
-from .kernels import BUCKETS, DESTINATION, FLAGS, LOGGED, PATH_AT, SIZE, State, Streets
+from .kernels import BUCKETS, CLASS, DESTINATION, FLAGS, LOGGED, PATH_AT, SIZE, State, Streets
 
 REACTION_TIME = 1.0
 """Seconds after which a driver in a queue follows the one ahead (Newell's τ; UXsim's default). The backward wave then runs
@@ -34,8 +34,10 @@ class Flow:
         destination: int32 (trips,) row of the tables of routes, −1 for trips with a path.
         destination_node: int32 (destinations,).
         previous: int32 (trips,) the same person's trip before, −1 if there is none.
-        duration: float64 (trips,) seconds of trips that do not use the streets.
+        duration: float64 (trips,) seconds of trips that do not use the streets; of those that do, the least seconds between
+            the arrival of the trip before and their departure, as a bus stands at a stop.
         size: int32 (trips,) cars whose room a vehicle takes.
+        classes: uint8 (trips,) class of vehicles whose passages are counted apart, too; 0 for none.
         logged: bool (trips,) whose passages are written down.
         step: seconds of a bucket of the calendar, which orders events and nothing else.
         stuck: seconds after which a blocked vehicle is forced on; 0 for never.
@@ -44,7 +46,7 @@ class Flow:
 
     Attributes:
         depart, arrive: float64 (trips,) seconds; nan where it has not happened.
-        entered, left, spent: (links,) vehicles and their seconds since :meth:`clear`.
+        entered, left, spent: (links,) vehicles and their seconds since :meth:`clear`; ``left_of`` (classes, links).
         counters: int64, see :mod:`.kernels`.
 
     Raises:
@@ -63,6 +65,7 @@ class Flow:
         previous: NDArray[np.int32] | None = None,
         duration: NDArray[np.float64] | None = None,
         size: NDArray[np.int32] | None = None,
+        classes: NDArray[np.uint8] | None = None,
         logged: NDArray[np.bool_] | None = None,
         step: float = 1.0,
         stuck: float = 0.0,
@@ -79,12 +82,14 @@ class Flow:
         self.capped = 0
         self.streets = self._streets(jam_spacing, wave or jam_spacing / reaction_time)
         self._headway = np.stack([self.streets.headway, self.streets.entry_headway])
-        self.state = _state(self.streets, trips)
+        self.state = _state(self.streets, trips, 0 if classes is None else int(classes.max(initial=0)))
         self.vehicles = np.zeros((trips, 8), np.int32)
         self.vehicles[:, DESTINATION] = destination
         self.vehicles[:, PATH_AT] = -1
         self.vehicles[:, SIZE] = 1 if size is None else size
         self.vehicles[:, FLAGS] = 0 if logged is None else np.where(logged, LOGGED, 0)
+        if classes is not None:
+            self.vehicles[:, FLAGS] |= classes.astype(np.int32) << CLASS
         self.origin = np.ascontiguousarray(origin, np.int32)
         self.destination_node = np.ascontiguousarray(destination_node, np.int32)
         self.follow = np.full((2, trips), -1, np.int32)
@@ -179,6 +184,7 @@ class Flow:
         """Set the counts of passages back to zero."""
         self.state.entered[:] = 0
         self.state.left[:] = 0
+        self.state.left_of[:] = 0
         self.state.spent[:] = 0.0
 
     # ------------------------------------------------------------------ moving
@@ -277,7 +283,7 @@ def _windows(
     return first, cycle[order], begins[order], ends[order]
 
 
-def _state(streets: Streets, trips: int) -> State:
+def _state(streets: Streets, trips: int, classes: int) -> State:
     links = len(streets.free)
 
     def none(*shape: int) -> NDArray[np.int32]:
@@ -316,6 +322,7 @@ def _state(streets: Streets, trips: int) -> State:
         entered=np.zeros(links, np.int64),
         left=np.zeros(links, np.int64),
         spent=np.zeros(links),
+        left_of=np.zeros((classes, links), np.int64),
         counters=np.zeros(16, np.int64),
         log_vehicle=np.zeros(LOG_SIZE, np.int32),
         log_link=np.zeros(LOG_SIZE, np.int32),

@@ -28,6 +28,8 @@ DESTINATION, PATH_AT, SIZE, FLAGS, CENTIMETRES, FREE_MILLISECONDS, FORCED, TABLE
 """Columns of the table of vehicles."""
 LOGGED = 1
 """Flag of a vehicle whose passages are written down."""
+CLASS = 1
+"""Bits right of those of the flags that hold the class of a vehicle; class 0 is not counted apart."""
 
 MOVES, ARRIVED, FORCED_MOVES, UNREACHABLE, DEPARTED, EVENTS, WAITING, UNDER_WAY, LOG = range(9)
 """Entries of the counters."""
@@ -105,6 +107,7 @@ class State(NamedTuple):
         depart, arrive: float64 (vehicles,) seconds; nan where it has not happened.
         closed: bool (links,) nobody may enter.
         entered, left, spent: int64, int64, float64 (links,) vehicles and their seconds since the caller cleared them.
+        left_of: int64 (classes, links) those of ``left`` that belong to the first class, the second ….
         counters: int64, see MOVES ….
         log_vehicle, log_link, log_time: passages written down (int32, int32, float64).
     """
@@ -141,6 +144,7 @@ class State(NamedTuple):
     entered: NDArray[np.int64]
     left: NDArray[np.int64]
     spent: NDArray[np.float64]
+    left_of: NDArray[np.int64]
     counters: NDArray[np.int64]
     log_vehicle: NDArray[np.int32]
     log_link: NDArray[np.int32]
@@ -187,8 +191,8 @@ def flow(
         path: int32, links of the paths of vehicles that have one, each closed by −1.
         origin: int32 (vehicles,) node; −1 for a vehicle that does not use the streets but arrives after ``duration``.
         follow: int32 (2, vehicles) trip that the same person makes next, and the one before; −1 if there is none.
-        duration: float64 (2, vehicles) seconds of trips that do not use the streets, and when each trip is planned to begin,
-            in rising order.
+        duration: float64 (2, vehicles) seconds of trips that do not use the streets, of others the least between the arrival
+            of the trip before and their departure; and when each trip is planned to begin, in rising order.
         order: int64 (2,) the next trip to depart, and the number of trips.
         begin, end: buckets, begin included and end not.
         step: seconds of a bucket.
@@ -220,6 +224,7 @@ def flow(
     granted, timed, late = state.granted, state.timed, state.late
     depart, arrive, closed = state.depart, state.arrive, state.closed
     entered, left, spent, counters = state.entered, state.left, state.spent, state.counters
+    left_of = state.left_of
     log_vehicle, log_link, log_time = state.log_vehicle, state.log_link, state.log_time
 
     planned = duration[1]
@@ -253,12 +258,14 @@ def flow(
                 order[0] += 1
                 time = planned[trip]
                 before = follow[1, trip]
-                if before >= 0 and not (depart[before] >= 0 and arrive[before] <= time):
+                rest = lasting[trip] if origin[trip] >= 0 else 0.0
+                if before >= 0 and not (depart[before] >= 0 and arrive[before] + rest <= time):
                     if not depart[before] >= 0 or np.isnan(arrive[before]):
                         depart[trip] = PENDING  # goes as soon as the trip before has arrived
                     else:
-                        place = max(min(np.int64(arrive[before] / step), now + BUCKETS - 1), now + 1) % BUCKETS
-                        arrive[trip] = arrive[before]
+                        moment = arrive[before] + rest
+                        place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                        arrive[trip] = moment
                         queue_next[trip] = late[place]
                         late[place] = trip
                     trip = -1
@@ -270,8 +277,9 @@ def flow(
                 counters[ARRIVED] += 1
                 after = follow[0, trip]
                 if after >= 0 and depart[after] == PENDING:
-                    place = max(min(np.int64(arrive[trip] / step), now + BUCKETS - 1), now + 1) % BUCKETS
-                    arrive[after] = arrive[trip]
+                    moment = arrive[trip] + (lasting[after] if origin[after] >= 0 else 0.0)
+                    place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                    arrive[after] = moment
                     queue_next[after] = late[place]
                     late[place] = after
                 trip = following
@@ -299,8 +307,9 @@ def flow(
                 counters[ARRIVED] += 1
                 after = follow[0, trip]
                 if after >= 0 and depart[after] == PENDING:
-                    place = (now + 1) % BUCKETS
-                    arrive[after] = time
+                    moment = time + (lasting[after] if origin[after] >= 0 else 0.0)
+                    place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                    arrive[after] = moment
                     queue_next[after] = late[place]
                     late[place] = after
                 trip = following
@@ -505,6 +514,9 @@ def flow(
                 size = vehicles[vehicle, SIZE]
                 spent[arm] += time - slot_exit[slots[arm] + head[arm]] + free[arm]
                 left[arm] += 1
+                of = vehicles[vehicle, FLAGS] >> CLASS
+                if of > 0:
+                    left_of[of - 1, arm] += 1
                 head[arm] += 1
                 if head[arm] == slots[arm + 1] - slots[arm]:
                     head[arm] = 0
@@ -538,8 +550,9 @@ def flow(
                 counters[UNDER_WAY] -= 1
                 after = follow[0, vehicle]
                 if after >= 0 and depart[after] == PENDING:
-                    next_place = (now + 1) % BUCKETS
-                    arrive[after] = time
+                    moment = time + (lasting[after] if origin[after] >= 0 else 0.0)
+                    next_place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                    arrive[after] = moment
                     queue_next[after] = late[next_place]
                     late[next_place] = after
             else:

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from ...environment.network.network import Network
 from ...environment.network.skims import Skims
 from ...environment.roads import Access
+from ...environment.transit.timetable import Timetable
 from .cars import means_of
 from .demand import Mode, Trips, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
 from .gates import find_gates, freight_trips, through_trips
 from .matrices import read_matrix
 from .modes import Offer, choose_modes
-from .riders import RiderState
+from .riders import RiderState, Rides
 from .settings import TrafficSettings
 from .transit import PublicTransport
 
@@ -39,8 +40,6 @@ class Plans:
 
     Attributes:
         transport: public transport, None without.
-        left_behind: times that somebody saw a full vehicle leave, on the latest day.
-        without_ride: people who meant to ride but had to walk, on the latest day.
         means: what people have to move with.
     """
 
@@ -61,7 +60,6 @@ class Plans:
         self.gates = find_gates(network)
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
         self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, threads)
-        self.left_behind = self.without_ride = 0
         self._given = self._read_given()
 
     def _read_given(self) -> list[Trips]:
@@ -87,7 +85,7 @@ class Plans:
     ) -> tuple[Trips, NDArray[np.float64], NDArray[np.float64]]:
         """Return the trips of a day with their modes, and metres and seconds of each by its mode.
 
-        Seconds by car are those of the offer; vehicles take what the streets allow.
+        Seconds are those of the offer; vehicles take what the streets allow, and riders what the vehicles do.
 
         Args:
             day: day of the run.
@@ -105,7 +103,6 @@ class Plans:
         mode = choice.mode.astype(np.intp)
         seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)
         trips = own.with_columns(mode=choice.mode)
-        seconds = self._ridden(trips, seconds)
         others = [*self._given, *self._others(day)]
         metres[~np.isfinite(metres)] = 0.0
         seconds[~np.isfinite(seconds)] = 0.0
@@ -154,20 +151,25 @@ class Plans:
             only_bus=only_bus,
         )
 
-    def _ridden(self, trips: Trips, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return seconds of trips in which those by public transport are what the vehicles made of them."""
-        if self.transport is None:
-            return seconds
-        row = np.flatnonzero(trips.mode == Mode.TRANSIT)
-        rides = self.transport.ride(trips.origin[row], trips.destination[row], trips.depart[row], np.inf)
-        self.left_behind = int(rides.left_behind.sum())
-        arrived = rides.state == RiderState.ARRIVED
-        self.without_ride = int(np.count_nonzero(~arrived))
-        seconds = seconds.copy()
-        # who found no vehicle any more walks
-        foot, _ = self.skims.between(Access.FOOT, trips.origin[row], trips.destination[row])
-        seconds[row] = np.where(arrived, rides.arrive - trips.depart[row], foot)
-        return seconds
+    def ride(
+        self, trips: Trips, row: NDArray[np.int64], depart: NDArray[np.float64], actual: Timetable
+    ) -> tuple[NDArray[np.float64], Rides]:
+        """Let people make trips by public transport; who finds no vehicle with room any more walks all the way.
+
+        Args:
+            trips: the trips of the day.
+            row: int64 (riders,) those by public transport.
+            depart: float64 (riders,) when they leave, seconds after midnight.
+            actual: the timetable of the day with the times at which vehicles come.
+
+        Returns:
+            when riders arrive, and their rides.
+        """
+        assert self.transport is not None
+        origin, destination = trips.origin[row], trips.destination[row]
+        rides = self.transport.ride(origin, destination, depart, actual)
+        foot, _ = self.skims.between(Access.FOOT, origin, destination)
+        return np.where(rides.state == RiderState.ARRIVED, rides.arrive, depart + foot), rides
 
 
 def _read_zones(path: str, city: "City") -> Any:

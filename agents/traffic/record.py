@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..vehicles import VehicleKind
 from .kernels import CENTIMETRES, FORCED, FREE_MILLISECONDS
 
 if TYPE_CHECKING:
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
 
 QUARTERS = 96
 QUARTER = 900.0  # s
+LARGE = {VehicleKind.BUS: 1, VehicleKind.TRUCK: 2, VehicleKind.FIRE_ENGINE: 2}
+"""Class by which vehicles are counted apart; all others count as cars, fire engines as trucks."""
+COLUMNS = ("left_bus", "left_truck")
+"""Columns of the classes in the table."""
+
+
+def classes_of(kind: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the class of vehicles by their kind, 0 for those that count as cars."""
+    by_kind = np.zeros(256, np.uint8)
+    for large, number in LARGE.items():
+        by_kind[large] = number
+    return by_kind[kind]
 
 
 class LinkRecord:
@@ -26,6 +39,7 @@ class LinkRecord:
         entered, left: int32 (96, links) vehicles; those after midnight belong to the last quarter.
         seconds: float32 (96, links) mean of those that left in the quarter; the free time of the link where none did and
             none stood there, the queue's time where none left.
+        left_of: int32 (2, 96, links) of those that left the buses, and the trucks.
         vehicles: int32 (96, links) on the link at the end of the quarter.
     """
 
@@ -33,6 +47,7 @@ class LinkRecord:
         self.network = network
         shape = (QUARTERS, network.links)
         self.entered, self.left, self.vehicles = (np.zeros(shape, np.int32) for _ in range(3))
+        self.left_of = np.zeros((len(COLUMNS), *shape), np.int32)
         self.seconds = np.broadcast_to(network.free_time.astype(np.float32), shape).copy()
 
     def note(self, quarter: int, flow: "Flow") -> None:
@@ -44,19 +59,26 @@ class LinkRecord:
         self.entered[quarter] += state.entered.astype(np.int32)
         self.seconds[quarter] = np.where(left > 0, spent / np.maximum(left, 1), standing_seconds(self.network, flow))
         self.left[quarter] = left
+        self.left_of[: len(state.left_of), quarter] += state.left_of.astype(np.int32)
         self.vehicles[quarter] = state.vehicles
         flow.clear()
 
     def table(self, day: int) -> dict[str, NDArray[Any]]:
-        """Return the rows of links and quarters on which there was anybody."""
+        """Return the rows of links and quarters on which there was anybody.
+
+        ``left_car``, ``left_bus`` and ``left_truck`` add up to ``left``.
+        """
         quarter, link = np.nonzero((self.entered > 0) | (self.left > 0) | (self.vehicles > 0))
         seconds = self.seconds[quarter, link]
+        large = {name: left[quarter, link] for name, left in zip(COLUMNS, self.left_of, strict=True)}
         return {
             "day": np.full(len(link), day, np.int32),
             "quarter": quarter.astype(np.int16),
             "link": link.astype(np.int32),
             "entered": self.entered[quarter, link],
             "left": self.left[quarter, link],
+            "left_car": self.left[quarter, link] - sum(large.values()),
+            **large,
             "travel_seconds": seconds,
             "speed": (self.network.length[link] / np.maximum(seconds, 1e-3)).astype(np.float32),
             "vehicles": self.vehicles[quarter, link],
@@ -70,18 +92,21 @@ def standing_seconds(network: "Network", flow: "Flow") -> NDArray[np.float64]:
     return np.maximum(network.free_time, queued)
 
 
-def trip_table(day: int, trips: "Trips", flow: "Flow", metres: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
+def trip_table(
+    day: int, trips: "Trips", flow: "Flow", row: NDArray[np.integer], metres: NDArray[np.floating]
+) -> dict[str, NDArray[Any]]:
     """Return a row a trip.
 
     Args:
         day: day of the run.
         trips: the trips.
         flow: their vehicles, moved to the end of the day.
+        row: (trips,) row of each in the flow.
         metres: (trips,) metres of trips that do not use the streets as vehicles.
     """
-    driven = flow.origin >= 0
-    free = flow.vehicles[:, FREE_MILLISECONDS] / 1000.0
-    arrive = flow.arrive
+    driven = flow.origin[row] >= 0
+    free = flow.vehicles[row, FREE_MILLISECONDS] / 1000.0
+    arrive, planned = flow.arrive[row], flow.planned[0, row]
     taken = arrive - trips.depart
     return {
         "day": np.full(len(trips), day, np.int32),
@@ -95,8 +120,8 @@ def trip_table(day: int, trips: "Trips", flow: "Flow", metres: NDArray[np.floati
         "destination": trips.destination,
         "depart": trips.depart,
         "arrive": arrive,
-        "distance_m": np.where(driven, flow.vehicles[:, CENTIMETRES] / 100.0, metres).astype(np.float32),
-        "free_seconds": np.where(driven, free, flow.planned[0]).astype(np.float32),
-        "delay_seconds": np.where(driven, taken - free, taken - flow.planned[0]).astype(np.float32),
-        "forced": flow.vehicles[:, FORCED],
+        "distance_m": np.where(driven, flow.vehicles[row, CENTIMETRES] / 100.0, metres).astype(np.float32),
+        "free_seconds": np.where(driven, free, planned).astype(np.float32),
+        "delay_seconds": np.where(driven, taken - free, taken - planned).astype(np.float32),
+        "forced": flow.vehicles[row, FORCED],
     }

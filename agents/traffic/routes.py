@@ -1,5 +1,6 @@
 """Routes: the way that each vehicle takes, kept in one pool of links from which the flow reads."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,13 +8,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...environment.network.graph import Graph
-from ...environment.network.hierarchy import make_hierarchy
+from ...environment.network.hierarchy import Hierarchy, make_hierarchy
 from ...environment.network.search import paths
 from ...environment.randomness import uniforms
 from .kernels import PATH_AT
 
 if TYPE_CHECKING:
+    from .events import Events
     from .flow import Flow
+    from .moving import Moving
 
 
 class Router:
@@ -26,7 +29,10 @@ class Router:
 
     def __init__(self, graph: Graph, threads: int = 1):
         self.graph, self.threads = graph, threads
-        self._hierarchy = make_hierarchy(graph)
+
+    @cached_property
+    def _hierarchy(self) -> Hierarchy:
+        return make_hierarchy(self.graph)
 
     def ways(
         self, cost: NDArray[np.float64], origin: NDArray[np.int32], destination: NDArray[np.int32]
@@ -42,14 +48,18 @@ class Routes:
         flow: the flow, whose trips have no rows in tables.
         router: finds cheapest ways.
         destination: int32 (trips,) node to which each trip goes.
+        mine: bool (trips,) vehicles whose ways these are; all by default. Others of the flow keep theirs.
 
     Attributes:
         lost: trips for which there is no way.
     """
 
-    def __init__(self, flow: "Flow", router: Router, destination: NDArray[np.int32]):
+    def __init__(
+        self, flow: "Flow", router: Router, destination: NDArray[np.int32], mine: NDArray[np.bool_] | None = None
+    ):
         self.flow, self.router = flow, router
         self.destination = destination
+        self._mine = mine
         self.lost = 0
 
     def send(self, trips: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
@@ -71,7 +81,7 @@ class Routes:
             luck: key of the draw by trip and window.
             window: number of the moment.
         """
-        row = self._kept()
+        row = self._own()
         row = row[self.flow.state.depart[row] >= 0]
         row = row[uniforms(luck, row, window) < share]
         self._change(row[~self._queued()[row]], cost)
@@ -84,7 +94,7 @@ class Routes:
             closed: bool (links,).
         """
         flow = self.flow
-        row = self._kept()
+        row = self._own()
         at = flow.vehicles[row, PATH_AT]
         departed = flow.state.depart[row] >= 0
         queued = self._queued()[row]
@@ -145,11 +155,51 @@ class Routes:
         flow.vehicles[trips, PATH_AT] = np.where(none, -1, begins[len(kept) :])
         flow.path = pool
 
+    def _own(self) -> NDArray[np.int64]:
+        """Return the rows of those of its vehicles that still need their ways."""
+        row = self._kept()
+        return row if self._mine is None else row[self._mine[row]]
+
     def _kept(self) -> NDArray[np.int64]:
-        """Return the rows of vehicles that still need their ways."""
+        """Return the rows of all vehicles that still need their ways."""
         flow = self.flow
         row = np.flatnonzero(flow.vehicles[:, PATH_AT] > 0)
         return row[~(np.isfinite(flow.state.arrive[row]) & (flow.state.depart[row] >= 0))]
+
+
+class BusWays:
+    """Ways of the buses of a flow: those of their lines, unless a street on them is closed.
+
+    Args:
+        flow: the flow.
+        router: finds ways that buses may take.
+        rows: what the rows of the flow are.
+    """
+
+    def __init__(self, flow: "Flow", router: Router, rows: "Moving"):
+        self._rows = rows
+        self._runs = np.flatnonzero(rows.runs.way >= 0) if rows.runs is not None else np.zeros(0, np.int64)
+        self._routes = Routes(flow, router, rows.destination, rows.bus)
+        self._sent = 0
+
+    def send(self, until: float, cost: NDArray[np.float64], events: "Events") -> None:
+        """Give buses that begin a run before ``until`` their ways; around closed streets if there is a way.
+
+        Args:
+            until: seconds after midnight.
+            cost: float64 (links,) seconds; infinite where closed.
+            events: what is closed.
+        """
+        rows = self._rows
+        if rows.runs is None:
+            return
+        begin = self._sent
+        self._sent = int(np.searchsorted(rows.runs.depart[self._runs], until))
+        runs = self._runs[begin : self._sent]
+        if len(runs):
+            self._routes.take(rows.run[runs].astype(np.int64), *rows.runs.ways(runs))
+        if events.closing or (len(runs) and events.closed.any()):
+            self._routes.avoid(cost, events.closed)
 
 
 @njit(cache=True, nogil=True)

@@ -47,6 +47,26 @@ class MatrixSettings(BaseModel):
     profile: tuple[Annotated[float, Field(ge=0)], ...] | None = None
 
 
+class AirSettings(BaseModel):
+    """Weather in which what traffic emits spreads, the same all day; see :class:`~citytwin.environment.air.dispersion.Weather`.
+
+    Attributes:
+        wind: m/s.
+        direction: degrees from north, clockwise, from which the wind blows; None for all directions alike.
+        stability: Pasquill class, A very unstable to F stable.
+        mixing_height: m, top of the air that emissions reach.
+        cell: m, side of the cells in which concentrations are computed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    wind: Annotated[float, Field(ge=0.5, le=50)] = 3.0  # calm air is about 0.5 m/s; mean as of Weather
+    direction: Annotated[float, Field(ge=0, le=360)] | None = None
+    stability: Literal["A", "B", "C", "D", "E", "F"] = "D"
+    mixing_height: Annotated[float, Field(ge=50, le=5000)] = 800.0
+    cell: Annotated[float, Field(ge=20, le=1000)] = 100.0
+
+
 class TrafficSettings(BaseModel):
     """How people move and vehicles flow.
 
@@ -59,10 +79,14 @@ class TrafficSettings(BaseModel):
         sample: share of vehicles whose passages of links are kept in the table ``trajectories``.
         residents: False for a day on which only given trips are made.
         transit: lines of public transport: "invented", "none", or a list of GTFS feeds (zip archives).
+        buses: False to let buses keep to their timetable whatever happens on the streets.
         gates: through traffic between the ends of large streets, and freight; None for neither.
         matrices: trips between zones from files, on top of the residents'.
         trip_tables: files of single trips, likewise.
         streets: False for a model of people's trips without flow: cars then take the time of empty streets.
+        emissions: whether grams of CO2, nitrogen oxides and particles are counted.
+        air: weather in which emissions spread to where people are; None for no concentrations.
+        noise: whether noise at homes is computed.
         modes: utilities of the modes.
         ownership: cars, licences, bicycles and season tickets.
     """
@@ -76,9 +100,13 @@ class TrafficSettings(BaseModel):
     sample: Share = 0.0
     residents: bool = True
     transit: Literal["invented", "none"] | tuple[str, ...] = "invented"
+    buses: bool = True
     gates: GateSettings | None = None
     matrices: tuple[MatrixSettings, ...] = ()
     trip_tables: tuple[str, ...] = ()
     streets: bool = True
+    emissions: bool = True
+    air: AirSettings | None = None
+    noise: bool = False
     modes: ModeSettings = Field(default_factory=ModeSettings)
     ownership: OwnershipSettings = Field(default_factory=OwnershipSettings)

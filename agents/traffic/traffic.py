@@ -9,15 +9,17 @@ from ...environment.network.graph import make_graph
 from ...environment.network.network import Network
 from ...environment.randomness import key, uniforms
 from ...environment.roads import Access
+from ...environment.transit.timetable import Timetable
 from ..process import Process
-from ..vehicles import VehicleKind
+from .buses import call_times
 from .demand import Mode, Trips
 from .events import Events
 from .flow import Flow
 from .kernels import FORCED_MOVES
+from .moving import Moving, moving
 from .plans import Plans
-from .record import QUARTER, QUARTERS, LinkRecord, trip_table
-from .routes import Router, Routes
+from .record import QUARTER, QUARTERS, LinkRecord, classes_of, trip_table
+from .routes import BusWays, Router, Routes
 from .settings import TrafficSettings
 
 if TYPE_CHECKING:
@@ -27,12 +29,12 @@ SECONDS_PER_DAY = 86_400.0
 LATEST = 6 * 3600.0
 """Seconds after midnight until which the trips of a day may go on (assumed); what has not arrived then is counted."""
 
-SIZES = {VehicleKind.BUS: 2, VehicleKind.TRUCK: 2}
-"""Cars whose room a vehicle takes: passenger car equivalents of trucks and buses on level streets (HCM 2010, exhibit 11-10:
-1.5 for level terrain, taken as whole cars)."""
-
 COMMUTING = slice(30, 36)
 """Quarters of an hour from 7:30 to 9:00, when most drive to work."""
+
+RIDING = ("bus_delay_minutes", "left_behind", "without_ride")
+"""Figures of public transport: mean minutes by which buses come to stops late, full vehicles that riders saw leave, and
+riders who walked all the way in the end."""
 
 MODE_NAMES = tuple(mode.name.lower() for mode in Mode)
 
@@ -43,7 +45,9 @@ class Traffic(Process):
     Attributes:
         network: the streets.
         trips: trips of the latest day, with their modes.
+        moving: what moved on the latest day: trips and runs of buses, row for row the flow.
         flow: vehicles of the latest day.
+        timetable: public transport of the latest day with the times at which vehicles came; None without.
         links: passages of the latest day by quarter of an hour and link.
         expected: float64 (96, links) seconds that drivers expect, by quarter of an hour.
         gaps: relative gap after each time that the first day was lived through, see :meth:`_learn`.
@@ -55,6 +59,7 @@ class Traffic(Process):
         "delay_per_trip": "mean delay of yesterday's trips by car, minutes",
         "vehicle_km": "distance driven by vehicles on the day before, km",
     }
+    path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"))
     table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories")
 
     def __init__(self, model: Any, settings: TrafficSettings):
@@ -66,11 +71,17 @@ class Traffic(Process):
         self.network = Network.of_city(city)
         self.graph = make_graph(self.network, Access.CAR)
         self.router = Router(self.graph, model.threads)
+        buses = make_graph(self.network, Access.BUS)
+        self._bus_router = Router(buses, model.threads)
+        # vehicles of both kinds meet in the flow
+        self._both = make_graph(self.network, Access.CAR | Access.BUS)
         self.plans = Plans(city, self.network, self.presence, settings, model.seed_number, model.threads)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
         self.gaps: list[float] = []
         self.trips: Trips | None = None
+        self.moving: Moving | None = None
         self.flow: Flow | None = None
+        self.timetable: Timetable | None = None
         self.links: LinkRecord | None = None
         self._tables: dict[str, list[dict[str, NDArray[Any]]]] = {}
         self._series: list[dict[str, int | float]] = []
@@ -84,14 +95,18 @@ class Traffic(Process):
 
     def _make_day(self, day: int) -> None:
         trips, metres, seconds = self.plans.of_day(day, self.model.scenario.clock.date(day), self._commuting())
-        ways = self._learn(trips, seconds) if day == 0 and self.settings.learning else None
+        settings, transport = self.settings, self.plans.transport
+        runs = transport.bus_runs(self._bus_router.graph) if transport and settings.buses and settings.streets else None
+        rows = moving(trips, seconds, runs, settings.streets)
+        ways = self._learn(trips, rows) if day == 0 and self.settings.learning else None
         links = LinkRecord(self.network)
-        flow, passages = self._live(trips, seconds, links, self._events(day), ways)
+        flow, passages = self._live(rows, links, self._events(day), ways)
         if self.settings.learning:
             seen = np.maximum(links.seconds, self.network.free_time)
             self.expected += 0.5 * (seen - self.expected)
-        self.trips, self.flow, self.links = trips, flow, links
-        self._keep(day, metres, passages)
+        self.trips, self.moving, self.flow, self.links = trips, rows, flow, links
+        riding = self._ride()
+        self._keep(day, metres, passages, riding)
 
     def _events(self, day: int) -> Events:
         """Return what designs that hold for some of the time change on a day."""
@@ -106,46 +121,44 @@ class Traffic(Process):
             return None
         return self.expected[COMMUTING].mean(axis=0)  # type: ignore[no-any-return]
 
-    def _flow(self, trips: Trips, seconds: NDArray[np.float64]) -> Flow:
-        on_streets = (trips.mode == Mode.CAR) & self.settings.streets
-        size = np.ones(len(trips), np.int32)
-        for kind, cars in SIZES.items():
-            size[trips.kind == kind] = cars
-        sampled = uniforms(key(self.model.seed_number, "trajectory"), np.arange(len(trips)), 0) < self.settings.sample
+    def _flow(self, rows: Moving) -> Flow:
+        trips = np.arange(len(rows.trip))
+        sampled = np.zeros(len(rows.depart), np.bool_)
+        sampled[rows.trip] = uniforms(key(self.model.seed_number, "trajectory"), trips, 0) < self.settings.sample
         return Flow(
             self.network,
-            self.graph,
-            depart=trips.depart,
-            origin=np.where(on_streets, trips.origin, -1).astype(np.int32),
-            destination=np.full(len(trips), -1, np.int32),
+            self._both,
+            depart=rows.depart,
+            origin=rows.origin,
+            destination=np.full(len(rows.depart), -1, np.int32),
             destination_node=np.zeros(0, np.int32),
-            previous=trips.previous,
-            duration=seconds,
-            size=size,
+            previous=rows.previous,
+            duration=rows.seconds,
+            size=rows.size,
             logged=sampled,
+            classes=classes_of(rows.kind),
             stuck=self.settings.stuck,
         )
 
     def _live(
         self,
-        trips: Trips,
-        seconds: NDArray[np.float64],
+        rows: Moving,
         links: LinkRecord,
         events: Events,
         ways: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
     ) -> tuple[Flow, list[tuple[NDArray[Any], ...]]]:
-        """Move all vehicles of a day, and return the flow and the passages of the sample.
+        """Move all vehicles of a day, and return the flow and the passages of the sample, by row of the flow.
 
         Args:
-            trips: the trips.
-            seconds: (trips,) time of those that do not use the streets as vehicles.
+            rows: what moves.
             links: takes the passages.
             events: what changes on the streets during the day.
             ways: first and links of the ways of all trips by car; without it they take what is quickest when they leave.
         """
-        flow = self._flow(trips, seconds)
-        routes = Routes(flow, self.router, trips.destination)
-        cars = np.flatnonzero(flow.origin >= 0)
+        flow = self._flow(rows)
+        routes = Routes(flow, self.router, rows.destination, ~rows.bus)
+        lines = BusWays(flow, self._bus_router, rows)
+        cars = rows.cars
         if ways is not None:
             routes.take(cars, *ways)
         passages: list[tuple[NDArray[Any], ...]] = []
@@ -165,12 +178,13 @@ class Traffic(Process):
                 routes.avoid(cost, events.closed)
             then = min(then, events.next_second(now))
             if ways is None:
-                until = int(np.searchsorted(trips.depart[cars], then))
+                until = int(np.searchsorted(rows.depart[cars], then))
                 if until > sent:
                     routes.send(cars[sent:until], cost)
                     sent = until
                 if self.settings.rerouting:
                     routes.again(cost, self.settings.rerouting, rerouting, int(now // self.settings.reroute))
+            lines.send(then, cost, events)
             passages += flow.advance(then)
             now = then
             if now % QUARTER == 0:
@@ -179,11 +193,41 @@ class Traffic(Process):
                 # half of what was known, half of what was seen (as the reference for dynamic user optimum does)
                 known = np.maximum(0.5 * known + 0.5 * seen, self.network.free_time)
             balance = flow.balance()
-            if now >= SECONDS_PER_DAY and balance["on links"] + balance["waiting"] == 0:
+            under_way = balance["on links"] + balance["waiting"]
+            if now >= SECONDS_PER_DAY and under_way == 0 and balance["departed"] == len(rows.depart):
                 break
         return flow, passages
 
-    def _learn(self, trips: Trips, seconds: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    def _ride(self) -> dict[str, int | float]:
+        """Let people ride with the vehicles as they came, and return figures.
+
+        Whatever a rider does after a ride has been made by its planned time: that a late vehicle makes them late for it is
+        neglected. Rounds by car are by car throughout, so that no car waits for a rider before that person has been home.
+        """
+        figures: dict[str, int | float] = dict.fromkeys(RIDING, 0)
+        trips, rows, flow, transport = self.trips, self.moving, self.flow, self.plans.transport
+        if transport is None:
+            return figures
+        assert trips is not None and rows is not None and flow is not None
+        self.timetable = planned = transport.timetable
+        if rows.runs is not None and len(rows.runs):
+            runs, until = rows.runs, flow.bucket * flow.step
+            arrival, departure = call_times(planned, runs, flow.depart[rows.run], flow.arrive[rows.run], until)
+            calls = planned.trip_time_first[runs.trip] + runs.call + 1
+            late = np.maximum(arrival[calls] - planned.arrival[calls], 0.0)
+            figures["bus_delay_minutes"] = float(late.mean() / 60.0)
+            self.timetable = planned.with_times(arrival, departure)
+        row = np.flatnonzero(trips.mode == Mode.TRANSIT)
+        depart = flow.depart[rows.trip[row]]
+        row, depart = row[np.isfinite(depart)], depart[np.isfinite(depart)]
+        arrive, rides = self.plans.ride(trips, row, depart, self.timetable)
+        balance = rides.balance()
+        figures["left_behind"] = balance["left behind"]
+        figures["without_ride"] = balance["riders"] - balance["arrived"]
+        flow.state.arrive[rows.trip[row]] = np.where(np.isfinite(arrive), arrive, np.nan)
+        return figures
+
+    def _learn(self, trips: Trips, rows: Moving) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Live through a day again and again, so that drivers come to know when which street is full; return their ways.
 
         The relative gap is the time that would be saved if everybody took the way that is quickest by the times met, those
@@ -196,7 +240,7 @@ class Traffic(Process):
         first, link = self._quickest(origin, destination, quarter)
         for number in range(1, self.settings.learning + 1):
             met = LinkRecord(self.network)
-            self._live(trips, seconds, met, self._events(0), (first, link))
+            self._live(rows, met, self._events(0), (first, link))
             self.expected = np.maximum(met.seconds, self.network.free_time)
             new_first, new_link = self._quickest(origin, destination, quarter)
             taken = _way_seconds(self.expected, quarter, first, link)
@@ -224,10 +268,17 @@ class Traffic(Process):
 
     # ------------------------------------------------------------------ figures
 
-    def _keep(self, day: int, metres: NDArray[np.float64], passages: list[tuple[NDArray[Any], ...]]) -> None:
+    def _keep(
+        self,
+        day: int,
+        metres: NDArray[np.float64],
+        passages: list[tuple[NDArray[Any], ...]],
+        riding: dict[str, int | float],
+    ) -> None:
         assert self.trips is not None and self.flow is not None and self.links is not None
-        trips, flow = self.trips, self.flow
-        table = trip_table(day, trips, flow, metres)
+        assert self.moving is not None
+        trips, flow, row = self.trips, self.flow, self.moving.trip
+        table = trip_table(day, trips, flow, row, metres)
         wanted = self.model.scenario.output.tables
         if "trips" in wanted:
             self._tables.setdefault("trips", []).append(table)
@@ -240,23 +291,22 @@ class Traffic(Process):
             self._tables.setdefault("trajectories", []).append(
                 {
                     "day": np.full(len(trip), day, np.int32),
-                    "trip": np.asarray(trip, np.int32),
+                    "trip": np.searchsorted(row, np.asarray(trip, np.int32)).astype(np.int32),
                     "link": np.asarray(link, np.int32),
                     "entered": np.asarray(time, float),
                 }
             )
         driven = trips.mode == Mode.CAR
         done = driven & np.isfinite(table["arrive"])
-        balance = flow.balance()
         figures: dict[str, int | float] = {"trips": len(trips)}
         for mode, name in enumerate(MODE_NAMES):
             figures[f"trips_{name}"] = int(np.count_nonzero(trips.mode == mode))
         figures["vehicle_km"] = float(table["distance_m"][driven].sum(dtype=float) / 1000.0)
         figures["vehicle_hours"] = float((table["arrive"] - table["depart"])[done].sum() / 3600.0)
         figures["delay_hours"] = float(table["delay_seconds"][done].sum(dtype=float) / 3600.0)
-        figures["not_arrived"] = len(trips) - balance["arrived"]
+        figures["not_arrived"] = int(np.count_nonzero(~np.isfinite(table["arrive"])))
         figures["forced_moves"] = int(flow.state.counters[FORCED_MOVES])
-        self._series.append(figures)
+        self._series.append(figures | riding)
 
     def indicator_values(self) -> dict[str, float]:
         """Return delay and distance of the day before, 0 on the first."""
@@ -273,7 +323,7 @@ class Traffic(Process):
         if not self._series:
             names = ("trips", *(f"trips_{name}" for name in MODE_NAMES))
             later = ("vehicle_km", "vehicle_hours", "delay_hours", "not_arrived", "forced_moves")
-            return dict.fromkeys(names, 0) | {name: 0.0 if name in later[:3] else 0 for name in later}
+            return dict.fromkeys(names, 0) | {name: 0.0 if name in later[:3] else 0 for name in (*later, *RIDING)}
         return self._series[-1]
 
     def summary(self) -> dict[str, int | float]:

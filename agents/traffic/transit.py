@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...environment.network.graph import Graph
 from ...environment.network.network import Network
 from ...environment.transit.gtfs import read_gtfs
 from ...environment.transit.invented import invented_timetable
 from ...environment.transit.raptor import Parts, journeys, parts_of, walks_to_stops
 from ...environment.transit.timetable import Timetable
+from .buses import Buses, bus_runs
 from .riders import Rides, ride, riders_of
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class PublicTransport:
     def __init__(self, city: "City", network: Network, feeds: Sequence[str] = (), threads: int = 1):
         self.city, self.network, self.feeds, self.threads = city, network, tuple(feeds), threads
         self._invented: dict[bool, Timetable] = {}
+        self._runs: tuple[Timetable, Buses] | None = None
 
     def begin_day(self, date: datetime.date) -> None:
         """Take the timetable of a day.
@@ -56,6 +59,16 @@ class PublicTransport:
             timetable = self._invented[weekend]
         self.timetable = timetable
         self._walks = walks_to_stops(timetable, self.network.x, self.network.y)
+
+    def bus_runs(self, graph: Graph) -> Buses:
+        """Return what buses drive on the day.
+
+        Args:
+            graph: the streets as buses may use them.
+        """
+        if self._runs is None or self._runs[0] is not self.timetable:
+            self._runs = self.timetable, bus_runs(self.timetable, self.network, graph, self.threads)
+        return self._runs[1]
 
     def offer(
         self, origin: NDArray[np.int32], destination: NDArray[np.int32], depart: NDArray[np.float64]
@@ -80,16 +93,22 @@ class PublicTransport:
         return row, parts_of(self.timetable, found, leave)
 
     def ride(
-        self, origin: NDArray[np.int32], destination: NDArray[np.int32], depart: NDArray[np.float64], until: float
+        self,
+        origin: NDArray[np.int32],
+        destination: NDArray[np.int32],
+        depart: NDArray[np.float64],
+        actual: Timetable,
     ) -> Rides:
-        """Let people ride, in vehicles with room for so many.
+        """Let people ride to the end, in vehicles with room for so many.
+
+        Journeys are planned by the timetable, and made with the vehicles that really come.
 
         Args:
             origin, destination: int32 (riders,) nodes.
             depart: float64 (riders,) seconds after midnight.
-            until: seconds after midnight at which it is looked who is where.
+            actual: the timetable of the day with the times at which vehicles come.
         """
         leave = np.floor(depart / QUARTER) * QUARTER
         found = journeys(self.timetable, self._walks, self._walks, origin, destination, leave, threads=self.threads)
         # journeys are looked up from the quarter of an hour; who leaves later takes the next vehicles of the same lines
-        return ride(self.timetable, riders_of(self.timetable, found, depart), until)
+        return ride(actual, riders_of(self.timetable, found, depart))

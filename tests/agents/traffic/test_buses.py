@@ -1,15 +1,14 @@
 """Buses on the streets: their paths, and the times that come back from the streets."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from citytwin.agents.traffic.buses import LEAST_DWELL, actual_times, bus_vehicles
+from citytwin.agents.traffic.buses import LEAST_DWELL, bus_runs, call_times
 from citytwin.agents.traffic.flow import Flow
-from citytwin.agents.traffic.kernels import PATH_AT
+from citytwin.agents.traffic.routes import Router, Routes
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access, RoadRank
@@ -71,125 +70,152 @@ ACROSS = [(5.0, 8.0), (395.0, -6.0), (410.0, 390.0), (1_004.0, 407.0)]
 
 
 def drive(network, buses, factor=1.0, done=None):
-    """Let vehicles drive at a multiple of the free time and stand where they should; return passages and arrivals."""
-    vehicle, entered, arrive = [], [], np.full(len(buses), np.nan)
+    """Let buses drive at a multiple of the free time and stand as long as they must; return departures and arrivals."""
+    depart, arrive = np.full((2, len(buses)), np.nan)
     for n in range(len(buses)):
-        rows = np.arange(buses.path_first[buses.path[n]], buses.path_first[buses.path[n] + 1])
-        now = float(buses.depart[n])
-        for place, row in enumerate(rows):
-            if done is not None and place >= done:
-                break
-            vehicle.append(n)
-            entered.append(now)
-            now += factor * network.free_time[buses.link[row]] + buses.dwell[row]
-        else:
-            arrive[n] = now
-    return np.array(vehicle), np.array(entered), arrive
+        before = buses.previous[n]
+        ready = -np.inf if before < 0 else arrive[before] + (buses.seconds[n] if buses.way[n] >= 0 else 0.0)
+        if np.isnan(ready) or (done is not None and buses.call[n] >= done):
+            continue
+        depart[n] = max(buses.depart[n], ready)
+        _, way = buses.ways([n]) if buses.way[n] >= 0 else (None, [])
+        arrive[n] = depart[n] + (factor * network.free_time[way].sum() if buses.way[n] >= 0 else buses.seconds[n])
+    return depart, arrive
+
+
+def actual(table, buses, depart, arrive, until=86_400.0):
+    """Return the timetable as buses came."""
+    return table.with_times(*call_times(table, buses, depart, arrive, until))
 
 
 def test_a_bus_takes_the_shortest_way_over_all_its_stops(grid):
-    buses = bus_vehicles(line(ACROSS), grid, make_graph(grid, Access.BUS))
-    assert len(buses) == 3
-    assert buses.depart.tolist() == [3_600.0, 4_200.0, 4_800.0]
-    assert len(buses.path_first) == 2  # trips of a pattern share their path
-    links = buses.link
+    buses = bus_runs(line(ACROSS), grid, make_graph(grid, Access.BUS))
+    assert len(buses) == 9
+    assert len(buses.way_first) == 4  # trips of a pattern share their ways
+    assert (np.diff(buses.depart) >= 0).all()
+    rows = np.flatnonzero(buses.trip == 1)
+    assert buses.call[rows].tolist() == [0, 1, 2]
+    assert buses.depart[rows].tolist() == [4_200.0, 4_260.0, 4_320.0]
+    assert buses.previous[rows].tolist() == [-1, *rows[:-1]]
+    first, links = buses.ways(rows)
+    assert first.tolist() == [0, 2, 4, 7]
     assert (grid.end[links[:-1]] == grid.start[links[1:]]).all()
     # 400 m to the right, 400 m up, 600 m to the right: on a grid no way is shorter
     assert grid.length[links].sum() == 1_400.0
-    assert buses.served.tolist() == [0, 2, 4, 7]
-    corners = np.append(grid.start[links], grid.end[links[-1]])[buses.served]
+    corners = np.append(buses.origin[rows], buses.destination[rows[-1]])
     assert np.stack([grid.x, grid.y], 1)[corners].tolist() == [[0, 0], [400, 0], [400, 400], [1_000, 400]]
-    assert (buses.origin == corners[0]).all()
-    assert (buses.destination == corners[-1]).all()
-    # planned 60 s a hop, of which 40 s are driving; nobody stands where the line ends
-    assert buses.dwell.tolist() == [0, 20, 0, 20, 0, 0, 0]
+    assert np.append(grid.start[links], grid.end[links[-1]])[first].tolist() == corners.tolist()
 
 
 def test_on_empty_streets_buses_keep_to_their_timetable(grid):
     table = line(ACROSS, hop=90.0)
-    buses = bus_vehicles(table, grid, make_graph(grid, Access.BUS))
-    vehicle, entered, arrive = drive(grid, buses)
-    actual = actual_times(table, buses, vehicle, entered, arrive, 86_400.0)
-    assert np.array_equal(actual.departure[:-1], table.departure[:-1])
+    buses = bus_runs(table, grid, make_graph(grid, Access.BUS))
+    came = actual(table, buses, *drive(grid, buses))
+    assert np.array_equal(came.departure, table.departure)
     length = 4
-    come = actual.arrival.reshape(-1, length) - table.departure.reshape(-1, length)[:, [0]]
+    come = came.arrival.reshape(-1, length) - table.departure.reshape(-1, length)[:, [0]]
     assert come[0].tolist() == [0, 40, 130, 240]  # they come early and wait; the last hop takes 60 s
 
 
 def test_jams_delay_buses_and_slack_makes_up_for_it(grid):
     table = line(ACROSS, hop=100.0)
-    buses = bus_vehicles(table, grid, make_graph(grid, Access.BUS))
-    actual = actual_times(table, buses, *drive(grid, buses, factor=3.0), 86_400.0)
+    buses = bus_runs(table, grid, make_graph(grid, Access.BUS))
+    came = actual(table, buses, *drive(grid, buses, factor=3.0))
     begin = table.departure.reshape(-1, 4)[:, [0]]
     # 40 s at a third of the speed: 120 s, 15 s at the stop; planned are 100 s for each
-    assert (actual.arrival.reshape(-1, 4) - begin)[1].tolist() == [0, 120, 255, 450]
-    assert (actual.departure.reshape(-1, 4) - begin)[1, :3].tolist() == [0, 135, 270]
+    assert (came.arrival.reshape(-1, 4) - begin)[1].tolist() == [0, 120, 255, 450]
+    assert (came.departure.reshape(-1, 4) - begin)[1].tolist() == [0, 135, 270, 450]
     assert LEAST_DWELL == 15.0
 
 
 def test_what_a_bus_has_not_driven_it_drives_later(grid):
     table = line(ACROSS, hop=100.0)
-    buses = bus_vehicles(table, grid, make_graph(grid, Access.BUS))
-    actual = actual_times(table, buses, *drive(grid, buses, done=3), until=20_000.0)
+    buses = bus_runs(table, grid, make_graph(grid, Access.BUS))
+    depart, arrive = drive(grid, buses, done=2)
+    came = actual(table, buses, depart, np.where(buses.call == 1, np.nan, arrive), until=20_000.0)
     for trip in range(3):
-        arrival, _ = actual.times(trip)
-        assert arrival[1] < 6_000.0
-        assert (arrival[2:] >= 20_000.0).all()
+        arrival, departure = came.times(trip)
+        assert departure[1] < 6_000.0
+        assert arrival[2:].tolist() == [20_000.0, 20_115.0]
+    nowhere = np.full(len(buses), np.nan)
+    assert (actual(table, buses, nowhere, nowhere, until=20_000.0).departure >= 20_000.0).all()
 
 
 def test_a_bus_off_the_streets_keeps_its_delay(grid):
-    away = [*ACROSS, (5_000.0, 400.0), (6_000.0, 400.0)]
+    away = [*ACROSS, (5_000.0, 400.0), (6_000.0, 400.0), (1_004.0, 407.0), (410.0, 390.0)]
     table = line(away, hop=100.0)
-    buses = bus_vehicles(table, grid, make_graph(grid, Access.BUS))
-    assert buses.report == {"stretches between stops": 15, "stretches driven on the streets": 9}
-    assert buses.served.tolist() == [0, 2, 4, 7]
-    actual = actual_times(table, buses, *drive(grid, buses, factor=3.0), 86_400.0)
-    late = actual.arrival.reshape(-1, 6) - table.arrival.reshape(-1, 6)
-    # 450 s instead of 300 where the streets end; then planned times, and 15 s at every stop
-    assert late[0, 3:].tolist() == [150, 165, 180]
+    buses = bus_runs(table, grid, make_graph(grid, Access.BUS))
+    assert buses.report == {"stretches between stops": 21, "stretches driven on the streets": 12}
+    assert (buses.way[buses.trip == 0] >= 0).tolist() == [True] * 3 + [False] * 3 + [True]
+    assert (buses.origin[buses.way < 0] == -1).all()
+    came = actual(table, buses, *drive(grid, buses, factor=3.0))
+    late = came.arrival.reshape(-1, 8) - table.arrival.reshape(-1, 8)
+    # 450 s instead of 300 where the streets end, then planned times; 15 s at the stop where streets begin again, 180 s to
+    # the next instead of 100
+    assert late[0, 3:].tolist() == [150, 150, 150, 150, 245]
+
+
+def test_what_ran_yesterday_is_where_it_should_be(grid):
+    table = line(ACROSS, begin=-90.0, number=2)
+    buses = bus_runs(table, grid, make_graph(grid, Access.BUS))
+    assert buses.call[buses.trip == 0].tolist() == [2]
+    came = actual(table, buses, *drive(grid, buses))
+    assert came.times(0)[0][:3].tolist() == [-90.0, -30.0, 30.0]
 
 
 def test_a_late_bus_may_be_overtaken(grid):
     table = line(ACROSS, headway=120.0, number=2)
-    buses = bus_vehicles(table, grid, make_graph(grid, Access.BUS))
-    vehicle, entered, arrive = drive(grid, buses)
-    entered = entered + np.where((vehicle == 0) & (entered > 3_600.0), 1_000.0, 0.0)
-    actual = actual_times(table, buses, vehicle, entered, arrive + np.array([1_000.0, 0.0]), 86_400.0)
-    assert actual.patterns == 2
-    assert actual.pattern_variant.tolist() == [0, 0]
-    ends = {name: actual.times(row)[0][-1] for row, name in enumerate(actual.trip_id)}
+    buses = bus_runs(table, grid, make_graph(grid, Access.BUS))
+    depart, arrive = drive(grid, buses)
+    late = 1_000.0 * (buses.trip == 0)
+    came = actual(table, buses, depart + late * (buses.call > 0), arrive + late)
+    assert came.patterns == 2
+    assert came.pattern_variant.tolist() == [0, 0]
+    ends = {name: came.times(row)[0][-1] for row, name in enumerate(came.trip_id)}
     assert ends["t0"] > ends["t1"]
 
 
-def test_the_flow_gives_the_times_back(grid):
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_the_flow_gives_the_times_back(grid, factor):
     table = line(ACROSS, hop=90.0)
     graph = make_graph(grid, Access.BUS)
-    buses = bus_vehicles(table, grid, graph)
-    buses = replace(buses, dwell=np.zeros(len(buses.link)))  # nobody stands
-    path, dwell, at = buses.pool()
-    assert path[at].tolist() == [buses.link[0]] * 3
-    assert (path == -1).sum() == 1
-    assert len(dwell) == len(path)
+    buses = bus_runs(table, grid, graph)
+    slow = grid.with_columns(speed=grid.speed / factor)
     flow = Flow(
-        grid, graph, depart=buses.depart, origin=buses.origin, destination=np.full(3, -1, np.int32),
-        destination_node=np.zeros(1, np.int32), logged=np.ones(3, bool),
+        slow, graph, depart=buses.depart, origin=buses.origin, destination=np.full(9, -1, np.int32),
+        destination_node=np.zeros(1, np.int32), previous=buses.previous, duration=buses.seconds,
     )  # fmt: skip
-    flow.path = path
-    flow.vehicles[:, PATH_AT] = at
-    parts = flow.advance(10_000.0)
-    vehicle, link, entered = (np.concatenate([part[column] for part in parts]) for column in range(3))
-    for n in range(3):
-        assert link[vehicle == n].tolist() == buses.link.tolist()
-    actual = actual_times(table, buses, vehicle, entered, flow.arrive, 10_000.0)
-    expected = actual_times(table, buses, *drive(grid, buses), 10_000.0)
-    assert actual.arrival == pytest.approx(expected.arrival, abs=1e-2)
+    Routes(flow, Router(graph), buses.destination).take(np.arange(9), *buses.ways(np.arange(9)))
+    flow.advance(10_000.0)
+    came = actual(table, buses, flow.depart, flow.arrive)
+    expected = actual(table, buses, *drive(grid, buses, factor))
+    assert came.arrival == pytest.approx(expected.arrival, abs=1e-2)
+    assert came.departure == pytest.approx(expected.departure, abs=1e-2)
+
+
+def test_who_drives_behind_a_bus_passes_it_at_the_stop(grid):
+    """A car that enters the street right behind a bus that stands at a stop for long loses less than a second a link."""
+    graph = make_graph(grid, Access.BUS | Access.CAR)
+    buses = bus_runs(line(ACROSS[:3], hop=600.0, number=1), grid, graph)
+    _, way = buses.ways(np.arange(2))
+    flow = Flow(
+        grid, graph, depart=np.array([3_600.0, 3_601.0, 4_200.0]), origin=buses.origin[[0, 0, 1]],
+        destination=np.full(3, -1, np.int32), destination_node=np.zeros(1, np.int32),
+        previous=np.array([-1, -1, 0], np.int32), duration=np.array([0.0, 0.0, 15.0]), size=np.array([2, 1, 2], np.int32),
+    )  # fmt: skip
+    Routes(flow, Router(graph), buses.destination[[0, 1, 1]]).take(
+        np.arange(3), np.array([0, 2, 6, 8]), np.concatenate([way[:2], way, way[2:]]).astype(np.int32)
+    )
+    flow.advance(10_000.0)
+    assert flow.arrive[1] - 3_601.0 < 80.0 + 2 * 2 / 0.5
+    assert flow.depart[2] == 4_200.0
 
 
 def test_trams_and_closed_streets_are_not_driven(grid):
     graph = make_graph(grid, Access.BUS)
-    assert len(bus_vehicles(line(ACROSS, kind=RouteType.TRAM), grid, graph)) == 0
+    assert len(bus_runs(line(ACROSS, kind=RouteType.TRAM), grid, graph)) == 0
     no_bus = grid.with_columns(access=np.full(grid.links, Access.CAR, np.uint8))
-    assert len(bus_vehicles(line(ACROSS), no_bus, make_graph(no_bus, Access.BUS))) == 0
+    assert len(bus_runs(line(ACROSS), no_bus, make_graph(no_bus, Access.BUS))) == 0
 
 
 def test_the_stop_belongs_to_the_carriageway_of_its_direction():
@@ -208,11 +234,11 @@ def test_the_stop_belongs_to_the_carriageway_of_its_direction():
         way=np.arange(links), through=np.ones(2 * count, bool), crs="EPSG:32631",
     )  # fmt: skip
     graph = make_graph(ways, Access.BUS)
-    eastwards = bus_vehicles(line([(300.0, 14.0), (600.0, 14.0), (900.0, 14.0)]), ways, graph)
-    assert ways.y[eastwards.origin].tolist() == [0.0] * 3
+    eastwards = bus_runs(line([(300.0, 14.0), (600.0, 14.0), (900.0, 14.0)]), ways, graph)
+    assert ways.y[eastwards.origin].tolist() == [0.0] * 6
     assert ways.length[eastwards.link].sum() == 600.0
-    westwards = bus_vehicles(line([(900.0, 6.0), (600.0, 6.0), (300.0, 6.0)]), ways, graph)
-    assert ways.y[westwards.origin].tolist() == [20.0] * 3
+    westwards = bus_runs(line([(900.0, 6.0), (600.0, 6.0), (300.0, 6.0)]), ways, graph)
+    assert ways.y[westwards.origin].tolist() == [20.0] * 6
     assert ways.length[westwards.link].sum() == 600.0
 
 
@@ -231,21 +257,19 @@ def test_lines_of_porto_alegre_lie_on_its_streets():
         through=np.ones(len(fabric.nodes["x"]), bool), crs=fabric.crs,
     )  # fmt: skip
     table = read_gtfs(POA / "poa_eptc.zip", "2019-05-14", fabric.crs)
-    buses = bus_vehicles(table, network, make_graph(network, Access.BUS))
+    buses = bus_runs(table, network, make_graph(network, Access.BUS))
     # the streets end where the lines go on: 61 % of the stops lie within them
     assert buses.report["stretches driven on the streets"] > 0.68 * buses.report["stretches between stops"]
     assert (network.access[buses.link] & Access.BUS).all()
-    straight = driven = 0.0
-    for n in np.unique(buses.path, return_index=True)[1]:
-        rows = slice(buses.path_first[buses.path[n]], buses.path_first[buses.path[n] + 1])
-        path = buses.link[rows]
-        assert (network.end[path[:-1]] == network.start[path[1:]]).all()
-        assert network.start[path[0]] == buses.origin[n]
-        assert network.end[path[-1]] == buses.destination[n]
-        pattern = table.trip_pattern[buses.trip[n]]
-        calls = int(np.diff(buses.call_first)[buses.path[n]])
-        at = table.first[pattern] + buses.first_call[n] + np.arange(calls)
-        x, y = table.stop_x[table.stop[at]], table.stop_y[table.stop[at]]
-        straight += np.hypot(np.diff(x), np.diff(y)).sum()
-        driven += network.length[path].sum()
-    assert 1.0 < driven / straight < 1.35
+    on = np.flatnonzero(buses.way >= 0)
+    first, path = buses.ways(on)
+    some = np.diff(first) > 0
+    assert (network.start[path[first[:-1][some]]] == buses.origin[on[some]]).all()
+    assert (network.end[path[first[1:][some] - 1]] == buses.destination[on[some]]).all()
+    inside = np.ones(len(path), bool)
+    inside[first[:-1][some]] = False
+    assert (network.start[path[inside]] == network.end[path[np.flatnonzero(inside) - 1]]).all()
+    call = table.first[table.trip_pattern[buses.trip[on]]] + buses.call[on]
+    x, y = table.stop_x[table.stop], table.stop_y[table.stop]
+    straight = np.hypot(x[call + 1] - x[call], y[call + 1] - y[call]).sum()
+    assert 1.0 < network.length[path].sum() / straight < 1.35
