@@ -29,7 +29,8 @@ Days = Callable[[int, int], None]
 EXECUTE = f"{__name__}:execute_run"
 WARM = f"{__name__}:warm"
 
-WARM_UP = """
+WARM_UPS = {
+    "epidemic": """
 name = "warm-up"
 [city]
 synthetic.people = 1_000
@@ -61,7 +62,22 @@ vaccinate = { product = "mrna", per_day = 20 }
 tables = ["infections", "reproduction", "hospital_series", "cells"]
 by_zone = true
 by_age = true
-"""
+""",
+    "traffic": """
+name = "warm-up"
+[city]
+synthetic.people = 1_000
+[clock]
+days = 1
+[traffic]
+gates = {}
+learning = 1
+sample = 0.1
+[output]
+tables = ["trips", "links", "trajectories"]
+""",
+}
+"""By process, a small scenario that needs all of its kernels."""
 
 
 def run(
@@ -299,12 +315,18 @@ def _city(path: str) -> City:
 # ---------------------------------------------------------------------- warming up
 
 
-def warm(context: Mapping[str, Any] | None = None) -> None:  # noqa: ARG001
-    """Compile every kernel into numba's cache by running a small city for two weeks under policies of every sort.
+def warm(context: Mapping[str, Any] | None = None) -> None:
+    """Compile kernels into numba's cache by running a small city under all that processes can do.
 
     Args:
-        context: as for :func:`execute_run`; the kernels are the same for all.
+        context: as for :func:`execute_run`; the kernels of its processes are compiled. Without it all kernels are.
     """
-    scenario = Scenario.from_text(WARM_UP)
-    for threads in (1, 2):
-        CityModel(scenario, City.synthetic(1_000), threads=threads).run()
+    wanted = WARM_UPS if context is None else [section for section in WARM_UPS if section in context["scenario"]]
+    for section in wanted:
+        scenario = Scenario.from_text(WARM_UPS[section])
+        for threads in (1, 2):
+            CityModel(scenario, City.synthetic(1_000), threads=threads).run()
+    if context is None:
+        from ..agents.assignment.equilibrium import warm as warm_assignment
+
+        warm_assignment()
