@@ -162,6 +162,12 @@ def _push(bucket, event_next, event_time, family, event, time, now, step):
 
 
 @njit(inline="always")
+def _later(time, now, step):
+    """Return the bucket in which somebody departs late, the next one at the earliest."""
+    return max(min(np.int64(time / step), now + BUCKETS - 1), now + 1) % BUCKETS
+
+
+@njit(inline="always")
 def _green(time, first, last, cycle, green_start, green_end):
     """Return the first moment from ``time`` on at which one of the windows first … last − 1 is green."""
     best = np.inf
@@ -264,7 +270,7 @@ def flow(
                         depart[trip] = PENDING  # goes as soon as the trip before has arrived
                     else:
                         moment = arrive[before] + rest
-                        place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                        place = _later(moment, now, step)
                         arrive[trip] = moment
                         queue_next[trip] = late[place]
                         late[place] = trip
@@ -278,7 +284,7 @@ def flow(
                 after = follow[0, trip]
                 if after >= 0 and depart[after] == PENDING:
                     moment = arrive[trip] + (lasting[after] if origin[after] >= 0 else 0.0)
-                    place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                    place = _later(moment, now, step)
                     arrive[after] = moment
                     queue_next[after] = late[place]
                     late[place] = after
@@ -308,7 +314,7 @@ def flow(
                 after = follow[0, trip]
                 if after >= 0 and depart[after] == PENDING:
                     moment = time + (lasting[after] if origin[after] >= 0 else 0.0)
-                    place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                    place = _later(moment, now, step)
                     arrive[after] = moment
                     queue_next[after] = late[place]
                     late[place] = after
@@ -551,7 +557,7 @@ def flow(
                 after = follow[0, vehicle]
                 if after >= 0 and depart[after] == PENDING:
                     moment = time + (lasting[after] if origin[after] >= 0 else 0.0)
-                    next_place = max(min(np.int64(moment / step), now + BUCKETS - 1), now + 1) % BUCKETS
+                    next_place = _later(moment, now, step)
                     arrive[after] = moment
                     queue_next[after] = late[next_place]
                     late[next_place] = after
