@@ -22,7 +22,8 @@ class Moving:
     Attributes:
         trip: int32 (trips,) row of each trip.
         run: int32 (runs,) row of each run of a bus.
-        cars: int64 rows of trips that vehicles make on the streets, buses left out.
+        cars: int64 rows of trips that vehicles make on the streets, buses left out; between two places at one node there
+            is no street.
         runs: the runs of buses, None without.
         bus: bool (rows,) which rows are runs of buses.
         depart: float64 (rows,) seconds after midnight, as planned.
@@ -57,7 +58,7 @@ def moving(trips: Trips, seconds: NDArray[np.float64], runs: Buses | None = None
         runs: of buses, which go after trips that leave at the same second.
         streets: False for a day on which nobody uses the streets as a vehicle.
     """
-    on = (trips.mode == Mode.CAR) & streets
+    on = (trips.mode == Mode.CAR) & (trips.origin != trips.destination) & streets
     size = np.ones(len(trips), np.int32)
     for kind, cars in SIZES.items():
         size[trips.kind == kind] = cars

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.network.network import Network
-from ...environment.network.skims import Skims
+from ...environment.network.skims import SPEEDS, Skims
 from ...environment.roads import Access
 from ...environment.transit.timetable import Timetable
 from .cars import means_of
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from ...environment.city import City
     from ..presence import Presence
 
+_AROUND = {
+    Mode.CAR: SPEEDS[Access.FOOT],
+    Mode.BICYCLE: SPEEDS[Access.BICYCLE],
+    Mode.WALK: SPEEDS[Access.FOOT],
+}
+"""Speed in m/s between two places at the same node, in a straight line; cars go at walking pace there (assumed)."""
 _ACCESS = ((Mode.CAR, Access.CAR), (Mode.BICYCLE, Access.BICYCLE), (Mode.WALK, Access.FOOT))
 
 
@@ -40,8 +46,11 @@ class Plans:
 
     Attributes:
         transport: public transport, None without.
+        driver: int32 (trips,) of the latest day: trip by car on which a passenger rides along, −1 for others.
         means: what people have to move with.
     """
+
+    driver: NDArray[np.int32]
 
     def __init__(
         self,
@@ -76,8 +85,7 @@ class Plans:
                 profile=matrix.profile,
             )
             given.append(trips)
-        for file in self.settings.trip_tables:
-            given.append(read_trip_table(file, self.network))
+        given.extend(read_trip_table(file, self.network) for file in self.settings.trip_tables)
         return given
 
     def of_day(
@@ -90,7 +98,7 @@ class Plans:
         Args:
             day: day of the run.
             date: its date.
-            car_seconds: float64 (links,) time that drivers expect on links, by which modes are chosen; None for empty streets.
+            car_seconds: float64 (links,) time that drivers expect on links, by which modes are chosen; None: empty streets.
         """
         if self.transport is not None:
             self.transport.begin_day(date)
@@ -103,13 +111,22 @@ class Plans:
         mode = choice.mode.astype(np.intp)
         seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)
         trips = own.with_columns(mode=choice.mode)
+        self.driver = choice.ride
         others = [*self._given, *self._others(day)]
         metres[~np.isfinite(metres)] = 0.0
         seconds[~np.isfinite(seconds)] = 0.0
         if not others:
             return trips, metres, seconds
         joined = join(trips, *others)
-        return joined, *(_joined(trips, others, column) for column in (metres, seconds))
+        order = np.argsort(np.concatenate([part.depart for part in (trips, *others)]), kind="stable")  # as of join
+        placed = np.empty(len(order) + 1, np.int32)
+        placed[order], placed[-1] = np.arange(len(order), dtype=np.int32), -1
+        self.driver = np.full(len(order), -1, np.int32)
+        self.driver[placed[: len(trips)]] = placed[choice.ride]
+        metres, seconds = (
+            np.concatenate([column, np.zeros(len(order) - len(column))])[order] for column in (metres, seconds)
+        )
+        return joined, metres, seconds
 
     def _others(self, day: int) -> list[Trips]:
         """Return through traffic and freight."""
@@ -130,6 +147,7 @@ class Plans:
         metres = np.full((len(trips), len(Mode)), np.inf)
         for mode, access in _ACCESS:
             seconds[:, mode], metres[:, mode] = self.skims.between(access, trips.origin, trips.destination)
+        self._go_around(trips, seconds, metres)
         seconds[:, Mode.PASSENGER], metres[:, Mode.PASSENGER] = seconds[:, Mode.CAR], metres[:, Mode.CAR]
         if self.transport is None:
             return Offer(seconds, metres)
@@ -150,6 +168,16 @@ class Plans:
             transfers=columns["transfers"],
             only_bus=only_bus,
         )
+
+    def _go_around(self, trips: Trips, seconds: NDArray[np.float64], metres: NDArray[np.float64]) -> None:
+        """Write seconds and metres (trips, modes) of trips whose places share a node, between which there is no link."""
+        row = np.flatnonzero(trips.origin == trips.destination)
+        x, y = self.city.places.x, self.city.places.y
+        from_place, to_place = trips.from_place[row], trips.to_place[row]
+        straight = np.hypot(x[from_place] - x[to_place], y[from_place] - y[to_place])
+        for mode, speed in _AROUND.items():
+            may = np.isfinite(seconds[row, mode])
+            seconds[row[may], mode], metres[row[may], mode] = straight[may] / speed, straight[may]
 
     def ride(
         self, trips: Trips, row: NDArray[np.int64], depart: NDArray[np.float64], actual: Timetable
@@ -180,10 +208,3 @@ def _read_zones(path: str, city: "City") -> Any:
 
 def _no_trips() -> Trips:
     return Trips.in_order(depart=np.zeros(0))
-
-
-def _joined(trips: Trips, others: list[Trips], column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a column of the trips in the order of :func:`~.demand.join`, 0 for the others."""
-    depart = np.concatenate([trips.depart, *(part.depart for part in others)])
-    whole = np.concatenate([column, np.zeros(len(depart) - len(column))])
-    return whole[np.argsort(depart, kind="stable")]

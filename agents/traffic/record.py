@@ -93,9 +93,17 @@ def standing_seconds(network: "Network", flow: "Flow") -> NDArray[np.float64]:
 
 
 def trip_table(
-    day: int, trips: "Trips", flow: "Flow", row: NDArray[np.integer], metres: NDArray[np.floating]
+    day: int,
+    trips: "Trips",
+    flow: "Flow",
+    row: NDArray[np.integer],
+    metres: NDArray[np.floating],
+    driver: NDArray[np.int32],
 ) -> dict[str, NDArray[Any]]:
     """Return a row a trip.
+
+    Passengers leave and arrive with their driver. Only the table says so: what a passenger does next began as if the car
+    had met no traffic.
 
     Args:
         day: day of the run.
@@ -103,12 +111,13 @@ def trip_table(
         flow: their vehicles, moved to the end of the day.
         row: (trips,) row of each in the flow.
         metres: (trips,) metres of trips that do not use the streets as vehicles.
+        driver: (trips,) trip by car on which a passenger rides along, −1 for others.
     """
     driven = flow.origin[row] >= 0
     free = flow.vehicles[row, FREE_MILLISECONDS] / 1000.0
     arrive, planned = flow.arrive[row], flow.planned[0, row]
     taken = arrive - trips.depart
-    return {
+    table = {
         "day": np.full(len(trips), day, np.int32),
         "person": trips.person,
         "purpose": trips.purpose,
@@ -118,10 +127,14 @@ def trip_table(
         "to_place": trips.to_place,
         "origin": trips.origin,
         "destination": trips.destination,
-        "depart": trips.depart,
+        "depart": trips.depart.copy(),
         "arrive": arrive,
         "distance_m": np.where(driven, flow.vehicles[row, CENTIMETRES] / 100.0, metres).astype(np.float32),
         "free_seconds": np.where(driven, free, planned).astype(np.float32),
         "delay_seconds": np.where(driven, taken - free, taken - planned).astype(np.float32),
         "forced": flow.vehicles[row, FORCED],
     }
+    passenger = np.flatnonzero(driver >= 0)
+    for name in ("depart", "arrive", "distance_m", "free_seconds", "delay_seconds"):
+        table[name][passenger] = table[name][driver[passenger]]
+    return table

@@ -48,7 +48,7 @@ class MatrixSettings(BaseModel):
 
 
 class AirSettings(BaseModel):
-    """Weather in which what traffic emits spreads, the same all day; see :class:`~citytwin.environment.air.dispersion.Weather`.
+    """Weather in which emissions spread, the same all day; see :class:`~citytwin.environment.air.dispersion.Weather`.
 
     Attributes:
         wind: m/s.

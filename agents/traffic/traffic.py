@@ -11,6 +11,7 @@ from ...environment.randomness import key, uniforms
 from ...environment.roads import Access
 from ...environment.transit.timetable import Timetable
 from ..process import Process
+from .burden import Burden
 from .buses import call_times
 from .demand import Mode, Trips
 from .events import Events
@@ -60,7 +61,7 @@ class Traffic(Process):
         "vehicle_km": "distance driven by vehicles on the day before, km",
     }
     path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"))
-    table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories")
+    table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise")
 
     def __init__(self, model: Any, settings: TrafficSettings):
         super().__init__(model, settings)
@@ -76,6 +77,7 @@ class Traffic(Process):
         # vehicles of both kinds meet in the flow
         self._both = make_graph(self.network, Access.CAR | Access.BUS)
         self.plans = Plans(city, self.network, self.presence, settings, model.seed_number, model.threads)
+        self.burden = Burden(self.network, self.presence, settings)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
         self.gaps: list[float] = []
         self.trips: Trips | None = None
@@ -233,7 +235,7 @@ class Traffic(Process):
         The relative gap is the time that would be saved if everybody took the way that is quickest by the times met, those
         of the quarter in which a trip begins, over the time on the ways taken.
         """
-        cars = np.flatnonzero((trips.mode == Mode.CAR) & self.settings.streets)
+        cars = np.flatnonzero(rows.origin[rows.trip] >= 0)
         origin, destination = trips.origin[cars], trips.destination[cars]
         quarter = np.minimum(trips.depart[cars] // QUARTER, QUARTERS - 1).astype(np.intp)
         luck = key(self.model.seed_number, "another way")
@@ -278,7 +280,7 @@ class Traffic(Process):
         assert self.trips is not None and self.flow is not None and self.links is not None
         assert self.moving is not None
         trips, flow, row = self.trips, self.flow, self.moving.trip
-        table = trip_table(day, trips, flow, row, metres)
+        table = trip_table(day, trips, flow, row, metres, self.plans.driver)
         wanted = self.model.scenario.output.tables
         if "trips" in wanted:
             self._tables.setdefault("trips", []).append(table)
@@ -306,7 +308,10 @@ class Traffic(Process):
         figures["delay_hours"] = float(table["delay_seconds"][done].sum(dtype=float) / 3600.0)
         figures["not_arrived"] = int(np.count_nonzero(~np.isfinite(table["arrive"])))
         figures["forced_moves"] = int(flow.state.counters[FORCED_MOVES])
-        self._series.append(figures | riding)
+        burden, tables = self.burden.of_day(day, self.links)
+        for name in tables.keys() & set(wanted):
+            self._tables.setdefault(name, []).append(tables[name])
+        self._series.append(figures | riding | burden)
 
     def indicator_values(self) -> dict[str, float]:
         """Return delay and distance of the day before, 0 on the first."""
@@ -323,7 +328,9 @@ class Traffic(Process):
         if not self._series:
             names = ("trips", *(f"trips_{name}" for name in MODE_NAMES))
             later = ("vehicle_km", "vehicle_hours", "delay_hours", "not_arrived", "forced_moves")
-            return dict.fromkeys(names, 0) | {name: 0.0 if name in later[:3] else 0 for name in (*later, *RIDING)}
+            burden = dict.fromkeys(self.burden.sums, 0.0) | dict.fromkeys(self.burden.means, float("nan"))
+            counts = {name: 0.0 if name in later[:3] else 0 for name in (*later, *RIDING)}
+            return dict.fromkeys(names, 0) | counts | burden
         return self._series[-1]
 
     def summary(self) -> dict[str, int | float]:
@@ -331,6 +338,8 @@ class Traffic(Process):
         figures: dict[str, int | float] = {}
         for name in self.series():
             figures[name] = sum(row[name] for row in self._series)
+        for name in ("bus_delay_minutes", *self.burden.means):
+            figures[name] /= max(len(self._series), 1)
         for name in MODE_NAMES:
             figures[f"share_{name}"] = figures[f"trips_{name}"] / max(figures["trips"], 1)
         figures["minutes_by_car"] = 60.0 * figures["vehicle_hours"] / max(figures["trips_car"], 1)
