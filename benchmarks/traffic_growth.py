@@ -146,6 +146,7 @@ def move(links: int, vehicles: int, seed: int) -> dict[str, float]:
         "named": named,
         "lines": lines,
         "bandwidth": bandwidth(),
+        "scattered": scattered(),
     }
 
 
@@ -160,6 +161,29 @@ def bandwidth() -> float:
     return best
 
 
+def scattered() -> float:
+    """Return the seconds of a read at a random place of 256 MB, where many are under way at once, the best of 3."""
+    source, out = np.ones(COPIED), np.empty(1 << 22)
+    place = np.random.default_rng(1).integers(0, COPIED, len(out))
+    best = np.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        np.take(source, place, out=out, mode="clip")
+        best = min(best, (time.perf_counter() - began) / len(out))
+    return float(best)
+
+
+def limits(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Return what the memory would need for a passage, in ns."""
+    speed, read = max(m["bandwidth"] for m in rows), min(m["scattered"] for m in rows)
+    named, lines = rows[-1]["named"], rows[-1]["lines"]
+    return {
+        "bytes touched, at copy bandwidth": 1e9 * named / speed,
+        "all lines, at copy bandwidth": 1e9 * lines / speed,
+        "all lines, at the speed of random reads": 1e9 * lines / LINE * read,
+    }
+
+
 def growth_table(rows: list[dict[str, float]]) -> str:
     """Return a table in Markdown."""
     lines = [
@@ -172,12 +196,12 @@ def growth_table(rows: list[dict[str, float]]) -> str:
         for m in rows
     ]
     named, whole = rows[-1]["named"], rows[-1]["lines"]
-    speed = max(m["bandwidth"] for m in rows)
+    speed, read = max(m["bandwidth"] for m in rows), min(m["scattered"] for m in rows)
     lines += [
         "",
         f"A passage touches about {named:.0f} bytes in up to {whole / LINE:.0f} lines of the cache ({whole:,.0f} bytes). "
-        f"This core copies {speed / 1e9:.1f} GB/s: {1e9 * named / speed:.0f} ns a passage if only these bytes moved, "
-        f"{1e9 * whole / speed:.0f} ns if every line came from memory.",
+        f"This core copies {speed / 1e9:.1f} GB/s and reads at random places of 256 MB in {1e9 * read:.1f} ns. By that a "
+        f"passage would take: {'; '.join(f'{words}, {ns:.0f} ns' for words, ns in limits(rows).items())}.",
     ]
     return "\n".join(lines)
 
@@ -190,24 +214,22 @@ def plot(rows: list[dict[str, float]], by: str, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     sizes = [m[by] for m in rows]
-    speed = max(m["bandwidth"] for m in rows)
-    picture, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    left.loglog(sizes, [m["run"] for m in rows], "o-", color=BLUE, label="a day, CPU s")
-    left.loglog(sizes, [m["moves"] * m["named"] / speed for m in rows], "--", color=GREEN, label="limit: bytes touched")
-    left.loglog(sizes, [m["moves"] * m["lines"] / speed for m in rows], ":", color=ORANGE, label="limit: whole lines")
-    left.set_ylabel("CPU seconds, one core")
+    moves = np.array([m["moves"] for m in rows])
+    picture, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    left.loglog(sizes, [m["run"] for m in rows], "o-", color=BLUE, label="measured")
     right.semilogx(sizes, [1e9 * m["run"] / m["moves"] for m in rows], "o-", color=BLUE, label="measured")
-    right.axhline(
-        1e9 * rows[-1]["lines"] / speed, color=ORANGE, ls=":", label="all lines from memory, at copy bandwidth"
-    )
-    right.axhline(1e9 * rows[-1]["named"] / speed, color=GREEN, ls="--", label="bytes touched, at copy bandwidth")
+    styles = ((GREEN, "--"), (ORANGE, ":"), (BLACK, "-."))
+    for (words, ns), (color, style) in zip(limits(rows).items(), styles, strict=True):
+        left.loglog(sizes, moves * ns / 1e9, style, color=color, label=words)
+        right.axhline(ns, color=color, ls=style)
+    left.set_ylabel("CPU seconds of a day, one core")
+    left.legend(fontsize="small")
     right.set_ylabel("ns per passage of a link")
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set_xlabel(by)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
     other = (
         f"on {rows[0]['links']:,.0f} links"
         if by == "vehicles"
