@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.network.network import Network
-from ...environment.roads import RoadRank
+from ...environment.roads import Access, RoadRank
 from ..geo import city_of
 from .areas import Area, Outline, make_area
 from .gains import run_pairs
@@ -134,12 +134,20 @@ def through_traffic(side: Side, area: Area) -> float:
     """Return the vehicles a day that pass through an area without beginning or ending there.
 
     Those that drive in are counted at the links which lead from a gate to a junction inside, and at the streets inside
-    which lead from gate to gate; the car trips that come from elsewhere and end inside are taken off. A trip that passes
-    twice counts twice.
+    which lead from gate to gate; the car trips that end inside are taken off, if they come from elsewhere or from a part of
+    the area that cars can only leave for another part by the streets around. A trip that passes twice counts twice.
     """
-    start, end = area.nodes[side.network.start], area.nodes[side.network.end]
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    network = side.network
+    start, end = area.nodes[network.start], area.nodes[network.end]
     passed = (end & ~start) | (area.inside & ~start & ~end)
-    ending = area.nodes[side.destination] & ~area.nodes[side.origin]
+    within = start & end & network.usable(Access.CAR)
+    links = (np.ones(int(within.sum()), np.int8), (network.start[within], network.end[within]))
+    _, part = connected_components(csr_matrix(links, shape=(network.nodes, network.nodes)), directed=False)
+    ending = area.nodes[side.destination]
+    ending &= ~area.nodes[side.origin] | (part[side.origin] != part[side.destination])
     return max(float(side.links["left"][passed].sum() - ending.sum() / side.days), 0.0)
 
 

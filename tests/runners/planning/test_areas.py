@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import geopandas
+import networkx
 import numpy as np
 import pytest
 import shapely
@@ -133,6 +134,16 @@ def test_streets_that_become_rat_runs_are_named() -> None:
 def test_through_traffic_is_that_of_the_single_trips(planned) -> None:
     network = network_of(planned.results, 0)
     area = make_area("Block", Outline(planned.area), network)
+    cars = zip(network.start.tolist(), network.end.tolist(), network.usable(Access.CAR).tolist(), strict=True)
+    parts = list(
+        networkx.connected_components(
+            networkx.Graph([(a, b) for a, b, usable in cars if usable and area.nodes[a] and area.nodes[b]])
+        )
+    )
+
+    def joined(one: int, other: int) -> bool:
+        return one == other or any(one in part and other in part for part in parts)
+
     for run, day in planned.days.items():
         expected = 0
         for trip, way in day.ways.items():

@@ -19,6 +19,7 @@ bundle = "town.city"
 [clock]
 days = 1
 [traffic]
+transit = "none"
 [[design]]
 name = "Old Town"
 file = "block.geojson"
