@@ -144,6 +144,7 @@ def test_through_traffic_is_that_of_the_single_trips(planned) -> None:
     def joined(one: int, other: int) -> bool:
         return one == other or any(one in part and other in part for part in parts)
 
+    passed = []
     for run, day in planned.days.items():
         expected = 0
         for trip, way in day.ways.items():
@@ -160,7 +161,8 @@ def test_through_traffic_is_that_of_the_single_trips(planned) -> None:
             expected += entries + across - bool(ends and (not begins or apart))
         found = through_traffic(read_side(planned.results, run, network), area)
         assert found == expected
-        assert found > 0
+        passed.append(found)
+    assert max(passed) > 0
     frame, runs = compare_traffic(planned.results, 1, 0, {"Block": Outline(planned.area)})
     block = frame[frame["place"] == "Block"].set_index("figure")
     assert block["after"]["through"] < block["before"]["through"]
