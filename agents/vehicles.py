@@ -32,7 +32,14 @@ class VehicleState(IntEnum):
 
 
 class Vehicle(RowAgent):
-    """A vehicle, either on a link or parked at a place."""
+    """A vehicle, either on a link or parked at a place.
+
+    A class of one's own adds columns and overrides the hook; a hook that no class overrides costs nothing::
+
+        class Stubborn(Vehicle):
+            def looks_again(self):
+                return self.speed == 0
+    """
 
     kind = Column("u1", VehicleKind.CAR, doc="VehicleKind")
     owner = Column("i4", -1, doc="number of the person it belongs to, −1 for none")
@@ -42,6 +49,15 @@ class Vehicle(RowAgent):
     position_m = Column("f4", unit="m", doc="distance driven on the link")
     speed = Column("f4", unit="m/s", doc="speed now")
     occupants = Column("u1", doc="people inside, the driver included")
+
+    def looks_again(self) -> bool:
+        """Say whether the driver looks whether another way has become quicker, and takes it.
+
+        Asked of all residents, truckers and those who drive through, while they are on a link, each time that the state of
+        the streets is looked at (``traffic.reroute``), and only of classes that override it: the answer takes the place
+        of the chance ``traffic.rerouting``. Link, position, speed and state are those of the moment.
+        """
+        return True
 
     @property
     def geometry(self) -> "Point | None":

@@ -18,6 +18,7 @@ from ..agents.presence import Presence
 from ..agents.process import Process
 from ..agents.restrictions import home_workers
 from ..agents.rows import RowModel, RowSet
+from ..agents.vehicles import Vehicle
 from ..environment.city import City
 from .cities import build_city
 from .processes import process_class
@@ -39,6 +40,7 @@ class CityModel(RowModel):
         seed: seed of the run; without it ``rng`` if that is a whole number, else the scenario's seed.
         threads: threads that kernels may use.
         citizen_class: class of the citizens, Citizen or one derived from it.
+        vehicle_class: class of the vehicles, Vehicle or one derived from it; there are some where there is traffic.
         rng: as for ``mesa.Model``; use ``seed``.
 
     Attributes:
@@ -72,9 +74,10 @@ class CityModel(RowModel):
         *,
         threads: int = 1,
         citizen_class: type[Citizen] = Citizen,
+        vehicle_class: type[Vehicle] = Vehicle,
         rng: Any = None,
     ):
-        _check_kinds(scenario, city, citizen_class)
+        _check_kinds(scenario, city, citizen_class, vehicle_class)
         if not isinstance(scenario, Scenario):
             scenario = Scenario.load(scenario)
         super().__init__(rng=_seed(seed, rng, scenario.seed))
@@ -84,6 +87,7 @@ class CityModel(RowModel):
         self.threads = threads
         self.day = 0
         self.time_of_day = 0.0
+        self.vehicle_class = vehicle_class
         self.presence = Presence(self.city, self.seed_number, threads, first_weekday=scenario.clock.start.weekday())
         self.citizens: RowSet = citizen_class.of_city(self, self.city, compliance=self.presence.compliance)
         self.hospitals: Hospitals | None = None
@@ -101,6 +105,14 @@ class CityModel(RowModel):
         names = self._records.figures()
         self._collector = mesa.DataCollector(model_reporters={name: partial(_latest, name) for name in names})
         self.datacollector = self._collector
+
+    @property
+    def vehicles(self) -> RowSet:
+        """All vehicles of the class ``vehicle_class``: none without a process of traffic.
+
+        Where there is, each is where it was when the latest day ended, or at the moment last looked at.
+        """
+        return self.table(self.vehicle_class).agents
 
     # ------------------------------------------------------------------ time
 
@@ -178,7 +190,7 @@ class CityModel(RowModel):
         return self._space
 
 
-def _check_kinds(scenario: Any, city: Any, citizen_class: Any) -> None:
+def _check_kinds(scenario: Any, city: Any, citizen_class: Any, vehicle_class: Any) -> None:
     """Refuse arguments of another kind, by name.
 
     Raises:
@@ -190,6 +202,8 @@ def _check_kinds(scenario: Any, city: Any, citizen_class: Any) -> None:
         raise TypeError(f"city: a City is wanted, as City.load(path) returns, not {city!r}")
     if not (isinstance(citizen_class, type) and issubclass(citizen_class, Citizen)):
         raise TypeError(f"citizen_class: Citizen or a class derived from it is wanted, not {citizen_class!r}")
+    if not (isinstance(vehicle_class, type) and issubclass(vehicle_class, Vehicle)):
+        raise TypeError(f"vehicle_class: Vehicle or a class derived from it is wanted, not {vehicle_class!r}")
 
 
 def _seed(seed: Any, rng: Any, default: int) -> int:

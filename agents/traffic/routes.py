@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.hierarchy import Hierarchy, make_hierarchy
 from ...environment.network.search import paths
-from ...environment.randomness import uniforms
 from .kernels import PATH_AT
 
 if TYPE_CHECKING:
@@ -72,19 +71,11 @@ class Routes:
         first, link = self.router.ways(cost, self.flow.origin[trips], self.destination[trips])
         self.take(trips, first, link)
 
-    def again(self, cost: NDArray[np.float64], share: float, luck: np.uint64, window: int) -> None:
-        """Let a share of those under way take the way that is quickest from the end of the link they are on.
-
-        Args:
-            cost: float64 (links,) seconds; infinite where closed.
-            share: of the vehicles.
-            luck: key of the draw by trip and window.
-            window: number of the moment.
-        """
+    def under_way(self) -> NDArray[np.int64]:
+        """Return the rows of its vehicles that are on links."""
         row = self._own()
         row = row[self.flow.state.depart[row] >= 0]
-        row = row[uniforms(luck, row, window) < share]
-        self._change(row[~self._queued()[row]], cost)
+        return row[~self._queued()[row]]
 
     def avoid(self, cost: NDArray[np.float64], closed: NDArray[np.bool_]) -> None:
         """Send all whose ways lead through closed links another way, if there is one.
@@ -110,10 +101,15 @@ class Routes:
             flow.vehicles[afresh, PATH_AT] = 0
             self.take(afresh, first, link)
             flow.vehicles[afresh[waits], PATH_AT] += 1
-        self._change(row[cut & departed & ~queued], cost)
+        self.again(row[cut & departed & ~queued], cost)
 
-    def _change(self, row: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
-        """Give vehicles on links the quickest way from the end of their link on."""
+    def again(self, row: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
+        """Let some of those under way take the way that is quickest from the end of the link they are on.
+
+        Args:
+            row: (n,) rows of :meth:`under_way`.
+            cost: float64 (links,) seconds; infinite where closed.
+        """
         flow = self.flow
         at = flow.vehicles[row, PATH_AT]
         goes_on = flow.path[at] >= 0

@@ -15,6 +15,7 @@ from .burden import Burden
 from .buses import call_times
 from .demand import Mode, Trips
 from .events import Events
+from .fleet import Fleet
 from .flow import Flow
 from .kernels import FORCED_MOVES
 from .moving import Moving, moving
@@ -48,6 +49,7 @@ class Traffic(Process):
         trips: trips of the latest day, with their modes.
         moving: what moved on the latest day: trips and runs of buses, row for row the flow.
         flow: vehicles of the latest day.
+        fleet: the vehicles as agents.
         timetable: public transport of the latest day with the times at which vehicles came; None without.
         links: passages of the latest day by quarter of an hour and link.
         expected: float64 (96, links) seconds that drivers expect, by quarter of an hour.
@@ -78,6 +80,7 @@ class Traffic(Process):
         self._both = make_graph(self.network, Access.CAR | Access.BUS)
         self.plans = Plans(city, self.network, self.presence, settings, model.seed_number, model.threads)
         self.burden = Burden(self.network, self.presence, settings)
+        self.fleet = Fleet(model, model.vehicle_class, city.people.household, self.plans.means)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
         self.gaps: list[float] = []
         self.trips: Trips | None = None
@@ -102,7 +105,9 @@ class Traffic(Process):
         rows = moving(trips, seconds, runs, settings.streets)
         ways = self._learn(trips, rows) if day == 0 and self.settings.learning else None
         links = LinkRecord(self.network)
-        flow, passages = self._live(rows, links, self._events(day), ways)
+        self.fleet.begin_day(trips, rows, self.plans.driver)
+        flow, passages = self._live(rows, links, self._events(day), ways, self.fleet)
+        self.fleet.end_day(flow)
         if self.settings.learning:
             seen = np.maximum(links.seconds, self.network.free_time)
             self.expected += 0.5 * (seen - self.expected)
@@ -148,6 +153,7 @@ class Traffic(Process):
         links: LinkRecord,
         events: Events,
         ways: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
+        fleet: Fleet | None = None,
     ) -> tuple[Flow, list[tuple[NDArray[Any], ...]]]:
         """Move all vehicles of a day, and return the flow and the passages of the sample, by row of the flow.
 
@@ -156,6 +162,7 @@ class Traffic(Process):
             links: takes the passages.
             events: what changes on the streets during the day.
             ways: first and links of the ways of all trips by car; without it they take what is quickest when they leave.
+            fleet: takes where vehicles are.
         """
         flow = self._flow(rows)
         routes = Routes(flow, self.router, rows.destination, ~rows.bus)
@@ -184,11 +191,18 @@ class Traffic(Process):
                 if until > sent:
                     routes.send(cars[sent:until], cost)
                     sent = until
-                if self.settings.rerouting:
-                    routes.again(cost, self.settings.rerouting, rerouting, int(now // self.settings.reroute))
+                row = routes.under_way()
+                if fleet is not None and fleet.asks:
+                    row = fleet.reconsidering(now, flow, row)
+                else:
+                    window = int(now // self.settings.reroute)
+                    row = row[uniforms(rerouting, row, window) < self.settings.rerouting]
+                routes.again(row, cost)
             lines.send(then, cost, events)
             passages += flow.advance(then)
             now = then
+            if fleet is not None:
+                fleet.note(now, flow)
             if now % QUARTER == 0:
                 links.note(quarter, flow)
                 seen = links.seconds[min(quarter, QUARTERS - 1)]
@@ -199,6 +213,21 @@ class Traffic(Process):
             if now >= SECONDS_PER_DAY and under_way == 0 and balance["departed"] == len(rows.depart):
                 break
         return flow, passages
+
+    def look(self, seconds: float) -> float:
+        """Put the vehicles of the model where they were at a moment of the latest day, until the next day has been made.
+
+        Args:
+            seconds: seconds after midnight.
+
+        Returns:
+            The moment shown: the last one not later at which the streets were looked at (every ``reroute`` and every
+            quarter of an hour).
+
+        Raises:
+            ValueError: if no day has been simulated.
+        """
+        return self.fleet.show(seconds)
 
     def _ride(self) -> dict[str, int | float]:
         """Let people ride with the vehicles as they came, and return figures.

@@ -1,0 +1,289 @@
+"""Vehicles as agents: the cars of households, and what else drives on a day, with where each of them is.
+
+The flow moves rows of numbers; here they are joined with :class:`~citytwin.agents.vehicles.Vehicle` rows. Where vehicles are
+under way is noted at every moment at which the flow stops to look at the streets, so that any of those can be shown later.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ...environment.network.network import JAM_SPACING
+from ..vehicles import Vehicle, VehicleKind, VehicleState
+from .demand import Mode, Trips
+from .kernels import SIZE
+
+if TYPE_CHECKING:
+    from ..rows import RowModel
+    from .cars import Means
+    from .flow import Flow
+    from .moving import Moving
+
+
+class Moment(NamedTuple):
+    """Where vehicles under way are.
+
+    Attributes:
+        second: seconds after midnight.
+        row: int32 (n,) rows of the flow, those that wait to enter their first link included.
+        link: int32 (n,) link on which each is, or which it waits to enter.
+        position: float32 (n,) metres driven on it.
+        speed: float32 (n,) m/s; 0 in a queue.
+    """
+
+    second: float
+    row: NDArray[np.int32]
+    link: NDArray[np.int32]
+    position: NDArray[np.float32]
+    speed: NDArray[np.float32]
+
+
+class Fleet:
+    """The vehicles of a model and those of a day among them.
+
+    The first rows of the table are the cars of households, for good; their owners are the first of the household who may
+    drive. The rows after them are lent to whatever else drives on a day, a row a vehicle: buses (one a trip of the
+    timetable), trucks on their tours, others that come with through traffic or from files. Those not needed are out of
+    service.
+
+    A resident who sets out by car takes the first car of the household that is at home by the plans of the day. Should it
+    in fact not be back yet, it is shown on the trip begun last.
+
+    Args:
+        model: the model, whose ``vehicle_class`` the vehicles have.
+        household: int32 (people,) household of each resident, which is also the place number of their home.
+        means: cars and licences.
+
+    Attributes:
+        cars: number of household cars.
+        vehicle: int32 (rows,) vehicle of each row of the flow of the latest day, −1 for none.
+        asks: whether drivers are asked if they reconsider their way.
+    """
+
+    def __init__(self, model: "RowModel", cls: type[Vehicle], household: NDArray[np.int32], means: "Means"):
+        cars = means.cars.astype(np.int64)
+        self.first = np.concatenate([[0], np.cumsum(cars)])
+        self.cars = int(self.first[-1])
+        self._household = household
+        home = np.repeat(np.arange(len(cars)), cars)
+        drivers = np.flatnonzero(means.licence)
+        drivers = drivers[np.argsort(household[drivers], kind="stable")]
+        of_home = np.searchsorted(household[drivers], home) + np.arange(self.cars) - self.first[home]
+        owner = drivers[of_home] if self.cars else np.zeros(0, np.int64)
+        self.table = model.table(cls)
+        self._begin = len(self.table)
+        cls.create_agents(model, self.cars, kind=VehicleKind.CAR, owner=owner, place=home)
+        self._cls = cls
+        self.asks = cls.overrides("looks_again")
+        self.vehicle = np.zeros(0, np.int32)
+        self._moments: list[Moment] = []
+        self._morning = np.asarray(home, np.int32)
+
+    # ------------------------------------------------------------------ days
+
+    def begin_day(self, trips: Trips, rows: "Moving", driver: NDArray[np.int32]) -> None:
+        """Give the rows of a flow their vehicles.
+
+        Args:
+            trips: trips of the day.
+            rows: what moves.
+            driver: int32 (trips,) trip by car on which a passenger rides along, −1 for others.
+        """
+        self._moments = []
+        size = len(rows.depart)
+        own = np.flatnonzero((trips.mode == Mode.CAR) & (trips.person >= 0))
+        vehicle = np.full(size, -1, np.int32)
+        vehicle[rows.trip[own]] = _cars(self.first, trips.person[own], trips.to_place[own], self._household)
+        others = np.flatnonzero(rows.bus | ((rows.origin >= 0) & ~np.isin(np.arange(size), rows.trip[own])))
+        root = _roots(others, rows.previous)
+        leaders, number = np.unique(root, return_inverse=True)
+        vehicle[others] = self.cars + number
+        self._lend(len(leaders), rows.kind[leaders])
+        self.vehicle = vehicle
+        self._to_place = np.full(size, -1, np.int32)
+        self._to_place[rows.trip] = trips.to_place
+        self._people = np.ones(size, np.uint8)
+        lifts = np.bincount(rows.trip[driver[driver >= 0]], minlength=size)
+        self._people += np.minimum(lifts, 9).astype(np.uint8)
+        # where cars stand when the day begins
+        self._morning = self._cell("place")[: self.cars].copy()
+
+    def _lend(self, number: int, kind: NDArray[np.uint8]) -> None:
+        lacking = self._begin + self.cars + number - len(self.table)
+        if lacking > 0:
+            self._cls.create_agents(self.table.model, lacking, state=VehicleState.OUT_OF_SERVICE)
+        self._cell("kind")[self.cars : self.cars + number] = kind
+
+    def note(self, now: float, flow: "Flow") -> None:
+        """Keep where vehicles are at a moment of the day."""
+        self._moments.append(under_way(flow, now))
+
+    def end_day(self, flow: "Flow") -> None:
+        """Show where vehicles are when the day has ended."""
+        self._depart, self._arrive = flow.depart, flow.arrive
+        self.show(np.inf)
+
+    # ------------------------------------------------------------------ looking
+
+    def show(self, second: float) -> float:
+        """Put vehicles where they were at a moment of the latest day.
+
+        Args:
+            second: seconds after midnight.
+
+        Returns:
+            The moment shown: the last one noted that is not later, or the first.
+
+        Raises:
+            ValueError: if no day has been simulated.
+        """
+        if not self._moments:
+            raise ValueError("no day of traffic has been simulated yet; step the model first")
+        seconds = np.array([moment.second for moment in self._moments])
+        moment = self._moments[max(int(np.searchsorted(seconds, second, side="right")) - 1, 0)]
+        begun = np.flatnonzero((self.vehicle >= 0) & (self._depart < moment.second))
+        begun = begun[np.argsort(self._depart[begun], kind="stable")]
+        latest = np.full(len(self.table) - self._begin, -1, np.int64)
+        latest[self.vehicle[begun]] = begun  # the last one holds
+        state, place, link = self._cell("state"), self._cell("place"), self._cell("link")
+        for name in ("position_m", "speed", "occupants"):
+            self._cell(name)[:] = 0
+        link[:] = -1
+        state[: self.cars] = VehicleState.PARKED
+        state[self.cars :] = VehicleState.OUT_OF_SERVICE
+        place[: self.cars] = self._morning
+        place[self.cars :] = -1
+        there = np.flatnonzero(latest[: self.cars] >= 0)
+        there = there[self._arrive[latest[there]] < moment.second]
+        place[there] = self._to_place[latest[there]]
+        self._put(moment, latest)
+        return moment.second
+
+    def reconsidering(self, now: float, flow: "Flow", row: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of some rows of the flow under way whose drivers look for another way when they are asked.
+
+        Their vehicles are where they are at the moment when they are asked; others are shown as they were.
+
+        Raises:
+            TypeError: if a driver answers neither True nor False.
+        """
+        row = row[self.vehicle[row] >= 0]
+        moment = under_way(flow, now)
+        latest = np.full(len(self.table) - self._begin, -1, np.int64)
+        latest[self.vehicle[row]] = row
+        self._put(moment, latest)
+        views = self.table.views((self._begin + self.vehicle[row]).tolist())
+        return row[np.array([_says(vehicle) for vehicle in views], np.bool_)]
+
+    def _put(self, moment: Moment, latest: NDArray[np.int64]) -> None:
+        """Write the columns of vehicles under way, if it is their latest trip."""
+        vehicle = self.vehicle[moment.row]
+        mine = vehicle >= 0
+        mine[mine] = latest[vehicle[mine]] == moment.row[mine]
+        vehicle, speed = vehicle[mine], moment.speed[mine]
+        self._cell("link")[vehicle] = moment.link[mine]
+        self._cell("position_m")[vehicle] = moment.position[mine]
+        self._cell("speed")[vehicle] = speed
+        self._cell("place")[vehicle] = -1
+        self._cell("occupants")[vehicle] = self._people[moment.row[mine]]
+        self._cell("state")[vehicle] = np.where(speed > 0, VehicleState.DRIVING, VehicleState.QUEUEING)
+
+    def _cell(self, name: str) -> NDArray[Any]:
+        return self.table.columns[name][self._begin :]
+
+
+def _says(vehicle: Vehicle) -> bool:
+    said = vehicle.looks_again()
+    if not isinstance(said, bool | np.bool_):
+        raise TypeError(
+            f"{type(vehicle).__name__}.looks_again returned {said!r}; it must return True (looks for another way) or "
+            "False (keeps to the way)"
+        )
+    return bool(said)
+
+
+def under_way(flow: "Flow", now: float) -> Moment:
+    """Return where the vehicles of a flow are.
+
+    Whoever has not reached the end of the link drives at its free speed up to the queue; vehicles of a queue stand one behind
+    the other at jam spacing, side by side on several lanes.
+    """
+    state, streets = flow.state, flow.streets
+    row, link, position, speed = _under_way(
+        streets.slots, state.head, state.vehicles, state.slot_vehicle, state.slot_exit, state.queue_head, state.queue_next,
+        flow.vehicles, flow.network.length, streets.free, JAM_SPACING / flow.network.lanes, now,
+    )  # fmt: skip
+    return Moment(now, row, link, position, speed)
+
+
+@njit(cache=True, nogil=True)
+def _under_way(
+    slots, head, count, slot_vehicle, slot_exit, queue_head, queue_next, vehicles, length, free, spacing, now
+):
+    """Return (row, link, position, speed) of all vehicles on links and in queues of departures."""
+    size = 0
+    for link in range(count.size):
+        size += count[link]
+        vehicle = queue_head[link]
+        while vehicle >= 0:
+            size += 1
+            vehicle = queue_next[vehicle]
+    row, on = np.empty(size, np.int32), np.empty(size, np.int32)
+    position, speed = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    n = 0
+    for link in range(count.size):
+        most = length[link]
+        for k in range(count[link]):
+            slot = slots[link] + head[link] + k
+            if slot >= slots[link + 1]:
+                slot -= slots[link + 1] - slots[link]
+            remaining = slot_exit[slot] - now
+            at = length[link] * min(1.0 - remaining / free[link], 1.0)
+            row[n], on[n] = slot_vehicle[slot], link
+            position[n] = max(min(at, most), 0.0)
+            if remaining > 0 and at < most:
+                speed[n] = length[link] / free[link]
+            most = min(most, max(at, 0.0)) - spacing[link] * vehicles[slot_vehicle[slot], SIZE]
+            most = max(most, 0.0)
+            n += 1
+        vehicle = queue_head[link]
+        while vehicle >= 0:
+            row[n], on[n] = vehicle, link
+            n += 1
+            vehicle = queue_next[vehicle]
+    return row, on, position, speed
+
+
+@njit(cache=True, nogil=True)
+def _cars(first, person, to_place, household):
+    """Return the car of each trip by car in order of departure, −1 where all cars of the household are away."""
+    car_of = np.full(household.size, -1, np.int32)
+    away = np.zeros(first[-1], np.bool_)
+    out = np.empty(person.size, np.int32)
+    for trip in range(person.size):
+        who = person[trip]
+        home = household[who]
+        if car_of[who] < 0:
+            for car in range(first[home], first[home + 1]):
+                if not away[car]:
+                    car_of[who] = car
+                    away[car] = True
+                    break
+        car = car_of[who]
+        out[trip] = car
+        if to_place[trip] == home and car >= 0:
+            away[car] = False
+            car_of[who] = -1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _roots(rows, previous):
+    """Return the first row of the chain of trips of each of some rows."""
+    root = np.arange(previous.size)
+    for row in rows:
+        if previous[row] >= 0:
+            root[row] = root[previous[row]]
+    return root[rows]
