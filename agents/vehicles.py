@@ -45,7 +45,7 @@ class Vehicle(RowAgent):
     owner = Column("i4", -1, doc="number of the person it belongs to, −1 for none")
     state = Column("u1", VehicleState.PARKED, doc="VehicleState")
     place = Column("i4", -1, doc="place where it is parked, −1 on the road")
-    link = Column("i4", -1, doc="link it is on, −1 while parked")
+    link = Column("i4", -1, doc="link it is on, −1 while parked at a place")
     position_m = Column("f4", unit="m", doc="distance driven on the link")
     speed = Column("f4", unit="m/s", doc="speed now")
     occupants = Column("u1", doc="people inside, the driver included")

@@ -48,6 +48,7 @@ class Fleet:
     timetable), trucks on their tours, others that come with through traffic or from files. Those not needed are out of
     service.
 
+    A bus at a stop is parked at the end of the link by which it came, and nowhere where it does not use the streets.
     A resident who sets out by car takes the first car of the household that is at home by the plans of the day. Should it
     in fact not be back yet, it is shown on the trip begun last.
 
@@ -93,10 +94,11 @@ class Fleet:
         """
         self._moments = []
         size = len(rows.depart)
-        own = np.flatnonzero((trips.mode == Mode.CAR) & (trips.person >= 0))
+        by_car = trips.mode == Mode.CAR
+        own = np.flatnonzero(by_car & (trips.person >= 0))
         vehicle = np.full(size, -1, np.int32)
         vehicle[rows.trip[own]] = _cars(self.first, trips.person[own], trips.to_place[own], self._household)
-        others = np.flatnonzero(rows.bus | ((rows.origin >= 0) & ~np.isin(np.arange(size), rows.trip[own])))
+        others = np.sort(np.concatenate([rows.run, rows.trip[by_car & (trips.person < 0)]]))
         root = _roots(others, rows.previous)
         leaders, number = np.unique(root, return_inverse=True)
         vehicle[others] = self.cars + number
@@ -104,6 +106,14 @@ class Fleet:
         self.vehicle = vehicle
         self._to_place = np.full(size, -1, np.int32)
         self._to_place[rows.trip] = trips.to_place
+        self._last_link = np.full(size, -1, np.int32)
+        if rows.runs is not None:
+            on = np.flatnonzero(rows.runs.way >= 0)
+            first, link = rows.runs.ways(on)
+            on, end = on[np.diff(first) > 0], first[1:][np.diff(first) > 0]
+            self._last_link[rows.run[on]] = link[end - 1]
+        self._goes_on = np.zeros(size, np.bool_)
+        self._goes_on[rows.previous[rows.previous >= 0]] = True
         self._people = np.ones(size, np.uint8)
         lifts = np.bincount(rows.trip[driver[driver >= 0]], minlength=size)
         self._people += np.minimum(lifts, 9).astype(np.uint8)
@@ -122,7 +132,7 @@ class Fleet:
 
     def end_day(self, flow: "Flow") -> None:
         """Show where vehicles are when the day has ended."""
-        self._depart, self._arrive = flow.depart, flow.arrive
+        self._depart, self._arrive, self._length = flow.depart, flow.arrive, flow.network.length
         self.show(np.inf)
 
     # ------------------------------------------------------------------ looking
@@ -155,9 +165,14 @@ class Fleet:
         state[self.cars :] = VehicleState.OUT_OF_SERVICE
         place[: self.cars] = self._morning
         place[self.cars :] = -1
-        there = np.flatnonzero(latest[: self.cars] >= 0)
+        there = np.flatnonzero(latest >= 0)
         there = there[self._arrive[latest[there]] < moment.second]
-        place[there] = self._to_place[latest[there]]
+        row = latest[there]
+        stands = (there < self.cars) | self._goes_on[row]  # all others have left the city or ended their work
+        there, row = there[stands], row[stands]
+        state[there], place[there], link[there] = VehicleState.PARKED, self._to_place[row], self._last_link[row]
+        at_stop = there[link[there] >= 0]
+        self._cell("position_m")[at_stop] = self._length[link[at_stop]]
         self._put(moment, latest)
         return moment.second
 
@@ -207,8 +222,8 @@ def _says(vehicle: Vehicle) -> bool:
 def under_way(flow: "Flow", now: float) -> Moment:
     """Return where the vehicles of a flow are.
 
-    Whoever has not reached the end of the link drives at its free speed up to the queue; vehicles of a queue stand one behind
-    the other at jam spacing, side by side on several lanes.
+    Whoever has not reached the end of the link drives at its free speed up to the queue; vehicles of a queue stand one
+    behind the other at jam spacing, side by side on several lanes.
     """
     state, streets = flow.state, flow.streets
     row, link, position, speed = _under_way(
