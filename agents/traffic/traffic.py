@@ -34,7 +34,7 @@ LATEST = 6 * 3600.0
 COMMUTING = slice(30, 36)
 """Quarters of an hour from 7:30 to 9:00, when most drive to work."""
 
-RIDING = ("bus_delay_minutes", "left_behind", "without_ride")
+RIDING = ("bus_delay_minutes", "left_behind", "without_ride", "toll_euros")
 """Figures of public transport: mean minutes by which buses come to stops late, full vehicles that riders saw leave, and
 riders who walked all the way in the end."""
 
@@ -78,7 +78,9 @@ class Traffic(Process):
         self._bus_router = Router(buses, model.threads)
         # vehicles of both kinds meet in the flow
         self._both = make_graph(self.network, Access.CAR | Access.BUS)
-        self.plans = Plans(city, self.network, self.presence, settings, model.seed_number, model.threads)
+        self.plans = Plans(
+            city, self.network, self.presence, settings, model.seed_number, model.threads, model.scenario.built_designs()
+        )
         self.burden = Burden(self.network, self.presence, settings)
         self.fleet = Fleet(model, model.vehicle_class, city.people.household, self.plans.means)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
@@ -106,13 +108,14 @@ class Traffic(Process):
         ways = self._learn(trips, rows) if day == 0 and self.settings.learning else None
         links = LinkRecord(self.network)
         self.fleet.begin_day(trips, rows, self.plans.driver)
-        flow, passages = self._live(rows, links, self._events(day), ways, self.fleet)
+        events = self._events(day)
+        flow, passages = self._live(rows, links, events, ways, self.fleet)
         self.fleet.end_day(flow)
         if self.settings.learning:
             seen = np.maximum(links.seconds, self.network.free_time)
             self.expected += 0.5 * (seen - self.expected)
         self.trips, self.moving, self.flow, self.links = trips, rows, flow, links
-        riding = self._ride()
+        riding = self._ride() | {"toll_euros": events.paid}
         self._keep(day, metres, passages, riding)
 
     def _events(self, day: int) -> Events:
@@ -120,13 +123,19 @@ class Traffic(Process):
         scenario = self.model.scenario
         timed = [design for design in scenario.built_designs() if design.timed]
         date = scenario.clock.date(day)
-        return Events(self.network, [design.events(self.presence.city, date) for design in timed])
+        parts = [design.events(self.presence.city, date) for design in timed]
+        return Events(self.network, parts, self.settings.modes.seconds_per_euro)
 
     def _commuting(self) -> NDArray[np.float64] | None:
         """Return what drivers expect on links at work's begin, by which they choose how to go; None on the first day."""
-        if not self._series and not self.settings.learning:
+        tolls = self._tolls()
+        if not self._series and not tolls.any():
             return None
-        return self.expected[COMMUTING].mean(axis=0)  # type: ignore[no-any-return]
+        return self.expected[COMMUTING].mean(axis=0) + tolls  # type: ignore[no-any-return]
+
+    def _tolls(self) -> NDArray[np.float64]:
+        """Return the tolls that hold all day as seconds, (links,)."""
+        return Events(self.network, (), self.settings.modes.seconds_per_euro).priced(np.zeros(self.network.links))
 
     def _flow(self, rows: Moving) -> Flow:
         trips = np.arange(len(rows.trip))
@@ -204,6 +213,7 @@ class Traffic(Process):
             if fleet is not None:
                 fleet.note(now, flow)
             if now % QUARTER == 0:
+                events.collect(flow)
                 links.note(quarter, flow)
                 seen = links.seconds[min(quarter, QUARTERS - 1)]
                 # half of what was known, half of what was seen (as the reference for dynamic user optimum does)
@@ -212,6 +222,8 @@ class Traffic(Process):
             under_way = balance["on links"] + balance["waiting"]
             if now >= SECONDS_PER_DAY and under_way == 0 and balance["departed"] == len(rows.depart):
                 break
+        if now % QUARTER:
+            links.note(QUARTERS - 1, flow)
         return flow, passages
 
     def look(self, seconds: float) -> float:
@@ -274,8 +286,9 @@ class Traffic(Process):
             self._live(rows, met, self._events(0), (first, link))
             self.expected = np.maximum(met.seconds, self.network.free_time)
             new_first, new_link = self._quickest(origin, destination, quarter)
-            taken = _way_seconds(self.expected, quarter, first, link)
-            best = _way_seconds(self.expected, quarter, new_first, new_link)
+            price = self.expected + self._tolls()
+            taken = _way_seconds(price, quarter, first, link)
+            best = _way_seconds(price, quarter, new_first, new_link)
             self.gaps.append(float(1.0 - best.sum() / max(taken.sum(), 1e-9)))
             changes = (uniforms(luck, cars, number) < 1.0 / (number + 1)) & (best < taken - 1.0)
             first, link = _mixed(changes, first, link, new_first, new_link)
@@ -286,12 +299,13 @@ class Traffic(Process):
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Return the ways that are quickest by the expected times of the quarter of an hour in which trips begin."""
         firsts, links = [np.zeros(1, np.int64)], []
+        tolls = self._tolls()
         at = 0
         for number in range(QUARTERS):
             until = int(np.searchsorted(quarter, number, side="right"))
             if until > at:
                 rows = slice(at, until)
-                first, link = self.router.ways(self.expected[number], origin[rows], destination[rows])
+                first, link = self.router.ways(self.expected[number] + tolls, origin[rows], destination[rows])
                 firsts.append(first[1:] + firsts[-1][-1])
                 links.append(link)
                 at = until

@@ -145,16 +145,16 @@ def test_levels_follow_traffic_and_hour(town):
         figures, tables = burden_of(town, passages(streets, **more), {"noise": True})
         return tables["noise"]["lden"].astype(float), figures, tables["noise"]["residents"]
 
-    day, figures, residents = lden(vehicles=1000)
+    day, figures, residents = lden(vehicles=10_000)
     assert residents.sum() == len(town.people) and day.min() > 0
     for limit in (55, 65):
         assert figures[f"noise_above_{limit}"] == pytest.approx(residents[day > limit].sum() / len(town.people))
     assert 0 < figures["noise_above_65"] < figures["noise_above_55"]
     # twice the sound is 3 dB more; at night 10 dB are added
-    np.testing.assert_allclose(lden(vehicles=2000)[0] - day, 10 * np.log10(2), atol=1e-4)
-    np.testing.assert_allclose(lden(vehicles=1000, at=slice(8, 12))[0] - day, 10, atol=1e-4)
+    np.testing.assert_allclose(lden(vehicles=20_000)[0] - day, 10 * np.log10(2), atol=1e-4)
+    np.testing.assert_allclose(lden(vehicles=10_000, at=slice(8, 12))[0] - day, 10, atol=1e-4)
     # a truck is louder than a car
-    assert (lden(vehicles=900, trucks=100)[0] > day + 1).all()
+    assert (lden(vehicles=9000, trucks=1000)[0] > day + 1).all()
 
 
 def test_homes_without_outlines_are_heard_at_their_place(town):
