@@ -304,8 +304,13 @@ def flow(
                     trip = following
                     continue
                 link = arc_link[state_first[at] + choice]
-            elif destination < 0:
-                counters[UNREACHABLE] += 1
+            elif destination < 0:  # a closure leaves it no way at present: it asks again
+                depart[trip] = np.nan
+                counters[DEPARTED] -= 1
+                place = _later(time + RETRY, now, step)
+                arrive[trip] = time + RETRY
+                queue_next[trip] = late[place]
+                late[place] = trip
                 trip = following
                 continue
             if link < 0:  # begins and ends at one node

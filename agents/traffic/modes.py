@@ -94,6 +94,11 @@ class ModeSettings(BaseModel):
     car_euro_km: float = Field(default=0.2, ge=0)
     fare: float = Field(default=3.0, ge=0)
 
+    @property
+    def seconds_per_euro(self) -> float:
+        """Seconds by car that count as much as a euro on a trip of the reference distance; 0 if money or time does not."""
+        return 60.0 * self.euro / self.car_minute if self.car_minute < 0 and self.euro < 0 else 0.0
+
 
 @dataclass(frozen=True)
 class Offer:

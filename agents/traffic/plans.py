@@ -21,7 +21,10 @@ from .settings import TrafficSettings
 from .transit import PublicTransport
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...environment.city import City
+    from ...environment.design.design import Design
     from ..presence import Presence
 
 _AROUND = {
@@ -43,6 +46,7 @@ class Plans:
         settings: the section of the scenario.
         seed: seed of the run.
         threads: threads; plans do not depend on it.
+        designs: street designs that are built, whose lines run.
 
     Attributes:
         transport: public transport, None without.
@@ -60,6 +64,7 @@ class Plans:
         settings: TrafficSettings,
         seed: int,
         threads: int = 1,
+        designs: "Sequence[Design]" = (),
     ):
         self.city, self.network, self.presence, self.settings = city, network, presence, settings
         self.seed, self.threads = seed, threads
@@ -68,7 +73,7 @@ class Plans:
         self.means = means_of(city, seed, settings.ownership)
         self.gates = find_gates(network)
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
-        self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, threads)
+        self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, designs, threads)
         self._given = self._read_given()
 
     def _read_given(self) -> list[Trips]:
@@ -98,7 +103,8 @@ class Plans:
         Args:
             day: day of the run.
             date: its date.
-            car_seconds: float64 (links,) time that drivers expect on links, by which modes are chosen; None: empty streets.
+            car_seconds: float64 (links,) time that drivers expect on links, tolls counted as time, by which modes are chosen;
+                None: empty streets.
         """
         if self.transport is not None:
             self.transport.begin_day(date)

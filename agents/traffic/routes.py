@@ -50,7 +50,7 @@ class Routes:
         mine: bool (trips,) vehicles whose ways these are; all by default. Others of the flow keep theirs.
 
     Attributes:
-        lost: trips for which there is no way.
+        without: int64 (…,) rows of trips for which there is no way at present; they set out when they have one.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Routes:
         self.flow, self.router = flow, router
         self.destination = destination
         self._mine = mine
-        self.lost = 0
+        self.without = np.zeros(0, np.int64)
 
     def send(self, trips: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
         """Give trips that have not begun the cheapest way.
@@ -144,7 +144,7 @@ class Routes:
         """
         flow = self.flow
         none = (np.diff(first) == 0) & (flow.origin[trips] != self.destination[trips])
-        self.lost += int(np.count_nonzero(none))
+        self.without = np.concatenate([np.setdiff1d(self.without, trips), trips[none]])
         kept = self._kept()
         begins, pool = _pooled(flow.path, flow.vehicles[kept, PATH_AT].astype(np.int64), first, link)
         flow.vehicles[kept, PATH_AT] = begins[: len(kept)] + 1  # the link before the next one is kept, too

@@ -79,7 +79,13 @@ class Traffic(Process):
         # vehicles of both kinds meet in the flow
         self._both = make_graph(self.network, Access.CAR | Access.BUS)
         self.plans = Plans(
-            city, self.network, self.presence, settings, model.seed_number, model.threads, model.scenario.built_designs()
+            city,
+            self.network,
+            self.presence,
+            settings,
+            model.seed_number,
+            model.threads,
+            model.scenario.built_designs(),
         )
         self.burden = Burden(self.network, self.presence, settings)
         self.fleet = Fleet(model, model.vehicle_class, city.people.household, self.plans.means)
@@ -189,9 +195,12 @@ class Traffic(Process):
             then = min((now // self.settings.reroute + 1) * self.settings.reroute, (quarter + 1) * QUARTER)
             if self.settings.learning:
                 known = self.expected[min(quarter, QUARTERS - 1)]
-            if events.due(now):
+            changed = events.due(now)
+            if changed:
                 events.apply(flow)
             cost = events.priced(known)
+            if changed and len(routes.without):
+                routes.send(routes.without, cost)
             if events.closing:
                 routes.avoid(cost, events.closed)
             then = min(then, events.next_second(now))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...environment.network.graph import Graph
 from ...environment.network.network import Network
+from ...environment.transit.added import with_lines
 from ...environment.transit.gtfs import read_gtfs
 from ...environment.transit.invented import invented_timetable
 from ...environment.transit.raptor import Parts, journeys, parts_of, walks_to_stops
@@ -18,6 +19,7 @@ from .riders import Rides, ride, riders_of
 
 if TYPE_CHECKING:
     from ...environment.city import City
+    from ...environment.design.design import Design
 
 LEAST_METRES = 600.0
 """Metres as the crow flies below which nobody looks for a line (assumed: the walks to and from stops are as long)."""
@@ -31,6 +33,7 @@ class PublicTransport:
         city: the city.
         network: its streets.
         feeds: paths of GTFS feeds; without any, lines are invented.
+        designs: street designs whose new lines run as well.
         threads: threads for searching; journeys do not depend on it.
 
     Attributes:
@@ -39,10 +42,19 @@ class PublicTransport:
 
     timetable: Timetable
 
-    def __init__(self, city: "City", network: Network, feeds: Sequence[str] = (), threads: int = 1):
+    def __init__(
+        self,
+        city: "City",
+        network: Network,
+        feeds: Sequence[str] = (),
+        designs: "Sequence[Design]" = (),
+        threads: int = 1,
+    ):
         self.city, self.network, self.feeds, self.threads = city, network, tuple(feeds), threads
+        self._added = [design.transit(city) for design in designs if any(c.kind == "new_line" for c in design.changes)]
         self._invented: dict[bool, Timetable] = {}
         self._runs: tuple[Timetable, Buses] | None = None
+        self._with_lines: tuple[Timetable | None, Timetable | None] = None, None
 
     def begin_day(self, date: datetime.date) -> None:
         """Take the timetable of a day.
@@ -57,7 +69,13 @@ class PublicTransport:
             if weekend not in self._invented:
                 self._invented[weekend] = invented_timetable(self.city, weekend=weekend)
             timetable = self._invented[weekend]
-        self.timetable = timetable
+        if self._added and self._with_lines[0] is not timetable:
+            whole = timetable
+            for tables in self._added:
+                whole = with_lines(whole, **tables)
+            self._with_lines = timetable, whole.with_walks()
+        self.timetable = self._with_lines[1] if self._added else timetable
+        timetable = self.timetable
         self._walks = walks_to_stops(timetable, self.network.x, self.network.y)
 
     def bus_runs(self, graph: Graph) -> Buses:
