@@ -18,6 +18,7 @@ from . import AirError
 STABILITIES = ("A", "B", "C", "D", "E", "F")
 """Pasquill's classes, from very unstable to stable; D is neutral."""
 HOUR = 3600.0
+_NEAR = 2  # cells beside its own that a piece reaches: they hold 6.9 standard deviations, 5e-12 of it is beyond
 _WIDTH = 4.0  # standard deviations beside the axis of a plume that are laid out; 6e-5 of the mass are drawn in
 
 
@@ -113,7 +114,7 @@ def plume_kernel(weather: Weather, cell: float) -> NDArray[np.float64]:
     half = (
         int(np.ceil((np.hypot(weather.reach, _WIDTH * plume_spread(weather.reach, weather.stability)[0])) / cell)) + 3
     )
-    return _shares(north, half, cell, blob)[::-1] @ (_shares(east, half, cell, blob) * weight).T / cell**2
+    return _spread(east / cell, north / cell, weight, half)[::-1] / cell**2
 
 
 def _pieces(
@@ -143,12 +144,31 @@ def _ragged(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
     return row, np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
 
 
-def _shares(at: NDArray[np.float64], half: int, cell: float, blob: float) -> NDArray[np.float64]:
-    """Return the share (2 half + 1, n) of a Gaussian around each position that lies in each cell."""
+def _spread(
+    east: NDArray[np.float64], north: NDArray[np.float64], weight: NDArray[np.float64], half: int
+) -> NDArray[np.float64]:
+    """Return what pieces leave in cells, (2 half + 1, 2 half + 1), southernmost row first; each is a Gaussian like an even cell.
+
+    Args:
+        east, north: (n,) middles of the pieces, in cells from the middle of the middle cell.
+        weight: (n,).
+        half: cells on each side of the middle one; pieces lie further inside than :data:`_NEAR`.
+    """
     from scipy.special import ndtr
 
-    border = (np.arange(2 * half + 2) - half - 0.5) * cell
-    return np.diff(ndtr((border[:, None] - at) / blob), axis=0)
+    side = 2 * half + 1
+    first_column, first_row = (np.rint(at).astype(np.int64) - _NEAR for at in (east, north))
+    border = np.arange(2 * _NEAR + 2)[:, None] - 0.5
+    in_column, in_row = (
+        np.diff(ndtr((first + border - at) * np.sqrt(12.0)), axis=0)
+        for first, at in ((first_column, east), (first_row, north))
+    )
+    corner = (first_row + half) * side + first_column + half
+    total = np.zeros(side * side)
+    for row, north_share in enumerate(in_row):
+        for column, east_share in enumerate(in_column):
+            total += np.bincount(corner + row * side + column, weight * north_share * east_share, side * side)
+    return total.reshape(side, side)
 
 
 def concentration(
