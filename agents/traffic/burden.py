@@ -5,7 +5,6 @@ levels are those that this traffic adds, not what a station would measure: other
 elsewhere are missing. They are therefore not held against limits for all sources together.
 """
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +32,6 @@ BREATHED = ("nox_exposure", "pm25_exposure", "gini_nox")
 HEARD = {"noise_above_55": 55.0, "noise_above_65": 65.0}
 """Shares of people at whose home Lden exceeds a level, dB: where maps begin that Directive 2002/49/EC demands, and where
 the harm is called high (the highest threshold common in action plans; assumed)."""
-_plume_kernel = lru_cache(maxsize=4)(plume_kernel)  # runs of a sweep often share their weather
 DUSTY = (POLLUTANTS.index("nox"), POLLUTANTS.index("pm25"))
 
 
@@ -105,7 +103,7 @@ class _Air:
         self.grid = CityGrid.of_city(city, settings.cell)
         self.shares = link_shares(network, self.grid)
         weather = Weather(settings.wind, settings.direction, settings.stability, settings.mixing_height)
-        self.kernel = _plume_kernel(weather, settings.cell)
+        self.kernel = plume_kernel(weather, settings.cell)
         self.cells = self.grid.cell_of(city.places.x, city.places.y)
 
     def of_day(self, day: int, grams: NDArray[np.float64]) -> tuple[dict[str, float], Table]:

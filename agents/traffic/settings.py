@@ -64,7 +64,7 @@ class AirSettings(BaseModel):
     direction: Annotated[float, Field(ge=0, le=360)] | None = None
     stability: Literal["A", "B", "C", "D", "E", "F"] = "D"
     mixing_height: Annotated[float, Field(ge=50, le=5000)] = 800.0
-    cell: Annotated[float, Field(ge=20, le=1000)] = 100.0
+    cell: Annotated[float, Field(ge=25, le=1000)] = 100.0
 
 
 class TrafficSettings(BaseModel):
