@@ -147,7 +147,7 @@ def _ragged(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
 def _spread(
     east: NDArray[np.float64], north: NDArray[np.float64], weight: NDArray[np.float64], half: int
 ) -> NDArray[np.float64]:
-    """Return what pieces leave in cells, (2 half + 1, 2 half + 1), southernmost row first; each is a Gaussian like an even cell.
+    """Return what pieces leave in cells, (2 half + 1, 2 half + 1), southernmost row first; each is as wide as an even cell.
 
     Args:
         east, north: (n,) middles of the pieces, in cells from the middle of the middle cell.
