@@ -18,7 +18,6 @@ _SIGNS = {  # how a file begins, and what it says of its maker
     ".parquet": (b"PAR1", b"citytwin.map"),
     ".gpkg": (b"SQLite format 3\0", b"citytwin.map"),
     ".gif": (b"GIF89a", b"citytwin"),
-    ".mp4": (b"\0\0\0", b"citytwin"),
 }
 
 

@@ -23,7 +23,7 @@ MISTAKES = {
     "agents.traffic.emissions.EmissionError",
     "agents.traffic.matrices.DemandError",
     "environment.access.points.AccessError",
-    "environment.air.cells.AirError",
+    "environment.air.AirError",
     "environment.design.changes.DesignError",
     "environment.equity.EquityError",
     "environment.network.network.NetworkError",

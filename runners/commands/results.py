@@ -117,7 +117,7 @@ def map_results(
 @app.command("animate")
 def animate_results(
     results: ResultsArgument,
-    out: Annotated[Path, typer.Option("--out", help="File to write: .gif, or .mp4 where ffmpeg is installed.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: ….gif.")],
     point: Annotated[int, typer.Option("--point", min=0, help="Point of the sweep that is shown.")] = 0,
     day: Annotated[int, typer.Option("--day", min=0, help="Day of the run, 0 the first.")] = 0,
 ) -> None:

@@ -1,8 +1,6 @@
 """The day of a run as moving pictures: streets coloured by speed relative to free speed, and wide by flow."""
 
 import contextlib
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from ...environment.city import City
     from ..results import Results
 
-MOVIES = (".gif", ".mp4")
+MOVIES = (".gif",)
 FRAMES_PER_SECOND = 8
 DPI = 90
 COLOURS = ("#7f0000", "#d7301f", "#fc8d59", "#74add1", "#2166ac")
@@ -39,26 +37,21 @@ Progress = Callable[[int, int], None]
 
 
 def animate(results: "Results", out: Path, point: int = 0, day: int = 0, *, progress: Progress | None = None) -> Path:
-    """Write a day of a point, by quarter of an hour, as GIF or, where ffmpeg is installed, MP4.
+    """Write a day of a point, by quarter of an hour, as GIF.
 
     Shown is the run with the lowest seed.
 
     Args:
         results: results with a table ``links``.
-        out: file to write, ``….gif`` or ``….mp4``.
+        out: file to write, ``….gif``.
         point: the point.
         day: day of the run, 0 the first.
         progress: called after every picture.
 
     Raises:
-        StoreError: if there is no such point, run or day, ffmpeg is not installed, another file stands there, or it
-            cannot be written.
+        StoreError: if there is no such point, run or day, another file stands there, or it cannot be written.
     """
     check_target(out, MOVIES)
-    ffmpeg = shutil.which("ffmpeg")
-    movie = out.suffix.lower() == ".mp4"
-    if movie and ffmpeg is None:
-        raise StoreError(f"{out}: MP4 needs the program ffmpeg, which is not installed; choose a name ending with .gif")
     need(results, LINKS)
     runs = runs_of(results, point)
     if not runs:
@@ -71,10 +64,7 @@ def animate(results: "Results", out: Path, point: int = 0, day: int = 0, *, prog
     part = out.with_name(f".{out.stem}.tmp{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if movie:
-            _write_mp4(shown, part, str(ffmpeg))
-        else:
-            _write_gif(shown, part)
+        _write_gif(shown, part)
         part.replace(out)
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror or error})") from None
@@ -204,21 +194,3 @@ def _swatches() -> NDArray[np.uint8]:
     faded = np.concatenate([share * solid + (1 - share) * np.array(to_rgb(PAPER)) for share in (1.0, 0.75, 0.5, 0.25)])
     colours = np.concatenate([faded, [to_rgb(colour) for colour in (PAPER, "white", "#c8ccd0")]])
     return np.repeat(np.rint(colours * 255).astype(np.uint8)[None], 8, axis=0)
-
-
-def _write_mp4(frames: Iterator[NDArray[np.uint8]], path: Path, ffmpeg: str) -> None:
-    """Write pictures as MP4 that browsers play."""
-    first = next(frames)
-    high, wide = (side // 2 * 2 for side in first.shape[:2])  # the format wants even sides
-    command = [ffmpeg, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{wide}x{high}"]
-    command += ["-r", str(FRAMES_PER_SECOND), "-i", "-", "-pix_fmt", "yuv420p"]
-    command += ["-metadata", f"comment={_COMMENT}", str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        assert running.stdin is not None and running.stderr is not None
-        with contextlib.suppress(BrokenPipeError):
-            for picture in (first, *frames):
-                running.stdin.write(np.ascontiguousarray(picture[:high, :wide]).tobytes())
-            running.stdin.close()
-        said = running.stderr.read().decode(errors="replace")
-    if running.returncode:
-        raise OSError(f"ffmpeg: {' '.join(said.split())}")

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from traffic_networks import Run, network
+
 from citytwin.agents.traffic.events import Events
 from citytwin.agents.traffic.modes import ModeSettings
 from citytwin.environment.city import City
 from citytwin.environment.roads import RoadRank
 from citytwin.runners.model import CityModel
 from citytwin.runners.scenario import Scenario
-from traffic_networks import Run, network
 
 TOWN = City.synthetic(8_000, seed=1)
 LARGE = np.flatnonzero(TOWN.links.rank <= RoadRank.SECONDARY)[:24].tolist()
@@ -66,7 +67,7 @@ def test_tolls_of_an_hour_cost_in_that_hour_alone(before):
     assert tolled.summary()["toll_euros"] > 0
 
 
-def test_slower_streets_take_longer(before):
+def test_slower_streets_take_longer():
     slow = day_of('change = "speed", kmh = 20, hours = "00:00-24:00"')
     quarter, link = np.nonzero(slow.links.left[:, LARGE])
     assert len(link) > 100

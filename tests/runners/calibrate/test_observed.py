@@ -11,7 +11,7 @@ from citytwin.runners.calibrate.observed import PEOPLE, check_people, read_obser
 from citytwin.runners.calibrate.settings import CalibrateSettings
 from citytwin.runners.documents import ScenarioError, Where
 from citytwin.runners.model import CityModel
-from citytwin.runners.run import WARM_UP
+from citytwin.runners.run import WARM_UPS
 from citytwin.runners.scenario import Scenario
 from citytwin.runners.sections import ClockSettings
 
@@ -260,7 +260,7 @@ class TestMorePeopleThanThereAre:
 
     def test_figures_named_here_are_of_the_series(self):
         """All but those that may count a person twice, or count something else."""
-        names = set(CityModel(Scenario.from_text(WARM_UP)).datacollector.model_reporters)
+        names = set(CityModel(Scenario.from_text(WARM_UPS["epidemic"])).datacollector.model_reporters)
         others = {"cumulative_infections", "tests", "positives", "doses", "policies_in_force"}
         others |= {name for name in names if name.startswith(("policy.", "lost_"))}
         assert names - others == PEOPLE
