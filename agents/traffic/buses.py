@@ -169,6 +169,20 @@ def call_times(
     return arrival, departure
 
 
+def riders_in(timetable: Timetable, actual: Timetable, buses: Buses, load: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return the riders in buses on each run, (runs,).
+
+    Args:
+        timetable: as planned.
+        actual: with the times at which buses came, whose trips may be in another order.
+        buses: runs of the planned timetable.
+        load: (times,) riders in vehicles that leave, in the order of the actual timetable.
+    """
+    trip = np.empty(timetable.trips, np.int64)
+    trip[np.argsort(timetable.trip_id, kind="stable")] = np.argsort(actual.trip_id, kind="stable")
+    return load[actual.trip_time_first[trip[buses.trip]] + buses.call]
+
+
 def _on_streets(timetable: Timetable) -> NDArray[np.bool_]:
     return np.isin(timetable.route_type[timetable.pattern_route], [int(kind) for kind in ON_STREETS])
 

@@ -48,7 +48,8 @@ class Fleet:
     timetable), trucks on their tours, others that come with through traffic or from files. Those not needed are out of
     service.
 
-    A bus at a stop is parked at the end of the link by which it came, and nowhere where it does not use the streets.
+    A bus at a stop is parked at the end of the link by which it came, with those in it who came with it, and nowhere where
+    it does not use the streets.
     A resident who sets out by car takes the first car of the household that is at home by the plans of the day. Should it
     in fact not be back yet, it is shown on the trip begun last.
 
@@ -130,6 +131,10 @@ class Fleet:
         """Keep where vehicles are at a moment of the day."""
         self._moments.append(under_way(flow, now))
 
+    def board(self, rows: "Moving", riders: NDArray[np.integer]) -> None:
+        """Say how many riders there are in buses on each run, (runs,)."""
+        self._people[rows.run] = np.minimum(riders + 1, 255)  # and who drives
+
     def end_day(self, flow: "Flow") -> None:
         """Show where vehicles are when the day has ended."""
         self._depart, self._arrive, self._length = flow.depart, flow.arrive, flow.network.length
@@ -171,8 +176,10 @@ class Fleet:
         stands = (there < self.cars) | self._goes_on[row]  # all others have left the city or ended their work
         there, row = there[stands], row[stands]
         state[there], place[there], link[there] = VehicleState.PARKED, self._to_place[row], self._last_link[row]
-        at_stop = there[link[there] >= 0]
+        waits = link[there] >= 0
+        at_stop = there[waits]
         self._cell("position_m")[at_stop] = self._length[link[at_stop]]
+        self._cell("occupants")[at_stop] = self._people[row[waits]]
         self._put(moment, latest)
         return moment.second
 

@@ -164,7 +164,7 @@ def _push(bucket, event_next, event_time, family, event, time, now, step):
 @njit(inline="always")
 def _later(time, now, step):
     """Return the bucket in which somebody departs late, the next one at the earliest."""
-    return max(min(np.int64(time / step), now + BUCKETS - 1), now + 1) % BUCKETS
+    return (now + min(max(np.int64(time / step) - now, 1), BUCKETS - 1)) % BUCKETS
 
 
 @njit(inline="always")

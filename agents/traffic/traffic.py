@@ -12,7 +12,7 @@ from ...environment.roads import Access
 from ...environment.transit.timetable import Timetable
 from ..process import Process
 from .burden import Burden
-from .buses import call_times
+from .buses import call_times, riders_in
 from .demand import Mode, Trips
 from .events import Events
 from .fleet import Fleet
@@ -274,6 +274,8 @@ class Traffic(Process):
         row, depart = row[np.isfinite(depart)], depart[np.isfinite(depart)]
         arrive, rides = self.plans.ride(trips, row, depart, self.timetable)
         balance = rides.balance()
+        if rows.runs is not None:
+            self.fleet.board(rows, riders_in(planned, self.timetable, rows.runs, rides.load))
         figures["left_behind"] = balance["left behind"]
         figures["without_ride"] = balance["riders"] - balance["arrived"]
         flow.state.arrive[rows.trip[row]] = np.where(np.isfinite(arrive), arrive, np.nan)

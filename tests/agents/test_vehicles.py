@@ -94,7 +94,7 @@ def test_a_saved_model_has_its_vehicles(model, save):
 
 
 def test_without_traffic_there_are_none(city):
-    still = CityModel(Scenario.from_text(TOWN + "[epidemic]\n"), city, seed=2)
+    still = CityModel(Scenario.from_text(TOWN + '[epidemic]\ndisease = "covid"\n'), city, seed=2)
     assert len(still.vehicles) == 0
     assert Vehicle not in still.agents_by_type
 

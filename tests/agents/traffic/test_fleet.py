@@ -124,7 +124,7 @@ class TestFleet:
         assert in_service.sum() == len(begun) - len(ended)
         assert len(begun) > 5
         assert (people[driving] >= 1).all()
-        assert (people[~driving] == 0).all()
+        assert (people[link < 0] == 0).all()
         assert (place[driving] == -1).all()
         assert (position[driving] <= model.city.links.length[link[driving]] + 1e-3).all()
         assert ((speed > 0) == (state == VehicleState.DRIVING)).all()
@@ -150,6 +150,23 @@ class TestFleet:
         assert len(checked) > 100
         # two members may come home with one car in the wrong order where a trip takes longer than planned
         assert np.mean([a == b for a, b in checked]) > 0.99
+
+    def test_riders_are_in_buses(self, model):
+        (traffic,) = model.processes
+        trips, rows = traffic.trips, traffic.moving
+        riding = np.flatnonzero(trips.mode == Mode.TRANSIT)
+        depart = traffic.flow.depart[rows.trip[riding]]
+        _, rides = traffic.plans.ride(trips, riding, depart, traffic.timetable)
+        seen = 0
+        for minute in range(6 * 60, 22 * 60, 10):
+            now = traffic.look(60.0 * minute)
+            buses = model.vehicles.select(lambda v: v.kind == VehicleKind.BUS and v.link >= 0)
+            driving = sum(bus.occupants - 1 for bus in buses if bus.state != VehicleState.PARKED)
+            standing = sum(bus.occupants - 1 for bus in buses if bus.state == VehicleState.PARKED)
+            inside = np.count_nonzero((rides.boarded < now) & (now <= rides.alighted))
+            assert driving <= inside <= driving + standing  # some who came with a bus that stands have got off
+            seen += driving
+        assert seen > 0
 
     def test_rows_are_lent_again_the_next_day(self):
         model = model_of()
