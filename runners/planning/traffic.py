@@ -24,6 +24,8 @@ CITY = "city"
 """What the whole city is called among places."""
 EMITTED = ("co2", "nox", "pm10")
 """Emissions that are compared, of the pollutants of ``agents.traffic.emissions``."""
+BY_KIND = ("left_car", "left_bus", "left_truck")
+"""Columns of passages by kind of vehicle."""
 IN_AREAS = ("vehicle_km", "delay_hours", "nox_g")
 """Figures of :func:`volumes` that are shown of the parts of an area."""
 RAT_RUNS = 10
@@ -108,7 +110,7 @@ def emissions_of(results: "Results", run: str, network: Network) -> Rows:
 
     grams = np.zeros((len(POLLUTANTS), network.links))
     days: set[int] = set()
-    for rows in batches(results, LINKS, run, ("day", "quarter", "link", "left", "speed")):
+    for rows in batches(results, LINKS, run, ("day", "quarter", "link", "left", *BY_KIND, "speed")):
         days.update(np.unique(rows["day"]).tolist())
         gone = {name: values[rows["left"] > 0] for name, values in rows.items()}
         grams += link_grams(gone, network).sum(axis=2)
