@@ -251,7 +251,7 @@ def flow(
                 time = arrive[trip]  # where a late departure waits, its time stands here
                 arrive[trip] = np.nan
                 if time >= limit:  # beyond the horizon when it was put here
-                    place = min(np.int64(time / step), now + BUCKETS - 1) % BUCKETS
+                    place = _later(time, now, step)
                     arrive[trip] = time
                     queue_next[trip] = late[place]
                     late[place] = trip
