@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from citytwin.agents.traffic.buses import LEAST_DWELL, bus_runs, call_times
+from citytwin.agents.traffic.demand import Trips
+from citytwin.agents.traffic.events import Events
 from citytwin.agents.traffic.flow import Flow
-from citytwin.agents.traffic.routes import Router, Routes
+from citytwin.agents.traffic.moving import moving
+from citytwin.agents.traffic.routes import BusWays, Router, Routes
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access, RoadRank
@@ -273,3 +276,28 @@ def test_lines_of_porto_alegre_lie_on_its_streets():
     x, y = table.stop_x[table.stop], table.stop_y[table.stop]
     straight = np.hypot(x[call + 1] - x[call], y[call + 1] - y[call]).sum()
     assert 1.0 < network.length[path].sum() / straight < 1.35
+
+
+def test_buses_go_round_a_closed_street(grid):
+    """A street of the first stretch is closed before the second bus begins: it takes a way as long beside it."""
+    graph = make_graph(grid, Access.BUS)
+    runs = bus_runs(line([(0.0, 0.0), (400.0, 400.0)], number=2), grid, graph)
+    rows = moving(Trips.in_order(depart=()), np.zeros(0), runs)
+    flow = Flow(
+        grid, graph, depart=rows.depart, origin=rows.origin, destination=np.full(2, -1, np.int32),
+        destination_node=np.zeros(1, np.int32), previous=rows.previous, duration=rows.seconds, logged=np.ones(2, bool),
+    )  # fmt: skip
+    lines, events = BusWays(flow, Router(graph), rows), Events(grid)
+    lines.send(3_700.0, grid.free_time, events)
+    flow.advance(3_700.0)
+    _, way = runs.ways(np.array([0]))
+    events.closed[way[1]] = events.closing = True
+    flow.close(events.closed)
+    cost = np.where(events.closed, np.inf, grid.free_time)
+    lines.send(10_000.0, cost, events)
+    parts = flow.advance(10_000.0)
+    second = np.concatenate([part[1][part[0] == 1] for part in parts])
+    assert way[1] not in second
+    assert grid.length[second].sum() == 800.0
+    assert (grid.start[second[0]], grid.end[second[-1]]) == (runs.origin[1], runs.destination[1])
+    assert flow.balance()["arrived"] == 2
