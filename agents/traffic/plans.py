@@ -161,7 +161,7 @@ class Plans:
         columns: dict[str, NDArray[Any]] = {}
         for name in ("walk", "wait", "transfers"):
             columns[name] = np.zeros(len(trips))
-            columns[name][row] = np.nan_to_num(getattr(parts, name))
+            columns[name][row] = np.nan_to_num(getattr(parts, name), posinf=0.0)
         only_bus = np.zeros(len(trips), bool)
         only_bus[row] = parts.only_bus
         seconds[row, Mode.TRANSIT] = np.where(np.isfinite(parts.seconds), parts.seconds, np.inf)

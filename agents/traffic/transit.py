@@ -12,7 +12,8 @@ from ...environment.network.network import Network
 from ...environment.transit.added import with_lines
 from ...environment.transit.gtfs import read_gtfs
 from ...environment.transit.invented import invented_timetable
-from ...environment.transit.raptor import Parts, journeys, parts_of, walks_to_stops
+from ...environment.transit.raptor import Parts, journeys, walks_to_stops
+from ...environment.transit.skims import TransitSkims, transit_skims
 from ...environment.transit.timetable import Timetable
 from .buses import Buses, bus_runs
 from .riders import Rides, ride, riders_of
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 LEAST_METRES = 600.0
 """Metres as the crow flies below which nobody looks for a line (assumed: the walks to and from stops are as long)."""
-HOUR, QUARTER = 3600.0, 900.0
+CELLS = 400
+"""Parts of a city between which journeys are looked up before modes are chosen (assumed: as exact as the choice needs)."""
+QUARTER = 900.0
 
 
 class PublicTransport:
@@ -53,6 +56,7 @@ class PublicTransport:
         self.city, self.network, self.feeds, self.threads = city, network, tuple(feeds), threads
         self._added = [design.transit(city) for design in designs if any(c.kind == "new_line" for c in design.changes)]
         self._invented: dict[bool, Timetable] = {}
+        self._between: tuple[Timetable, TransitSkims] | None = None
         self._runs: tuple[Timetable, Buses] | None = None
         self._with_lines: tuple[Timetable | None, Timetable | None] = None, None
 
@@ -91,7 +95,7 @@ class PublicTransport:
     def offer(
         self, origin: NDArray[np.int32], destination: NDArray[np.int32], depart: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], Parts]:
-        """Return what journeys take that leave within the hour in which trips do.
+        """Return what journeys between the surroundings of nodes take in the hour in which trips leave.
 
         Args:
             origin, destination: int32 (trips,) nodes.
@@ -103,12 +107,18 @@ class PublicTransport:
         x, y = self.network.x, self.network.y
         far = np.hypot(x[origin] - x[destination], y[origin] - y[destination]) >= LEAST_METRES
         row = np.flatnonzero(far)
-        # all trips of an hour leave at its middle, so that those of one node share a search
-        leave = (np.floor(depart[row] / HOUR) + 0.5) * HOUR
-        found = journeys(
-            self.timetable, self._walks, self._walks, origin[row], destination[row], leave, threads=self.threads
-        )
-        return row, parts_of(self.timetable, found, leave)
+        skims = self._skims()
+        return row, skims.between(x[origin[row]], y[origin[row]], x[destination[row]], y[destination[row]], depart[row])
+
+    def _skims(self) -> TransitSkims:
+        """Return what journeys by the day's timetable take between parts of the city."""
+        if self._between is None or self._between[0] is not self.timetable:
+            places = self.city.places
+            self._between = (
+                self.timetable,
+                transit_skims(self.timetable, places.x, places.y, cells=CELLS, threads=self.threads),
+            )
+        return self._between[1]
 
     def ride(
         self,
