@@ -74,7 +74,8 @@ def map_results(
     what: Annotated[
         str | None,
         typer.Option(
-            "--what", help="Shown: attack, infections, deaths; flow, speed, delay, co2, nox, pm10 of streets."
+            "--what",
+            help="Shown: attack, infections, deaths; flow, speed, delay, co2, nox, pm10 of streets; air; noise.",
         ),
     ] = None,
     baseline: Annotated[
@@ -88,7 +89,8 @@ def map_results(
 
     Infections and deaths by zone and by grid cell, where the scenario keeps them: [output] with by_zone = true,
     tables = ["cells"], or both. Flow, speed, delay and emissions by street, where it keeps tables = ["links"]; of a
-    second point also how they differ from the baseline.
+    second point also how they differ from the baseline. Concentrations and noise of traffic, where it keeps
+    tables = ["air", "noise"].
 
     \b
     Examples:
@@ -97,18 +99,22 @@ def map_results(
         citytwin map results/superblock --point 1 --what flow
     """
     from ..geo import SHOWN, has_areas, write_maps
+    from ..planning.burden import BURDEN_TABLES, write_burden
     from ..planning.reading import LINKS
     from ..planning.streets import STREET_FIGURES, write_streets
     from ..results import Results
 
-    if what is not None and what not in SHOWN | STREET_FIGURES:
-        allowed = ", ".join([*SHOWN, *STREET_FIGURES])
+    if what is not None and what not in (*SHOWN, *STREET_FIGURES, *BURDEN_TABLES):
+        allowed = ", ".join([*SHOWN, *STREET_FIGURES, *BURDEN_TABLES])
         raise typer.BadParameter(f"'{what}' is not available; allowed: {allowed}", param_hint="--what")
     opened = Results(results)
     folder = out or results / "maps"
     streets = what in STREET_FIGURES or (what is None and LINKS in opened.tables)
     written = write_streets(opened, folder, point, baseline, STREET_FIGURES[what or "flow"]) if streets else []
-    if not streets or (what is None and has_areas(opened)):
+    burden = [name for name in BURDEN_TABLES if name == what or (what is None and name in opened.tables)]
+    for name in burden:
+        written += write_burden(opened, folder, point, name)
+    if not (streets or burden) or (what is None and has_areas(opened)):
         written += write_maps(opened, folder, point, SHOWN[what or "attack"])
     for path in written:
         typer.echo(f"Map: {path}")
