@@ -24,8 +24,8 @@ class Process:
         file_keys: keys of the section that may name a TOML file in place of a table with its content; ``Settings`` takes
             both. A path starts at the scenario's folder. Where a key takes names of other things too, a file is told by
             a slash or the suffix ``.toml``. Results keep the content, and all runs of a sweep are made with that.
-        path_keys: keys that name files which are read where the section is used, each by the path to it below the section, with
-            ``"*"`` for every entry of a list. A path starts at the scenario's folder.
+        path_keys: keys that name files which are read where the section is used, each by the way to it below the section,
+            with ``"*"`` for every entry of a list. A path starts at the scenario's folder.
         table_names: names of the tables that :meth:`tables` can yield, written where ``[output] tables`` asks for them.
 
     Args:

@@ -116,7 +116,7 @@ class _Air:
         values = [np.nan] * 3 if nobody else [met[0].mean(), met[1].mean(), gini(met[0])]
         cell = np.arange(self.grid["people"].size)
         x, y = self.grid.centre_of(cell)
-        table = {
+        table: Table = {
             "day": np.full(len(cell), day, np.int32),
             "x": x,
             "y": y,

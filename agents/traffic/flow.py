@@ -203,7 +203,7 @@ class Flow:
         if tables is not None:
             self.tables = tables
         end = round(until / self.step)
-        passages = []
+        passages: list[tuple[NDArray[Any], ...]] = []
         while self.bucket < end:
             self.bucket = kernels.flow(
                 self.streets, self.state, self.vehicles, self.tables, self.destination_node, self.path, self.origin,
@@ -262,7 +262,7 @@ class Flow:
 def _windows(
     network: Network,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return green windows in order of links: first (links + 1,), cycle, start and end; a window over the end is cut in two."""
+    """Return green windows in order of links: first (links + 1,), cycle, start, end; one over the end is cut in two."""
     signals = network.signals
     if signals is None:
         nothing = np.zeros(0)

@@ -50,7 +50,8 @@ class Streets(NamedTuple):
         entry_headway: float64 seconds that it keeps the entrance.
         gap: float64 seconds that a gap takes from the end of the link to its beginning.
         places: int32 vehicles of size 1 that the link holds.
-        slots: int64 (links + 1,) first slot of each link in the rings of vehicles; those beyond ``places`` serve the stuck rule.
+        slots: int64 (links + 1,) first slot of each link in the rings of vehicles; the stuck rule has those beyond
+            ``places``.
         gaps: int64 (links + 1,) first entry of each link in the rings of gaps, ``places`` each.
         cost: float64 (2 links,) 1/weight at merges, of links and then of the queues of departures into them.
         centimetres, milliseconds: int32 length and free-flow time.

@@ -103,8 +103,8 @@ class Plans:
         Args:
             day: day of the run.
             date: its date.
-            car_seconds: float64 (links,) time that drivers expect on links, tolls counted as time, by which modes are chosen;
-                None: empty streets.
+            car_seconds: float64 (links,) time that drivers expect on links, tolls counted as time, by which modes are
+                chosen; None: empty streets.
         """
         if self.transport is not None:
             self.transport.begin_day(date)

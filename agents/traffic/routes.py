@@ -245,16 +245,18 @@ def _queued(queue_head, queue_next):
     """Return the vehicles in all queues."""
     size = 0
     for head in queue_head:
-        while head >= 0:
+        vehicle = head
+        while vehicle >= 0:
             size += 1
-            head = queue_next[head]
+            vehicle = queue_next[vehicle]
     out = np.empty(size, np.int32)
     size = 0
     for head in queue_head:
-        while head >= 0:
-            out[size] = head
+        vehicle = head
+        while vehicle >= 0:
+            out[size] = vehicle
             size += 1
-            head = queue_next[head]
+            vehicle = queue_next[vehicle]
     return out
 
 

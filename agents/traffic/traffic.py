@@ -341,9 +341,8 @@ class Traffic(Process):
         if "links" in wanted:
             self._tables.setdefault("links", []).append(self.links.table(day))
         if "trajectories" in wanted:
-            trip, link, time = (
-                (np.concatenate(column) for column in zip(*passages, strict=True)) if passages else ([],) * 3
-            )
+            columns = [np.concatenate(column) for column in zip(*passages, strict=True)]
+            trip, link, time = columns or [np.zeros(0)] * 3
             self._tables.setdefault("trajectories", []).append(
                 {
                     "day": np.full(len(trip), day, np.int32),

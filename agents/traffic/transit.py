@@ -58,7 +58,7 @@ class PublicTransport:
         self._invented: dict[bool, Timetable] = {}
         self._between: tuple[Timetable, TransitSkims] | None = None
         self._runs: tuple[Timetable, Buses] | None = None
-        self._with_lines: tuple[Timetable | None, Timetable | None] = None, None
+        self._with_lines: tuple[Timetable, Timetable] | None = None
 
     def begin_day(self, date: datetime.date) -> None:
         """Take the timetable of a day.
@@ -73,13 +73,14 @@ class PublicTransport:
             if weekend not in self._invented:
                 self._invented[weekend] = invented_timetable(self.city, weekend=weekend)
             timetable = self._invented[weekend]
-        if self._added and self._with_lines[0] is not timetable:
-            whole = timetable
-            for tables in self._added:
-                whole = with_lines(whole, **tables)
-            self._with_lines = timetable, whole.with_walks()
-        self.timetable = self._with_lines[1] if self._added else timetable
-        timetable = self.timetable
+        if self._added:
+            if self._with_lines is None or self._with_lines[0] is not timetable:
+                whole = timetable
+                for tables in self._added:
+                    whole = with_lines(whole, **tables)
+                self._with_lines = timetable, whole.with_walks()
+            timetable = self._with_lines[1]
+        self.timetable = timetable
         self._walks = walks_to_stops(timetable, self.network.x, self.network.y)
 
     def bus_runs(self, graph: Graph) -> Buses:

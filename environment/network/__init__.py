@@ -1,1 +1,1 @@
-"""Networks of streets as traffic uses them: links with capacities, turns, signals; shortest paths; readers of network files."""
+"""Networks of streets as traffic uses them: capacities, turns, signals; cheapest ways; readers of network files."""
