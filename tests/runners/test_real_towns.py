@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from citytwin.environment.city import City
+from citytwin.runners.model import CityModel
 from citytwin.runners.results import Results
+from citytwin.runners.scenario import Scenario
 
 pytestmark = pytest.mark.skipif(
     "CITYTWIN_DATA" not in os.environ, reason="CITYTWIN_DATA is unset; tests/DATA.md says where the sets are from"
@@ -85,3 +87,42 @@ def test_three_policies_and_four_seeds(tmp_path: Path, import_path, file: str, p
     assert "© OpenStreetMap contributors" in citytwin("compare", "out")
     citytwin("report", "out")
     assert "© OpenStreetMap contributors (ODbL 1.0)" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_full_day_of_traffic_in_kampen() -> None:
+    """Every trip of a working day of 54,000 people, with public transport, through traffic and freight."""
+    scenario = Scenario.from_text(
+        f"""
+name = "a day in Kampen"
+[city]
+osm = {{ file = "{DATA}/kampen_flood_city/kampen.osm.pbf" }}
+[clock]
+start = 2026-03-02
+days = 1
+[traffic]
+gates = {{}}
+[output]
+tables = ["trips", "links"]
+"""
+    )
+    model = CityModel(scenario, seed=1)
+    outputs = model.run()
+    trips, links, summary = outputs["trips"], outputs["links"], outputs["summary"]
+    people = len(model.city.people)
+    assert 2.0 < (trips["person"] >= 0).sum() / people < 3.6  # 3.1 a day in Germany (MiD 2017)
+    assert summary["not_arrived"][0] < 0.001 * len(trips["mode"])
+    arrived = np.isfinite(trips["arrive"])
+    assert np.all(trips["arrive"][arrived] >= trips["depart"][arrived])
+    # who drives covers on every link what the link table counts
+    driven = (trips["mode"] == 0) & arrived
+    streets = model.processes[0]
+    metres = (links["left"] * streets.network.length[links["link"]]).sum()
+    by_cars = trips["distance_m"][driven & (trips["origin"] != trips["destination"])].sum(dtype=float)
+    assert by_cars <= metres * 1.001  # buses drive on top
+    assert metres < 1.2 * by_cars
+    share = np.bincount(trips["mode"][trips["person"] >= 0], minlength=5) / (trips["person"] >= 0).sum()
+    assert 0.2 < share[0] < 0.6
+    assert share[2] > 0.005
+    # nobody drives faster than the street allows
+    free = streets.network.free_time[links["link"]]
+    assert np.all(links["travel_seconds"] >= 0.999 * free)
