@@ -1,8 +1,8 @@
 """Burden: what a day of traffic lays on a city in gases, particles and noise.
 
-Only what drives on the streets is counted: lines of public transport run by their timetable beside it. Concentrations and
-levels are those that this traffic adds, not what a station would measure: other sources and the air that comes from
-elsewhere are missing. They are therefore not held against limits for all sources together.
+What drives on the streets is counted, buses among it unless they keep to their timetable (``buses = false``), trains and
+trams are not. Concentrations and levels are those that this traffic adds, not what a station would measure: other sources
+and the air that comes from elsewhere are missing. They are therefore not held against limits for all sources together.
 """
 
 from typing import TYPE_CHECKING, Any
