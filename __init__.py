@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .agents.citizens import Citizen
     from .agents.rows import Column
     from .agents.rules import rule
+    from .agents.vehicles import Vehicle
     from .environment.city import City, CityError
     from .runners.calibrate.fit import calibrate
     from .runners.model import CityModel
@@ -29,6 +30,7 @@ _HOME = {
     "Citizen": ".agents.citizens",
     "Column": ".agents.rows",
     "Policy": ".agents.authorities",
+    "Vehicle": ".agents.vehicles",
     "rule": ".agents.rules",
     "CityModel": ".runners.model",
     "Results": ".runners.results",
@@ -49,6 +51,7 @@ __all__ = [
     "Results",
     "Scenario",
     "ScenarioError",
+    "Vehicle",
     "calibrate",
     "rule",
     "run",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...environment.network.graph import Graph
 from ...environment.network.hierarchy import Hierarchy, make_hierarchy
-from ...environment.network.search import paths
+from ...environment.network.search import Priced, price, priced_paths
 from .kernels import PATH_AT
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Router:
 
     def __init__(self, graph: Graph, threads: int = 1):
         self.graph, self.threads = graph, threads
+        self._latest: tuple[NDArray[np.float64], Priced] | None = None
 
     @cached_property
     def _hierarchy(self) -> Hierarchy:
@@ -37,7 +38,11 @@ class Router:
         self, cost: NDArray[np.float64], origin: NDArray[np.int32], destination: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Return first (n + 1,) and links of the quickest ways of pairs of nodes, see :func:`~.search.paths`."""
-        return paths(self.graph, cost, origin, destination, self.threads, self._hierarchy)
+        if not len(origin):
+            return np.zeros(1, np.int64), np.zeros(0, np.int32)
+        if self._latest is None or not np.array_equal(self._latest[0], cost):
+            self._latest = cost.copy(), price(self.graph, cost, self._hierarchy)
+        return priced_paths(self._latest[1], origin, destination, self.threads)
 
 
 class Routes:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEAST_METRES = 600.0
 """Metres as the crow flies below which nobody looks for a line (assumed: the walks to and from stops are as long)."""
-CELLS = 400
+CELLS = 300
 """Parts of a city between which journeys are looked up before modes are chosen (assumed: as exact as the choice needs)."""
 QUARTER = 900.0
 

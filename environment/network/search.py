@@ -1,11 +1,13 @@
 """Cheapest ways between many pairs of nodes."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from .graph import Graph, reverse
-from .hierarchy import Hierarchy, customize, make_hierarchy
+from .graph import Graph, Reverse, reverse
+from .hierarchy import Hierarchy, Shortcuts, customize, make_hierarchy
 from .network import NetworkError
 from .trees import MANY, checked_cost, checked_nodes, exact_weights, in_ranges, states_by_node
 
@@ -13,6 +15,44 @@ _ALONE = -1
 """In place of a slot: the way begins or ends at this state."""
 _STEP = -2
 """In place of a slot, less the arc: the way begins or ends with this arc."""
+
+
+class Priced(NamedTuple):
+    """A graph under one set of costs, made ready for searches; see :func:`price`."""
+
+    graph: Graph
+    hierarchy: Hierarchy
+    weight: NDArray[np.float64]
+    shortcuts: Shortcuts
+    back: Reverse
+    by_node: NDArray[np.int32]
+    member: NDArray[np.int32]
+
+
+def price(graph: Graph, cost: ArrayLike, hierarchy: Hierarchy | None = None, *, thorough: bool = True) -> Priced:
+    """Return a graph made ready for searches at one set of costs, for those who search more than once.
+
+    Args:
+        graph: the graph.
+        cost: (links,) as for :func:`~.trees.next_arcs`.
+        hierarchy: of the graph, for those who call often; the result does not depend on it.
+        thorough: take some more time now so that searches are faster; the result does not depend on it.
+
+    Raises:
+        NetworkError: if a cost is negative or not a number.
+    """
+    weight = exact_weights(graph, checked_cost(graph, cost))
+    order = make_hierarchy(graph) if hierarchy is None else hierarchy
+    shortcuts = customize(order, weight, thorough=thorough)
+    return Priced(graph, order, weight, shortcuts, reverse(graph), *states_by_node(graph))
+
+
+def priced_paths(
+    priced: Priced, origins: ArrayLike, destinations: ArrayLike, threads: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return what :func:`paths` returns, in a graph that has been made ready."""
+    first, link, _ = _ways(priced, *_pairs(priced.graph, origins, destinations), threads, True)
+    return first, link
 
 
 def paths(
@@ -41,7 +81,8 @@ def paths(
         NetworkError: if a cost is negative or not a number, a node is not in the graph, or there are more origins than
             destinations or fewer.
     """
-    first, link, _ = _ways(graph, cost, origins, destinations, threads, hierarchy, True)
+    pairs = _pairs(graph, origins, destinations)
+    first, link, _ = _ways(price(graph, cost, hierarchy, thorough=len(pairs[0]) >= MANY), *pairs, threads, True)
     return first, link
 
 
@@ -60,30 +101,25 @@ def pair_costs(
     Returns:
         float64 (n,), infinite where there is no way, 0 where origin and destination are one.
     """
-    return _ways(graph, cost, origins, destinations, threads, hierarchy, False)[2]
+    pairs = _pairs(graph, origins, destinations)
+    return _ways(price(graph, cost, hierarchy, thorough=len(pairs[0]) >= MANY), *pairs, threads, False)[2]
 
 
-def _ways(
-    graph: Graph,
-    cost: ArrayLike,
-    origins: ArrayLike,
-    destinations: ArrayLike,
-    threads: int,
-    hierarchy: Hierarchy | None,
-    wanted: bool,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-    """Return ragged paths, empty unless wanted, and costs."""
-    weight = exact_weights(graph, checked_cost(graph, cost))
+def _pairs(graph: Graph, origins: ArrayLike, destinations: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     begins = checked_nodes(graph, origins, "origins", states=True)
     ends = checked_nodes(graph, destinations, "destinations")
     if len(begins) != len(ends):
         raise NetworkError(f"there are {len(begins)} origins and {len(ends)} destinations; they must form pairs")
+    return begins, ends
+
+
+def _ways(
+    priced: Priced, begins: NDArray[np.int32], ends: NDArray[np.int32], threads: int, wanted: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """Return ragged paths, empty unless wanted, and costs."""
     if not len(begins):
         return np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0)
-    order = make_hierarchy(graph) if hierarchy is None else hierarchy
-    shortcuts = customize(order, weight, thorough=len(begins) >= MANY)
-    back = reverse(graph)
-    by_node, member = states_by_node(graph)
+    graph, order, weight, shortcuts, back, by_node, member = priced
     # pairs of one destination share half of the search
     rows = np.lexsort((begins, ends))
     costs = np.empty(len(rows))
