@@ -85,6 +85,7 @@ def access(
 
     modes = _modes(mode)
     limits = _limits(minutes)
+    depart = _clock(start)
     for path, suffixes in ((out, TABLES), (picture, PICTURES)):
         if path is not None:
             check_target(path, suffixes)
@@ -97,7 +98,7 @@ def access(
     shown = show or ("jobs" if "jobs" in opportunities.kinds else opportunities.kinds[0])
     service = None
     if timetable is not None and "transit" in modes:
-        service = Service(timetable, depart=_clock(start), window=window * 60.0)
+        service = Service(timetable, depart=depart, window=window * 60.0)
         notes += _window_notes(timetable, service.depart, service.window, start)
     times = TravelTimes(network, service=service, threads=threads)
     reached = {}
@@ -412,6 +413,8 @@ def _draw(result: "Access", network: "Network", shown: str, words: list[str], pa
         axes.set_ylim(south - 3 * margin, north + margin)  # room for the scale bar
         axes.set_xticks([])
         axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_color("#c8ccd0")
         drawn = PolyCollection(squares, array=values[mode], cmap="cividis", norm=scale, linewidths=0)
         axes.add_collection(drawn)
         axes.add_collection(LineCollection(list(streets), colors="white", linewidths=0.5, alpha=0.6))
@@ -424,7 +427,8 @@ def _draw(result: "Access", network: "Network", shown: str, words: list[str], pa
     bar.ax.yaxis.set_major_formatter("{x:,.0f}")
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    figure.suptitle(f"{words[0]}: {shown} within {limit:g} minutes", x=0.012, ha="left", fontsize=14, fontweight="bold")
+    title = f"{words[0][:1].upper()}{words[0][1:]}: {shown} within {limit:g} minutes"
+    figure.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight="bold")
     note = "   ".join(word for word in (words[1], network.crs, "white lines: main roads") if word)
     figure.supxlabel(note, x=0.012, ha="left", fontsize=8.5, color=INK)
     save_figure(figure, path)
