@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FARTHEST = 1_000.0
 """Metres that a point may lie off the nearest street (assumed)."""
+MOST_TRIPS = 100_000_000
+"""Trips that a matrix may have; each becomes a row."""
 _PER_CELL = 1 << 24  # trips of a cell that have draws of their own
 
 
@@ -181,6 +183,11 @@ def matrix_trips(
             f"{matrix.source or 'matrix'}: {len(unknown)} zones have trips but no nodes in the network: {shown}"
             f"{' …' if len(unknown) > SHOWN else ''}; connect them, or take their cells out"
         )
+    total = float((matrix.trips * factor).sum())
+    if total > MOST_TRIPS or (matrix.trips * factor).max(initial=0.0) >= _PER_CELL:
+        raise DemandError(
+            f"{matrix.source or 'matrix'}: {total:,.0f} trips in all; at most {MOST_TRIPS:,}, and {_PER_CELL:,} in a cell"
+        )
     count = round_to_total(matrix.trips * factor, seed, "rounding of a matrix")
     cell = np.repeat(np.arange(len(count)), count)
     who = cell * _PER_CELL + np.arange(len(cell)) - np.repeat(np.cumsum(count) - count, count)
@@ -272,6 +279,9 @@ def _table(path: Path) -> dict[str, list[str]]:
         reader = csv.reader(file, strict=True)
         header = [name.strip() for name in next(reader, [])]
         columns: dict[str, list[str]] = {name: [] for name in header}
+        if len(columns) < len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise DemandError(f"{path}:1: column '{twice}' is there more than once; name every column once")
         for row in csv_rows(reader, path):
             if len(row) != len(header):
                 raise DemandError(

@@ -1,6 +1,5 @@
 """Events: what changes on the streets while vehicles are under way."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +8,8 @@ from numpy.typing import NDArray
 from ...environment.design.timed import StreetEvents
 from ...environment.network.network import Network
 from ...environment.roads import Access
+from ..vehicles import VehicleKind
+from .record import LARGE
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -19,7 +20,7 @@ class Events:
 
     Args:
         network: the streets as they are without the events.
-        parts: what designs change, later ones over earlier ones at the same second.
+        changes: what designs change; None for nothing.
         seconds_per_euro: time that drivers would spend to save a euro of toll.
 
     Attributes:
@@ -29,17 +30,16 @@ class Events:
         paid: euros that have been paid so far, see :meth:`collect`.
     """
 
-    def __init__(self, network: Network, parts: Sequence[StreetEvents] = (), seconds_per_euro: float = 0.0):
+    def __init__(self, network: Network, changes: StreetEvents | None = None, seconds_per_euro: float = 0.0):
         self.network = network
-        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _USED} if parts else {}
-        order = np.argsort(columns.get("second", np.zeros(0)), kind="stable")
-        self._rows = {name: column[order] for name, column in columns.items()}
+        self._rows = {} if changes is None else {name: getattr(changes, name) for name in _USED}
         self._seconds = self._rows.get("second", np.zeros(0))
         self._next = 0
         self.closed = np.zeros(network.links, np.bool_)
         self.closing = False
         self.toll = np.zeros(network.links) if network.toll is None else network.toll.astype(float)
         self.paid = 0.0
+        self._counted = np.zeros(network.links, np.int64)
         self._seconds_per_euro = seconds_per_euro
         self._free = network.free_time
 
@@ -68,9 +68,17 @@ class Events:
         self._next = self._until
         flow.close(self.closed)
 
-    def collect(self, flow: "Flow") -> None:
-        """Take the tolls of the passages since the flow was cleared."""
-        self.paid += float(flow.state.left @ self.toll)
+    def collect(self, flow: "Flow", *, cleared: bool = False) -> None:
+        """Take the tolls of the passages since the last time; buses pay none.
+
+        Args:
+            flow: the vehicles.
+            cleared: whether the counts of the flow will be cleared next.
+        """
+        state = flow.state
+        left = state.left - (state.left_of[_BUS] if len(state.left_of) > _BUS else 0)
+        self.paid += float((left - self._counted) @ self.toll)
+        self._counted = np.zeros_like(left) if cleared else left
 
     def priced(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what drivers go by: the seconds of links (links,), at today's speed at least, and the toll as time.
@@ -83,4 +91,5 @@ class Events:
         return np.where(self.closed, np.inf, np.maximum(seconds, self._free) + price - seconds)
 
 
+_BUS = LARGE[VehicleKind.BUS] - 1
 _USED = ("second", "link", "access", "speed", "lanes", "toll")

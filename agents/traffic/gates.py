@@ -58,8 +58,8 @@ class GateSettings(BaseModel):
         for name, rate in value.items():
             if name not in _SITES:
                 raise ValueError(f"'{name}' is no kind of site; there are: {', '.join(_SITES)}")
-            if rate < 0:
-                raise ValueError(f"{name} is {rate:g}, must be 0 or more")
+            if not 0 <= rate <= 100:
+                raise ValueError(f"{name} is {rate:g}, must be from 0 to 100")
         return value
 
     def rates(self) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from .cars import OwnershipSettings
 from .gates import GateSettings
@@ -14,9 +14,7 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
 
 def _seconds(value: Any) -> Any:
-    """Return the seconds of a text such as ``"10 min"``; numbers pass, as settings that have been read hold them."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    """Return the seconds of a text such as ``"10 min"``."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None or match.group(2) not in _UNITS:
         raise ValueError(f'must be a number and a unit, as in "10 min" (given {value!r}); units: {", ".join(_UNITS)}')
@@ -98,15 +96,15 @@ class TrafficSettings(BaseModel):
     learning: Annotated[int, Field(ge=0, le=200)] = 0
     stuck: Annotated[Seconds, Field(ge=0, le=86_400)] = 300.0
     sample: Share = 0.0
-    residents: bool = True
-    transit: Literal["invented", "none"] | tuple[str, ...] = "invented"
-    buses: bool = True
+    residents: StrictBool = True
+    transit: Literal["invented", "none"] | Annotated[tuple[str, ...], Field(min_length=1)] = "invented"
+    buses: StrictBool = True
     gates: GateSettings | None = None
     matrices: tuple[MatrixSettings, ...] = ()
     trip_tables: tuple[str, ...] = ()
-    streets: bool = True
-    emissions: bool = True
+    streets: StrictBool = True
+    emissions: StrictBool = True
     air: AirSettings | None = None
-    noise: bool = False
+    noise: StrictBool = False
     modes: ModeSettings = Field(default_factory=ModeSettings)
     ownership: OwnershipSettings = Field(default_factory=OwnershipSettings)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...environment.design.design import events_of
 from ...environment.network.graph import make_graph
 from ...environment.network.network import Network
 from ...environment.randomness import key, uniforms
@@ -128,9 +129,8 @@ class Traffic(Process):
         """Return what designs that hold for some of the time change on a day."""
         scenario = self.model.scenario
         timed = [design for design in scenario.built_designs() if design.timed]
-        date = scenario.clock.date(day)
-        parts = [design.events(self.presence.city, date) for design in timed]
-        return Events(self.network, parts, self.settings.modes.seconds_per_euro)
+        changes = events_of(timed, self.presence.city, scenario.clock.date(day)) if timed else None
+        return Events(self.network, changes, self.settings.modes.seconds_per_euro)
 
     def _commuting(self) -> NDArray[np.float64] | None:
         """Return what drivers expect on links at work's begin, by which they choose how to go; None on the first day."""
@@ -141,7 +141,7 @@ class Traffic(Process):
 
     def _tolls(self) -> NDArray[np.float64]:
         """Return the tolls that hold all day as seconds, (links,)."""
-        return Events(self.network, (), self.settings.modes.seconds_per_euro).priced(np.zeros(self.network.links))
+        return Events(self.network, None, self.settings.modes.seconds_per_euro).priced(np.zeros(self.network.links))
 
     def _flow(self, rows: Moving) -> Flow:
         trips = np.arange(len(rows.trip))
@@ -197,6 +197,7 @@ class Traffic(Process):
                 known = self.expected[min(quarter, QUARTERS - 1)]
             changed = events.due(now)
             if changed:
+                events.collect(flow)
                 events.apply(flow)
             cost = events.priced(known)
             if changed and len(routes.without):
@@ -222,7 +223,7 @@ class Traffic(Process):
             if fleet is not None:
                 fleet.note(now, flow)
             if now % QUARTER == 0:
-                events.collect(flow)
+                events.collect(flow, cleared=True)
                 links.note(quarter, flow)
                 seen = links.seconds[min(quarter, QUARTERS - 1)]
                 # half of what was known, half of what was seen (as the reference for dynamic user optimum does)
@@ -232,6 +233,7 @@ class Traffic(Process):
             if now >= SECONDS_PER_DAY and under_way == 0 and balance["departed"] == len(rows.depart):
                 break
         if now % QUARTER:
+            events.collect(flow, cleared=True)
             links.note(QUARTERS - 1, flow)
         return flow, passages
 

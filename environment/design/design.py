@@ -1,7 +1,7 @@
 """A design: changes of a city's streets, institutions and homes, checked against the city and applied to it."""
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -110,12 +110,7 @@ class Design:
         Raises:
             DesignError: if the design does not fit the city.
         """
-        streets = Streets(city)
-        problems: list[str] = []
-        timed = self._on_streets(streets, city, problems, lambda change: not change.when.always)
-        if problems:
-            raise DesignError(problems)
-        return day_events(streets, timed, date)
+        return events_of([self], city, date)
 
     @property
     def timed(self) -> bool:
@@ -276,6 +271,29 @@ class Design:
             )
             return None
         return shape
+
+
+def events_of(designs: "Sequence[Design]", city: "City", date: datetime.date) -> StreetEvents:
+    """Return what changes on the streets during a day by what designs change for some of the time, later ones over earlier.
+
+    Args:
+        designs: the designs.
+        city: the city to which all of them were applied.
+        date: the day.
+
+    Raises:
+        DesignError: if a design does not fit the city.
+    """
+    streets = Streets(city)
+    problems: list[str] = []
+    touched = [
+        found
+        for design in designs
+        for found in design._on_streets(streets, city, problems, lambda change: not change.when.always)
+    ]
+    if problems:
+        raise DesignError(problems)
+    return day_events(streets, touched, date)
 
 
 class _Collected:

@@ -176,8 +176,8 @@ def _read_points(
 ) -> "tuple[Origins, Opportunities]":
     from ...environment.access import AccessError, opportunities_of, read_points, residents_of
 
-    if not cell > 0:
-        raise AccessError(f"--cell {cell:g}: give the side of the cells in metres, above 0")
+    if not 1 <= cell <= 100_000:
+        raise AccessError(f"--cell {cell:g}: give the side of the cells in metres, from 1 to 100,000")
     origins, opportunities = read_points(path, network.crs) if path is not None else (None, None)
     if origins is None:
         if place is None:

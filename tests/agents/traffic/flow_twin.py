@@ -4,6 +4,8 @@ import heapq
 import itertools
 from collections import deque
 
+import numpy as np
+
 
 class Link:
     def __init__(self, free, headway, entry_headway, gap, places):
@@ -76,10 +78,11 @@ def flow(links, costs, trips, end):
         ways[vehicle].popleft()
         street = streets[into]
         street.gaps.popleft()
-        street.on.append((vehicle, time + street.free))
+        done = float(np.float32(time + street.free))  # as the kernel keeps it
+        street.on.append((vehicle, done))
         street.next_entry = max(time, street.next_entry) + street.entry_headway
         if len(street.on) == 1:
-            push(max(time + street.free, street.next_exit), 1, "ready", arms[into])
+            push(max(done, street.next_exit), 1, "ready", arms[into])
         if street.waiting and street.gaps:
             grant_later(into, time)
 

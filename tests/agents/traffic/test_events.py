@@ -80,7 +80,7 @@ def test_a_euro_counts_as_the_coefficients_say():
     settings = ModeSettings(euro=-0.3, car_minute=-0.05)
     assert settings.seconds_per_euro == pytest.approx(360.0)
     streets = network([(0, 1), (0, 1)], [1000.0, 1000.0], 1.0, toll=np.array([0.5, 0.0]))
-    events = Events(streets, (), settings.seconds_per_euro)
+    events = Events(streets, None, settings.seconds_per_euro)
     assert events.priced(streets.free_time) == pytest.approx([50 + 180, 50])
     run = Run(network([(0, 1)], 1000.0, 1.0), [(i, 0, 1) for i in range(10)]).until(200)
     one = Events(network([(0, 1)], 1000.0, 1.0, toll=np.array([0.25])))

@@ -41,13 +41,12 @@ def test_vehicles_arrive_as_in_the_twin(seed, vehicles):
     streets = grid(3, rng)
     trips = [(t, *rng.integers(0, 9, 2)) for t in rng.uniform(0, 300, vehicles)]
     # in steps so short that events of a bucket come in order of time
-    run = Run(streets, trips, step=0.001).until(3000)
+    run = Run(streets, trips, step=0.0001).until(1500)
     s = run.flow.streets
     links = list(zip(s.free, s.headway, s.entry_headway, s.gap, s.places.tolist(), strict=True))
-    expected = flow_twin.flow(links, s.cost.tolist(), list(zip(run.planned, ways(run), strict=True)), 3000)
+    expected = flow_twin.flow(links, s.cost.tolist(), list(zip(run.planned, ways(run), strict=True)), 1500)
     expected = np.array([np.nan if time is None else time for time in expected])
-    # the kernel keeps times on links in 32 bits
-    np.testing.assert_allclose(run.flow.arrive, expected, atol=0.01)
+    np.testing.assert_allclose(run.flow.arrive, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("step", [0.1, 1.0])
