@@ -1,7 +1,7 @@
 """A design: changes of a city's streets, institutions and homes, checked against the city and applied to it."""
 
 import datetime
-from collections.abc import Sequence, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
