@@ -67,6 +67,37 @@ def test_tolls_of_an_hour_cost_in_that_hour_alone(before):
     assert tolled.summary()["toll_euros"] > 0
 
 
+def test_a_slower_street_of_another_design_stays_closed():
+    text = f"""
+name = "two designs"
+[city]
+synthetic = {{ people = 8_000, seed = 1 }}
+[clock]
+start = 2026-03-02
+days = 1
+[traffic]
+transit = "none"
+[[design]]
+name = "closed"
+changes = [{{ change = "close", links = {LARGE}, hours = "07:00-12:00" }}]
+[[design]]
+name = "slower"
+changes = [{{ change = "speed", links = {LARGE}, kmh = 20, hours = "08:00-10:00" }}]
+"""
+    model = CityModel(Scenario.from_text(text), seed=1)
+    model.run()
+    entered = model.processes[0].links.entered[:, LARGE]
+    assert entered[28:48].sum() == 0
+    assert entered[48:].sum() > 100
+
+
+def test_tolls_are_those_of_the_moment(before):
+    part = day_of('change = "toll", amount = 3.0, hours = "07:05-07:12"')
+    whole = day_of('change = "toll", amount = 3.0, hours = "07:00-07:15"')
+    assert 0 < part.summary()["toll_euros"] < whole.summary()["toll_euros"]
+    assert before.summary()["toll_euros"] == 0
+
+
 def test_slower_streets_take_longer():
     slow = day_of('change = "speed", kmh = 20, hours = "00:00-24:00"')
     quarter, link = np.nonzero(slow.links.left[:, LARGE])
