@@ -122,13 +122,14 @@ def bus_runs(timetable: Timetable, network: Network, graph: Graph, threads: int 
     row = np.empty(rows + 1, np.int32)
     row[order] = np.arange(rows, dtype=np.int32)
     row[-1] = -1
+    ordered: dict[str, Any] = {
+        name: whole[name][order].astype(np.float64 if name in ("depart", "seconds") else np.int32)
+        for name in columns
+        if name != "previous"
+    }
     return Buses(
-        **{
-            name: whole[name][order].astype(np.float64 if name in ("depart", "seconds") else np.int32)
-            for name in columns
-            if name != "previous"
-        },
-        previous=row[whole["previous"][order].astype(np.intp)],
+        **ordered,
+        previous=row[whole["previous"][order].astype(np.intp)].astype(np.int32),
         way_first=np.concatenate([[0], np.cumsum([len(way) for way in ways.values()], dtype=np.int64)]).astype(
             np.int64
         ),

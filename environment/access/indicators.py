@@ -56,7 +56,8 @@ def stop_share(times: TravelTimes, origins: Origins, timetable: Timetable) -> Ne
     """
     kinds = timetable.stop_types
     rapid = np.isin(np.arange(kinds.shape[1]), [int(kind) for kind in HIGH_CAPACITY])
-    low, high = kinds[:, ~rapid].any(axis=1), kinds[:, rapid].any(axis=1)
+    low = np.asarray(kinds[:, ~rapid].any(axis=1), np.bool_)
+    high = np.asarray(kinds[:, rapid].any(axis=1), np.bool_)
     return _near(times, origins, timetable.stop_x, timetable.stop_y, low, high)
 
 

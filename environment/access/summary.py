@@ -103,14 +103,15 @@ class Access:
         if grid is None or cells is None:
             return origins.x, origins.y, origins.people, dict(self.reached)
         used, row = np.unique(cells, return_inverse=True)
-        people = np.bincount(row, origins.people)
+        people = np.bincount(row, origins.people).astype(np.float64)
         west, _, _, north = grid.bounds
         x = west + (used % grid.shape[1] + 0.5) * grid.cell
         y = north - (used // grid.shape[1] + 0.5) * grid.cell
         means = {}
         for mode, reached in self.reached.items():
             flat = reached.reshape(len(origins), -1)
-            sums = np.stack([np.bincount(row, origins.people * values, len(used)) for values in flat.T], 1)
+            each = [np.bincount(row, origins.people * values, len(used)) for values in flat.T]
+            sums = np.stack(each, 1).astype(np.float64)
             means[mode] = _mean(sums, people[:, None]).reshape(len(used), *reached.shape[1:])
         return x, y, people, means
 

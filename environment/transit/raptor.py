@@ -251,7 +251,8 @@ def parts_of(timetable: Timetable, found: Journeys, depart: ArrayLike) -> Parts:
     walk = np.bincount(journey, found.walk, len(legs)) + found.last_walk + none
     ride = np.bincount(journey, riding, len(legs)) + none
     only_bus = (np.bincount(journey, ~bus, len(legs)) == 0) & (legs > 0)
-    return Parts(seconds, walk, ride, seconds - walk - ride, legs - 1.0 + none, only_bus)
+    transfers = (legs - 1.0 + none).astype(np.float64)
+    return Parts(seconds, walk, ride.astype(np.float64), seconds - walk - ride, transfers, only_bus)
 
 
 def _fixed(column: NDArray[Any]) -> NDArray[Any]:
