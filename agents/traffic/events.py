@@ -77,7 +77,8 @@ class Events:
         """
         state = flow.state
         left = state.left - (state.left_of[_BUS] if len(state.left_of) > _BUS else 0)
-        self.paid += float((left - self._counted) @ self.toll)
+        if self.toll.any():
+            self.paid += float(((left - self._counted) * self.toll).sum())
         self._counted = np.zeros_like(left) if cleared else left
 
     def priced(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,8 +19,6 @@ from .matrices import DAY, DemandError
 if TYPE_CHECKING:
     from ...environment.city import City
 
-TRUCK_PCU = 2.0
-"""Cars whose room and capacity a truck takes (a usual figure for urban streets; assumed)."""
 EDGE = 0.1
 """Share of a city's radius within which an end of a large street is a gate (assumed)."""
 

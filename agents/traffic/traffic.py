@@ -35,7 +35,7 @@ LATEST = 6 * 3600.0
 COMMUTING = slice(30, 36)
 """Quarters of an hour from 7:30 to 9:00, when most drive to work."""
 
-RIDING = ("bus_delay_minutes", "left_behind", "without_ride", "toll_euros")
+RIDING = ("bus_delay_minutes", "left_behind", "without_ride")
 """Figures of public transport: mean minutes by which buses come to stops late, full vehicles that riders saw leave, and
 riders who walked all the way in the end."""
 
@@ -91,6 +91,8 @@ class Traffic(Process):
         self.burden = Burden(self.network, self.presence, settings)
         self.fleet = Fleet(model, model.vehicle_class, city.people.household, self.plans.means)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
+        # tolls that hold all day, as seconds
+        self._tolls = Events(self.network, None, settings.modes.seconds_per_euro).priced(np.zeros(self.network.links))
         self.gaps: list[float] = []
         self.trips: Trips | None = None
         self.moving: Moving | None = None
@@ -134,14 +136,9 @@ class Traffic(Process):
 
     def _commuting(self) -> NDArray[np.float64] | None:
         """Return what drivers expect on links at work's begin, by which they choose how to go; None on the first day."""
-        tolls = self._tolls()
-        if not self._series and not tolls.any():
+        if not self._series and not self._tolls.any():
             return None
-        return self.expected[COMMUTING].mean(axis=0) + tolls  # type: ignore[no-any-return]
-
-    def _tolls(self) -> NDArray[np.float64]:
-        """Return the tolls that hold all day as seconds, (links,)."""
-        return Events(self.network, None, self.settings.modes.seconds_per_euro).priced(np.zeros(self.network.links))
+        return self.expected[COMMUTING].mean(axis=0) + self._tolls  # type: ignore[no-any-return]
 
     def _flow(self, rows: Moving) -> Flow:
         trips = np.arange(len(rows.trip))
@@ -299,7 +296,7 @@ class Traffic(Process):
             self._live(rows, met, self._events(0), (first, link))
             self.expected = np.maximum(met.seconds, self.network.free_time)
             new_first, new_link = self._quickest(origin, destination, quarter)
-            price = self.expected + self._tolls()
+            price = self.expected + self._tolls
             taken = _way_seconds(price, quarter, first, link)
             best = _way_seconds(price, quarter, new_first, new_link)
             self.gaps.append(float(1.0 - best.sum() / max(taken.sum(), 1e-9)))
@@ -312,13 +309,12 @@ class Traffic(Process):
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Return the ways that are quickest by the expected times of the quarter of an hour in which trips begin."""
         firsts, links = [np.zeros(1, np.int64)], []
-        tolls = self._tolls()
         at = 0
         for number in range(QUARTERS):
             until = int(np.searchsorted(quarter, number, side="right"))
             if until > at:
                 rows = slice(at, until)
-                first, link = self.router.ways(self.expected[number] + tolls, origin[rows], destination[rows])
+                first, link = self.router.ways(self.expected[number] + self._tolls, origin[rows], destination[rows])
                 firsts.append(first[1:] + firsts[-1][-1])
                 links.append(link)
                 at = until
@@ -384,7 +380,7 @@ class Traffic(Process):
             names = ("trips", *(f"trips_{name}" for name in MODE_NAMES))
             later = ("vehicle_km", "vehicle_hours", "delay_hours", "not_arrived", "forced_moves")
             burden = dict.fromkeys(self.burden.sums, 0.0) | dict.fromkeys(self.burden.means, float("nan"))
-            counts = {name: 0.0 if name in later[:3] else 0 for name in (*later, *RIDING)}
+            counts = {name: 0.0 if name in later[:3] else 0 for name in (*later, *RIDING, "toll_euros")}
             return dict.fromkeys(names, 0) | counts | burden
         return self._series[-1]
 

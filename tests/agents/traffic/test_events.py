@@ -15,8 +15,12 @@ TOWN = City.synthetic(8_000, seed=1)
 LARGE = np.flatnonzero(TOWN.links.rank <= RoadRank.SECONDARY)[:24].tolist()
 
 
-def day_of(change):
-    """Return the process after a day with one change to the larger streets."""
+def day_of(*changes):
+    """Return the process after a day with changes to the larger streets, each a design of its own."""
+    designs = "".join(
+        f'[[design]]\nname = "design {number}"\nchanges = [{{ {change}, links = {LARGE} }}]\n'
+        for number, change in enumerate(changes)
+    )
     text = f"""
 name = "streets that change"
 [city]
@@ -26,10 +30,7 @@ start = 2026-03-02
 days = 1
 [traffic]
 transit = "none"
-[[design]]
-name = "change"
-changes = [{{ {change}, links = {LARGE} }}]
-"""
+{designs}"""
     model = CityModel(Scenario.from_text(text), seed=1)
     model.run()
     return model.processes[0]
@@ -68,25 +69,8 @@ def test_tolls_of_an_hour_cost_in_that_hour_alone(before):
 
 
 def test_a_slower_street_of_another_design_stays_closed():
-    text = f"""
-name = "two designs"
-[city]
-synthetic = {{ people = 8_000, seed = 1 }}
-[clock]
-start = 2026-03-02
-days = 1
-[traffic]
-transit = "none"
-[[design]]
-name = "closed"
-changes = [{{ change = "close", links = {LARGE}, hours = "07:00-12:00" }}]
-[[design]]
-name = "slower"
-changes = [{{ change = "speed", links = {LARGE}, kmh = 20, hours = "08:00-10:00" }}]
-"""
-    model = CityModel(Scenario.from_text(text), seed=1)
-    model.run()
-    entered = model.processes[0].links.entered[:, LARGE]
+    both = day_of('change = "close", hours = "07:00-12:00"', 'change = "speed", kmh = 20, hours = "08:00-10:00"')
+    entered = both.links.entered[:, LARGE]
     assert entered[28:48].sum() == 0
     assert entered[48:].sum() > 100
 
