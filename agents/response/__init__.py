@@ -1,0 +1,1 @@
+"""Emergency response: calls, dispatch, travel, hospitals, and where stations should stand."""
