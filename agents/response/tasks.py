@@ -63,7 +63,9 @@ COLUMNS: dict[str, Spec] = {
     "handover": Spec("f4", "s", "from a free bay to the patient handed over", 0),
     "clear": Spec("f4", "s", "until the unit is free again after that", 0),
     "stay": Spec("f4", "s", "how long the patient keeps the bay, from the begin of the handover", 0),
+    "bed": Spec("f4", "s", "how long the patient then keeps a bed, 0 for those sent home", 0),
     "patience": Spec("f4", "s", "how long a task waits to have somebody sent, from ``ready``", np.inf),
+    "skill": Spec("u1", "", "bits of skills that a crew must have", 0),
     "specialty": Spec("u1", "", "position in SPECIALTIES of what the patient needs", 0),
     "hospital": Spec("i4", "", "hospital that must be the one, −1 if any may be", -1),
     "after": Spec("i4", "", "task whose work at the scene must be done before this one's begins, −1 for none", -1),
@@ -94,7 +96,9 @@ class Tasks:
     handover: NDArray[np.float32]
     clear: NDArray[np.float32]
     stay: NDArray[np.float32]
+    bed: NDArray[np.float32]
     patience: NDArray[np.float32]
+    skill: NDArray[np.uint8]
     specialty: NDArray[np.uint8]
     hospital: NDArray[np.int32]
     after: NDArray[np.int32]
@@ -130,7 +134,7 @@ class Tasks:
             if column.ndim > 1 or (column.ndim == 1 and len(column) not in (1, rows)):
                 raise ValueError(f"tasks.{name}: {column.shape} values for {rows} tasks")
             values[name] = np.array(np.broadcast_to(column, rows), np.dtype(spec.dtype))
-        for name in ("turnout", "scene", "handover", "clear", "stay", "patience", "access"):
+        for name in ("turnout", "scene", "handover", "clear", "stay", "bed", "patience", "access"):
             bad = np.flatnonzero(~(values[name] >= 0))
             if len(bad):
                 raise ValueError(f"tasks.{name}: row {bad[0]} is {values[name][bad[0]]:g} s; must be 0 or more")

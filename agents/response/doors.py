@@ -1,0 +1,147 @@
+"""Emergency departments as the kernel sees them: bays, beds behind them, and who waits at the door.
+
+A patient takes a bay when the handover begins and keeps it for the stay. Then those to be admitted need a bed; while there
+is none they board, that is they keep the bay. Bays that boarders hold are missing at the door: crowding.
+"""
+
+import numpy as np
+from numba import njit
+
+BAYS, USED, BEDS, BEDS_USED, DOOR, BOARDERS, DIVERT, OFFERS = range(8)
+"""Columns of hospitals: bays (−1: not limited) and those in use; beds (−1: not limited) and those in use; units at the
+door; boarders; number of units at the door from which on a full hospital sends others away; bits of the specialties offered."""
+# columns that kernels.py declares, which imports this file
+_NEXT = 5
+_HANDOVER, _STAY, _BED = 2, 4, 5
+_BOARDING = 8  # column of the first boarder
+
+
+@njit(cache=True, nogil=True)
+def _push(heap_time, heap_task, first, size, time, task):
+    """Put into a heap of ``size`` entries that begins at ``first``."""
+    hole = size
+    while hole > 0:
+        parent = (hole - 1) >> 1
+        if heap_time[first + parent] <= time:
+            break
+        heap_time[first + hole] = heap_time[first + parent]
+        heap_task[first + hole] = heap_task[first + parent]
+        hole = parent
+    heap_time[first + hole] = time
+    heap_task[first + hole] = task
+
+
+@njit(cache=True, nogil=True)
+def _pop(heap_time, heap_task, first, size):
+    """Take the least off a heap of ``size`` entries and return its task; the caller has the time."""
+    task = heap_task[first]
+    size -= 1
+    time, sunk = heap_time[first + size], heap_task[first + size]
+    hole = 0
+    while True:
+        child = 2 * hole + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap_time[first + child + 1] < heap_time[first + child]:
+            child += 1
+        if heap_time[first + child] >= time:
+            break
+        heap_time[first + hole] = heap_time[first + child]
+        heap_task[first + hole] = heap_task[first + child]
+        hole = child
+    heap_time[first + hole] = time
+    heap_task[first + hole] = sunk
+    return task
+
+
+@njit(cache=True, nogil=True)
+def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now):
+    """Let stays in bays and beds of a hospital end that end until now, in their order."""
+    bays, beds = heap_first[0, place], heap_first[1, place]
+    while True:
+        in_bays = hospital[place, USED] - hospital[place, BOARDERS]
+        bay = heap_time[bays] if in_bays > 0 else np.inf
+        bed = heap_time[beds] if hospital[place, BEDS_USED] > 0 else np.inf
+        if min(bay, bed) > now or min(bay, bed) == np.inf:
+            return
+        if bed <= bay:
+            _pop(heap_time, heap_task, beds, hospital[place, BEDS_USED])
+            hospital[place, BEDS_USED] -= 1
+            admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, bed)
+            continue
+        task = _pop(heap_time, heap_task, bays, in_bays)
+        if given[task, _BED] > 0 and hospital[place, BEDS] >= 0:
+            # behind those who board already
+            before, after = -1, door[place, _BOARDING]
+            while after >= 0:
+                before, after = after, kept[after, _NEXT]
+            kept[task, _NEXT] = -1
+            if before < 0:
+                door[place, _BOARDING] = task
+            else:
+                kept[before, _NEXT] = task
+            hospital[place, BOARDERS] += 1
+            admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, bay)
+        else:
+            hospital[place, USED] -= 1
+
+
+@njit(cache=True, nogil=True)
+def admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now):
+    """Give free beds to those who board, first come first served."""
+    while hospital[place, BOARDERS] > 0 and hospital[place, BEDS_USED] < hospital[place, BEDS]:
+        task = door[place, _BOARDING]
+        door[place, _BOARDING] = kept[task, _NEXT]
+        hospital[place, BOARDERS] -= 1
+        hospital[place, USED] -= 1
+        time = now + given[task, _BED]
+        _push(heap_time, heap_task, heap_first[1, place], hospital[place, BEDS_USED], time, task)
+        hospital[place, BEDS_USED] += 1
+
+
+@njit(cache=True, nogil=True)
+def into_bay(hospital, heap_first, heap_time, heap_task, given, place, task, now):
+    """Give a patient a bay."""
+    time = now + max(given[task, _STAY], given[task, _HANDOVER])
+    in_bays = hospital[place, USED] - hospital[place, BOARDERS]
+    _push(heap_time, heap_task, heap_first[0, place], in_bays, time, task)
+    hospital[place, USED] += 1
+
+
+@njit(cache=True, nogil=True)
+def join_door(hospital, door, kept, place, task, priority):
+    """Let a unit wait at the door behind those with the same priority."""
+    before, after = -1, door[place, priority]
+    while after >= 0:
+        before, after = after, kept[after, _NEXT]
+    kept[task, _NEXT] = -1
+    if before < 0:
+        door[place, priority] = task
+    else:
+        kept[before, _NEXT] = task
+    hospital[place, DOOR] += 1
+
+
+@njit(cache=True, nogil=True)
+def first_at_door(hospital, door, kept, place):
+    """Take the task off the door whose turn it is."""
+    priority = 0
+    while door[place, priority] < 0:
+        priority += 1
+    task = door[place, priority]
+    door[place, priority] = kept[task, _NEXT]
+    hospital[place, DOOR] -= 1
+    return task
+
+
+@njit(cache=True, nogil=True)
+def door_next(hospital, heap_first, heap_time, place):
+    """Return when a hospital must be looked at again: when the next stay ends, if somebody is at the door."""
+    if hospital[place, DOOR] == 0:
+        return np.inf
+    in_bays = hospital[place, USED] - hospital[place, BOARDERS]
+    bay = heap_time[heap_first[0, place]] if in_bays > 0 else np.inf
+    bed = (
+        heap_time[heap_first[1, place]] if hospital[place, BOARDERS] > 0 and hospital[place, BEDS_USED] > 0 else np.inf
+    )
+    return min(bay, bed)
