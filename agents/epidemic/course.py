@@ -12,14 +12,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...environment.randomness import key, uniform
+from ..parts import AGES
 from .laws import whole_days
 
 if TYPE_CHECKING:
     from .disease import Disease, State
 
 SUSCEPTIBLE, RECOVERED, DEAD, ENTERED = 0, 1, 2, 3
-AGES = 256
-"""Ages that tables hold, 0 to 255 years."""
 SYMPTOMS = ("none", "mild", "severe", "critical")
 """Levels of symptoms; severe needs a bed of a ward, critical one of intensive care."""
 SEVERE = SYMPTOMS.index("severe")

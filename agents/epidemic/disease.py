@@ -26,8 +26,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from scipy.special import gammainc, gammaincinv
 
 from ...environment import toml
-from .course import AGES, ENTERED, SEVERE, SYMPTOMS, Course, compiled, less_of, level
-from .laws import Number, Part, Period, Whole, whole_days
+from ..parts import AGES, Bands, Number, Part, Whole
+from .course import ENTERED, SEVERE, SYMPTOMS, Course, compiled, less_of, level
+from .laws import Period, whole_days
 
 MAX_STATES = 60
 MAX_PROFILE = 400
@@ -44,29 +45,7 @@ class DiseaseError(ValueError):
     """A disease that cannot be read; the message names the file, the key, the value and what is allowed."""
 
 
-class _Bands(Part):
-    """Bands of age, of which ``from_age`` holds the first ages, rising from 0."""
-
-    from_age: tuple[Annotated[Whole, Field(ge=0, lt=AGES)], ...] = (0,)
-
-    @model_validator(mode="after")
-    def _check_bands(self) -> "_Bands":
-        if self.from_age[:1] != (0,) or any(b <= a for a, b in zip(self.from_age, self.from_age[1:], strict=False)):
-            raise ValueError(f"from_age must rise from 0, so that no age is left out; is {list(self.from_age)}")
-        for name in type(self).model_fields:
-            column = getattr(self, name)
-            if column is not None and len(column) != len(self.from_age):
-                raise ValueError(
-                    f"from_age has {len(self.from_age)} entries, {name} {len(column)}; each band needs both"
-                )
-        return self
-
-    def _spread(self, values: tuple[float, ...] | NDArray[np.float64]) -> NDArray[np.float64]:
-        band = np.searchsorted(self.from_age, np.arange(AGES), side="right") - 1
-        return np.array(values, np.float64)[band]
-
-
-class Susceptibility(_Bands):
+class Susceptibility(Bands):
     """Relative susceptibility by age.
 
     Attributes:
@@ -81,7 +60,7 @@ class Susceptibility(_Bands):
         return self._spread(self.factor)
 
 
-class Chance(_Bands):
+class Chance(Bands):
     """Chance of a transition by age; in a file a number may stand for the table.
 
     Attributes:

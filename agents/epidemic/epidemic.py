@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import pdtr
 
+from ...environment import quantiles
 from ...environment.randomness import key, uniform, uniforms
 from ...environment.schedules import SLOTS_PER_DAY
 from ..columns import Column
+from ..emergencies import Emergencies, Emergency
 from ..presence import AWAY, BEDRIDDEN, Presence, Visits
 from ..process import Process
 from . import kernels, progress, sources
@@ -36,6 +37,8 @@ AGE_GROUPS = 9
 """Groups of ten years, the last one 80 and over."""
 MILD, SEVERE, CRITICAL = 1, 2, 3
 """Levels of symptoms."""
+CALL_SEVERITY = (0.0, 0.8, 1.0)
+"""How severe the emergency is of who needs no bed, one of a ward, or one of intensive care (assumed)."""
 
 _NOBODY: NDArray[np.int32] = np.zeros(0, np.int32)
 
@@ -148,7 +151,7 @@ class Epidemic(Process):
         self._half_life = np.inf if immunity.half_life is None else immunity.half_life
         lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((cross == 1).all())
         self._at_risk = SUSCEPTIBLE if lasting else RECOVERED
-        purposes = ("threshold", "exit", "days", "shedding", "first case", "immune at start", "import", "imported")
+        purposes = ("threshold", "exit", "days", "shedding", "first case", "immune at start", "import", "imported", "call")
         # Infectiousness is relative; whole units of it are counted, so its peak is brought near to 1.
         peak = self._course.shed.max() * self._course.since_infection.max() * max(self._transmissibility.max(), 1e-9)
         self._scale = 2.0 ** np.floor(np.log2(peak))
@@ -266,6 +269,9 @@ class Epidemic(Process):
         """Take people in and out of hospital; who finds no bed stays at home and asks again the next day."""
         hospitals, care = getattr(self.model, "hospitals", None), self._course.care
         now = health.state[moved]
+        emergencies = getattr(self.model, "emergencies", None)
+        if emergencies is not None and emergencies.wanted:
+            self._call(emergencies, moved[(care[left] == 0) & (care[now] > 0)], health)
         leaving = moved[(care[left] > 0) & (care[now] == 0)]
         if hospitals is not None:
             hospitals.discharge(leaving)
@@ -286,6 +292,15 @@ class Epidemic(Process):
             self.presence.put(asking[bed == 0], BEDRIDDEN)
             asking = asking[bed != wanted]
         self._without_bed = asking
+
+    def _call(self, emergencies: Emergencies, people: NDArray[np.int32], health: Health) -> None:
+        """Post the people who need a hospital from today on, each at a moment of the day."""
+        day = self._woken
+        moments = uniforms(self._keys["call"], people, day)
+        levels = self._course.care[health.state[people]]
+        for person, moment, level in zip(people.tolist(), moments.tolist(), levels.tolist(), strict=True):
+            second = (day + moment) * SECONDS_PER_DAY
+            emergencies.post(Emergency(second, "illness", "epidemic", person, severity=CALL_SEVERITY[level]))
 
     def _settle(self, people: NDArray[np.int32], day: int, health: Health) -> None:
         progress.settle(
@@ -361,7 +376,7 @@ class Epidemic(Process):
                 continue
             mean = entry.per_day * (1.0 - getattr(self.model.authority, "border", 0.0))
             purpose, when = self._keys["imported"], day * len(entries) + number
-            for n in range(_poisson(mean, uniform(self._keys["import"], day, number))):
+            for n in range(quantiles.poisson(mean, uniform(self._keys["import"], day, number))):
                 person = int(uniform(purpose, when, 2 * n) * self.people)
                 immune = 1 - susceptibility[person] / max(self._base[self._age[person]], 1e-9)
                 if state[person] <= self._at_risk and uniform(purpose, when, 2 * n + 1) >= immune:
@@ -591,12 +606,3 @@ def _best_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the largest share (256,) among the strains of each set of strains (bit s for strain s)."""
     sets = np.arange(256)[:, None] >> np.arange(len(share)) & 1
     return (sets * share).max(axis=1)  # type: ignore[no-any-return]
-
-
-def _poisson(mean: float, u: float) -> int:
-    """Return the number at quantile u of a Poisson law; it grows with the mean."""
-    low, high = -1, int(mean + 20 * np.sqrt(mean) + 50)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if pdtr(middle, mean) > u else (middle, high)
-    return high

@@ -9,22 +9,15 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import Field, model_validator
 from scipy.special import gammainc, gammaln, ndtr
 
-Number = Annotated[float, Strict()]
-"""A number, whole or not; no text and no truth value."""
-Whole = Annotated[int, Strict()]
+from ..parts import Number, Part
+
 MAX_DAYS = 2000
 """Longest period, days."""
 _TAIL = 1e-9
 """Chance of still longer periods that a table leaves out."""
-
-
-class Part(BaseModel):
-    """A table of a disease file: unknown keys and numbers that are not finite are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Law(Part):

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
 
 from ...environment.places import PLACE_GROUPS, PlaceKind
+from ..parts import Number, Share, Whole
 from .disease import Disease, Routes
-from .laws import Number, Whole
 
 DEFAULT_WEIGHTS: dict[PlaceKind, float] = {
     PlaceKind.HOME: 1.0,
@@ -41,7 +41,6 @@ so an hour counts less there than elsewhere.
 et al. find 0.28 to 0.34 infections of housemates a case, which is 11 to 14 % of an R0 of 2.5.
 """
 
-Share = Annotated[Number, Field(ge=0, le=1)]
 
 
 def _date(value: Any) -> Any:

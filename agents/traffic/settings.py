@@ -1,27 +1,14 @@
 """The section ``[traffic]`` of a scenario file."""
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from ..parts import Seconds
 from .cars import OwnershipSettings
 from .gates import GateSettings
 from .modes import ModeSettings
 
-_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
-
-
-def _seconds(value: Any) -> Any:
-    """Return the seconds of a text such as ``"10 min"``."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or match.group(2) not in _UNITS:
-        raise ValueError(f'must be a number and a unit, as in "10 min" (given {value!r}); units: {", ".join(_UNITS)}')
-    return float(match.group(1)) * _UNITS[match.group(2)]
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
