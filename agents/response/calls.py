@@ -224,9 +224,7 @@ def _identities(emergencies: list[Emergency]) -> NDArray[np.int64]:
 
 def _joined(first: NDArray[np.bool_], of_first: Scene, of_others: Scene) -> Scene:
     """Return scenes of which those marked are the first ones."""
-    columns = []
-    for a, b in zip(of_first, of_others, strict=True):
-        column = np.empty(len(first), a.dtype)
-        column[first], column[~first] = a, b
-        columns.append(column)
-    return Scene(*columns)
+    row = np.empty(len(first), np.int64)
+    row[first], row[~first] = np.arange(len(of_first.node)), len(of_first.node) + np.arange(len(of_others.node))
+    together = (np.concatenate(pair)[row] for pair in zip(of_first, of_others, strict=True))
+    return Scene(*together)

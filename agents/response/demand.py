@@ -29,8 +29,14 @@ def scene_points(
         zone: number of the zone.
     """
     nodes = np.atleast_1d(np.asarray(node, np.int32))
-    others = (np.broadcast_to(np.asarray(c, t), len(nodes)) for c, t in ((access, "f4"), (x, "f8"), (y, "f8")))
-    return Scene(nodes, *others, np.broadcast_to(np.asarray(zone, np.int32), len(nodes)))
+    rows = len(nodes)
+    return Scene(
+        nodes,
+        np.broadcast_to(np.asarray(access, np.float32), rows),
+        np.broadcast_to(np.asarray(x, np.float64), rows),
+        np.broadcast_to(np.asarray(y, np.float64), rows),
+        np.broadcast_to(np.asarray(zone, np.int32), rows),
+    )
 
 
 def poisson_tasks(
@@ -79,8 +85,8 @@ def poisson_tasks(
     who = np.arange(len(moment))
     kind = _drawn(part, uniforms(key(seed, "response points kind"), who, 0))
     point = _drawn(weight, uniforms(key(seed, "response points place"), who, 0))
-    scene = Scene(*(np.asarray(column)[point] for column in points))
-    incidents = Incidents.of(moment, kind=kind, who=who, **scene._asdict())
+    scene = {name: column[point] for name, column in points._asdict().items()}
+    incidents = Incidents.of(moment, kind=kind, who=who, **scene)
     chosen = shipped().services if services is None else services
     return tasks_of(incidents, kinds, chosen, seed, source="points", causes=("points",))
 
