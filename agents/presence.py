@@ -376,6 +376,15 @@ class Presence:
         factor = own_factor(visits.kind, visits.column, visits.household, visits.group, visits.take, person, place)
         return place if factor >= 0 else int(visits.household[person])
 
+    def places_of(self, people: ArrayLike, day: int, slots: ArrayLike) -> NDArray[np.int32]:
+        """Return the places where people (n,) are, each in a slot (n,) of a day, (n,); see :meth:`place_of`."""
+        who, when = np.asarray(people, np.int64), np.asarray(slots, np.int64)
+        if when.size and not (when.min() >= 0 and when.max() < SLOTS_PER_DAY):
+            raise ValueError(f"slots {when.min()} … {when.max()} are not all in 0 … {SLOTS_PER_DAY - 1}")
+        visits = self.visits(day)
+        rows = (visits.first, visits.place, visits.end, visits.household, visits.kind, visits.column)
+        return _places_of(*rows, visits.group, visits.take, who, when)  # type: ignore[no-any-return]
+
     def places_at(self, day: int, slot: int) -> NDArray[np.int32]:
         """Return the place where each person is in a slot (0 to 95) of a day (people,); see :meth:`place_of`."""
         visits = self.visits(day)
@@ -384,6 +393,22 @@ class Presence:
         column = visits.column[place].astype(np.intp)
         column[(visits.kind[place] == HOME) & (place != visits.household)] += GUEST
         return np.where(visits.take[visits.group, column] >= 0, place, visits.household)
+
+
+@njit(cache=True, nogil=True)
+def _places_of(first, place, end, household, kind, column, group, take, people, slots):
+    """Return the place where each of some people (n,) is in their slot (n,)."""
+    out = np.empty(people.size, np.int32)
+    for i in range(people.size):
+        person = people[i]
+        visit = first[person]
+        while end[visit] <= slots[i]:
+            visit += 1
+        there = place[visit]
+        if own_factor(kind, column, household, group, take, person, there) < 0:
+            there = household[person]
+        out[i] = there
+    return out
 
 
 def below(draws: NDArray[np.float32], share: float) -> NDArray[np.bool_]:

@@ -26,7 +26,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from scipy.special import gammainc, gammaincinv
 
 from ...environment import toml
-from ..parts import AGES, Bands, Number, Part, Whole
+from ..parts import AGES, Bands, Number, Part
 from .course import ENTERED, SEVERE, SYMPTOMS, Course, compiled, less_of, level
 from .laws import Period, whole_days
 

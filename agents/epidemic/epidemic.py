@@ -151,7 +151,17 @@ class Epidemic(Process):
         self._half_life = np.inf if immunity.half_life is None else immunity.half_life
         lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((cross == 1).all())
         self._at_risk = SUSCEPTIBLE if lasting else RECOVERED
-        purposes = ("threshold", "exit", "days", "shedding", "first case", "immune at start", "import", "imported", "call")
+        purposes = (
+            "threshold",
+            "exit",
+            "days",
+            "shedding",
+            "first case",
+            "immune at start",
+            "import",
+            "imported",
+            "call",
+        )
         # Infectiousness is relative; whole units of it are counted, so its peak is brought near to 1.
         peak = self._course.shed.max() * self._course.since_infection.max() * max(self._transmissibility.max(), 1e-9)
         self._scale = 2.0 ** np.floor(np.log2(peak))

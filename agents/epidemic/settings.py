@@ -42,7 +42,6 @@ et al. find 0.28 to 0.34 infections of housemates a case, which is 11 to 14 % of
 """
 
 
-
 def _date(value: Any) -> Any:
     """Turn a date as JSON has it into one; a time of day is none, nor is a number as text."""
     if not isinstance(value, str):

@@ -35,7 +35,9 @@ SERVICES: dict[ServiceName, Service] = {
     "police": Service.POLICE,
 }
 _Factor = Annotated[Number, Field(ge=0, le=1000)]
-_NO_TIME = Constant(time="0 s")
+_TWENTY_MINUTES = Constant.model_validate({"time": "20 min"})
+"""At the scene, for kinds of one's own that do not say (assumed)."""
+_NO_TIME = Constant.model_validate({"time": "0 s"})
 
 
 class ServiceSettings(Part):
@@ -100,7 +102,7 @@ class UnitSettings(Part):
     """
 
     number: Annotated[Whole, Field(ge=1, le=50)] = 1
-    scene: AnyLaw = Constant(time="20 min")  # assumed, for kinds of one's own that do not say
+    scene: AnyLaw = _TWENTY_MINUTES
     turnout: AnyLaw | None = None
     clear: AnyLaw | None = None
     after: ServiceName | None = None
