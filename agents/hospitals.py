@@ -61,6 +61,8 @@ class Hospitals:
         beds: int64 (hospitals, 2) all beds, on wards and in intensive care.
         limit: int64 (hospitals, 2) beds that other patients leave.
         patients: int64 (hospitals, 2) people in these beds.
+        taken: int64 (hospitals, 2) beds that others took beyond those that other patients usually leave none of; emergency
+            response writes it.
         turned_away: int64 (hospitals,) people who today found no bed where they came first; those who wait since a day
             before count no more.
         admitted: people who today came into a hospital.
@@ -89,6 +91,7 @@ class Hospitals:
         self.beds = _beds(city, sites, settings)
         self.limit = _left(self.beds, settings, len(city.people))
         self.patients = np.zeros_like(self.beds)
+        self.taken = np.zeros_like(self.beds)
         self._table = table
         table.attach("hospital", Column("i4", -1, doc="number of the hospital where the person lies, −1 for none"))
         table.attach("bed", Column("u1", NONE, doc="bed that the person has: 0 none, 1 on a ward, 2 in intensive care"))
@@ -148,7 +151,8 @@ class Hospitals:
         bed = kind - 1
         seeking = np.flatnonzero(self.bed[people] != kind)
         waited = np.isin(people[seeking], np.concatenate([self._waiting, self.lacking]))
-        if not np.any(self.patients[:, bed] < self.limit[:, bed]):  # those who wait need not ask around once more
+        limit = self.limit[:, bed] - self.taken[:, bed]
+        if not np.any(self.patients[:, bed] < limit):  # those who wait need not ask around once more
             seeking, waited = seeking[~waited], waited[~waited]
         order = np.argsort(uniforms(self._key, people[seeking], 0), kind="stable")
         seeking, waited = seeking[order], waited[order]
@@ -159,7 +163,7 @@ class Hospitals:
         given = np.full(len(seeking), -1, np.int64)
         waiting = np.arange(len(seeking))
         while waiting.size:
-            free = self.limit[:, bed] - self.patients[:, bed] - np.bincount(given[given >= 0], minlength=len(self.site))
+            free = limit - self.patients[:, bed] - np.bincount(given[given >= 0], minlength=len(self.site))
             near = np.where(free > 0, away[waiting], np.inf)
             target = near.argmin(axis=1)
             some = np.isfinite(near.min(axis=1))

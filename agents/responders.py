@@ -4,7 +4,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from ..environment.places import SiteKind
-from ..environment.positions import link_point, site_point
 from .rows import Column, RowAgent
 
 if TYPE_CHECKING:
@@ -31,10 +30,11 @@ class ResponderState(IntEnum):
     AT_HOSPITAL = 4
     RETURNING = 5
     OUT_OF_SERVICE = 6
+    CLEARING = 7
 
 
 class Responder(RowAgent):
-    """A crew with its vehicle, stationed at a site; at its station unless it is on a link."""
+    """A crew with its vehicle."""
 
     service = Column("u1", Service.AMBULANCE, doc="Service")
     station = Column("i4", -1, doc="site where the crew is stationed, −1 for none")
@@ -43,15 +43,18 @@ class Responder(RowAgent):
     crew = Column("u1", 2, doc="people in the crew")
     shift_start = Column("i4", 0, unit="s", doc="start of the daily shift since midnight")
     shift_end = Column("i4", DAY, unit="s", doc="end of the daily shift since midnight; before the start: next morning")
-    link = Column("i4", -1, doc="link the crew is on, −1 off the road")
-    position_m = Column("f4", unit="m", doc="distance driven on the link")
+    task = Column("i4", -1, doc="row of the task that the crew does, −1 for none")
+    x = Column(
+        "f8", float("nan"), unit="m", doc="easting of where the crew is, or of the junction that it comes to next"
+    )
+    y = Column("f8", float("nan"), unit="m", doc="northing of it")
 
     @property
     def geometry(self) -> "Point | None":
-        """Point where the crew is, in the city's CRS; None while it is nowhere."""
-        if self.link >= 0:
-            return link_point(self.model.city, self.link, self.position_m)
-        return site_point(self.model.city, self.station) if self.station >= 0 else None
+        """Point where the crew is, or the junction that it comes to next, in the city's CRS; None while it is nowhere."""
+        from shapely import Point
+
+        return Point(self.x, self.y) if self.x == self.x else None
 
     def on_shift(self, time_of_day: float) -> bool:
         """Say whether the crew works at a time of day (s since midnight); shifts may pass midnight."""

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from ..agents.authorities import Authority
 from ..agents.citizens import Citizen
 from ..agents.decisions import Decisions
+from ..agents.emergencies import Emergencies
 from ..agents.hospitals import Hospitals
 from ..agents.lost_days import SORTS, LostDays
 from ..agents.presence import Presence
 from ..agents.process import Process
+from ..agents.responders import Responder
+from ..agents.response.decisions import Dispatcher
 from ..agents.restrictions import home_workers
 from ..agents.rows import RowModel, RowSet
+from ..agents.streets_today import StreetsToday
 from ..agents.vehicles import Vehicle
 from ..environment.city import City
 from .cities import build_city
@@ -41,6 +45,7 @@ class CityModel(RowModel):
         threads: threads that kernels may use.
         citizen_class: class of the citizens, Citizen or one derived from it.
         vehicle_class: class of the vehicles, Vehicle or one derived from it; there are some where there is traffic.
+        dispatcher_class: class of who sends emergency services, Dispatcher or one derived from it.
         rng: as for ``mesa.Model``; use ``seed``.
 
     Attributes:
@@ -54,6 +59,8 @@ class CityModel(RowModel):
         authority: the agent that decides which policies are in force.
         hospitals: beds and who lies in them; None if the scenario does not limit beds.
         processes: in the order in which they advance.
+        streets_today: what traffic made of the streets on the latest day.
+        emergencies: what processes have noticed that somebody should come for.
         lost_days: int64 (3,) person-days of school, university and work lost on the latest day.
         datacollector: Mesa's collector with the figures of every step; one of your own in its place is yours to fill.
 
@@ -75,9 +82,10 @@ class CityModel(RowModel):
         threads: int = 1,
         citizen_class: type[Citizen] = Citizen,
         vehicle_class: type[Vehicle] = Vehicle,
+        dispatcher_class: type[Dispatcher] = Dispatcher,
         rng: Any = None,
     ):
-        _check_kinds(scenario, city, citizen_class, vehicle_class)
+        _check_kinds(scenario, city, citizen_class, vehicle_class, dispatcher_class)
         if not isinstance(scenario, Scenario):
             scenario = Scenario.load(scenario)
         super().__init__(rng=_seed(seed, rng, scenario.seed))
@@ -88,11 +96,14 @@ class CityModel(RowModel):
         self.day = 0
         self.time_of_day = 0.0
         self.vehicle_class = vehicle_class
+        self.dispatcher_class = dispatcher_class
         self.presence = Presence(self.city, self.seed_number, threads, first_weekday=scenario.clock.start.weekday())
         self.citizens: RowSet = citizen_class.of_city(self, self.city, compliance=self.presence.compliance)
         self.hospitals: Hospitals | None = None
         if scenario.hospitals is not None:
             self.hospitals = Hospitals(self.city, scenario.hospitals, self.citizens.table, self.seed_number)
+        self.streets_today = StreetsToday()
+        self.emergencies = Emergencies(wanted="response" in scenario.processes)
         self._decisions = Decisions(self.citizens.table, self.presence)
         self._lost_days = LostDays(self.city)
         self.lost_days: NDArray[np.int64] = np.zeros(len(SORTS), np.int64)
@@ -113,6 +124,11 @@ class CityModel(RowModel):
         Where there is, each is where it was when the latest day ended, or at the moment last looked at.
         """
         return self.table(self.vehicle_class).agents
+
+    @property
+    def responders(self) -> RowSet:
+        """All units of emergency services, where the latest day left them: none without a process of response."""
+        return self.table(Responder).agents
 
     # ------------------------------------------------------------------ time
 
@@ -190,7 +206,7 @@ class CityModel(RowModel):
         return self._space
 
 
-def _check_kinds(scenario: Any, city: Any, citizen_class: Any, vehicle_class: Any) -> None:
+def _check_kinds(scenario: Any, city: Any, citizen_class: Any, vehicle_class: Any, dispatcher_class: Any) -> None:
     """Refuse arguments of another kind, by name.
 
     Raises:
@@ -204,6 +220,8 @@ def _check_kinds(scenario: Any, city: Any, citizen_class: Any, vehicle_class: An
         raise TypeError(f"citizen_class: Citizen or a class derived from it is wanted, not {citizen_class!r}")
     if not (isinstance(vehicle_class, type) and issubclass(vehicle_class, Vehicle)):
         raise TypeError(f"vehicle_class: Vehicle or a class derived from it is wanted, not {vehicle_class!r}")
+    if not (isinstance(dispatcher_class, type) and issubclass(dispatcher_class, Dispatcher)):
+        raise TypeError(f"dispatcher_class: Dispatcher or a class derived from it is wanted, not {dispatcher_class!r}")
 
 
 def _seed(seed: Any, rng: Any, default: int) -> int:

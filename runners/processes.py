@@ -19,6 +19,7 @@ ENTRY_POINTS = "citytwin.processes"
 _BUILT_IN = {
     "epidemic": "..agents.epidemic.epidemic:Epidemic",
     "traffic": "..agents.traffic.traffic:Traffic",
+    "response": "..agents.response.response:Response",
 }
 """In the order in which the processes of one step advance; those of other packages follow by name."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from . import kernels
 from .doors import BAYS, BEDS, DIVERT, OFFERS
-from .kernels import PRIORITIES, STATES, UNIT_COLUMNS, Roads, Rules, State, open_doors, replan, run
+from .kernels import PRIORITIES, STATES, UNIT_COLUMNS, Roads, Rules, State, open_doors, positions, replan, run
 from .tasks import COLUMNS, Outcome, Tasks
 
 if TYPE_CHECKING:
@@ -284,6 +284,15 @@ class Centre:
         replan(self.roads, roads, self.state, self.stations, int(self.rules.whole[kernels.HOSPITAL_RULE]), self.now)
         self.roads = roads
 
+    def change_duty(self, changes: NDArray[np.float64]) -> None:
+        """Let units begin and end their duty at other times than were known.
+
+        Args:
+            changes: (changes, 3) second, unit, and 1 or 0; sorted, none before now.
+        """
+        self.state = self.state._replace(duty=np.asarray(changes, float).reshape(-1, 3))
+        self.state.counter[kernels.NEXT_DUTY] = 0
+
     def change_hospitals(
         self, bays: NDArray[np.integer] | None = None, beds: NDArray[np.integer] | None = None
     ) -> None:
@@ -332,6 +341,10 @@ class Centre:
             "unreachable": state.kept[:, kernels.UNREACHED] > 0,
         }
         return columns | stamps | kept
+
+    def positions(self) -> NDArray[np.int32]:
+        """Return the node at which each unit is, or at which it arrives next, (units,)."""
+        return positions(self.roads, self.state, self.now)
 
     def spent(self) -> NDArray[np.float64]:
         """Return seconds that units were in each state until now, (units, states)."""

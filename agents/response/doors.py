@@ -9,7 +9,7 @@ from numba import njit
 
 BAYS, USED, BEDS, BEDS_USED, DOOR, BOARDERS, DIVERT, OFFERS = range(8)
 """Columns of hospitals: bays (−1: not limited) and those in use; beds (−1: not limited) and those in use; units at the
-door; boarders; number of units at the door from which on a full hospital sends others away; bits of the specialties offered."""
+door; boarders; number of units at the door from which on a full hospital sends others away; bits of what is offered."""
 # columns that kernels.py declares, which imports this file
 _NEXT = 5
 _HANDOVER, _STAY, _BED = 2, 4, 5

@@ -11,7 +11,7 @@ from ...environment.places import SiteKind
 from ...environment.randomness import key, uniforms
 from .dispatch import FIRST_SERVICE, Fleet
 from .kinds import SERVICES, ServiceName
-from .scenes import CallError, Scenes
+from .scenes import Scenes
 from .settings import FleetSettings, StationSettings
 
 if TYPE_CHECKING:
@@ -116,9 +116,14 @@ class Fleets:
         known = _site_names(self._city)
         if fleet.stations is None:
             names = [known.get(int(site), f"{service} {number + 1}") for number, site in enumerate(sites)]
-            return self._at(names, sites, self._city.sites.x[sites], self._city.sites.y[sites], name), np.full(len(sites), -1)
+            return self._at(names, sites, self._city.sites.x[sites], self._city.sites.y[sites], name), np.full(
+                len(sites), -1
+            )
         rows = [self._place(name, number, station, known, sites) for number, station in enumerate(fleet.stations)]
-        names = [station.name or known.get(row[0], f"{name} {n + 1}") for n, (station, row) in enumerate(zip(fleet.stations, rows, strict=True))]
+        names = [
+            station.name or known.get(row[0], f"{name} {n + 1}")
+            for n, (station, row) in enumerate(zip(fleet.stations, rows, strict=True))
+        ]
         units = np.array([-1 if station.units is None else station.units for station in fleet.stations])
         site, x, y = (np.array(column) for column in zip(*rows, strict=True))
         return self._at(names, site, x, y, name), units
@@ -155,8 +160,9 @@ class Fleets:
             inside = west - margin <= x[number] <= east + margin and south - margin <= y[number] <= north + margin
             if not inside:
                 raise FleetError(
-                    f"response.fleet.{fleet}: station '{name}' at ({x[number]:.0f}, {y[number]:.0f}) m lies far off the city, "
-                    f"which reaches from ({west:.0f}, {south:.0f}) to ({east:.0f}, {north:.0f}) in {self._city.info.crs}"
+                    f"response.fleet.{fleet}: station '{name}' at ({x[number]:.0f}, {y[number]:.0f}) m lies far off the "
+                    f"city, which reaches from ({west:.0f}, {south:.0f}) to ({east:.0f}, {north:.0f}) in "
+                    f"{self._city.info.crs}"
                 )
         scene = self._scenes.at_points(x, y)
         for number, name in enumerate(names):
@@ -188,9 +194,13 @@ class Fleets:
                     "let both agree, or leave one out"
                 )
             if left:
-                near = np.argmin(
-                    np.hypot(places.x[home][:, None] - stations.x, places.y[home][:, None] - stations.y), axis=1
-                ) if len(home) else np.zeros(0, np.int64)
+                near = (
+                    np.argmin(
+                        np.hypot(places.x[home][:, None] - stations.x, places.y[home][:, None] - stations.y), axis=1
+                    )
+                    if len(home)
+                    else np.zeros(0, np.int64)
+                )
                 weight = np.where(asked < 0, np.bincount(near, minlength=len(stations)) + 1, 0)
                 given = given + _at_least_one(weight, left)
             columns["station"].append(first + np.repeat(np.arange(len(stations)), given))
@@ -218,7 +228,9 @@ class Fleets:
         bit = 1 << (self.service.astype(np.int32) - FIRST_SERVICE)
         helps = np.array([sum(1 << (SERVICES[s] - FIRST_SERVICE) for s in fleet.helps) for fleet in settings], np.int32)
         neighbour = np.array([fleet.neighbour for fleet in settings])[self.of]
-        skills = np.array([sum(1 << self.skills.index(skill) for skill in fleet.skills) for fleet in settings], np.int32)
+        skills = np.array(
+            [sum(1 << self.skills.index(skill) for skill in fleet.skills) for fleet in settings], np.int32
+        )
         lights = []
         for fleet in settings:
             driving = (fleet.lights, fleet.delay_with_lights)

@@ -264,11 +264,13 @@ class _KindTasks:
             brought: whether it brings somebody to a hospital.
             known: whether that is the person of the incident.
         """
+        admitted = brought & (self.luck.of("admission", rows, number) < self.kind.admitted)
         return {
             "person": np.where(known, self.incidents.person[rows], -1),
             "transport": brought,
             "handover": np.where(brought, self._time(self.kind.handover, "handover", rows, number), 0),
             "stay": np.where(brought, self._time(self.kind.stay, "stay", rows, number), 0),
+            "bed": np.where(admitted, self._time(self.kind.bed, "bed", rows, number), 0),
             "specialty": specialty_number(self.kind),
         }
 
@@ -300,7 +302,14 @@ class _KindTasks:
         return found
 
 
-_NO_PATIENT: dict[str, ArrayLike] = {"person": -1, "transport": False, "handover": 0.0, "stay": 0.0, "specialty": 0}
+_NO_PATIENT: dict[str, ArrayLike] = {
+    "person": -1,
+    "transport": False,
+    "handover": 0.0,
+    "stay": 0.0,
+    "bed": 0.0,
+    "specialty": 0,
+}
 
 
 def _spread(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

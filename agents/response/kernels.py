@@ -70,8 +70,8 @@ DISPATCH_RULE, QUEUE_RULE, HOSPITAL_RULE, MOVE_RULE, HOLD_OUT, HOLD_FROM, LOSS, 
 """Numbers of the rules: which rules; units kept back for priorities before ``HOLD_FROM``; whether nothing waits; priorities
 below which lights are used to the scene and to the hospital."""
 AID_AFTER, BUSY, BUSY_MEMORY, BUSY_SINCE = range(4)
-"""Seconds from when a task is ready beyond which others help out if they are sooner there; busy share of the units on duty, over how many seconds it is smoothed, when it was
-last worked out."""
+"""Seconds from when a task is ready beyond which others help out if they are sooner there; busy share of the units on
+duty, over how many seconds it is smoothed, when it was last worked out."""
 
 NEXT_TASK, NEXT_DUTY, STACKED = range(3)
 """Counters."""
@@ -335,10 +335,9 @@ def run(roads, rules, state, until):
     heap_time, heap_task = state.heap_time, state.heap_task
     counter, stack, ask = state.counter, state.stack, state.ask
     chance, from_node, leaving = state.chance, state.from_node, state.leaving
-    units, hospitals = len(unit), len(hospital)
+    units = len(unit)
     stations = len(point_first) - 1
     redispatching = np.any(redispatch)
-    asking = np.any(asks)
     cover = np.zeros(len(demand), np.int32)
     now = real[BUSY_SINCE]
     while True:
@@ -354,7 +353,7 @@ def run(roads, rules, state, until):
                 if not (mine or trait[u, AIDS] & service) or unit[u, DUTY] == 0:
                     continue
                 doing = unit[u, STATE]
-                if doing == IDLE or doing == RETURNING:
+                if doing in (IDLE, RETURNING):
                     free += mine
                 elif not (redispatching and doing == SENT and redispatch[fixed[unit[u, TASK], PRIORITY], priority]):
                     continue
@@ -412,9 +411,10 @@ def run(roads, rules, state, until):
                                     lost += demand[point[k]] * real[BUSY] ** (cover[point[k]] - 1)
                             if lost < least or (lost == least and chance[u] < chance[chosen]):
                                 least, chosen = lost, u
-                if aider >= 0 and (near < 0 or chance[near] - ready[task] > real[AID_AFTER]):
-                    if near < 0 or chance[aider] < chance[near]:
-                        chosen = aider
+                if aider >= 0 and (
+                    near < 0 or (chance[near] - ready[task] > real[AID_AFTER] and chance[aider] < chance[near])
+                ):
+                    chosen = aider
                 if chosen >= 0 and priority >= whole[HOLD_FROM] and free <= whole[HOLD_OUT]:
                     chosen = -1
             if chosen < 0:
@@ -540,7 +540,7 @@ def run(roads, rules, state, until):
                         if gain > most:
                             most, home = gain, station
             counter[STACKED] -= 1
-            _send_home(unit, unit_time, trait, spent, tree, to_place, place_node, u, here, now, home, now)
+            _send_home(unit, unit_time, trait, spent, tree, to_place, u, here, now, home, now)
             if whole[MOVE_RULE] == COMPLIANCE and unit[u, DUTY] == 1:
                 _comply(
                     unit, unit_time, trait, spent, tree, table, stations, now, first, head, weight, out_first, out_hub,
@@ -677,7 +677,7 @@ def run(roads, rules, state, until):
                     _become(unit, unit_time, spent, u, OFF, now)
                 else:
                     _send_home(
-                        unit, unit_time, trait, spent, tree, to_place, place_node, u, unit[u, NODE], now,
+                        unit, unit_time, trait, spent, tree, to_place, u, unit[u, NODE], now,
                         unit[u, STATION], now,
                     )  # fmt: skip
         else:
@@ -701,7 +701,7 @@ def run(roads, rules, state, until):
 
 
 @njit(cache=True, nogil=True)
-def _send_home(unit, unit_time, trait, spent, tree, to_place, place_node, u, node, leave, station, now):
+def _send_home(unit, unit_time, trait, spent, tree, to_place, u, node, leave, station, now):
     """Let a unit drive from a node to a station."""
     mode = trait[u, NORMAL]
     away = to_place[mode, node, station]
@@ -786,7 +786,7 @@ def _comply(
             return
         lacking[unit[mover, HOME]] += 1
         lacking[goal] -= 1
-        _send_home(unit, unit_time, trait, spent, tree, to_place, place_node, mover, from_node, leave, goal, now)
+        _send_home(unit, unit_time, trait, spent, tree, to_place, mover, from_node, leave, goal, now)
 
 
 @njit(cache=True, nogil=True)
@@ -845,7 +845,7 @@ def replan(old, new, state, stations, rule, now):
                 counter[STACKED] += 1
                 unit[u, TASK] = -1
                 _send_home(
-                    unit, unit_time, trait, state.spent, tree, new.to_place, new.place_node, u, node, leave,
+                    unit, unit_time, trait, state.spent, tree, new.to_place, u, node, leave,
                     unit[u, HOME], now,
                 )  # fmt: skip
             else:
@@ -853,7 +853,7 @@ def replan(old, new, state, stations, rule, now):
             continue
         away = new.to_place[unit[u, MODE], node, unit[u, GOAL]]
         if doing == TO_HOSPITAL and away >= NEVER:
-            place, diverted = _hospital(
+            place, _ = _hospital(
                 hospitals, state.mean_stay, state.heap_first, state.heap_time, state.heap_task, state.door, kept,
                 state.given, new.to_place, stations, unit[u, MODE], node, fixed[task, SPECIALTY], -1, rule, now,
             )  # fmt: skip
@@ -883,3 +883,21 @@ def open_doors(state, now):
         if state.hospital[place, DOOR] > 0:
             next_look = door_next(state.hospital, state.heap_first, state.heap_time, place)
             _set_due(state.tree, units + place, now if free else next_look)
+
+
+@njit(cache=True, nogil=True)
+def positions(roads, state, now):
+    """Return the node at which each unit is, or that it comes to next."""
+    unit, left = state.unit, state.unit_time
+    nodes = np.empty(len(unit), np.int32)
+    for u in range(len(unit)):
+        nodes[u] = unit[u, NODE]
+        doing = unit[u, STATE]
+        if (doing in (SENT, TO_HOSPITAL, RETURNING)) and now > left[u, LEFT]:
+            goal = state.fixed[unit[u, TASK], AT_NODE] if doing == SENT else -1
+            nodes[u] = ahead(
+                roads.first, roads.head, roads.weight, roads.out_first, roads.out_hub, roads.out_cost, roads.in_first,
+                roads.in_hub, roads.in_cost, roads.to_place, unit[u, MODE], unit[u, NODE], unit[u, GOAL], goal,
+                1000.0 * (now - left[u, LEFT]),
+            )[0]  # fmt: skip
+    return nodes

@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, field_validator, model
 from ...environment import toml
 from ..parts import Bands, Number, Part, Share, Whole
 from ..responders import Service
-from .laws import AnyLaw, Constant, Law, Time
+from .laws import AnyLaw, Constant, Exponential, Law, Time
 from .tasks import SPECIALTIES
 
 MOST_KINDS = 200
@@ -154,6 +154,8 @@ class KindSettings(Part):
         transported: share of the patients who are brought to a hospital; of ambulances the first has the patient.
         handover: from a free bay to the patient handed over.
         stay: how long the patient keeps the bay.
+        admitted: share of the patients brought who are then given a bed (assumed).
+        bed: how long they keep it (assumed; mean length of stay in curative care of the EU 2019, Eurostat, about 7 days).
         specialty: what the patient needs of a hospital.
         patience: how long somebody waits for a unit to be sent before they give up; never without.
         casualties: for incidents with many; without, there is one patient.
@@ -171,6 +173,8 @@ class KindSettings(Part):
     transported: Share = 0.0
     handover: AnyLaw = _NO_TIME
     stay: AnyLaw = _NO_TIME
+    admitted: Share = 0.4
+    bed: AnyLaw = Exponential(law="exponential", mean="168 h")
     specialty: Literal["any", "trauma", "stroke", "cardiac", "children", "intensive care"] = "any"
     patience: Time | None = None
     casualties: CasualtySettings | None = None

@@ -57,7 +57,7 @@ class StationSettings(Part):
     def _check_where(self) -> "StationSettings":
         metres, degrees = (self.x, self.y), (self.longitude, self.latitude)
         given = sum((self.site is not None, metres != (None, None), degrees != (None, None)))
-        if given > 1 or None in metres and metres != (None, None) or None in degrees and degrees != (None, None):
+        if given > 1 or (None in metres and metres != (None, None)) or (None in degrees and degrees != (None, None)):
             raise ValueError("give one of: site; x and y; longitude and latitude; or a name alone")
         if given == 0 and self.name is None:
             raise ValueError("where is it? give a name, site, x and y, or longitude and latitude")
@@ -166,7 +166,8 @@ class DispatchSettings(Part):
     compliance: tuple[tuple[Annotated[Whole, Field(ge=0)] | Name, ...], ...] = ()
     hold_out: Annotated[Whole, Field(ge=0, le=MOST_UNITS)] = 0
     redispatch: Annotated[
-        tuple[tuple[Annotated[Whole, Field(ge=0, le=7)], Annotated[Whole, Field(ge=0, le=7)]], ...], Field(max_length=64)
+        tuple[tuple[Annotated[Whole, Field(ge=0, le=7)], Annotated[Whole, Field(ge=0, le=7)]], ...],
+        Field(max_length=64),
     ] = ((2, 0), (2, 1), (1, 0))
     help_after: Time | None = None
     queueing: StrictBool = True
@@ -198,19 +199,17 @@ class DepartmentSettings(Part):
             the drive and the expected wait take "least time".
         bays_per_100_000: bays per 100,000 people, shared out by beds; 0 for as many as are needed.
         divert_at: units at the door from which on a full hospital sends others away.
-        admitted: share of the patients that are brought who stay in a bed.
-        bed_days: mean days that they keep it.
+        beds: whether patients who are admitted need beds of ``[hospitals]``, and board in their bay while there is none.
         specialties: specialties of hospitals, by number or name; those not named here offer all.
         transfer_after: time after which a patient who lies where it is not offered what is needed is moved on.
         staff: whether bays close with staff who are absent.
     """
 
     choice: HospitalRule = "nearest"
-    bays_per_100_000: Annotated[Number, Field(ge=0, le=10_000)] = 8.0
-    # assumed: what 95 calls per 1,000 a year with 77 % brought for 6.5 h fill to two thirds
+    bays_per_100_000: Annotated[Number, Field(ge=0, le=10_000)] = 19.0
+    # 73 bays for 100 calls a day (AmbModelOpen, NHS England), of which 100,000 people have 26
     divert_at: Annotated[Whole, Field(ge=0, le=1000)] = 1
-    admitted: Share = 0.4  # assumed
-    bed_days: Annotated[Number, Field(gt=0, le=100)] = 6.0  # assumed
+    beds: StrictBool = True
     specialties: dict[Name, tuple[Literal[SPECIALTIES[1:]], ...]] = Field(default_factory=dict)  # type: ignore[valid-type]
     transfer_after: Annotated[Seconds, Field(ge=0, le=7 * DAY)] = 7200.0  # assumed
     staff: StrictBool = True

@@ -150,6 +150,18 @@ class Tasks:
         values["after"][follows] = place[values["after"][follows]]
         return cls(**values)
 
+    def rows(self, chosen: NDArray[np.bool_]) -> "Tasks":
+        """Return some of the tasks; who was to wait for another that is not among them begins at once.
+
+        Args:
+            chosen: which, (tasks,).
+        """
+        place = np.where(chosen, np.cumsum(chosen) - 1, -1).astype(np.int32)
+        columns = {name: getattr(self, name)[chosen] for name in COLUMNS}
+        after = columns["after"]
+        columns["after"] = np.where(after >= 0, place[after], -1).astype(np.int32)
+        return Tasks(**columns)
+
     @classmethod
     def together(cls, parts: "list[Tasks]") -> "Tasks":
         """Return the tasks of several sources as one; incidents are numbered on, part by part."""

@@ -124,6 +124,9 @@ class Traffic(Process):
             seen = np.maximum(links.seconds, self.network.free_time)
             self.expected += 0.5 * (seen - self.expected)
         self.trips, self.moving, self.flow, self.links = trips, rows, flow, links
+        streets = getattr(self.model, "streets_today", None)
+        if streets is not None:
+            streets.note(day, np.maximum(links.seconds, self.network.free_time))
         riding = self._ride() | {"toll_euros": events.paid}
         self._keep(day, metres, passages, riding)
 

@@ -1,0 +1,275 @@
+"""What a dispatcher decides, for those who want to decide otherwise than the rules of a scenario can say.
+
+A class of one's own overrides a method; those that no class overrides cost nothing::
+
+    class Careful(ct.Dispatcher):
+        def choose_unit(self, task, units):
+            return units[0].number if task.priority == 0 or len(units) > 3 else None
+
+    model = ct.CityModel(scenario, dispatcher_class=Careful)
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...environment.network.labels import NEVER, between
+from . import kernels
+from .doors import BAYS, BEDS, BEDS_USED, DOOR, OFFERS, USED
+from .kernels import CHOOSE_HOSPITAL, CHOOSE_STATION, CHOOSE_TASK, CHOOSE_UNIT
+from .tasks import COLUMNS
+
+if TYPE_CHECKING:
+    from .dispatch import Centre
+
+HOOKS = {
+    "choose_unit": CHOOSE_UNIT,
+    "choose_hospital": CHOOSE_HOSPITAL,
+    "choose_task": CHOOSE_TASK,
+    "choose_station": CHOOSE_STATION,
+}
+
+
+class Task:
+    """A task as a dispatcher sees it: every column of :data:`~.tasks.COLUMNS` is an attribute.
+
+    Attributes:
+        number: row of the task.
+        waited: seconds since it was ready.
+    """
+
+    __slots__ = ("_columns", "number", "waited")
+
+    def __init__(self, centre: "Centre", number: int, now: float):
+        self.number = number
+        self._columns = centre.tasks
+        self.waited = now - float(self.ready)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in COLUMNS:
+            raise AttributeError(f"a task has no column '{name}'; there are: {', '.join(COLUMNS)}")
+        return getattr(self._columns, name)[self.number].item()
+
+
+class UnitOption(NamedTuple):
+    """A unit that could be sent.
+
+    Attributes:
+        number: its row.
+        seconds: until it is at the scene.
+        station: number of the station that it belongs to now.
+        under_way: whether it would be called away from another task.
+    """
+
+    number: int
+    seconds: float
+    station: int
+    under_way: bool
+
+
+class HospitalOption(NamedTuple):
+    """A hospital that can be reached.
+
+    Attributes:
+        number: its row.
+        seconds: drive.
+        free_bays: bays that are free, infinite if they are not limited.
+        at_door: units that wait there.
+        free_beds: beds that are free, infinite if they are not limited.
+        offers: whether it offers what the patient needs.
+    """
+
+    number: int
+    seconds: float
+    free_bays: float
+    at_door: int
+    free_beds: float
+    offers: bool
+
+
+class StationOption(NamedTuple):
+    """A station that can be reached.
+
+    Attributes:
+        number: its row.
+        seconds: drive.
+        free: free units that belong to it.
+        own: whether it is the unit's own.
+    """
+
+    number: int
+    seconds: float
+    free: int
+    own: bool
+
+
+class Dispatcher:
+    """Decides by the nearest; override what is to be decided otherwise.
+
+    Args:
+        model: the model in which it works, None outside of one.
+    """
+
+    def __init__(self, model: Any = None):
+        self.model = model
+
+    # ------------------------------------------------------------------ yours to override
+
+    def choose_unit(self, task: Task, units: list[UnitOption]) -> int | None:  # noqa: ARG002
+        """Return the number of the unit that is sent, or None to let the task wait.
+
+        Args:
+            task: what is asked.
+            units: who could go, the nearest first; may be empty.
+        """
+        return units[0].number if units else None
+
+    def choose_hospital(self, task: Task, hospitals: list[HospitalOption]) -> int | None:  # noqa: ARG002
+        """Return the number of the hospital for a patient, or None for treatment at the scene.
+
+        Args:
+            task: whose patient it is.
+            hospitals: those that can be reached, the nearest first; may be empty.
+        """
+        offering = [hospital for hospital in hospitals if hospital.offers] or hospitals
+        return offering[0].number if offering else None
+
+    def choose_task(self, unit: int, tasks: list[Task]) -> int:  # noqa: ARG002
+        """Return the number of the task that a free unit takes.
+
+        Args:
+            unit: the unit.
+            tasks: what waits that it can do and reach, the most urgent first, then what has waited longest; never empty.
+        """
+        return tasks[0].number
+
+    def choose_station(self, unit: int, stations: list[StationOption]) -> int:  # noqa: ARG002
+        """Return the number of the station to which a free unit goes.
+
+        Args:
+            unit: the unit.
+            stations: those that can be reached, the nearest first.
+        """
+        return next((station.number for station in stations if station.own), stations[0].number)
+
+    # ------------------------------------------------------------------ how the kernel asks
+
+    @classmethod
+    def asks(cls) -> list[int]:
+        """Return the questions that the class answers itself."""
+        return [question for name, question in HOOKS.items() if getattr(cls, name) is not getattr(Dispatcher, name)]
+
+    def answer(self, centre: "Centre") -> None:
+        """Answer the question that waits.
+
+        Raises:
+            TypeError: if a method returns something else than it must.
+            ValueError: if it returns a number that is not among the options.
+        """
+        state = centre.state
+        question, task, unit = (int(value) for value in state.ask[:3])
+        now = float(centre.rules.real[kernels.BUSY_SINCE])
+        if question == CHOOSE_UNIT:
+            units = _units(centre, now)
+            said = self.choose_unit(Task(centre, task, now), units)
+            number = self._checked("choose_unit", said, [option.number for option in units], none=True)
+        elif question == CHOOSE_HOSPITAL:
+            hospitals = _hospitals(centre, task)
+            said = self.choose_hospital(Task(centre, task, now), hospitals)
+            number = self._checked("choose_hospital", said, [option.number for option in hospitals], none=True)
+        elif question == CHOOSE_TASK:
+            tasks = _tasks(centre, unit, now)
+            said = self.choose_task(unit, tasks)
+            number = self._checked("choose_task", said, [option.number for option in tasks])
+        else:
+            stations = _stations(centre, unit)
+            if not stations:
+                number = int(state.unit[unit, kernels.STATION])
+            else:
+                said = self.choose_station(unit, stations)
+                number = self._checked("choose_station", said, [option.number for option in stations])
+        state.ask[kernels.ANSWER], state.ask[kernels.ANSWERED] = number, 1
+
+    def _checked(self, hook: str, said: Any, allowed: list[int], *, none: bool = False) -> int:
+        name = f"{type(self).__name__}.{hook}"
+        if said is None and none:
+            return -1
+        if isinstance(said, bool) or not isinstance(said, int | np.integer):
+            wanted = "the number of an option" + (" or None" if none else "")
+            raise TypeError(f"{name} returned {said!r}; it must return {wanted}")
+        if said not in allowed:
+            raise ValueError(f"{name} returned {said}; the options were: {', '.join(map(str, allowed)) or 'none'}")
+        return int(said)
+
+
+def _units(centre: "Centre", now: float) -> list[UnitOption]:
+    state = centre.state
+    able = np.flatnonzero(np.isfinite(state.chance))
+    order = able[np.argsort(state.chance[able], kind="stable")]
+    return [
+        UnitOption(
+            int(unit),
+            float(state.chance[unit]) - now,
+            int(state.unit[unit, kernels.HOME]),
+            bool(state.unit[unit, kernels.STATE] == kernels.SENT),
+        )
+        for unit in order
+    ]
+
+
+def _hospitals(centre: "Centre", task: int) -> list[HospitalOption]:
+    state, roads, stations = centre.state, centre.roads, centre.stations
+    unit = state.kept[task, kernels.UNIT]
+    lights = state.fixed[task, kernels.PRIORITY] < centre.rules.whole[kernels.HOSPITAL_LIGHTS]
+    mode = state.trait[unit, kernels.LIGHTS if lights else kernels.NORMAL]
+    away = roads.to_place[mode, state.fixed[task, kernels.AT_NODE], stations:]
+    specialty = int(state.fixed[task, kernels.SPECIALTY])
+    options = []
+    for place in np.argsort(away, kind="stable"):
+        row = state.hospital[place]
+        if away[place] < NEVER:
+            bays = float("inf") if row[BAYS] < 0 else float(row[BAYS] - row[USED])
+            beds = float("inf") if row[BEDS] < 0 else float(row[BEDS] - row[BEDS_USED])
+            offers = specialty == 0 or bool(row[OFFERS] >> specialty & 1)
+            options.append(HospitalOption(int(place), away[place] / 1000.0, bays, int(row[DOOR]), beds, offers))
+    return options
+
+
+def _tasks(centre: "Centre", unit: int, now: float) -> list[Task]:
+    state, roads = centre.state, centre.roads
+    trait = state.trait[unit]
+    answers = int(trait[kernels.SERVES] | trait[kernels.AIDS])
+    found = []
+    for priority in range(kernels.PRIORITIES):
+        lights = priority < centre.rules.whole[kernels.SCENE_LIGHTS]
+        mode = int(trait[kernels.LIGHTS if lights else kernels.NORMAL])
+        waiting = []
+        for row in range(len(state.queue)):
+            task = int(state.queue[row, priority]) if answers >> row & 1 else -1
+            while task >= 0:
+                able = not state.fixed[task, kernels.SKILL] & ~trait[kernels.SKILLS]
+                away = between(
+                    roads.out_first[mode], roads.out_hub, roads.out_cost, roads.in_first[mode], roads.in_hub, roads.in_cost,
+                    state.unit[unit, kernels.NODE], state.fixed[task, kernels.AT_NODE],
+                )  # fmt: skip
+                if able and away < NEVER:
+                    waiting.append(task)
+                task = int(state.kept[task, kernels.NEXT])
+        found += sorted(waiting, key=lambda task: state.ready[task])
+    return [Task(centre, task, now) for task in found]
+
+
+def _stations(centre: "Centre", unit: int) -> list[StationOption]:
+    state, roads = centre.state, centre.roads
+    mode = state.trait[unit, kernels.NORMAL]
+    away = roads.to_place[mode, state.unit[unit, kernels.NODE], : centre.stations]
+    mine = (state.trait[:, kernels.SERVES] & state.trait[unit, kernels.SERVES]) > 0
+    free = mine & (state.unit[:, kernels.DUTY] == 1)
+    free &= np.isin(state.unit[:, kernels.STATE], (kernels.IDLE, kernels.RETURNING))
+    at = np.bincount(state.unit[free, kernels.HOME], minlength=centre.stations)
+    own = state.unit[unit, kernels.STATION]
+    return [
+        StationOption(int(s), away[s] / 1000.0, int(at[s]), bool(s == own))
+        for s in np.argsort(away, kind="stable")
+        if away[s] < NEVER
+    ]

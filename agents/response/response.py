@@ -1,0 +1,487 @@
+"""The process of emergency response: calls come, units are sent, patients are brought to hospital."""
+
+import datetime
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from ...environment.builders.households import quota
+from ...environment.design.design import events_of
+from ...environment.network.network import Network
+from ...environment.places import SiteKind
+from ...environment.randomness import key
+from ...environment.roads import Access
+from ..presence import FREE
+from ..process import Process
+from ..responders import Responder, ResponderState
+from . import kernels
+from .calls import Calls
+from .decisions import Dispatcher
+from .dispatch import Centre, Departments, make_rules
+from .doors import BEDS_USED
+from .fleet import DAY, Fleets
+from .incidents import draws
+from .kinds import SERVICES
+from .record import Record
+from .scenes import Scenes
+from .settings import DispatchSettings, ResponseSettings
+from .tasks import SPECIALTIES, Tasks
+from .travel import Travel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...environment.design.timed import StreetEvents
+    from ..presence import Presence
+
+EPIDEMIC, TRANSFER = "epidemic", "transfer"
+MOST_POINTS = 2_000
+"""Demand points that rules of cover reckon with at most."""
+_RULES = {
+    "nearest": kernels.NEAREST,
+    "coverage": kernels.COVERAGE,
+    "first": kernels.FIRST,
+    "closest": kernels.CLOSEST,
+    "divert": kernels.DIVERTING,
+    "least time": kernels.LEAST_TIME,
+    "home": kernels.HOMEWARD,
+    "maximal cover": kernels.MAXIMAL_COVER,
+    "compliance": kernels.COMPLIANCE,
+}
+_STATES = {
+    kernels.OFF: ResponderState.OUT_OF_SERVICE,
+    kernels.IDLE: ResponderState.AT_STATION,
+    kernels.SENT: ResponderState.EN_ROUTE,
+    kernels.AT_SCENE: ResponderState.ON_SCENE,
+    kernels.TO_HOSPITAL: ResponderState.TRANSPORTING,
+    kernels.AT_DOOR: ResponderState.AT_HOSPITAL,
+    kernels.HANDOVER: ResponderState.AT_HOSPITAL,
+    kernels.CLEARING: ResponderState.CLEARING,
+    kernels.RETURNING: ResponderState.RETURNING,
+}
+
+
+_SHOWN = np.array([_STATES[state] for state in range(kernels.STATES)], np.uint8)
+
+
+class Response(Process):
+    """Emergency response in a city.
+
+    Attributes:
+        calls: where calls come from.
+        fleets: the units and their stations.
+        centre: the dispatch centre.
+        hospital_site: int32 (hospitals,) site of each hospital.
+        record: figures so far.
+    """
+
+    section: ClassVar[str] = "response"
+    Settings = ResponseSettings
+    indicators: ClassVar[dict[str, str]] = {
+        "ambulance_response": "mean response time of ambulances on the day before, minutes",
+        "ambulance_busy": "share of their time on duty that ambulances were busy on the day before",
+        "tasks_waiting": "calls that nobody had been sent to at the end of the day before",
+        "handover_delay": "mean time from a hospital's door to the patient handed over on the day before, minutes",
+    }
+    table_names: ClassVar[tuple[str, ...]] = ("incidents", "units", "departments")
+
+    def __init__(self, model: Any, settings: ResponseSettings):
+        super().__init__(model, settings)
+        self.presence: Presence = model.presence
+        city = self.presence.city
+        self.network = Network.of_city(city)
+        scenes = Scenes(city, self.network)
+        self.calls = Calls(
+            city,
+            self.presence,
+            settings.kinds,
+            settings.service_times,
+            model.seed_number,
+            scenes=scenes,
+            factor=settings.calls,
+            causes=(EPIDEMIC, TRANSFER),
+        )
+        self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
+        self._served = np.array([SERVICES[name] for name in self.fleets.services], np.uint8)
+        fleet = self.fleets.fleet()
+        sites = np.flatnonzero(city.sites.kind == SiteKind.HOSPITAL)
+        self.hospital_site = sites.astype(np.int32)
+        hospital_node = scenes.at_points(city.sites.x[sites], city.sites.y[sites]).node
+        self.travel = Travel(self.network, np.concatenate([self.fleets.stations.node, hospital_node]))
+        self._seconds = self._driven(0.0, settings.travel, None)
+        roads = self.travel.roads(self._seconds)
+        dispatcher_class = getattr(model, "dispatcher_class", Dispatcher)
+        self.dispatcher = dispatcher_class(model)
+        rules = self._rules(settings.dispatch, roads, dispatcher_class.asks())
+        self._bays = self._all_bays()
+        self.centre = Centre(roads, fleet, self._departments(), rules, dispatcher=self.dispatcher)
+        targets = np.array([*settings.targets, *[settings.targets[-1]] * kernels.PRIORITIES])[: kernels.PRIORITIES]
+        self.record = Record(self.centre, self.fleets, targets, len(city.zones))
+        self._reserved = self._usual_beds()
+        self._days = 0
+        self._looked = 0
+        self._moved: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._crews = self._staff_of(self.fleets.stations.site)
+        self._staff = [np.flatnonzero(self._works_at(site)) for site in sites]
+        self.table = model.table(Responder)
+        self._first = len(self.table)
+        Responder.create_agents(
+            model,
+            len(self.fleets.station),
+            service=self.fleets.service,
+            station=self.fleets.stations.site[self.fleets.station],
+            crew=self.fleets.crew,
+            x=self.fleets.stations.x[self.fleets.station],
+            y=self.fleets.stations.y[self.fleets.station],
+        )
+
+    # ------------------------------------------------------------------ making
+
+    def _rules(self, told: DispatchSettings, roads: kernels.Roads, asks: "Sequence[int]") -> kernels.Rules:
+        stations, units = len(self.fleets.stations), len(self.fleets.station)
+        settings = self.settings
+        covers = told.unit == "coverage" or told.move_up == "maximal cover"
+        return make_rules(
+            stations=stations,
+            units=units,
+            dispatch=_RULES[told.unit],
+            queue=_RULES[told.queue],
+            hospital=kernels.NEAREST_HOSPITAL
+            if settings.departments.choice == "nearest"
+            else _RULES[settings.departments.choice],
+            move=_RULES[told.move_up],
+            hold_out=told.hold_out,
+            hold_from=1,
+            loss=not told.queueing,
+            scene_lights=told.lights_from,
+            hospital_lights=told.hospital_lights_from,
+            aid_after=np.inf if told.help_after is None else told.help_after,
+            busy=told.busy,
+            redispatch=told.redispatch,
+            target=settings.targets,
+            cover=self._cover(roads, told.cover_within) if covers else None,
+            compliance=self._compliance(told) if told.compliance else None,
+            asks=asks,
+        )
+
+    def _cover(
+        self, roads: kernels.Roads, within: float
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+        """Return which nodes with people each station covers, and how many live there, as shares."""
+        city = self.presence.city
+        node = self.calls.scenes.at_places(city.people.household).node
+        people = np.bincount(node, minlength=self.network.nodes)
+        points = np.flatnonzero(people)
+        if len(points) > MOST_POINTS:  # the most populous, which stand for the others
+            points = np.sort(points[np.argsort(-people[points], kind="stable")[:MOST_POINTS]])
+        near = (
+            roads.from_place[min(1, len(self.fleets.driving) - 1), points][:, : len(self.fleets.stations)]
+            <= 1000 * within
+        )
+        rows = csr_matrix(near.T)
+        weight = people[points] / max(people[points].sum(), 1)
+        return rows.indptr.astype(np.int32), rows.indices.astype(np.int32), weight.astype(float)
+
+    def _compliance(self, told: DispatchSettings) -> NDArray[np.int32]:
+        """Return the table of stations to hold by number of free units.
+
+        Raises:
+            ValueError: if it names a station that there is not.
+        """
+        stations = self.fleets.stations
+        table = np.zeros((len(told.compliance) + 1, len(stations)), np.int32)
+        for number, row in enumerate(told.compliance, 1):
+            for name in row:
+                place = name if isinstance(name, int) else stations.name.index(name) if name in stations.name else -1
+                if not 0 <= place < len(stations):
+                    there = ", ".join(f"{n} {name!r}" for n, name in enumerate(stations.name))
+                    raise ValueError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
+                table[number, place] += 1
+        return table
+
+    def _all_bays(self) -> NDArray[np.int32]:
+        """Return the bays of each hospital if all staff are there, −1 where they are not limited."""
+        per = self.settings.departments.bays_per_100_000
+        hospitals = len(self.hospital_site)
+        if per == 0 or not hospitals:
+            return np.full(hospitals, -1, np.int32)
+        city = self.presence.city
+        total = max(round(per * len(city.people) / 100_000), hospitals)
+        weight = np.maximum(city.sites.capacity[self.hospital_site].astype(np.int64), 1)
+        return (1 + quota(weight, total - hospitals)).astype(np.int32)
+
+    def _departments(self) -> Departments:
+        told, city = self.settings.departments, self.presence.city
+        hospitals = len(self.hospital_site)
+        offers = np.full(hospitals, 255, np.int32)
+        layer = city.layer("sites")
+        names = {} if layer is None or "name" not in layer.columns else dict(enumerate(layer["name"]))
+        known = {str(number): number for number in range(hospitals)}
+        known |= {
+            str(names[site]): number for number, site in enumerate(self.hospital_site.tolist()) if names.get(site)
+        }
+        for name, offered in told.specialties.items():
+            if name not in known:
+                raise ValueError(
+                    f"response.departments.specialties: the city has no hospital '{name}'; there are: {', '.join(known)}"
+                )
+            offers[known[name]] = 1 + sum(1 << SPECIALTIES.index(word) for word in offered)
+        stays = [kind.stay.mean for kind in self.settings.kinds.values() if kind.transported > 0]
+        return Departments(
+            bays=self._bays,
+            beds=np.full(hospitals, -1, np.int32),
+            divert=np.full(hospitals, told.divert_at, np.int32),
+            offers=offers,
+            mean_stay=np.full(hospitals, float(np.mean(stays)) if stays else 0.0),
+        )
+
+    def _usual_beds(self) -> NDArray[np.int64]:
+        """Return the beds of each hospital that patients brought by ambulance usually fill.
+
+        They are among those that ``hospitals.occupied`` says are taken, and set aside for them.
+        """
+        hospitals = len(self.hospital_site)
+        load = 0.0
+        for weekday in range(7):
+            for name, calls in self.calls.expected(weekday).items():
+                kind = self.settings.kinds[name]
+                if "ambulance" in kind.units and kind.casualties is None:
+                    load += calls / 7 / DAY * kind.transported * kind.admitted * kind.bed.mean
+        beds = np.maximum(self.presence.city.sites.capacity[self.hospital_site].astype(np.int64), 1)
+        return quota(beds, round(load)) if hospitals else np.zeros(0, np.int64)
+
+    def _works_at(self, site: int) -> NDArray[np.bool_]:
+        city = self.presence.city
+        activity = city.people.activity
+        works = np.zeros(len(activity), bool)
+        busy = activity >= 0
+        works[busy] = city.places.site[activity[busy]] == site
+        return works
+
+    def _staff_of(self, sites: NDArray[np.int32]) -> dict[int, NDArray[np.int64]]:
+        """Return the people who work at the stations of each service."""
+        staff: dict[int, NDArray[np.int64]] = {}
+        for name in self.fleets.services:
+            mine = np.unique(self.fleets.station[self.fleets.service == SERVICES[name]])
+            rows = [np.flatnonzero(self._works_at(int(site))) for site in np.unique(sites[mine]) if site >= 0]
+            staff[int(SERVICES[name])] = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+        return staff
+
+    # ------------------------------------------------------------------ days
+
+    def advance(self, start: float, end: float) -> None:  # noqa: ARG002
+        """Make the days that begin before ``end`` and have not been made; a day is made whole at its beginning."""
+        while self._days * DAY < end:
+            self._make_day(self._days)
+            self._days += 1
+
+    def _make_day(self, day: int) -> None:
+        start, end = day * DAY, (day + 1) * DAY
+        date = self.model.scenario.clock.date(day)
+        self._add(self.calls.of_day(day, date))
+        board = getattr(self.model, "emergencies", None)
+        if board is not None:
+            self._add(self._to_their_beds(self.calls.of_emergencies(board.take(end))))
+        absent = {}
+        if self.settings.staff:
+            absent = {service: self._absent(people) for service, people in self._crews.items()}
+        self.centre.change_duty(self.fleets.duty(day, date.weekday(), absent))
+        self._open_hospitals()
+        closures = self._closures(date)
+        moments = np.arange(start, end, self.settings.travel)
+        moments = np.unique(np.concatenate([moments, start + closures.moments, [end]]))
+        for begin, stop in itertools.pairwise(moments):
+            self._drive(self._driven(begin - start, stop - start, closures.closed(begin - start)))
+            self.centre.run(stop)
+            self._add(self._transfers(stop))
+        self.record.note(start, end)
+        self._share_beds()
+        self._show()
+
+    def _add(self, tasks: Tasks) -> None:
+        """Add the tasks of services that there are."""
+        kept = np.isin(tasks.service, self._served) & (tasks.ready >= self.centre.now)
+        self.centre.add(tasks.rows(kept))
+
+    def _absent(self, people: NDArray[np.int64]) -> float:
+        """Return the share of some people who do not come to work today, because they are ill, isolated or away."""
+        return float((self.presence.status[people] != FREE).mean()) if len(people) else 0.0
+
+    # ------------------------------------------------------------------ streets
+
+    def _closures(self, date: datetime.date) -> "Closures":
+        """Return what designs close for some of a day."""
+        timed = [design for design in self.model.scenario.built_designs() if design.timed]
+        return Closures(self.network, events_of(timed, self.presence.city, date) if timed else None)
+
+    def _driven(self, begin: float, stop: float, closed: NDArray[np.bool_] | None) -> list[NDArray[np.float64]]:
+        """Return the seconds that links take for each mode of travel in a part of the day (s after midnight)."""
+        free = self.network.free_time
+        streets = getattr(self.model, "streets_today", None)
+        seen = None if streets is None else streets.seconds(begin, stop)
+        delay = np.zeros(len(free)) if seen is None else np.maximum(seen[: len(free)] - free, 0.0)
+        seconds = [free / speed + share * delay for speed, share in self.fleets.driving]
+        return seconds if closed is None else [np.where(closed, np.inf, mode) for mode in seconds]
+
+    def _drive(self, seconds: list[NDArray[np.float64]]) -> None:
+        """Let travel follow the streets, if they have changed."""
+        if all(np.array_equal(new, old) for new, old in zip(seconds, self._seconds, strict=True)):
+            return
+        self._seconds = seconds
+        self.centre.change_roads(self.travel.roads(seconds))
+
+    # ------------------------------------------------------------------ hospitals
+
+    def _open_hospitals(self) -> None:
+        """Open as many bays and beds as staff and other patients leave today.
+
+        Whoever needs a bed and found none lies in a bay of the hospital nearest to their home; one bay is always kept for
+        emergencies (assumed).
+        """
+        if not len(self.hospital_site):
+            return
+        bays = self._bays.astype(float)
+        if self.settings.departments.staff:
+            bays = bays * [1.0 - self._absent(staff) for staff in self._staff]
+        hospitals = getattr(self.model, "hospitals", None)
+        beds = None
+        if hospitals is not None:
+            bays = bays - self._boarding(hospitals.lacking)
+            if self.settings.departments.beds:
+                beds = self._reserved + np.maximum(hospitals.limit[:, 0] - hospitals.patients[:, 0], 0)
+        bays = np.where(self._bays < 0, -1, np.maximum(np.round(bays), 1))
+        self.centre.change_hospitals(bays.astype(np.int32), None if beds is None else beds.astype(np.int32))
+
+    def _boarding(self, people: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many of some people live nearest to each hospital."""
+        city = self.presence.city
+        home, sites = city.people.household[people], self.hospital_site
+        x, y = city.places.x[home][:, None] - city.sites.x[sites], city.places.y[home][:, None] - city.sites.y[sites]
+        return np.bincount(np.hypot(x, y).argmin(axis=1), minlength=len(sites)) if len(people) else np.zeros(len(sites))
+
+    def _to_their_beds(self, tasks: Tasks) -> Tasks:
+        """Return tasks of the epidemic's patients with the hospitals in which they have beds, which keep them there."""
+        hospitals = getattr(self.model, "hospitals", None)
+        if hospitals is None or not len(tasks) or not len(self.hospital_site):
+            return tasks
+        known = tasks.person >= 0
+        given = self.model.citizens.table.columns["hospital"][np.maximum(tasks.person, 0)]
+        return replace(
+            tasks,
+            hospital=np.where(known, given, tasks.hospital).astype(np.int32),
+            bed=np.where(known, 0, tasks.bed).astype(np.float32),
+        )
+
+    def _share_beds(self) -> None:
+        """Tell the hospitals of the city how many beds patients of ambulances take beyond those set aside for them."""
+        hospitals = getattr(self.model, "hospitals", None)
+        if hospitals is not None and len(self.hospital_site) and self.settings.departments.beds:
+            used = self.centre.state.hospital[:, BEDS_USED] - self._reserved
+            hospitals.taken[:, 0] = np.maximum(used, 0)
+
+    def _transfers(self, now: float) -> Tasks:
+        """Return tasks that move on patients who lie where what they need is not offered, once each."""
+        table, kind = self.centre.table(), self.settings.kinds[TRANSFER]
+        offers = self.centre.departments.offers
+        at, needs = table["at"][self._looked :], table["specialty"][self._looked :]
+        taken = np.isfinite(table["bay"][self._looked :])
+        misplaced = taken & (needs > 0) & ((offers[np.maximum(at, 0)] >> needs) & 1 == 0)
+        rows = self._looked + np.flatnonzero(misplaced)
+        rows = rows[~np.isin(rows, self._moved)]
+        someone = np.any((offers >> table["specialty"][rows][:, None]) & 1, axis=1) if len(rows) else np.zeros(0, bool)
+        rows = rows[someone]
+        self._moved = np.concatenate([self._moved, rows])
+        called = np.maximum(table["bay"][rows] + self.settings.departments.transfer_after, now)
+        place = self.centre.stations + table["at"][rows]
+        luck = {
+            purpose: draws(key(self.model.seed_number, f"response transfer {purpose}"), rows, 0 * rows)
+            for purpose in ("scene", "turnout", "handover", "stay", "bed")
+        }
+        unit = kind.units["ambulance"]
+        return Tasks.of(
+            ready=called,
+            kind=list(self.settings.kinds).index(TRANSFER),
+            cause=self.calls.causes.index(TRANSFER),
+            priority=int(np.argmax(kind.priorities)),
+            node=self.travel.places[place],
+            x=self.network.x[self.travel.places[place]],
+            y=self.network.y[self.travel.places[place]],
+            person=table["person"][rows],
+            turnout=kind.law("ambulance", "turnout", self.settings.service_times).of(luck["turnout"]),
+            scene=unit.scene.of(luck["scene"]),
+            clear=kind.law("ambulance", "clear", self.settings.service_times).mean,
+            transport=True,
+            handover=kind.handover.of(luck["handover"]),
+            stay=kind.stay.of(luck["stay"]),
+            bed=table["bed"][rows],
+            specialty=table["specialty"][rows],
+        )
+
+    # ------------------------------------------------------------------ responders
+
+    def _show(self) -> None:
+        """Put the responders of the model where their units are."""
+        units = len(self.fleets.station)
+        columns = {name: column[self._first : self._first + units] for name, column in self.table.columns.items()}
+        node, doing = self.centre.positions(), self.centre.state.unit[:, kernels.STATE]
+        columns["state"][:] = _SHOWN[doing]
+        columns["task"][:] = self.centre.state.unit[:, kernels.TASK]
+        columns["x"][:], columns["y"][:] = self.network.x[node], self.network.y[node]
+
+    # ------------------------------------------------------------------ what it says
+
+    def indicator_values(self) -> dict[str, float]:
+        """Return the figures of the day before; 0 where nobody was reached or brought."""
+        latest = self.record.latest()
+        response = latest.get("ambulance_response_minutes", float("nan"))
+        return {
+            "ambulance_response": 0.0 if np.isnan(response) else float(response),
+            "ambulance_busy": float(latest.get("ambulance_busy", 0.0)),
+            "tasks_waiting": float(latest["tasks_waiting"]),
+            "handover_delay": float(latest["handover_minutes"]),
+        }
+
+    def series(self) -> dict[str, int | float]:
+        """Return the figures of the latest day."""
+        return self.record.latest()
+
+    def zone_series(self) -> dict[str, NDArray[Any]]:
+        """Return the figures of the latest day by zone."""
+        return self.record.latest_by_zone()
+
+    def summary(self) -> dict[str, int | float]:
+        """Return the figures of the run."""
+        return self.record.summary()
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return the tables that the scenario asks for."""
+        return self.record.tables(self.model.scenario.output.tables)
+
+
+class Closures:
+    """Which links emergency vehicles cannot enter during a day.
+
+    Args:
+        network: the streets.
+        events: what changes; None for nothing.
+
+    Attributes:
+        moments: seconds after midnight at which something changes.
+    """
+
+    def __init__(self, network: Network, events: "StreetEvents | None"):
+        self._links, self._events = network.links, events
+        self.moments = np.zeros(0) if events is None else np.unique(events.second)
+
+    def closed(self, second: float) -> NDArray[np.bool_] | None:
+        """Return which links (links,) are closed at a moment; None if nothing changes all day."""
+        if self._events is None:
+            return None
+        closed = np.zeros(self._links, bool)
+        for row in range(int(np.searchsorted(self._events.second, second, side="right"))):
+            closed[self._events.link[row]] = not self._events.access[row] & (Access.CAR | Access.BUS)
+        return closed
