@@ -174,7 +174,7 @@ class KindSettings(Part):
     handover: AnyLaw = _NO_TIME
     stay: AnyLaw = _NO_TIME
     admitted: Share = 0.4
-    bed: AnyLaw = Exponential(law="exponential", mean="168 h")
+    bed: AnyLaw = Exponential.model_validate({"law": "exponential", "mean": "168 h"})
     specialty: Literal["any", "trauma", "stroke", "cardiac", "children", "intensive care"] = "any"
     patience: Time | None = None
     casualties: CasualtySettings | None = None

@@ -231,9 +231,9 @@ class Record:
         tables: dict[str, dict[str, NDArray[Any]]] = {}
         if "incidents" in wanted:
             tables["incidents"] = self._centre.table()
-        for name, parts in (("units", self._units), ("departments", self._doors)):
-            if name in wanted and parts:
-                tables[name] = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
+        for table, parts in (("units", self._units), ("departments", self._doors)):
+            if table in wanted and parts:
+                tables[table] = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
         return tables
 
 

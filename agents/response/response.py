@@ -126,7 +126,7 @@ class Response(Process):
         self._looked = 0
         self._moved: NDArray[np.int64] = np.zeros(0, np.int64)
         self._crews = self._staff_of(self.fleets.stations.site)
-        self._staff = [np.flatnonzero(self._works_at(site)) for site in sites]
+        self._staff = [np.flatnonzero(self._works_at(int(site))) for site in sites]
         self.table = model.table(Responder)
         self._first = len(self.table)
         Responder.create_agents(
@@ -360,8 +360,10 @@ class Response(Process):
         """Return how many of some people live nearest to each hospital."""
         city = self.presence.city
         home, sites = city.people.household[people], self.hospital_site
+        if not len(people):
+            return np.zeros(len(sites), np.int64)
         x, y = city.places.x[home][:, None] - city.sites.x[sites], city.places.y[home][:, None] - city.sites.y[sites]
-        return np.bincount(np.hypot(x, y).argmin(axis=1), minlength=len(sites)) if len(people) else np.zeros(len(sites))
+        return np.bincount(np.hypot(x, y).argmin(axis=1), minlength=len(sites)).astype(np.int64)
 
     def _to_their_beds(self, tasks: Tasks) -> Tasks:
         """Return tasks of the epidemic's patients with the hospitals in which they have beds, which keep them there."""
