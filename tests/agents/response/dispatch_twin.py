@@ -229,13 +229,7 @@ class Twin:
     def change_roads(self, streets):
         """Everybody under way goes on from the next node; whoever waits is looked at again, the most urgent first."""
         old, self.streets = self.streets, streets
-        again = []
-        for task in self.waiting:
-            if self.now - task.ready > task.patience:
-                task.outcome = "cancelled"
-            else:
-                again.append(task)
-        self.waiting = []
+        again, self.waiting = self.waiting, []
         for unit in self.units:
             if unit.state not in ("sent", "to hospital", "returning"):
                 continue
@@ -308,6 +302,10 @@ class Twin:
         task.stamps |= {"sent": self.now, "left": leave}
 
     def dispatch(self, task):
+        if self.now - task.ready > task.patience:
+            task.outcome = "cancelled"
+            self.release(task)
+            return
         rules, arrive, start, able = self.rules, {}, {}, False
         for unit in self.units:
             calls = unit.state == "sent" and (unit.task.priority, task.priority) in rules["redispatch"] if unit.task else False
