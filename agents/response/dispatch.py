@@ -289,6 +289,7 @@ class Centre:
         self, bays: NDArray[np.integer] | None = None, beds: NDArray[np.integer] | None = None
     ) -> None:
         """Let hospitals have other bays and beds from now on; who has one keeps it."""
+        open_doors(self.state, self.now)  # what has ended until now has ended under the old ones
         for column, values in ((BAYS, bays), (BEDS, beds)):
             if values is not None:
                 self.state.hospital[:, column] = values

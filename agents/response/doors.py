@@ -89,11 +89,14 @@ def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, plac
 @njit(cache=True, nogil=True)
 def admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now):
     """Give free beds to those who board, first come first served."""
-    while hospital[place, BOARDERS] > 0 and hospital[place, BEDS_USED] < hospital[place, BEDS]:
+    unlimited = hospital[place, BEDS] < 0
+    while hospital[place, BOARDERS] > 0 and (unlimited or hospital[place, BEDS_USED] < hospital[place, BEDS]):
         task = door[place, _BOARDING]
         door[place, _BOARDING] = kept[task, _NEXT]
         hospital[place, BOARDERS] -= 1
         hospital[place, USED] -= 1
+        if unlimited:
+            continue
         time = now + given[task, _BED]
         _push(heap_time, heap_task, heap_first[1, place], hospital[place, BEDS_USED], time, task)
         hospital[place, BEDS_USED] += 1

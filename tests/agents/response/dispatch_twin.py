@@ -132,8 +132,10 @@ class Hospital:
                     self.to_beds(bay)
 
     def to_beds(self, now):
-        while self.boarders and len(self.in_bed) < self.beds:
-            self.in_bed.append(now + self.boarders.pop(0).bed)
+        while self.boarders and (self.beds < 0 or len(self.in_bed) < self.beds):
+            task = self.boarders.pop(0)
+            if self.beds >= 0:
+                self.in_bed.append(now + task.bed)
 
     def admit(self, task, now):
         if self.bays >= 0:
