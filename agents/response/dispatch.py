@@ -140,7 +140,7 @@ def make_rules(
     first, point, weight = cover or (np.zeros(stations + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
     table = np.zeros((units + 1, stations), np.int32) if compliance is None else np.asarray(compliance, np.int32)
     return Rules(
-        whole, np.array([aid_after, busy, busy_memory, -np.inf]), allowed, asked, seconds, first, point, weight, table
+        whole, np.array([aid_after, busy, busy_memory, 0.0, 0.0]), allowed, asked, seconds, first, point, weight, table
     )
 
 
@@ -175,7 +175,7 @@ class Centre:
         self.stations = len(roads.place_node) - len(departments)
         self.dispatcher = dispatcher
         self.tasks: Tasks | None = None
-        rules.real[kernels.BUSY_SINCE] = start
+        rules.real[[kernels.BUSY_SINCE, kernels.CLOCK]] = start
         self.state = self._state(start)
 
     def _state(self, start: float) -> State:
@@ -282,6 +282,7 @@ class Centre:
     def change_roads(self, roads: Roads) -> None:
         """Let travel be another one from now on; who is under way goes on from the next node."""
         replan(self.roads, roads, self.state, self.stations, int(self.rules.whole[kernels.HOSPITAL_RULE]), self.now)
+        self.rules.real[kernels.CLOCK] = self.now
         self.roads = roads
 
     def change_duty(self, changes: NDArray[np.float64]) -> None:
@@ -297,6 +298,7 @@ class Centre:
         self, bays: NDArray[np.integer] | None = None, beds: NDArray[np.integer] | None = None
     ) -> None:
         """Let hospitals have other bays and beds from now on; who has one keeps it."""
+        open_doors(self.state, self.now)  # what has ended until now has ended under the old ones
         for column, values in ((BAYS, bays), (BEDS, beds)):
             if values is not None:
                 self.state.hospital[:, column] = values

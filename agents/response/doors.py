@@ -89,11 +89,14 @@ def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, plac
 @njit(cache=True, nogil=True)
 def admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now):
     """Give free beds to those who board, first come first served."""
-    while hospital[place, BOARDERS] > 0 and hospital[place, BEDS_USED] < hospital[place, BEDS]:
+    unlimited = hospital[place, BEDS] < 0
+    while hospital[place, BOARDERS] > 0 and (unlimited or hospital[place, BEDS_USED] < hospital[place, BEDS]):
         task = door[place, _BOARDING]
         door[place, _BOARDING] = kept[task, _NEXT]
         hospital[place, BOARDERS] -= 1
         hospital[place, USED] -= 1
+        if unlimited:
+            continue
         time = now + given[task, _BED]
         _push(heap_time, heap_task, heap_first[1, place], hospital[place, BEDS_USED], time, task)
         hospital[place, BEDS_USED] += 1
@@ -101,11 +104,19 @@ def admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given
 
 @njit(cache=True, nogil=True)
 def into_bay(hospital, heap_first, heap_time, heap_task, given, place, task, now):
-    """Give a patient a bay."""
+    """Give a patient a bay; where they are not limited nobody counts them."""
+    if hospital[place, BAYS] < 0:
+        return
     time = now + max(given[task, _STAY], given[task, _HANDOVER])
     in_bays = hospital[place, USED] - hospital[place, BOARDERS]
     _push(heap_time, heap_task, heap_first[0, place], in_bays, time, task)
     hospital[place, USED] += 1
+
+
+@njit(cache=True, nogil=True)
+def has_room(hospital, place):
+    """Return whether a bay is free."""
+    return hospital[place, BAYS] < 0 or hospital[place, USED] < hospital[place, BAYS]
 
 
 @njit(cache=True, nogil=True)
@@ -135,10 +146,12 @@ def first_at_door(hospital, door, kept, place):
 
 
 @njit(cache=True, nogil=True)
-def door_next(hospital, heap_first, heap_time, place):
-    """Return when a hospital must be looked at again: when the next stay ends, if somebody is at the door."""
+def door_next(hospital, heap_first, heap_time, place, now):
+    """Return when a hospital must be looked at again, if somebody is at the door: now or when the next stay ends."""
     if hospital[place, DOOR] == 0:
         return np.inf
+    if has_room(hospital, place):
+        return now
     in_bays = hospital[place, USED] - hospital[place, BOARDERS]
     bay = heap_time[heap_first[0, place]] if in_bays > 0 else np.inf
     bed = (

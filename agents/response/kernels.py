@@ -27,6 +27,7 @@ from .doors import (
     catch_up,
     door_next,
     first_at_door,
+    has_room,
     into_bay,
     join_door,
 )
@@ -69,9 +70,9 @@ HOMEWARD, MAXIMAL_COVER, COMPLIANCE = 0, 1, 2
 DISPATCH_RULE, QUEUE_RULE, HOSPITAL_RULE, MOVE_RULE, HOLD_OUT, HOLD_FROM, LOSS, SCENE_LIGHTS, HOSPITAL_LIGHTS = range(9)
 """Numbers of the rules: which rules; units kept back for priorities before ``HOLD_FROM``; whether nothing waits; priorities
 below which lights are used to the scene and to the hospital."""
-AID_AFTER, BUSY, BUSY_MEMORY, BUSY_SINCE = range(4)
-"""Seconds from when a task is ready beyond which others help out if they are sooner there; busy share of the units on
-duty, over how many seconds it is smoothed, when it was last worked out."""
+AID_AFTER, BUSY, BUSY_MEMORY, BUSY_SINCE, CLOCK = range(5)
+"""Seconds from when a task is ready beyond which others help out if they are sooner there; busy share of the units on duty,
+over how many seconds it is smoothed, when it was last worked out; second of the last event or change."""
 
 NEXT_TASK, NEXT_DUTY, STACKED = range(3)
 """Counters."""
@@ -305,6 +306,30 @@ def _free(unit, u):
 
 
 @njit(cache=True, nogil=True)
+def _release(unit, tree, stamp, given, wait, task, now):
+    """Let the units begin that wait at a scene for the work of a task, which is done or will not be."""
+    other = wait[task]
+    while other >= 0:
+        following = unit[other, GOAL]
+        unit[other, GOAL] = -1
+        stamp[unit[other, TASK], BEGAN_AT] = now
+        _set_due(tree, other, now + given[unit[other, TASK], SCENE])
+        other = following
+    wait[task] = -1
+
+
+@njit(cache=True, nogil=True)
+def _kept_back(unit, trait, whole, u, priority):
+    """Return whether a free unit is kept for more urgent tasks: it and the free ones that share a service are too few."""
+    if whole[HOLD_OUT] == 0 or priority < whole[HOLD_FROM]:
+        return False
+    free = 0
+    for other in range(len(unit)):
+        free += trait[other, SERVES] & trait[u, SERVES] != 0 and (other == u or _free(unit, other))
+    return free <= whole[HOLD_OUT]
+
+
+@njit(cache=True, nogil=True)
 def _cover(unit, trait, service, point_first, point, cover):
     """Count by how many free units of a service each demand point is covered, from the stations they belong to."""
     cover[:] = 0
@@ -339,14 +364,19 @@ def run(roads, rules, state, until):
     stations = len(point_first) - 1
     redispatching = np.any(redispatch)
     cover = np.zeros(len(demand), np.int32)
-    now = real[BUSY_SINCE]
+    now = real[CLOCK]
     while True:
         # ---------------------------------------------------------------- who is sent
         if counter[STACKED] > 0 and stack[counter[STACKED] - 1] >= 0:
             task = stack[counter[STACKED] - 1]
+            if now - ready[task] > given[task, PATIENCE]:
+                counter[STACKED] -= 1
+                kept[task, OUTCOME] = CANCELLED
+                _release(unit, tree, stamp, given, wait, task, now)
+                continue
             service, priority, node = fixed[task, SERVICE], fixed[task, PRIORITY], fixed[task, AT_NODE]
             lights = priority < whole[SCENE_LIGHTS]
-            free, able, near, aider = 0, False, -1, -1
+            able, near, aider = False, -1, -1
             for u in range(units):
                 chance[u] = np.inf
                 mine = trait[u, SERVES] & service != 0
@@ -354,7 +384,8 @@ def run(roads, rules, state, until):
                     continue
                 doing = unit[u, STATE]
                 if doing in (IDLE, RETURNING):
-                    free += mine
+                    if _kept_back(unit, trait, whole, u, priority):
+                        continue
                 elif not (redispatching and doing == SENT and redispatch[fixed[unit[u, TASK], PRIORITY], priority]):
                     continue
                 if fixed[task, SKILL] & ~trait[u, SKILLS]:
@@ -389,7 +420,7 @@ def run(roads, rules, state, until):
             if asks[CHOOSE_UNIT]:
                 if ask[ANSWERED] == 0:
                     ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_UNIT, task, -1
-                    real[BUSY_SINCE] = now
+                    real[CLOCK] = now
                     return False
                 chosen = ask[ANSWER]
                 ask[QUESTION], ask[ANSWERED] = NOBODY, 0
@@ -402,7 +433,7 @@ def run(roads, rules, state, until):
                         _cover(unit, trait, service, point_first, point, cover)
                         least = np.inf
                         for u in range(units):
-                            if chance[u] > latest or not trait[u, SERVES] & service:
+                            if chance[u] == np.inf or chance[u] > latest or not trait[u, SERVES] & service:
                                 continue
                             lost = 0.0
                             if _free(unit, u):
@@ -415,17 +446,20 @@ def run(roads, rules, state, until):
                     near < 0 or (chance[near] - ready[task] > real[AID_AFTER] and chance[aider] < chance[near])
                 ):
                     chosen = aider
-                if chosen >= 0 and priority >= whole[HOLD_FROM] and free <= whole[HOLD_OUT]:
-                    chosen = -1
             if chosen < 0:
                 counter[STACKED] -= 1
                 if whole[LOSS]:
                     kept[task, OUTCOME] = LOST
+                    _release(unit, tree, stamp, given, wait, task, now)
                     continue
                 if able and near < 0 and aider < 0:
                     kept[task, UNREACHED] = 1
                 kept[task, QUEUED] = 1
                 _put_in_queue(queue, kept, fixed, ready, task)
+                other = wait[task]
+                while other >= 0:  # who waits for its work does so until its patience ends
+                    _set_due(tree, other, max(now, ready[task] + given[task, PATIENCE]))
+                    other = unit[other, GOAL]
                 continue
             counter[STACKED] -= 1
             u = chosen
@@ -454,13 +488,19 @@ def run(roads, rules, state, until):
         if counter[STACKED] > 0:
             u = -1 - stack[counter[STACKED] - 1]
             chosen, nearest = -1, np.inf
-            here = unit[u, NODE]
+            here, leave = unit[u, NODE], now
+            if unit[u, STATE] == RETURNING:  # its shift begins on the way
+                if now <= unit_time[u, LEFT]:
+                    leave = unit_time[u, LEFT]
+                else:
+                    here, rest = ahead(
+                        first, head, weight, out_first, out_hub, out_cost, in_first, in_hub, in_cost, to_place,
+                        unit[u, MODE], here, unit[u, GOAL], -1, 1000.0 * (now - unit_time[u, LEFT]),
+                    )  # fmt: skip
+                    leave = now + 0.001 * rest
             if unit[u, DUTY] == 1:
-                free = 0
-                for other in range(units):
-                    free += trait[other, SERVES] & trait[u, SERVES] != 0 and (other == u or _free(unit, other))
                 for priority in range(PRIORITIES):
-                    if priority >= whole[HOLD_FROM] and free <= whole[HOLD_OUT]:
+                    if _kept_back(unit, trait, whole, u, priority):
                         break
                     mode = trait[u, LIGHTS] if priority < whole[SCENE_LIGHTS] else trait[u, NORMAL]
                     for row in range(len(queue)):
@@ -492,7 +532,7 @@ def run(roads, rules, state, until):
             if chosen >= 0 and asks[CHOOSE_TASK]:
                 if ask[ANSWERED] == 0:
                     ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_TASK, chosen, u
-                    real[BUSY_SINCE] = now
+                    real[CLOCK] = now
                     return False
                 chosen = ask[ANSWER]
                 ask[QUESTION], ask[ANSWERED] = NOBODY, 0
@@ -505,18 +545,17 @@ def run(roads, rules, state, until):
                 away = _between(
                     out_first[mode], out_hub, out_cost, in_first[mode], in_hub, in_cost, here, fixed[task, AT_NODE]
                 )
-                leave = now
                 if unit[u, STATE] == IDLE:
                     leave = now + given[task, TURNOUT] * factor[u]
                 _become(unit, unit_time, spent, u, SENT, now)
-                unit[u, TASK], unit[u, PLACE], unit[u, GOAL], unit[u, MODE] = task, -1, -1, mode
+                unit[u, TASK], unit[u, PLACE], unit[u, GOAL], unit[u, NODE], unit[u, MODE] = task, -1, -1, here, mode
                 unit_time[u, LEFT] = leave
                 kept[task, UNIT], kept[task, OUTCOME] = u, IN_SERVICE
                 stamp[task, SENT_AT], stamp[task, LEFT_AT] = now, leave
                 _set_due(tree, u, leave + 0.001 * away + given[task, ACCESS])
                 continue
             # nothing waits for it: to a station
-            if unit[u, STATE] == IDLE:
+            if _free(unit, u):
                 counter[STACKED] -= 1
                 continue
             home = unit[u, STATION]
@@ -524,7 +563,7 @@ def run(roads, rules, state, until):
                 if asks[CHOOSE_STATION]:
                     if ask[ANSWERED] == 0:
                         ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_STATION, -1, u
-                        real[BUSY_SINCE] = now
+                        real[CLOCK] = now
                         return False
                     home = ask[ANSWER]
                     ask[QUESTION], ask[ANSWERED] = NOBODY, 0
@@ -560,21 +599,22 @@ def run(roads, rules, state, until):
                 on_duty += unit[u, DUTY]
                 busy += unit[u, DUTY] == 1 and not _free(unit, u)
             if on_duty > 0:
-                real[BUSY] += (busy / on_duty - real[BUSY]) * -np.expm1((now - then) / real[BUSY_MEMORY])
+                real[BUSY] += (busy / on_duty - real[BUSY]) * -np.expm1((real[BUSY_SINCE] - then) / real[BUSY_MEMORY])
+            real[BUSY_SINCE] = then
         now = then
         if due <= now:
             u = _first_due(tree)
             if u >= units:
                 place = u - units
                 catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
-                while hospital[place, DOOR] > 0 and hospital[place, USED] < hospital[place, BAYS]:
+                while hospital[place, DOOR] > 0 and has_room(hospital, place):
                     task = first_at_door(hospital, door, kept, place)
                     into_bay(hospital, heap_first, heap_time, heap_task, given, place, task, now)
                     stamp[task, BAY_AT] = now
                     other = kept[task, UNIT]
                     _become(unit, unit_time, spent, other, HANDOVER, now)
                     _set_due(tree, other, now + given[task, HANDOVER_TIME])
-                _set_due(tree, u, door_next(hospital, heap_first, heap_time, place))
+                _set_due(tree, u, door_next(hospital, heap_first, heap_time, place, now))
                 continue
             task = unit[u, TASK]
             doing = unit[u, STATE]
@@ -586,10 +626,20 @@ def run(roads, rules, state, until):
                 if before >= 0 and TO_COME <= kept[before, OUTCOME] <= IN_SERVICE and not stamp[before, DONE_AT] <= now:
                     unit[u, GOAL] = wait[before]  # units that wait for one task hang one on the other
                     wait[before] = u
-                    _set_due(tree, u, np.inf)
+                    ends = ready[before] + given[before, PATIENCE]
+                    _set_due(tree, u, max(now, ends) if kept[before, OUTCOME] == WAITING else np.inf)
                 else:
                     stamp[task, BEGAN_AT] = now
                     _set_due(tree, u, now + given[task, SCENE])
+            elif doing == AT_SCENE and not stamp[task, BEGAN_AT] <= now:
+                before = fixed[task, AFTER]
+                if kept[before, OUTCOME] == IN_SERVICE and not stamp[before, DONE_AT] <= now:
+                    _set_due(tree, u, np.inf)  # somebody has been sent meanwhile
+                    continue
+                if kept[before, OUTCOME] == WAITING:
+                    _take_from_queue(queue, kept, fixed, before)
+                    kept[before, OUTCOME] = CANCELLED
+                _release(unit, tree, stamp, given, wait, before, now)
             elif doing == AT_SCENE:
                 goal = -1
                 lights = fixed[task, PRIORITY] < whole[HOSPITAL_LIGHTS]
@@ -600,7 +650,7 @@ def run(roads, rules, state, until):
                     if asks[CHOOSE_HOSPITAL]:
                         if ask[ANSWERED] == 0:
                             ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_HOSPITAL, task, u
-                            real[BUSY_SINCE] = now
+                            real[CLOCK] = now
                             return False
                         goal = ask[ANSWER]
                         ask[QUESTION], ask[ANSWERED] = NOBODY, 0
@@ -610,14 +660,7 @@ def run(roads, rules, state, until):
                             mode, here, fixed[task, SPECIALTY], fixed[task, FIXED], whole[HOSPITAL_RULE], now,
                         )  # fmt: skip
                 stamp[task, DONE_AT] = now
-                other = wait[task]
-                while other >= 0:
-                    following = unit[other, GOAL]
-                    unit[other, GOAL] = -1
-                    stamp[unit[other, TASK], BEGAN_AT] = now
-                    _set_due(tree, other, now + given[unit[other, TASK], SCENE])
-                    other = following
-                wait[task] = -1
+                _release(unit, tree, stamp, given, wait, task, now)
                 if goal >= 0:
                     kept[task, HOSPITAL], kept[task, DIVERTED] = goal, diverted
                     _become(unit, unit_time, spent, u, TO_HOSPITAL, now)
@@ -633,13 +676,9 @@ def run(roads, rules, state, until):
                 stamp[task, DOOR_AT] = now
                 unit[u, PLACE] = stations + place
                 unit[u, NODE], unit[u, GOAL] = place_node[stations + place], -1
-                if hospital[place, BAYS] >= 0:
-                    catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
-                if hospital[place, BAYS] < 0 or (
-                    hospital[place, USED] < hospital[place, BAYS] and hospital[place, DOOR] == 0
-                ):
-                    if hospital[place, BAYS] >= 0:
-                        into_bay(hospital, heap_first, heap_time, heap_task, given, place, task, now)
+                catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
+                if has_room(hospital, place) and hospital[place, DOOR] == 0:
+                    into_bay(hospital, heap_first, heap_time, heap_task, given, place, task, now)
                     stamp[task, BAY_AT] = now
                     _become(unit, unit_time, spent, u, HANDOVER, now)
                     _set_due(tree, u, now + given[task, HANDOVER_TIME])
@@ -647,7 +686,7 @@ def run(roads, rules, state, until):
                     join_door(hospital, door, kept, place, task, fixed[task, PRIORITY])
                     _become(unit, unit_time, spent, u, AT_DOOR, now)
                     _set_due(tree, u, np.inf)
-                    _set_due(tree, units + place, door_next(hospital, heap_first, heap_time, place))
+                    _set_due(tree, units + place, door_next(hospital, heap_first, heap_time, place, now))
             elif doing == HANDOVER:
                 kept[task, OUTCOME] = TRANSPORTED
                 _become(unit, unit_time, spent, u, CLEARING, now)
@@ -661,8 +700,14 @@ def run(roads, rules, state, until):
             else:  # back at a station
                 unit[u, PLACE] = unit[u, GOAL]
                 unit[u, NODE], unit[u, GOAL] = place_node[unit[u, PLACE]], -1
-                _become(unit, unit_time, spent, u, IDLE if unit[u, DUTY] else OFF, now)
-                _set_due(tree, u, np.inf)
+                if unit[u, DUTY] == 0 and unit[u, PLACE] != unit[u, STATION]:
+                    _send_home(
+                        unit, unit_time, trait, spent, tree, to_place, u, unit[u, NODE], now,
+                        unit[u, STATION], now,
+                    )  # fmt: skip
+                else:
+                    _become(unit, unit_time, spent, u, IDLE if unit[u, DUTY] else OFF, now)
+                    _set_due(tree, u, np.inf)
         elif shift <= now:
             u, begins = int(duty[counter[NEXT_DUTY], 1]), duty[counter[NEXT_DUTY], 2] > 0
             counter[NEXT_DUTY] += 1
@@ -671,7 +716,7 @@ def run(roads, rules, state, until):
                 if unit[u, STATE] == OFF:
                     _become(unit, unit_time, spent, u, IDLE, now)
                 stack[counter[STACKED]] = -1 - u
-                counter[STACKED] += unit[u, STATE] == IDLE
+                counter[STACKED] += 1
             elif not begins and unit[u, STATE] == IDLE:
                 if unit[u, PLACE] == unit[u, STATION]:
                     _become(unit, unit_time, spent, u, OFF, now)
@@ -696,7 +741,7 @@ def run(roads, rules, state, until):
                     _take_from_queue(queue, kept, fixed, task)
                     kept[task, OUTCOME] = CANCELLED
                 task = following
-    real[BUSY_SINCE] = now
+    real[CLOCK] = now
     return True
 
 
@@ -804,17 +849,7 @@ def replan(old, new, state, stations, rule, now):
         state.unit, state.unit_time, state.trait, state.tree, state.kept, state.fixed,
     )  # fmt: skip
     counter, stack, queue = state.counter, state.stack, state.queue
-    hospitals = state.hospital
-    for priority in range(PRIORITIES - 1, -1, -1):  # whoever goes first is on top
-        for row in range(len(queue)):
-            begin = counter[STACKED]
-            task = queue[row, priority]
-            while task >= 0:
-                stack[counter[STACKED]] = task
-                counter[STACKED] += 1
-                task = kept[task, NEXT]
-            queue[row, priority] = -1
-            stack[begin : counter[STACKED]] = stack[begin : counter[STACKED]][::-1].copy()
+    hospitals, ready = state.hospital, state.ready
     for u in range(len(unit)):
         doing = unit[u, STATE]
         if doing not in (SENT, TO_HOSPITAL, RETURNING):
@@ -827,9 +862,9 @@ def replan(old, new, state, stations, rule, now):
                 old.in_cost, old.to_place, unit[u, MODE], unit[u, NODE], unit[u, GOAL], goal,
                 1000.0 * (now - unit_time[u, LEFT]),
             )  # fmt: skip
+            unit[u, NODE], unit_time[u, LEFT] = node, now + 0.001 * rest
             if doing == SENT and node == goal and rest == 0.0:
                 continue  # on foot from the street
-            unit[u, NODE], unit_time[u, LEFT] = node, now + 0.001 * rest
         node, leave = unit[u, NODE], unit_time[u, LEFT]
         if doing == SENT:
             away = _between(
@@ -839,10 +874,8 @@ def replan(old, new, state, stations, rule, now):
             if away >= NEVER:
                 kept[task, RESENT] += 1
                 kept[task, UNREACHED] = 1
-                kept[task, OUTCOME], kept[task, UNIT] = WAITING, -1
                 state.stamp[task, SENT_AT] = state.stamp[task, LEFT_AT] = np.nan
-                stack[counter[STACKED]] = task
-                counter[STACKED] += 1
+                _put_in_queue(queue, kept, fixed, ready, task)
                 unit[u, TASK] = -1
                 _send_home(
                     unit, unit_time, trait, state.spent, tree, new.to_place, u, node, leave,
@@ -862,6 +895,20 @@ def replan(old, new, state, stations, rule, now):
                 unit[u, GOAL] = stations + place
                 away = new.to_place[unit[u, MODE], node, unit[u, GOAL]]
         _set_due(tree, u, leave + 0.001 * away if away < NEVER else np.inf)
+    begin = counter[STACKED]
+    for priority in range(PRIORITIES):
+        while True:
+            task = -1
+            for row in range(len(queue)):
+                head = queue[row, priority]
+                if head >= 0 and (task < 0 or (ready[head], head) < (ready[task], task)):
+                    task = head
+            if task < 0:
+                break
+            _take_from_queue(queue, kept, fixed, task)
+            stack[counter[STACKED]] = task
+            counter[STACKED] += 1
+    stack[begin : counter[STACKED]] = stack[begin : counter[STACKED]][::-1].copy()  # whoever goes first is on top
 
 
 @njit(cache=True, nogil=True)
@@ -869,8 +916,6 @@ def open_doors(state, now):
     """Look at all hospitals after bays or beds have changed."""
     units = len(state.unit)
     for place in range(len(state.hospital)):
-        if state.hospital[place, BAYS] < 0:
-            continue
         catch_up(
             state.hospital, state.heap_first, state.heap_time, state.heap_task, state.door, state.kept, state.given, place,
             now,
@@ -879,10 +924,8 @@ def open_doors(state, now):
             state.hospital, state.heap_first, state.heap_time, state.heap_task, state.door, state.kept, state.given, place,
             now,
         )  # fmt: skip
-        free = state.hospital[place, USED] < state.hospital[place, BAYS]
-        if state.hospital[place, DOOR] > 0:
-            next_look = door_next(state.hospital, state.heap_first, state.heap_time, place)
-            _set_due(state.tree, units + place, now if free else next_look)
+        next_look = door_next(state.hospital, state.heap_first, state.heap_time, place, now)
+        _set_due(state.tree, units + place, next_look)
 
 
 @njit(cache=True, nogil=True)

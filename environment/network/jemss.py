@@ -79,7 +79,9 @@ def _sections(rows: "Iterator[list[str]]", file: Path) -> Sections:
             state = "rows"
         else:
             if len(row) > len(columns) and any(cell.strip() for cell in row[len(columns) :]):
-                raise NetworkError(f"{file}, line {number}: {len(row)} cells, section '{name}' has {len(columns)} columns")
+                raise NetworkError(
+                    f"{file}, line {number}: {len(row)} cells, section '{name}' has {len(columns)} columns"
+                )
             for column, cell in zip(columns, [*row, *[""] * len(columns)], strict=False):
                 column.append(cell.strip())
     if not found:
@@ -129,7 +131,9 @@ def read_roads(nodes: str | Path, arcs: str | Path, crs: str) -> JemssRoads:
     for name, column in (("fromNode", start), ("toNode", end)):
         wrong = np.flatnonzero((column < 0) | (column >= len(x)))
         if len(wrong):
-            raise NetworkError(f"{arcs}: arc {wrong[0] + 1}: {name} {column[wrong[0]] + 1} is no node, 1 … {len(x)} are")
+            raise NetworkError(
+                f"{arcs}: arc {wrong[0] + 1}: {name} {column[wrong[0]] + 1} is no node, 1 … {len(x)} are"
+            )
     modes = sorted(name for name in lines["arcs"] if name.startswith("mode_"))
     seconds = [numbers(lines, "arcs", mode, arcs) * DAY for mode in modes]
     if not seconds:
@@ -141,7 +145,9 @@ def read_roads(nodes: str | Path, arcs: str | Path, crs: str) -> JemssRoads:
     for mode, column in zip(modes, seconds, strict=True):
         wrong = np.flatnonzero(~(column > 0))
         if len(wrong):
-            raise NetworkError(f"{arcs}: arc {wrong[0] + 1}: {mode} is {column[wrong[0]] / DAY:g} days; must be above 0")
+            raise NetworkError(
+                f"{arcs}: arc {wrong[0] + 1}: {mode} is {column[wrong[0]] / DAY:g} days; must be above 0"
+            )
     one = np.ones(len(start))
     network = Network(
         x=np.asarray(x, float),

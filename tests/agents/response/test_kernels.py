@@ -1,0 +1,58 @@
+"""The kernel of events does what its plain-Python twin does, and the same in one go and in many."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from worlds import assert_equal, random_world
+
+PAIRS = [(3, 0), (3, 1), (2, 0), (1, 0), (2, 1)]
+
+
+@st.composite
+def rules(draw):
+    """Rules by name, each its default more often than not."""
+    chosen = {
+        "dispatch": draw(st.sampled_from(["nearest", "nearest", "coverage"])),
+        "queue": draw(st.sampled_from(["first", "first", "closest"])),
+        "hospital": draw(st.sampled_from(["nearest", "diverting", "least time"])),
+        "move": draw(st.sampled_from(["home", "home", "maximal cover", "compliance"])),
+        "hold_out": draw(st.sampled_from([0, 0, 1, 2])),
+        "hold_from": draw(st.integers(0, 3)),
+        "loss": draw(st.sampled_from([False, False, True])),
+        "scene_lights": draw(st.sampled_from([8, 0, 2])),
+        "hospital_lights": draw(st.sampled_from([0, 1])),
+        "aid_after": draw(st.sampled_from([np.inf, 0.0, 100.0])),
+        "redispatch": draw(st.lists(st.sampled_from(PAIRS), unique=True, max_size=3)),
+        "target": draw(st.sampled_from([[np.inf], [200.0], [60.0, 300.0]])),
+        "busy_memory": draw(st.sampled_from([500.0, 86_400.0])),
+    }
+    return chosen
+
+
+worlds = st.builds(
+    random_world,
+    st.integers(0, 2**31),
+    rules=rules(),
+    tied=st.booleans(),
+    services=st.integers(1, 3),
+    sparse=st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(worlds)
+def test_kernel_and_twin_agree(world):
+    assert_equal(world.run_centre(), world.run_twin())
+
+
+@settings(deadline=None, max_examples=60)
+@given(worlds, st.lists(st.integers(0, 6000), max_size=40), st.integers(1, 6))
+def test_work_in_parts_is_the_same_to_the_bit(world, stops, parts):
+    whole = world.run_centre()
+    divided = world.run_centre(sorted(map(float, stops)), parts)
+    for name, column in whole.table().items():
+        if name not in ("after", "incident"):
+            assert np.array_equal(column, divided.table()[name], equal_nan=column.dtype.kind == "f"), name
+    assert np.array_equal(whole.state.spent, divided.state.spent)
+    assert np.array_equal(whole.rules.real, divided.rules.real)
