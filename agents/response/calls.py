@@ -226,5 +226,5 @@ def _joined(first: NDArray[np.bool_], of_first: Scene, of_others: Scene) -> Scen
     """Return scenes of which those marked are the first ones."""
     row = np.empty(len(first), np.int64)
     row[first], row[~first] = np.arange(len(of_first.node)), len(of_first.node) + np.arange(len(of_others.node))
-    together = (np.concatenate(pair)[row] for pair in zip(of_first, of_others, strict=True))
-    return Scene(*together)
+    columns = {name: np.concatenate([getattr(of_first, name), getattr(of_others, name)])[row] for name in Scene._fields}
+    return Scene(**columns)
