@@ -19,7 +19,8 @@ from ...environment import quantiles
 from ...environment.randomness import key, uniform, uniforms
 from ..emergencies import Emergency
 from ..presence import AWAY, Presence
-from .incidents import Incidents, tasks_of
+from .events import Events
+from .incidents import Incidents, draws, tasks_of
 from .kinds import KindSettings, Services
 from .scenes import CallError, Scene, Scenes
 from .tasks import Tasks
@@ -31,8 +32,8 @@ DAY = 86_400
 _SLOT = 900  # s
 YEAR = 365.25
 """Days of a year, to which rates refer."""
-RATES = "rates"
-"""Cause of calls that come from rates."""
+RATES, EVENTS = "rates", "events"
+"""Causes of calls that come from rates, and from a file of real events."""
 
 
 class Calls:
@@ -66,7 +67,7 @@ class Calls:
     ):
         self._city, self._presence, self._seed = city, presence, seed
         self.kinds, self.services, self.scenes = dict(kinds), services, scenes
-        self.causes = (RATES, *(cause for cause in causes if cause != RATES))
+        self.causes = tuple(dict.fromkeys((RATES, EVENTS, *causes)))
         """Names that the column ``cause`` of tasks numbers."""
         self._age = np.asarray(city.people.age)
         zones = _zone_names(city)
@@ -116,6 +117,23 @@ class Calls:
         return np.full(calls.sum(), number), second[calls], person[calls], who[calls], place[calls]
 
     # ------------------------------------------------------------------ from others
+
+    def of_events(self, events: Events, day: int, *, file: int = 0) -> Tasks:
+        """Return the calls of a day that come from a file of real events.
+
+        Args:
+            events: the events.
+            day: day of the run.
+            file: number of the file, if there are several.
+        """
+        rows, time = events.of_day(day)
+        kind, row = events.kind[rows], events.row[rows]
+        when = np.full(len(rows), time)
+        later = draws(key(self._seed, f"response events moment {file}"), row, when)
+        second = day * DAY + events.second[rows] % DAY + later * events.spread
+        scene = self.scenes.at_points(events.x[rows], events.y[rows], street=self._street[kind])
+        asked = {"priority": events.priority[rows], "units": events.units[rows]}
+        return self._tasks(EVENTS, scene, second, kind=kind, who=(row << 8) + file, when=when, **asked)
 
     def of_emergencies(self, emergencies: Sequence[Emergency]) -> Tasks:
         """Return the calls for what other processes have posted.
