@@ -87,7 +87,9 @@ def test_closing_schools_moves_calls_of_pupils_and_leaves_all_others(city, scene
         patient[tasks.incident[known]] = tasks.person[known]
         asks = patient[tasks.incident]  # −1 for incidents of police and fire alone
         rows = np.flatnonzero((asks >= 0) & ~np.isin(city.people.role[asks], list(pupils)))
-        return {name: column[rows] for name, column in column_by_column(tasks).items() if name not in ("incident", "after")}
+        return {
+            name: column[rows] for name, column in column_by_column(tasks).items() if name not in ("incident", "after")
+        }
 
     ours, theirs = of_others(before), of_others(after)
     assert len(ours["ready"]) > 100
@@ -120,8 +122,12 @@ def test_zones_of_factor_0_have_no_calls(city, scenes):
 def test_expected_numbers_are_rates_times_people(city, scenes):
     calls = calls_in(city, scenes, quiet(illness={"rate": 36.525}, disturbance={"rate": 73.05}))
     people = len(city.people)
-    assert calls.expected(0)["illness"] == pytest.approx(36.525 * people / 1000 / YEAR * 0.98 / np.mean([0.98] * 6 + [1.12]))
-    assert sum(calls.expected(day)["disturbance"] for day in range(7)) == pytest.approx(73.05 * people / 1000 / YEAR * 7)
+    assert calls.expected(0)["illness"] == pytest.approx(
+        36.525 * people / 1000 / YEAR * 0.98 / np.mean([0.98] * 6 + [1.12])
+    )
+    assert sum(calls.expected(day)["disturbance"] for day in range(7)) == pytest.approx(
+        73.05 * people / 1000 / YEAR * 7
+    )
     assert calls.expected(0)["transfer"] == 0
 
 
@@ -135,7 +141,9 @@ def test_a_longer_list_of_kinds_leaves_the_calls_of_the_others(city, scenes):
 
 
 def test_zones_that_the_city_has_not_are_named(city, scenes):
-    with pytest.raises(CallError, match=r"response.kinds.illness.zones: the city has no zone 'Centre'; there are: South West"):
+    with pytest.raises(
+        CallError, match=r"response.kinds.illness.zones: the city has no zone 'Centre'; there are: South West"
+    ):
         calls_in(city, scenes, {"illness": {"zones": {"Centre": 2}}})
 
 

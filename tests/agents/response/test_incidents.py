@@ -56,7 +56,9 @@ def test_tasks_of_an_incident_do_not_depend_on_other_incidents(given_incidents, 
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=20), st.integers(0, 5))
 def test_every_incident_has_its_units_and_waits_for_work_of_its_own(names, seed):
     incidents = Incidents.of(np.arange(len(names)) * 50.0, kind=[NAMES.index(name) for name in names], node=0)
-    incidents = Incidents(**{f.name: getattr(incidents, f.name) for f in fields(incidents)} | {"who": np.arange(len(names))})
+    incidents = Incidents(
+        **{f.name: getattr(incidents, f.name) for f in fields(incidents)} | {"who": np.arange(len(names))}
+    )
     tasks = asked(incidents, seed=seed)
     assert (np.diff(tasks.ready) >= 0).all()
     assert (tasks.cause == 1).all()

@@ -49,7 +49,9 @@ def test_every_figure_of_a_shipped_kind_has_a_source_or_says_assumed():
             continue
         for before, line in zip(["", *lines], lines, strict=False):
             is_figure = "=" in line and not line.startswith("#") and any(sign.isdigit() for sign in line)
-            assert not is_figure or "#" in line or before.startswith("#") or line.startswith("weekdays"), f"{head} {line}"
+            assert not is_figure or "#" in line or before.startswith("#") or line.startswith("weekdays"), (
+                f"{head} {line}"
+            )
 
 
 def test_factors_have_mean_1_and_own_ones_come_before_the_rhythm():

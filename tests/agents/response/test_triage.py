@@ -20,9 +20,7 @@ def of_rules(walks, breathes, airway, rate, pulse, refill, obeys):
     return "YELLOW" if obeys else "RED"
 
 
-@given(
-    st.booleans(), st.booleans(), st.booleans(), st.integers(0, 60), st.booleans(), st.floats(0, 5), st.booleans()
-)
+@given(st.booleans(), st.booleans(), st.booleans(), st.integers(0, 60), st.booleans(), st.floats(0, 5), st.booleans())
 def test_start_follows_its_card(walks, breathes, airway, rate, pulse, refill, obeys):
     found = start_triage(
         walks=walks,
