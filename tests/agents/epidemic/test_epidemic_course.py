@@ -8,10 +8,10 @@ from epidemic_cities import Town, disease_of, homes_only, one_place
 from pydantic import ValidationError
 
 from citytwin.agents.columns import Column
+from citytwin.agents.emergencies import Emergencies
 from citytwin.agents.epidemic.course import DEAD, RECOVERED
 from citytwin.agents.epidemic.disease import Disease
 from citytwin.agents.epidemic.settings import EpidemicSettings, ImmuneAtStart, Seasonality
-from citytwin.agents.emergencies import Emergencies
 from citytwin.agents.hospitals import Hospitals, HospitalSettings
 from citytwin.agents.policies import PolicySettings
 from citytwin.agents.presence import AWAY, BEDRIDDEN, FREE

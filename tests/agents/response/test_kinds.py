@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from citytwin.agents.response.kinds import SERVICES, Services, kinds_of, shipped
 from citytwin.agents.responders import Service
+from citytwin.agents.response.kinds import SERVICES, Services, kinds_of, shipped
 
 # Residents of Germany by band of age from 0, 5, 15, 45, 70 and 85 years on, in shares
 GERMANY = np.array([0.047, 0.093, 0.355, 0.355, 0.12, 0.03])

@@ -182,7 +182,7 @@ def test_a_missing_file_is_named(city, tmp_path):
     broken = tmp_path / "broken.gpkg"
     broken.write_bytes(b"nothing")
     settings = EventSettings(file=str(broken), time="time", kind="illness")
-    with pytest.raises(CallError, match="broken.gpkg: cannot be read as a table"):
+    with pytest.raises(CallError, match=r"broken\.gpkg: cannot be read as a table"):
         read_events(settings, city, KINDS, START, 7)
 
 

@@ -20,8 +20,7 @@ def test_every_event_of_the_period_counts_in_its_hour_of_the_week(hours, days, l
     moments = [np.datetime64(FIRST, "s") + np.timedelta64(3600 * hour + 7, "s") for hour in hours]
     table = fit_rates(np.array(moments, "datetime64[s]"), first, first + timedelta(days=days - 1))
     count, observed = np.zeros((7, 24)), np.zeros((7, 24))
-    for moment in moments:
-        moment = moment.item()
+    for moment in (one.item() for one in moments):
         if first <= moment.date() < first + timedelta(days=days):
             count[moment.weekday(), moment.hour] += 1
     for day in range(days):
