@@ -12,6 +12,7 @@ from pydantic import Field, StrictBool, field_validator, model_validator
 
 from ..parts import Part, Seconds, Whole
 from ..traffic.matrices import DemandError, Problems, csv_rows, open_text
+from .kinds import LAST_PRIORITY
 from .scenes import CallError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class EventSettings(Part):
     kinds: dict[str, str] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     priority_column: str | None = None
-    priorities: dict[str, Annotated[Whole, Field(ge=0, le=9)]] = Field(default_factory=dict)
+    priorities: dict[str, Annotated[Whole, Field(ge=0, le=LAST_PRIORITY)]] = Field(default_factory=dict)
     units_column: str | None = None
     case_column: str | None = None
     from_: date | None = Field(default=None, alias="from")
@@ -172,7 +173,7 @@ class _Reading:
         kind = self._kinds()
         time = self._times()
         x, y = self._points()
-        priority = self._words(settings.priority_column, settings.priorities, "priority", 9)
+        priority = self._words(settings.priority_column, settings.priorities, "priority", LAST_PRIORITY)
         units = self._words(settings.units_column, {}, "number of units", 50, least=1)
         if settings.bad == "refuse":
             self.problems.refuse()

@@ -164,6 +164,14 @@ def test_numbers_of_casualties_have_their_law(law, variance):
     assert hurt.var() == pytest.approx(variance, rel=0.25)
 
 
+def test_patience_is_that_of_the_incident():
+    kinds = kinds_of({"fire alarm": {"patience": {"law": "exponential", "mean": "10 min"}}})
+    tasks = asked(of_kind("fire alarm", 2000), kinds)
+    by_incident = tasks.patience[np.argsort(tasks.incident, kind="stable")].reshape(-1, 2)
+    assert np.array_equal(by_incident[:, 0], by_incident[:, 1])
+    assert tasks.patience.mean() == pytest.approx(600, rel=0.1)
+
+
 def test_no_incident_no_task():
     assert len(asked(of_kind("illness", 0))) == 0
 

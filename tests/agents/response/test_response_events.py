@@ -138,7 +138,7 @@ def test_all_that_is_wrong_is_told_at_once_with_its_line(read):
             7,
             "what: 'plague' has no kind; add it to kinds or ignore, which have: illness, building fire, traffic accident",
         ),
-        (8, "level: '11' is no priority; allowed: 0 to 9"),
+        (8, "level: '11' is no priority; allowed: 0 to 7"),
         (9, "sent: '-2' is no number of units; allowed: 1 to 50"),
         (10, "has 2 values, the first line names 6 columns"),
     ]:
