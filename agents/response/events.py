@@ -1,6 +1,7 @@
 """Incidents of a file of real events: accidents, calls, runs, with time, place and kind."""
 
 import csv
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,8 @@ MOST_EVENTS = 5_000_000
 SHOWN_OF_A_COLUMN = 5
 """Problems of one column that are listed."""
 DAY = 86_400.0
+_ZONE = re.compile(r"(?<=\d)\s?(Z|[+-]\d\d:?\d\d)$")
+"""A time zone behind a time of ISO 8601."""
 _Columns = Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
 
 
@@ -34,7 +37,8 @@ class EventSettings(Part):
         file: the file.
         time: column with the time, or several that make it together, as year, month, day and hour.
         time_format: how it is written, as ``"%d/%m/%Y %H:%M"``, or for several columns, joined by blanks,
-            ``"%Y %m %d %H"``; without, as ISO 8601 has it (2026-01-31 18:05).
+            ``"%Y %m %d %H"``; without, as ISO 8601 has it (2026-01-31 18:05). Times are those of the clocks in the city;
+            a time zone behind them is not looked at.
         spread: how far after that the event may have happened, as the file says the hour only; drawn.
         x, y: columns with coordinates; not needed for points of a GeoPackage.
         crs: CRS of the coordinates, as "EPSG:4326" for longitude and latitude; without, that of the file or the city.
@@ -82,6 +86,20 @@ class EventSettings(Part):
                 CRS.from_user_input(value)
             except CRSError:
                 raise ValueError(f"'{value}' is no CRS; write one as \"EPSG:4326\"") from None
+        return value
+
+    @field_validator("time_format")
+    @classmethod
+    def _check_format(cls, value: str | None) -> str | None:
+        import pandas as pd
+
+        if value is not None:
+            try:
+                told = pd.to_datetime("x", format=value, errors="coerce")
+            except ValueError as error:
+                raise ValueError(f"'{value}' is no form of a time ({error}); write one as \"%Y-%m-%d %H:%M\"") from None
+            if "%z" in value or "%Z" in value or told is not pd.NaT:
+                raise ValueError(f"'{value}' has a time zone or no time; give the times of the clocks in the city")
         return value
 
     @model_validator(mode="after")
@@ -261,11 +279,9 @@ class _Reading:
         else:
             parts = [self._text(name) for name in names]
             text = np.array([" ".join(row) for row in zip(*parts, strict=True)], object)
+            local = text if self.settings.time_format else np.array([_ZONE.sub("", one) for one in text], object)
             form = self.settings.time_format or "ISO8601"
-            try:
-                parsed = pd.Series(pd.to_datetime(pd.Series(text, dtype=object), format=form, errors="coerce"))
-            except ValueError as error:
-                raise CallError(f"{self.settings.file}: {' '.join(names)}: {error}") from None
+            parsed = pd.Series(pd.to_datetime(pd.Series(local, dtype=object), format=form, errors="coerce"))
         if getattr(parsed.dtype, "tz", None) is not None:
             parsed = parsed.dt.tz_localize(None)
         time = parsed.to_numpy().astype("datetime64[s]")

@@ -6,6 +6,8 @@ import geopandas
 import numpy as np
 import pytest
 from cities import CRS, SIDE, SOUTH, WEST, tiny_city
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from pyproj import Transformer
 
@@ -220,8 +222,76 @@ def test_points_of_other_files_are_read(city, tmp_path, suffix):
         ({"kind": "a", "priorities": {"high": -1}}, "greater than or equal to 0"),
         ({"kind": "a", "time": []}, "at least 1 item"),
         ({"kind": "a", "from": "soon"}, "valid date"),
+        ({"kind": "a", "time_format": "%Y %q"}, "'%Y %q' is no form of a time"),
+        ({"kind": "a", "time_format": "%H:%M %z"}, "has a time zone"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(keys, message):
     with pytest.raises(ValidationError, match=message):
         EventSettings.model_validate({"file": "events.csv", "time": "time", "x": "x", "y": "y"} | keys)
+
+
+TEXTS = st.sampled_from(
+    [
+        "2026-01-05 01:00",
+        "2026-01-05T01:00+02:00",
+        "2026-01-05T01:00Z",
+        "9999-12-31",
+        "0001-01-01",
+        "-1",
+        "1e400",
+        "nan",
+    ]
+    + [
+        "inf",
+        "430300",
+        "4580400,5",
+        "",
+        " ",
+        "\x00",
+        "é",
+        '"',
+        "illness",
+        "2026-01",
+        "25:00",
+        "now",
+        "today",
+        "NaT",
+        "None",
+    ]
+) | st.text(max_size=6)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.lists(TEXTS, min_size=3, max_size=6), max_size=4), st.sampled_from(["refuse", "skip"]), st.booleans()
+)
+def test_whatever_a_file_holds_it_is_read_or_refused_by_name(city, tmp_path, cells, bad, repeat):
+    path = tmp_path / "fuzz.csv"
+    lines = ["time,x,y,what,level,sent", *(",".join(row) for row in cells)]
+    path.write_text("\n".join(lines), encoding="utf-8", errors="replace")
+    told = EventSettings(
+        file=str(path),
+        time="time",
+        x="x",
+        y="y",
+        kind_column="what",
+        priority_column="level",
+        units_column="sent",
+        bad=bad,
+        repeat=repeat,
+    )
+    try:
+        events = read_events(told, city, KINDS, START, 7)
+    except CallError as error:
+        assert "fuzz.csv" in str(error)
+        return
+    assert ((events.second >= 0) & (events.second < 7 * 86_400)).all() or repeat
+    assert (events.kind < len(KINDS)).all()
+    west, south, east, north = city.info.bounds
+    assert ((events.x >= west) & (events.x <= east) & (events.y >= south) & (events.y <= north)).all()
+
+
+def test_times_with_zones_are_those_of_their_clocks(read):
+    zones = ("2026-01-05T01:00+02:00", "2026-01-05 02:00 +0100", "2026-01-05T03:00:00Z", "2026-01-05T04")
+    assert (read(["time,x,y", *map(row, zones)]).second / 3600).tolist() == [1, 2, 3, 4]
