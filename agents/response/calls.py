@@ -47,7 +47,7 @@ class Calls:
         seed: seed of the run.
         scenes: how to get there.
         factor: number by which the rates of all kinds are multiplied.
-        causes: further causes that the column ``cause`` of tasks numbers.
+        causes: further causes, to be numbered in this order.
 
     Raises:
         CallError: if a kind names a zone that the city has not.
@@ -68,7 +68,7 @@ class Calls:
         self._city, self._presence, self._seed = city, presence, seed
         self.kinds, self.services, self.scenes = dict(kinds), services, scenes
         self.causes = tuple(dict.fromkeys((RATES, EVENTS, *causes)))
-        """Names that the column ``cause`` of tasks numbers."""
+        """Names that the column ``cause`` of tasks numbers; those of emergencies join when they first come."""
         self._age = np.asarray(city.people.age)
         zones = _zone_names(city)
         self._rates = [_KindRate(name, kind, self._age, zones, factor) for name, kind in self.kinds.items()]
@@ -141,12 +141,12 @@ class Calls:
         Where no place or point is given it is where the person then is; who is away, at home.
 
         Raises:
-            CallError: if the kind or cause of one is unknown, or it is neither at a place nor at a point nor a person's.
+            CallError: if the kind of one is unknown, or it is neither at a place nor at a point nor a person's.
         """
         parts = []
         for cause in dict.fromkeys(emergency.cause for emergency in emergencies):
             if cause not in self.causes:
-                raise CallError(f"an emergency has the cause '{cause}'; there are: {', '.join(self.causes)}")
+                self.causes = (*self.causes, cause)
             parts.append(self._of_cause(cause, [emergency for emergency in emergencies if emergency.cause == cause]))
         return Tasks.together(parts) if parts else self._tasks(RATES, self.scenes.at_places([]), np.zeros(0))
 

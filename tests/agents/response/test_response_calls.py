@@ -202,13 +202,19 @@ class TestEmergencies:
         ("emergency", "message"),
         [
             (Emergency(1.0, "plague", "epidemic", 3), "of the kind 'plague'; there are: illness, chest pain"),
-            (Emergency(1.0, "illness", "magic", 3), "the cause 'magic'; there are: rates, events, epidemic, flood"),
             (Emergency(1.0, "flooded house", "flood"), "has neither place nor point nor person"),
         ],
     )
     def test_what_cannot_be_answered_is_named(self, calls, emergency, message):
         with pytest.raises(CallError, match=message):
             calls.of_emergencies([emergency])
+
+    def test_causes_are_numbered_as_they_come(self, city, scenes):
+        calls = calls_in(city, scenes, causes=("epidemic",))
+        tasks = calls.of_emergencies([Emergency(1.0, "illness", "heat", 3), Emergency(2.0, "illness", "epidemic", 3)])
+        assert calls.causes == ("rates", "events", "epidemic", "heat")
+        assert [calls.causes[cause] for cause in tasks.cause] == ["heat", "epidemic"]
+        assert tasks.scene[0] != tasks.scene[1]
 
     def test_nothing_posted_no_task(self, calls):
         assert len(calls.of_emergencies([])) == 0
