@@ -19,7 +19,8 @@ from ...environment import quantiles
 from ...environment.randomness import key, uniform, uniforms
 from ..emergencies import Emergency
 from ..presence import AWAY, Presence
-from .incidents import Incidents, tasks_of
+from .events import Events
+from .incidents import Incidents, draws, tasks_of
 from .kinds import KindSettings, Services
 from .scenes import CallError, Scene, Scenes
 from .tasks import Tasks
@@ -31,8 +32,8 @@ DAY = 86_400
 _SLOT = 900  # s
 YEAR = 365.25
 """Days of a year, to which rates refer."""
-RATES = "rates"
-"""Cause of calls that come from rates."""
+RATES, EVENTS = "rates", "events"
+"""Causes of calls that come from rates, and from a file of real events."""
 
 
 class Calls:
@@ -46,7 +47,7 @@ class Calls:
         seed: seed of the run.
         scenes: how to get there.
         factor: number by which the rates of all kinds are multiplied.
-        causes: further causes that the column ``cause`` of tasks numbers.
+        causes: further causes, to be numbered in this order.
 
     Raises:
         CallError: if a kind names a zone that the city has not.
@@ -66,8 +67,8 @@ class Calls:
     ):
         self._city, self._presence, self._seed = city, presence, seed
         self.kinds, self.services, self.scenes = dict(kinds), services, scenes
-        self.causes = (RATES, *(cause for cause in causes if cause != RATES))
-        """Names that the column ``cause`` of tasks numbers."""
+        self.causes = tuple(dict.fromkeys((RATES, EVENTS, *causes)))
+        """Names that the column ``cause`` of tasks numbers; those of emergencies join when they first come."""
         self._age = np.asarray(city.people.age)
         zones = _zone_names(city)
         self._rates = [_KindRate(name, kind, self._age, zones, factor) for name, kind in self.kinds.items()]
@@ -117,18 +118,35 @@ class Calls:
 
     # ------------------------------------------------------------------ from others
 
+    def of_events(self, events: Events, day: int, *, file: int = 0) -> Tasks:
+        """Return the calls of a day that come from a file of real events.
+
+        Args:
+            events: the events.
+            day: day of the run.
+            file: number of the file, if there are several.
+        """
+        rows, time = events.of_day(day)
+        kind, row = events.kind[rows], events.row[rows]
+        when = np.full(len(rows), time)
+        later = draws(key(self._seed, f"response events moment {file}"), row, when)
+        second = day * DAY + events.second[rows] % DAY + later * events.spread
+        scene = self.scenes.at_points(events.x[rows], events.y[rows], street=self._street[kind])
+        asked = {"priority": events.priority[rows], "units": events.units[rows]}
+        return self._tasks(EVENTS, scene, second, kind=kind, who=(row << 8) + file, when=when, **asked)
+
     def of_emergencies(self, emergencies: Sequence[Emergency]) -> Tasks:
         """Return the calls for what other processes have posted.
 
         Where no place or point is given it is where the person then is; who is away, at home.
 
         Raises:
-            CallError: if the kind or cause of one is unknown, or it is neither at a place nor at a point nor a person's.
+            CallError: if the kind of one is unknown, or it is neither at a place nor at a point nor a person's.
         """
         parts = []
         for cause in dict.fromkeys(emergency.cause for emergency in emergencies):
             if cause not in self.causes:
-                raise CallError(f"an emergency has the cause '{cause}'; there are: {', '.join(self.causes)}")
+                self.causes = (*self.causes, cause)
             parts.append(self._of_cause(cause, [emergency for emergency in emergencies if emergency.cause == cause]))
         return Tasks.together(parts) if parts else self._tasks(RATES, self.scenes.at_places([]), np.zeros(0))
 
@@ -226,5 +244,5 @@ def _joined(first: NDArray[np.bool_], of_first: Scene, of_others: Scene) -> Scen
     """Return scenes of which those marked are the first ones."""
     row = np.empty(len(first), np.int64)
     row[first], row[~first] = np.arange(len(of_first.node)), len(of_first.node) + np.arange(len(of_others.node))
-    together = (np.concatenate(pair)[row] for pair in zip(of_first, of_others, strict=True))
-    return Scene(*together)
+    columns = {name: np.concatenate([getattr(of_first, name), getattr(of_others, name)])[row] for name in Scene._fields}
+    return Scene(**columns)

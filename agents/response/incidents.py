@@ -201,6 +201,8 @@ class _KindTasks:
         steps = np.cumsum(kind.priorities)
         drawn = np.searchsorted(steps, luck.or_severity("priority") * steps[-1], side="right")
         self.priority = np.where(incidents.priority < 0, np.minimum(drawn, len(steps) - 1), incidents.priority)
+        patience = kind.patience
+        self.patience = np.full(len(incidents), np.inf) if patience is None else patience.of(luck.of("patience"))
         self.first: dict[ServiceName, NDArray[np.int64]] = {}
         """Task of the first unit of each service, by incident."""
 
@@ -240,7 +242,7 @@ class _KindTasks:
                 "incident": self.numbers[rows],
                 "service": SERVICES[name],
                 "priority": self.priority[rows],
-                "patience": np.inf if self.kind.patience is None else self.kind.patience,
+                "patience": self.patience[rows],
                 "after": -1 if unit.after is None else self.first[unit.after][rows],
                 **{what: self._time(law, f"{what} {name}", rows, number) for what, law in times.items()},
                 **(_NO_PATIENT | columns),

@@ -24,16 +24,18 @@ from pydantic import BeforeValidator, Field, TypeAdapter, field_validator, model
 from ...environment import toml
 from ..parts import Bands, Number, Part, Share, Whole
 from ..responders import Service
-from .laws import AnyLaw, Constant, Exponential, Law, Time
+from .laws import AnyLaw, Constant, Exponential, Law
 from .tasks import SPECIALTIES
 
 MOST_KINDS = 200
+LAST_PRIORITY = 7
 ServiceName = Literal["ambulance", "fire", "police"]
 SERVICES: dict[ServiceName, Service] = {
     "ambulance": Service.AMBULANCE,
     "fire": Service.FIRE,
     "police": Service.POLICE,
 }
+_SHARES = Field(min_length=1, max_length=LAST_PRIORITY + 1)
 _Factor = Annotated[Number, Field(ge=0, le=1000)]
 _TWENTY_MINUTES = Constant.model_validate({"time": "20 min"})
 """At the scene, for kinds of one's own that do not say (assumed)."""
@@ -157,7 +159,7 @@ class KindSettings(Part):
         admitted: share of the patients brought who are then given a bed (assumed).
         bed: how long they keep it (assumed; mean length of stay in curative care of the EU 2019, Eurostat, about 7 days).
         specialty: what the patient needs of a hospital.
-        patience: how long somebody waits for a unit to be sent before they give up; never without.
+        patience: how long somebody waits for a unit to be sent before they give up; without, for ever.
         casualties: for incidents with many; without, there is one patient.
     """
 
@@ -168,7 +170,7 @@ class KindSettings(Part):
     zones: dict[str, _Factor] = Field(default_factory=dict)
     at: Literal["place", "street"] = "place"
     units: Annotated[dict[ServiceName, UnitSettings], Field(min_length=1)]
-    priority: Annotated[Whole, Field(ge=0, le=9)] | Annotated[tuple[Share, ...], Field(min_length=1, max_length=10)] = 0
+    priority: Annotated[Whole, Field(ge=0, le=LAST_PRIORITY)] | Annotated[tuple[Share, ...], _SHARES] = 0
     call_taking: AnyLaw = _NO_TIME
     transported: Share = 0.0
     handover: AnyLaw = _NO_TIME
@@ -176,7 +178,7 @@ class KindSettings(Part):
     admitted: Share = 0.4
     bed: AnyLaw = Exponential.model_validate({"law": "exponential", "mean": "168 h"})
     specialty: Literal["any", "trauma", "stroke", "cardiac", "children", "intensive care"] = "any"
-    patience: Time | None = None
+    patience: AnyLaw | None = None
     casualties: CasualtySettings | None = None
 
     @field_validator("units", mode="before")

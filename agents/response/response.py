@@ -23,6 +23,7 @@ from .calls import Calls
 from .decisions import Dispatcher
 from .dispatch import Centre, Departments, make_rules
 from .doors import BEDS_USED
+from .events import read_events
 from .fleet import DAY, Fleets
 from .incidents import draws
 from .kinds import SERVICES
@@ -87,6 +88,7 @@ class Response(Process):
         "tasks_waiting": "calls that nobody had been sent to at the end of the day before",
         "handover_delay": "mean time from a hospital's door to the patient handed over on the day before, minutes",
     }
+    path_keys = (("events", "*", "file"),)
     table_names: ClassVar[tuple[str, ...]] = ("incidents", "units", "departments")
 
     def __init__(self, model: Any, settings: ResponseSettings):
@@ -105,6 +107,10 @@ class Response(Process):
             factor=settings.calls,
             causes=(EPIDEMIC, TRANSFER),
         )
+        clock = model.scenario.clock
+        self._events = [
+            read_events(file, city, list(settings.kinds), clock.start, clock.days) for file in settings.events
+        ]
         self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
         self._served = np.array([SERVICES[name] for name in self.fleets.services], np.uint8)
         fleet = self.fleets.fleet()
@@ -283,6 +289,8 @@ class Response(Process):
         start, end = day * DAY, (day + 1) * DAY
         date = self.model.scenario.clock.date(day)
         self._add(self.calls.of_day(day, date))
+        for number, events in enumerate(self._events):
+            self._add(self.calls.of_events(events, day, file=number))
         board = getattr(self.model, "emergencies", None)
         if board is not None:
             self._add(self._to_their_beds(self.calls.of_emergencies(board.take(end))))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from ..parts import Number, Part, Seconds, Share, Whole
+from .events import EventSettings
 from .kinds import Kinds, ServiceName, Services
 from .laws import Time
 from .tasks import SPECIALTIES
@@ -223,6 +224,7 @@ class ResponseSettings(Part):
         kinds: kinds of incidents, the shipped ones changed or added to.
         service_times: turnout and clearing by service, likewise.
         calls: factor on the rates of all kinds.
+        events: files of real events, whose incidents come on top.
         fleet: fleets by name.
         dispatch: who is sent.
         departments: emergency departments.
@@ -236,6 +238,7 @@ class ResponseSettings(Part):
     kinds: Annotated[Kinds, Field(validate_default=True)] = Field(default_factory=dict)
     service_times: Annotated[Services, Field(validate_default=True)] = Field(default_factory=dict)
     calls: Annotated[Number, Field(ge=0, le=1000)] = 1.0
+    events: Annotated[tuple[EventSettings, ...], Field(max_length=20)] = ()
     fleet: Annotated[dict[Name, FleetSettings], Field(max_length=50)] = Field(default_factory=dict)
     dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
     departments: DepartmentSettings = Field(default_factory=DepartmentSettings)

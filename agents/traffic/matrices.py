@@ -70,7 +70,8 @@ class Problems:
     def refuse(self) -> None:
         """Raise DemandError if any problem was noted."""
         if self.count:
-            more = [f"… and {self.count - SHOWN} more"] if self.count > SHOWN else []
+            left = self.count - len(self.found)
+            more = [f"… and {left} more"] if left else []
             raise DemandError("\n".join(self.found + more))
 
 

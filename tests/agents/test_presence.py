@@ -208,6 +208,22 @@ def test_slots_are_half_open(presence):
         presence.place_of(worker, 0, 96)
 
 
+def test_places_of_many_people_are_those_of_each():
+    presence = Presence(random_city(5), seed=3)
+    presence.apply([rule(close=["work"])])
+    presence.put([1, 4], ISOLATED)
+    people = np.repeat(np.arange(len(presence.group)), 96)
+    slots = np.tile(np.arange(96), len(presence.group))
+    for day in (0, 5):
+        found = presence.places_of(people, day, slots)
+        assert found.tolist() == [
+            presence.place_of(p, day, s) for p, s in zip(people.tolist(), slots.tolist(), strict=True)
+        ]
+    assert presence.places_of([], 0, []).tolist() == []
+    with pytest.raises(ValueError, match="slots 96 … 96"):
+        presence.places_of([0], 0, [96])
+
+
 def test_guests_can_be_kept_away_without_closing_homes():
     city = random_city(5)
     presence = Presence(city, 1)

@@ -8,6 +8,7 @@ from epidemic_cities import Town, disease_of, homes_only, one_place
 from pydantic import ValidationError
 
 from citytwin.agents.columns import Column
+from citytwin.agents.emergencies import Emergencies
 from citytwin.agents.epidemic.course import DEAD, RECOVERED
 from citytwin.agents.epidemic.disease import Disease
 from citytwin.agents.epidemic.settings import EpidemicSettings, ImmuneAtStart, Seasonality
@@ -343,3 +344,32 @@ def test_immunity_from_the_start_protects_against_severe_disease_as_another_does
 def test_more_first_cases_than_susceptible_people_are_refused():
     with pytest.raises(ValueError, match=r"initial_infections: only \d+ people are not immune"):
         Town(homes_only(1, 200), disease_of(), transmission=0.1, initial_infections=150, immune_at_start=0.5)
+
+
+@pytest.mark.parametrize("beds", [None, 5])
+def test_who_newly_needs_a_hospital_is_posted_once_and_the_epidemic_is_the_same(beds):
+    def run(emergencies):
+        if beds is None:
+            town = Town(homes_only(1, 500), deadly(), transmission=0.0, initial_infections=500)
+        else:
+            town = with_beds(500, beds, 500)
+        if emergencies is not None:
+            town.emergencies = emergencies
+        return town, town.days(13)
+
+    alone, without = run(None)
+    board = Emergencies(wanted=True)
+    town, rows = run(board)
+    assert rows == without
+    for name in ("health", "health_until", "resistance"):
+        assert np.array_equal(town.citizens.table.columns[name], alone.citizens.table.columns[name])
+    posted = board.take(np.inf)
+    people = [emergency.person for emergency in posted]
+    assert len(set(people)) == len(people) > 200
+    # Severe on day 6, all of them, whether there is a bed or not; each at a moment of that day.
+    assert {int(emergency.second // 86_400) for emergency in posted} == {6}
+    assert np.std([emergency.second / 3600 for emergency in posted]) == pytest.approx(24 / np.sqrt(12), rel=0.15)
+    assert {(emergency.kind, emergency.cause) for emergency in posted} == {("illness", "epidemic")}
+    assert {emergency.severity for emergency in posted} == {0.8}
+    unread, _ = run(Emergencies(wanted=False))
+    assert unread.emergencies.take(np.inf) == []
