@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...environment.network.labels import NEVER, between
-from . import kernels
+from . import board
+from .board import CHOOSE_HOSPITAL, CHOOSE_STATION, CHOOSE_TASK, CHOOSE_UNIT
 from .doors import BAYS, BEDS, BEDS_USED, DOOR, OFFERS, USED
-from .kernels import CHOOSE_HOSPITAL, CHOOSE_STATION, CHOOSE_TASK, CHOOSE_UNIT
 from .tasks import COLUMNS
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Dispatcher:
         """
         state = centre.state
         question, task, unit = (int(value) for value in state.ask[:3])
-        now = float(centre.rules.real[kernels.BUSY_SINCE])
+        now = float(centre.rules.real[board.CLOCK])
         if question == CHOOSE_UNIT:
             units = _units(centre, now)
             said = self.choose_unit(Task(centre, task, now), units)
@@ -184,11 +184,11 @@ class Dispatcher:
         else:
             stations = _stations(centre, unit)
             if not stations:
-                number = int(state.unit[unit, kernels.STATION])
+                number = int(state.unit[unit, board.STATION])
             else:
                 said = self.choose_station(unit, stations)
                 number = self._checked("choose_station", said, [option.number for option in stations])
-        state.ask[kernels.ANSWER], state.ask[kernels.ANSWERED] = number, 1
+        state.ask[board.ANSWER], state.ask[board.ANSWERED] = number, 1
 
     def _checked(self, hook: str, said: Any, allowed: list[int], *, none: bool = False) -> int:
         name = f"{type(self).__name__}.{hook}"
@@ -210,8 +210,8 @@ def _units(centre: "Centre", now: float) -> list[UnitOption]:
         UnitOption(
             int(unit),
             float(state.chance[unit]) - now,
-            int(state.unit[unit, kernels.HOME]),
-            bool(state.unit[unit, kernels.STATE] == kernels.SENT),
+            int(state.unit[unit, board.HOME]),
+            bool(state.unit[unit, board.STATE] == board.SENT),
         )
         for unit in order
     ]
@@ -219,11 +219,11 @@ def _units(centre: "Centre", now: float) -> list[UnitOption]:
 
 def _hospitals(centre: "Centre", task: int) -> list[HospitalOption]:
     state, roads, stations = centre.state, centre.roads, centre.stations
-    unit = state.kept[task, kernels.UNIT]
-    lights = state.fixed[task, kernels.PRIORITY] < centre.rules.whole[kernels.HOSPITAL_LIGHTS]
-    mode = state.trait[unit, kernels.LIGHTS if lights else kernels.NORMAL]
-    away = roads.to_place[mode, state.fixed[task, kernels.AT_NODE], stations:]
-    specialty = int(state.fixed[task, kernels.SPECIALTY])
+    unit = state.kept[task, board.UNIT]
+    lights = state.fixed[task, board.PRIORITY] < centre.rules.whole[board.HOSPITAL_LIGHTS]
+    mode = state.trait[unit, board.LIGHTS if lights else board.NORMAL]
+    away = roads.to_place[mode, state.fixed[task, board.AT_NODE], stations:]
+    specialty = int(state.fixed[task, board.SPECIALTY])
     options = []
     for place in np.argsort(away, kind="stable"):
         row = state.hospital[place]
@@ -238,36 +238,36 @@ def _hospitals(centre: "Centre", task: int) -> list[HospitalOption]:
 def _tasks(centre: "Centre", unit: int, now: float) -> list[Task]:
     state, roads = centre.state, centre.roads
     trait = state.trait[unit]
-    answers = int(trait[kernels.SERVES] | trait[kernels.AIDS])
+    answers = int(trait[board.SERVES] | trait[board.AIDS])
     found = []
-    for priority in range(kernels.PRIORITIES):
-        lights = priority < centre.rules.whole[kernels.SCENE_LIGHTS]
-        mode = int(trait[kernels.LIGHTS if lights else kernels.NORMAL])
+    for priority in range(board.PRIORITIES):
+        lights = priority < centre.rules.whole[board.SCENE_LIGHTS]
+        mode = int(trait[board.LIGHTS if lights else board.NORMAL])
         waiting = []
         for row in range(len(state.queue)):
             task = int(state.queue[row, priority]) if answers >> row & 1 else -1
             while task >= 0:
-                able = not state.fixed[task, kernels.SKILL] & ~trait[kernels.SKILLS]
+                able = not state.fixed[task, board.SKILL] & ~trait[board.SKILLS]
                 away = between(
                     roads.out_first[mode], roads.out_hub, roads.out_cost, roads.in_first[mode], roads.in_hub, roads.in_cost,
-                    state.unit[unit, kernels.NODE], state.fixed[task, kernels.AT_NODE],
+                    state.unit[unit, board.NODE], state.fixed[task, board.AT_NODE],
                 )  # fmt: skip
                 if able and away < NEVER:
                     waiting.append(task)
-                task = int(state.kept[task, kernels.NEXT])
+                task = int(state.kept[task, board.NEXT])
         found += sorted(waiting, key=lambda task: state.ready[task])
     return [Task(centre, task, now) for task in found]
 
 
 def _stations(centre: "Centre", unit: int) -> list[StationOption]:
     state, roads = centre.state, centre.roads
-    mode = state.trait[unit, kernels.NORMAL]
-    away = roads.to_place[mode, state.unit[unit, kernels.NODE], : centre.stations]
-    mine = (state.trait[:, kernels.SERVES] & state.trait[unit, kernels.SERVES]) > 0
-    free = mine & (state.unit[:, kernels.DUTY] == 1)
-    free &= np.isin(state.unit[:, kernels.STATE], (kernels.IDLE, kernels.RETURNING))
-    at = np.bincount(state.unit[free, kernels.HOME], minlength=centre.stations)
-    own = state.unit[unit, kernels.STATION]
+    mode = state.trait[unit, board.NORMAL]
+    away = roads.to_place[mode, state.unit[unit, board.NODE], : centre.stations]
+    mine = (state.trait[:, board.SERVES] & state.trait[unit, board.SERVES]) > 0
+    free = mine & (state.unit[:, board.DUTY] == 1)
+    free &= np.isin(state.unit[:, board.STATE], (board.IDLE, board.RETURNING))
+    at = np.bincount(state.unit[free, board.HOME], minlength=centre.stations)
+    own = state.unit[unit, board.STATION]
     return [
         StationOption(int(s), away[s] / 1000.0, int(at[s]), bool(s == own))
         for s in np.argsort(away, kind="stable")

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels
+from . import board
+from .board import PRIORITIES, STATES, UNIT_COLUMNS, Roads, Rules, State
+from .changes import open_doors, replan
 from .doors import BAYS, BEDS, DIVERT, OFFERS
-from .kernels import PRIORITIES, STATES, UNIT_COLUMNS, Roads, Rules, State, open_doors, positions, replan, run
+from .driving import positions
+from .kernels import run
 from .tasks import COLUMNS, Outcome, Tasks
 
 if TYPE_CHECKING:
@@ -93,10 +96,10 @@ def make_rules(
     *,
     stations: int,
     units: int,
-    dispatch: int = kernels.NEAREST,
-    queue: int = kernels.FIRST,
-    hospital: int = kernels.NEAREST_HOSPITAL,
-    move: int = kernels.HOMEWARD,
+    dispatch: int = board.NEAREST,
+    queue: int = board.FIRST,
+    hospital: int = board.NEAREST_HOSPITAL,
+    move: int = board.HOMEWARD,
     hold_out: int = 0,
     hold_from: int = 1,
     loss: bool = False,
@@ -115,7 +118,7 @@ def make_rules(
 
     Args:
         stations, units: how many there are.
-        dispatch, queue, hospital, move: numbers of rules, see :mod:`.kernels`.
+        dispatch, queue, hospital, move: numbers of rules, see :mod:`.board`.
         hold_out, hold_from: units kept back for tasks of priorities before ``hold_from``.
         loss: whether a task for which nobody is free is lost instead of waiting.
         scene_lights, hospital_lights: priorities below which lights are used on the way to the scene and to hospital.
@@ -175,21 +178,21 @@ class Centre:
         self.stations = len(roads.place_node) - len(departments)
         self.dispatcher = dispatcher
         self.tasks: Tasks | None = None
-        rules.real[[kernels.BUSY_SINCE, kernels.CLOCK]] = start
+        rules.real[[board.BUSY_SINCE, board.CLOCK]] = start
         self.state = self._state(start)
 
     def _state(self, start: float) -> State:
         fleet, places = self.fleet, self.roads.place_node
         units, hospitals = len(fleet), len(self.departments)
         unit = np.full((units, UNIT_COLUMNS), -1, np.int32)
-        unit[:, kernels.STATE] = kernels.IDLE
-        unit[:, kernels.PLACE] = unit[:, kernels.STATION] = unit[:, kernels.HOME] = fleet.station
-        unit[:, kernels.NODE] = places[fleet.station]
-        unit[:, kernels.DUTY] = 1
+        unit[:, board.STATE] = board.IDLE
+        unit[:, board.PLACE] = unit[:, board.STATION] = unit[:, board.HOME] = fleet.station
+        unit[:, board.NODE] = places[fleet.station]
+        unit[:, board.DUTY] = 1
         changing, first = np.unique(fleet.shifts[:, 1].astype(int), return_index=True)
-        unit[changing, kernels.DUTY] = 1 - fleet.shifts[first, 2].astype(int)
-        unit[unit[:, kernels.DUTY] == 0, kernels.STATE] = kernels.OFF
-        unit[:, kernels.MODE] = fleet.normal
+        unit[changing, board.DUTY] = 1 - fleet.shifts[first, 2].astype(int)
+        unit[unit[:, board.DUTY] == 0, board.STATE] = board.OFF
+        unit[:, board.MODE] = fleet.normal
         leaves = 2
         while leaves < units + hospitals:
             leaves *= 2
@@ -220,7 +223,7 @@ class Centre:
             heap_time=np.zeros(0),
             heap_task=np.zeros(0, np.int32),
             door=np.full((hospitals, PRIORITIES + 1), -1, np.int32),
-            counter=np.zeros(3, np.int64),
+            counter=np.zeros(4, np.int64),
             stack=np.zeros(units + 16, np.int32),
             ask=np.zeros(5, np.int32),
             chance=np.full(units, np.inf),
@@ -259,13 +262,13 @@ class Centre:
             np.where(tasks.after >= 0, tasks.after + before, -1),
         )  # fmt: skip
         kept = np.zeros((rows, 8), np.int32)
-        kept[:, [kernels.UNIT, kernels.HOSPITAL, kernels.NEXT]] = -1
+        kept[:, [board.UNIT, board.HOSPITAL, board.NEXT]] = -1
         state = self.state
         ready = np.concatenate([state.ready, tasks.ready])
         to_come = np.concatenate(
-            [state.order[state.counter[kernels.NEXT_TASK] :], np.arange(before, before + rows, dtype=np.int32)]
+            [state.order[state.counter[board.NEXT_TASK] :], np.arange(before, before + rows, dtype=np.int32)]
         )
-        state.counter[kernels.NEXT_TASK] = 0
+        state.counter[board.NEXT_TASK] = 0
         stack = np.zeros(len(state.unit) + before + rows + 16, np.int32)
         stack[: len(state.stack)] = state.stack
         self.state = state._replace(
@@ -281,8 +284,8 @@ class Centre:
 
     def change_roads(self, roads: Roads) -> None:
         """Let travel be another one from now on; who is under way goes on from the next node."""
-        replan(self.roads, roads, self.state, self.stations, int(self.rules.whole[kernels.HOSPITAL_RULE]), self.now)
-        self.rules.real[kernels.CLOCK] = self.now
+        replan(self.roads, roads, self.state, self.stations, int(self.rules.whole[board.HOSPITAL_RULE]), self.now)
+        self.rules.real[board.CLOCK] = self.now
         self.roads = roads
 
     def change_duty(self, changes: NDArray[np.float64]) -> None:
@@ -292,7 +295,7 @@ class Centre:
             changes: (changes, 3) second, unit, and 1 or 0; sorted, none before now.
         """
         self.state = self.state._replace(duty=np.asarray(changes, float).reshape(-1, 3))
-        self.state.counter[kernels.NEXT_DUTY] = 0
+        self.state.counter[board.NEXT_DUTY] = 0
 
     def change_hospitals(
         self, bays: NDArray[np.integer] | None = None, beds: NDArray[np.integer] | None = None
@@ -322,7 +325,7 @@ class Centre:
 
     def balance(self) -> dict[str, int]:
         """Return how many tasks stand or ended in which way; their sum is the number of tasks."""
-        counts = np.bincount(self.state.kept[:, kernels.OUTCOME], minlength=len(Outcome))
+        counts = np.bincount(self.state.kept[:, board.OUTCOME], minlength=len(Outcome))
         return {outcome.name.lower(): int(counts[outcome]) for outcome in Outcome}
 
     def table(self) -> dict[str, NDArray[Any]]:
@@ -334,13 +337,13 @@ class Centre:
         names = ("sent", "left", "arrived", "began", "done", "at_hospital", "bay", "free")
         stamps = {name: state.stamp[:, column] for column, name in enumerate(names)}
         kept = {
-            "unit": state.kept[:, kernels.UNIT],
-            "at": state.kept[:, kernels.HOSPITAL],
-            "outcome": state.kept[:, kernels.OUTCOME].astype(np.uint8),
-            "diverted": state.kept[:, kernels.DIVERTED] > 0,
-            "called_away": state.kept[:, kernels.RESENT],
-            "queued": state.kept[:, kernels.QUEUED] > 0,
-            "unreachable": state.kept[:, kernels.UNREACHED] > 0,
+            "unit": state.kept[:, board.UNIT],
+            "at": state.kept[:, board.HOSPITAL],
+            "outcome": state.kept[:, board.OUTCOME].astype(np.uint8),
+            "diverted": state.kept[:, board.DIVERTED] > 0,
+            "called_away": state.kept[:, board.RESENT],
+            "queued": state.kept[:, board.QUEUED] > 0,
+            "unreachable": state.kept[:, board.UNREACHED] > 0,
         }
         return columns | stamps | kept
 
@@ -353,7 +356,7 @@ class Centre:
         state = self.state
         spent = state.spent.copy()
         rows = np.arange(len(spent))
-        spent[rows, state.unit[:, kernels.STATE]] += self.now - state.unit_time[:, kernels.SINCE]
+        spent[rows, state.unit[:, board.STATE]] += self.now - state.unit_time[:, board.SINCE]
         return spent
 
 

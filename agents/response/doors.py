@@ -7,12 +7,12 @@ is none they board, that is they keep the bay. Bays that boarders hold are missi
 import numpy as np
 from numba import njit
 
+from ...environment.network.labels import NEVER
+from .board import BED, HANDOVER_TIME, LEAST_TIME, NEXT, STAY
+
 BAYS, USED, BEDS, BEDS_USED, DOOR, BOARDERS, DIVERT, OFFERS = range(8)
 """Columns of hospitals: bays (−1: not limited) and those in use; beds (−1: not limited) and those in use; units at the
 door; boarders; number of units at the door from which on a full hospital sends others away; bits of what is offered."""
-# columns that kernels.py declares, which imports this file
-_NEXT = 5
-_HANDOVER, _STAY, _BED = 2, 4, 5
 _BOARDING = 8  # column of the first boarder
 
 
@@ -70,16 +70,16 @@ def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, plac
             admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, bed)
             continue
         task = _pop(heap_time, heap_task, bays, in_bays)
-        if given[task, _BED] > 0 and hospital[place, BEDS] >= 0:
+        if given[task, BED] > 0 and hospital[place, BEDS] >= 0:
             # behind those who board already
             before, after = -1, door[place, _BOARDING]
             while after >= 0:
-                before, after = after, kept[after, _NEXT]
-            kept[task, _NEXT] = -1
+                before, after = after, kept[after, NEXT]
+            kept[task, NEXT] = -1
             if before < 0:
                 door[place, _BOARDING] = task
             else:
-                kept[before, _NEXT] = task
+                kept[before, NEXT] = task
             hospital[place, BOARDERS] += 1
             admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, bay)
         else:
@@ -92,12 +92,12 @@ def admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given
     unlimited = hospital[place, BEDS] < 0
     while hospital[place, BOARDERS] > 0 and (unlimited or hospital[place, BEDS_USED] < hospital[place, BEDS]):
         task = door[place, _BOARDING]
-        door[place, _BOARDING] = kept[task, _NEXT]
+        door[place, _BOARDING] = kept[task, NEXT]
         hospital[place, BOARDERS] -= 1
         hospital[place, USED] -= 1
         if unlimited:
             continue
-        time = now + given[task, _BED]
+        time = now + given[task, BED]
         _push(heap_time, heap_task, heap_first[1, place], hospital[place, BEDS_USED], time, task)
         hospital[place, BEDS_USED] += 1
 
@@ -107,7 +107,7 @@ def into_bay(hospital, heap_first, heap_time, heap_task, given, place, task, now
     """Give a patient a bay; where they are not limited nobody counts them."""
     if hospital[place, BAYS] < 0:
         return
-    time = now + max(given[task, _STAY], given[task, _HANDOVER])
+    time = now + max(given[task, STAY], given[task, HANDOVER_TIME])
     in_bays = hospital[place, USED] - hospital[place, BOARDERS]
     _push(heap_time, heap_task, heap_first[0, place], in_bays, time, task)
     hospital[place, USED] += 1
@@ -124,12 +124,12 @@ def join_door(hospital, door, kept, place, task, priority):
     """Let a unit wait at the door behind those with the same priority."""
     before, after = -1, door[place, priority]
     while after >= 0:
-        before, after = after, kept[after, _NEXT]
-    kept[task, _NEXT] = -1
+        before, after = after, kept[after, NEXT]
+    kept[task, NEXT] = -1
     if before < 0:
         door[place, priority] = task
     else:
-        kept[before, _NEXT] = task
+        kept[before, NEXT] = task
     hospital[place, DOOR] += 1
 
 
@@ -140,7 +140,7 @@ def first_at_door(hospital, door, kept, place):
     while door[place, priority] < 0:
         priority += 1
     task = door[place, priority]
-    door[place, priority] = kept[task, _NEXT]
+    door[place, priority] = kept[task, NEXT]
     hospital[place, DOOR] -= 1
     return task
 
@@ -158,3 +158,51 @@ def door_next(hospital, heap_first, heap_time, place, now):
         heap_time[heap_first[1, place]] if hospital[place, BOARDERS] > 0 and hospital[place, BEDS_USED] > 0 else np.inf
     )
     return min(bay, bed)
+
+
+@njit(cache=True, nogil=True)
+def choose_hospital(
+    hospital,
+    mean_stay,
+    heap_first,
+    heap_time,
+    heap_task,
+    door,
+    kept,
+    given,
+    to_place,
+    stations,
+    mode,
+    node,
+    specialty,
+    wanted,
+    rule,
+    now,
+):
+    """Return the hospital for a patient at a node, −1 if none can be reached, and whether a nearer one was passed."""
+    if wanted >= 0:
+        return (wanted if to_place[mode, node, stations + wanted] < NEVER else -1), False
+    nearest, near, best, least = -1, NEVER, -1, np.inf
+    for offering in range(2):  # if none offers what is needed, any will do
+        for place in range(len(hospital)):
+            away = to_place[mode, node, stations + place]
+            if away >= NEVER or (offering == 0 and specialty > 0 and not hospital[place, OFFERS] >> specialty & 1):
+                continue
+            if away < near:
+                nearest, near = place, away
+            bays = hospital[place, BAYS]
+            key = 0.001 * away
+            if bays >= 0 and rule > 0:
+                catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
+                if hospital[place, USED] >= bays:
+                    if rule == LEAST_TIME:
+                        key += (hospital[place, DOOR] + 1) * mean_stay[place] / max(bays, 1)
+                    elif hospital[place, DOOR] >= hospital[place, DIVERT]:
+                        continue
+            if key < least:
+                best, least = place, key
+        if nearest >= 0:
+            break
+    if rule == 0 or best < 0:
+        best = nearest
+    return best, best != nearest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels
+from . import board
 from .doors import BEDS_USED, BOARDERS, DOOR, USED
 from .kinds import SERVICES
 from .tasks import Outcome
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LATE_HANDOVER = 1800.0
 """Seconds at the door and in handover from which a handover is counted as late: 30 minutes, as in England."""
-BUSY_STATES = (kernels.SENT, kernels.AT_SCENE, kernels.TO_HOSPITAL, kernels.AT_DOOR, kernels.HANDOVER, kernels.CLEARING)
+BUSY_STATES = (board.SENT, board.AT_SCENE, board.TO_HOSPITAL, board.AT_DOOR, board.HANDOVER, board.CLEARING)
 STATE_NAMES = (
     "off_duty",
     "at_station",
@@ -100,7 +100,7 @@ class Record:
             figures |= _quantiles(f"{name}_response", seconds)
             figures[f"{name}_reached"] = len(rows)
             figures[f"{name}_in_time"] = int(in_time.sum())
-            on_duty = day[units].sum() - day[units, kernels.OFF].sum()
+            on_duty = day[units].sum() - day[units, board.OFF].sum()
             figures[f"{name}_busy"] = float(day[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
             at = table["zone"][calls][first]
             zone[f"{name}_calls"] = _by_zone(at, None, self._zones)
@@ -214,7 +214,7 @@ class Record:
             figures[f"{name}_reached"] = len(rows)
             in_time = seconds <= self._targets[table["priority"][rows]]
             figures[f"{name}_in_time_share"] = float(in_time.mean()) if len(rows) else float("nan")
-            on_duty = spent[units].sum() - spent[units, kernels.OFF].sum()
+            on_duty = spent[units].sum() - spent[units, board.OFF].sum()
             figures[f"{name}_busy"] = float(spent[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
             figures[f"{name}_units"] = int(units.sum())
         for name in ("brought_to_hospital", "diverted", "late_handovers", "door_hours"):

@@ -18,7 +18,7 @@ from ...environment.roads import Access
 from ..presence import FREE
 from ..process import Process
 from ..responders import Responder, ResponderState
-from . import kernels
+from . import board
 from .calls import Calls
 from .decisions import Dispatcher
 from .dispatch import Centre, Departments, make_rules
@@ -43,30 +43,30 @@ EPIDEMIC, TRANSFER = "epidemic", "transfer"
 MOST_POINTS = 2_000
 """Demand points that rules of cover reckon with at most."""
 _RULES = {
-    "nearest": kernels.NEAREST,
-    "coverage": kernels.COVERAGE,
-    "first": kernels.FIRST,
-    "closest": kernels.CLOSEST,
-    "divert": kernels.DIVERTING,
-    "least time": kernels.LEAST_TIME,
-    "home": kernels.HOMEWARD,
-    "maximal cover": kernels.MAXIMAL_COVER,
-    "compliance": kernels.COMPLIANCE,
+    "nearest": board.NEAREST,
+    "coverage": board.COVERAGE,
+    "first": board.FIRST,
+    "closest": board.CLOSEST,
+    "divert": board.DIVERTING,
+    "least time": board.LEAST_TIME,
+    "home": board.HOMEWARD,
+    "maximal cover": board.MAXIMAL_COVER,
+    "compliance": board.COMPLIANCE,
 }
 _STATES = {
-    kernels.OFF: ResponderState.OUT_OF_SERVICE,
-    kernels.IDLE: ResponderState.AT_STATION,
-    kernels.SENT: ResponderState.EN_ROUTE,
-    kernels.AT_SCENE: ResponderState.ON_SCENE,
-    kernels.TO_HOSPITAL: ResponderState.TRANSPORTING,
-    kernels.AT_DOOR: ResponderState.AT_HOSPITAL,
-    kernels.HANDOVER: ResponderState.AT_HOSPITAL,
-    kernels.CLEARING: ResponderState.CLEARING,
-    kernels.RETURNING: ResponderState.RETURNING,
+    board.OFF: ResponderState.OUT_OF_SERVICE,
+    board.IDLE: ResponderState.AT_STATION,
+    board.SENT: ResponderState.EN_ROUTE,
+    board.AT_SCENE: ResponderState.ON_SCENE,
+    board.TO_HOSPITAL: ResponderState.TRANSPORTING,
+    board.AT_DOOR: ResponderState.AT_HOSPITAL,
+    board.HANDOVER: ResponderState.AT_HOSPITAL,
+    board.CLEARING: ResponderState.CLEARING,
+    board.RETURNING: ResponderState.RETURNING,
 }
 
 
-_SHOWN = np.array([_STATES[state] for state in range(kernels.STATES)], np.uint8)
+_SHOWN = np.array([_STATES[state] for state in range(board.STATES)], np.uint8)
 
 
 class Response(Process):
@@ -125,7 +125,7 @@ class Response(Process):
         rules = self._rules(settings.dispatch, roads, dispatcher_class.asks())
         self._bays = self._all_bays()
         self.centre = Centre(roads, fleet, self._departments(), rules, dispatcher=self.dispatcher)
-        targets = np.array([*settings.targets, *[settings.targets[-1]] * kernels.PRIORITIES])[: kernels.PRIORITIES]
+        targets = np.array([*settings.targets, *[settings.targets[-1]] * board.PRIORITIES])[: board.PRIORITIES]
         self.record = Record(self.centre, self.fleets, targets, len(city.zones))
         self._reserved = self._usual_beds()
         self._days = 0
@@ -147,7 +147,7 @@ class Response(Process):
 
     # ------------------------------------------------------------------ making
 
-    def _rules(self, told: DispatchSettings, roads: kernels.Roads, asks: "Sequence[int]") -> kernels.Rules:
+    def _rules(self, told: DispatchSettings, roads: board.Roads, asks: "Sequence[int]") -> board.Rules:
         stations, units = len(self.fleets.stations), len(self.fleets.station)
         settings = self.settings
         covers = told.unit == "coverage" or told.move_up == "maximal cover"
@@ -156,7 +156,7 @@ class Response(Process):
             units=units,
             dispatch=_RULES[told.unit],
             queue=_RULES[told.queue],
-            hospital=kernels.NEAREST_HOSPITAL
+            hospital=board.NEAREST_HOSPITAL
             if settings.departments.choice == "nearest"
             else _RULES[settings.departments.choice],
             move=_RULES[told.move_up],
@@ -175,7 +175,7 @@ class Response(Process):
         )
 
     def _cover(
-        self, roads: kernels.Roads, within: float
+        self, roads: board.Roads, within: float
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
         """Return which nodes with people each station covers, and how many live there, as shares."""
         city = self.presence.city
@@ -291,9 +291,9 @@ class Response(Process):
         self._add(self.calls.of_day(day, date))
         for number, events in enumerate(self._events):
             self._add(self.calls.of_events(events, day, file=number))
-        board = getattr(self.model, "emergencies", None)
-        if board is not None:
-            self._add(self._to_their_beds(self.calls.of_emergencies(board.take(end))))
+        posted = getattr(self.model, "emergencies", None)
+        if posted is not None:
+            self._add(self._to_their_beds(self.calls.of_emergencies(posted.take(end))))
         absent = {}
         if self.settings.staff:
             absent = {service: self._absent(people) for service, people in self._crews.items()}
@@ -437,9 +437,9 @@ class Response(Process):
         """Put the responders of the model where their units are."""
         units = len(self.fleets.station)
         columns = {name: column[self._first : self._first + units] for name, column in self.table.columns.items()}
-        node, doing = self.centre.positions(), self.centre.state.unit[:, kernels.STATE]
+        node, doing = self.centre.positions(), self.centre.state.unit[:, board.STATE]
         columns["state"][:] = _SHOWN[doing]
-        columns["task"][:] = self.centre.state.unit[:, kernels.TASK]
+        columns["task"][:] = self.centre.state.unit[:, board.TASK]
         columns["x"][:], columns["y"][:] = self.network.x[node], self.network.y[node]
 
     # ------------------------------------------------------------------ what it says

@@ -10,7 +10,7 @@ from ...environment.network.hierarchy import Hierarchy, make_hierarchy
 from ...environment.network.labels import cost_tables, make_labels
 from ...environment.network.network import Network
 from ...environment.roads import Access
-from .kernels import Roads
+from .board import Roads
 
 
 class Travel:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from dispatch_twin import Hospital, Streets, Task, Twin, Unit
 
-from citytwin.agents.response import kernels
+from citytwin.agents.response import board
 from citytwin.agents.response.dispatch import Centre, Departments, Fleet, make_rules
 from citytwin.agents.response.tasks import Outcome, Tasks
 from citytwin.agents.response.travel import Travel
@@ -13,14 +13,14 @@ from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access
 
 NUMBERS = {
-    "dispatch": {"nearest": kernels.NEAREST, "coverage": kernels.COVERAGE},
-    "queue": {"first": kernels.FIRST, "closest": kernels.CLOSEST},
+    "dispatch": {"nearest": board.NEAREST, "coverage": board.COVERAGE},
+    "queue": {"first": board.FIRST, "closest": board.CLOSEST},
     "hospital": {
-        "nearest": kernels.NEAREST_HOSPITAL,
-        "diverting": kernels.DIVERTING,
-        "least time": kernels.LEAST_TIME,
+        "nearest": board.NEAREST_HOSPITAL,
+        "diverting": board.DIVERTING,
+        "least time": board.LEAST_TIME,
     },
-    "move": {"home": kernels.HOMEWARD, "maximal cover": kernels.MAXIMAL_COVER, "compliance": kernels.COMPLIANCE},
+    "move": {"home": board.HOMEWARD, "maximal cover": board.MAXIMAL_COVER, "compliance": board.COMPLIANCE},
 }
 STATES = (
     "off", "idle", "sent", "at scene", "to hospital", "at door", "handover", "clearing", "returning",
