@@ -168,7 +168,7 @@ class Dispatcher:
         """
         state = centre.state
         question, task, unit = (int(value) for value in state.ask[:3])
-        now = float(centre.rules.real[kernels.BUSY_SINCE])
+        now = float(centre.rules.real[kernels.CLOCK])
         if question == CHOOSE_UNIT:
             units = _units(centre, now)
             said = self.choose_unit(Task(centre, task, now), units)
