@@ -481,7 +481,7 @@ def run(roads, rules, state, until):
             if whole[MOVE_RULE] == COMPLIANCE:
                 _comply(
                     unit, unit_time, trait, spent, tree, table, stations, now, first, head, weight, out_first, out_hub,
-                    out_cost, in_first, in_hub, in_cost, to_place, place_node, service,
+                    out_cost, in_first, in_hub, in_cost, to_place, service,
                 )  # fmt: skip
             continue
         # ---------------------------------------------------------------- what a free unit does
@@ -583,7 +583,7 @@ def run(roads, rules, state, until):
             if whole[MOVE_RULE] == COMPLIANCE and unit[u, DUTY] == 1:
                 _comply(
                     unit, unit_time, trait, spent, tree, table, stations, now, first, head, weight, out_first, out_hub,
-                    out_cost, in_first, in_hub, in_cost, to_place, place_node, trait[u, SERVES],
+                    out_cost, in_first, in_hub, in_cost, to_place, trait[u, SERVES],
                 )  # fmt: skip
             continue
         # ---------------------------------------------------------------- the next event
@@ -650,6 +650,8 @@ def run(roads, rules, state, until):
                     if asks[CHOOSE_HOSPITAL]:
                         if ask[ANSWERED] == 0:
                             ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_HOSPITAL, task, u
+                            for place in range(len(hospital)):
+                                catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
                             real[CLOCK] = now
                             return False
                         goal = ask[ANSWER]
@@ -731,6 +733,8 @@ def run(roads, rules, state, until):
             kept[task, OUTCOME] = WAITING
             stack[counter[STACKED]] = task
             counter[STACKED] += 1
+    for place in range(len(hospital)):
+        catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, until)
     # whose patience has ended meanwhile
     for row in range(len(queue)):
         for priority in range(PRIORITIES):
@@ -799,7 +803,7 @@ def _hospital(
 @njit(cache=True, nogil=True)
 def _comply(
     unit, unit_time, trait, spent, tree, table, stations, now, first, head, weight, out_first, out_hub, out_cost, in_first,
-    in_hub, in_cost, to_place, place_node, service,
+    in_hub, in_cost, to_place, service,
 ):  # fmt: skip
     """Move free units until the stations that a compliance table names are held, the nearest first."""
     lacking = np.zeros(stations, np.int64)

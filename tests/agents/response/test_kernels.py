@@ -1,8 +1,7 @@
 """The kernel of events does what its plain-Python twin does, and the same in one go and in many."""
 
 import numpy as np
-import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import assert_equal, random_world
 
@@ -12,7 +11,7 @@ PAIRS = [(3, 0), (3, 1), (2, 0), (1, 0), (2, 1)]
 @st.composite
 def rules(draw):
     """Rules by name, each its default more often than not."""
-    chosen = {
+    return {
         "dispatch": draw(st.sampled_from(["nearest", "nearest", "coverage"])),
         "queue": draw(st.sampled_from(["first", "first", "closest"])),
         "hospital": draw(st.sampled_from(["nearest", "diverting", "least time"])),
@@ -27,7 +26,6 @@ def rules(draw):
         "target": draw(st.sampled_from([[np.inf], [200.0], [60.0, 300.0]])),
         "busy_memory": draw(st.sampled_from([500.0, 86_400.0])),
     }
-    return chosen
 
 
 worlds = st.builds(
@@ -40,7 +38,7 @@ worlds = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(worlds)
 def test_kernel_and_twin_agree(world):
     assert_equal(world.run_centre(), world.run_twin())
