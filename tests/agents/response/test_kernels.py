@@ -54,3 +54,26 @@ def test_work_in_parts_is_the_same_to_the_bit(world, stops, parts):
             assert np.array_equal(column, divided.table()[name], equal_nan=column.dtype.kind == "f"), name
     assert np.array_equal(whole.state.spent, divided.state.spent)
     assert np.array_equal(whole.rules.real, divided.rules.real)
+
+
+def test_the_worlds_hold_whatever_can_happen():
+    outcomes = set()
+    for seed in range(12):
+        chosen = {
+            "dispatch": ("nearest", "coverage")[seed % 2],
+            "queue": ("first", "closest")[seed // 2 % 2],
+            "hospital": ("nearest", "diverting", "least time")[seed % 3],
+            "move": ("home", "maximal cover", "compliance")[seed // 3 % 3],
+            "redispatch": PAIRS,
+            "loss": seed == 5,
+        }
+        world = random_world(seed, rules=chosen, services=1 + seed % 3, sparse=seed % 2 == 1)
+        centre, twin = world.run_centre(), world.run_twin()
+        assert_equal(centre, twin)
+        table = centre.table()
+        outcomes |= {task.outcome for task in twin.tasks}
+        outcomes |= {name for name in ("diverted", "called_away", "queued", "unreachable") if table[name].any()}
+        assert sum(centre.balance().values()) == len(table["ready"])
+    assert outcomes >= {
+        "treated", "transported", "cancelled", "lost", "without hospital", "diverted", "called_away", "queued", "unreachable",
+    }  # fmt: skip
