@@ -1,11 +1,14 @@
 """Units that nobody has to wait for on the road are servers of a queue.
 
-Symbols: c units, S mean service time (s), a offered load (calls per S). Erlang's loss formula B_k = a B_(k-1) / (k + a B_(k-1)),
-B_0 = 1, holds for any law of service; his waiting formula is C = c B / (c - a (1 - B)), the mean wait is C S / (c - a) and
-P(W > S) = C exp(-(c - a)) (A. K. Erlang 1917; R. B. Cooper 1981, Introduction to Queueing Theory, ch. 3).
+Symbols: c units, S mean service time (s), a offered load (calls per S). Erlang's loss formula B_0 = 1,
+B_k = a B_(k-1) / (k + a B_(k-1)) holds for any law of service; his waiting formula is C = c B / (c - a (1 - B)), the mean
+wait is C S / (c - a) and P(W > S) = C exp(-(c - a)) (A. K. Erlang 1917; R. B. Cooper 1981, Introduction to Queueing Theory,
+ch. 3).
 
 Simulated figures may be off by four standard errors, found from 40 batches of the run.
 """
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -145,7 +148,7 @@ def test_number_waiting_is_rate_times_wait_on_a_closed_run():
     seen = at_one_place(3)
     seen.add(tasks)
     area = 0.0
-    for begin, end in zip(moments, moments[1:], strict=False):
+    for begin, end in pairwise(moments):
         seen.run(np.nextafter(begin, np.inf))
         area += seen.balance()["waiting"] * (end - begin)
     assert area == pytest.approx((table["sent"] - table["ready"]).sum(), rel=1e-9)

@@ -1,4 +1,4 @@
-"""What a service of emergency response does must hold by its definitions: cycles written out by hand, and what is conserved."""
+"""What emergency response does by its definitions: cycles written out by hand, and what is conserved."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,7 @@ def cycle(every, calls):
     made, _ = centre(line(2), [5 * MINUTE] * 2, [0], [0], hospitals=[0])
     called = every * MINUTE * np.arange(calls)
     made.add(
-        Tasks.of(
-            called=called, ready=called + MINUTE, node=1, scene=10 * MINUTE, transport=True, handover=10 * MINUTE
-        )
+        Tasks.of(called=called, ready=called + MINUTE, node=1, scene=10 * MINUTE, transport=True, handover=10 * MINUTE)
     )
     made.run(called[-1] + 1e5)
     return made, (made.table()["arrived"] - called) / MINUTE
@@ -50,7 +48,7 @@ class TestCycle:
         assert made.spent()[0, RETURNING] == 2 * MINUTE
 
 
-def town(seed, calls=400, *, side=6, load=3.5, units=6):
+def town(seed, calls=400, *, side=6, load=3.5):
     """Return streets, their seconds, stations and tasks of a small town."""
     rng = np.random.default_rng(seed)
     x, y = np.divmod(np.arange(side * side), side)

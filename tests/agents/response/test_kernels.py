@@ -75,5 +75,6 @@ def test_the_worlds_hold_whatever_can_happen():
         outcomes |= {name for name in ("diverted", "called_away", "queued", "unreachable") if table[name].any()}
         assert sum(centre.balance().values()) == len(table["ready"])
     assert outcomes >= {
-        "treated", "transported", "cancelled", "lost", "without hospital", "diverted", "called_away", "queued", "unreachable",
+        "treated", "transported", "cancelled", "lost", "without hospital", "diverted", "called_away", "queued",
+        "unreachable",
     }  # fmt: skip
