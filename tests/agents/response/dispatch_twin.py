@@ -1,7 +1,7 @@
-"""The dispatch centre again in plain Python, written from its rules: every event is looked for among all that may come next.
+"""The dispatch centre again in plain Python, written from its rules: the next event is the first of all.
 
-Nothing is shared with the kernel but the definitions: times of travel are whole milliseconds of shortest paths, found here by
-Dijkstra's algorithm on lists; durations are the float32 seconds of the tasks.
+Nothing is shared with the kernel but the definitions: times of travel are whole milliseconds of shortest paths, found here
+by Dijkstra's algorithm on lists; durations are the float32 seconds of the tasks.
 """
 
 import heapq
@@ -464,7 +464,7 @@ class Twin:
                     for station, wanted in enumerate(lacking):
                         away = self.way(unit.normal).time(node, self.station_nodes[station])
                         if wanted > 0 and away < FOREVER:
-                            rest = self.rest(unit, node)
+                            rest = self.rest(unit)
                             moves.append((away + rest, unit.number, station, node, leave))
             if not moves:
                 return
@@ -473,7 +473,7 @@ class Twin:
             lacking[station] -= 1
             self.send_home(self.units[number], station, node, leave)
 
-    def rest(self, unit, node):
+    def rest(self, unit):
         """Return ms until a unit is at its next node."""
         if unit.state != "returning":
             return 0.0

@@ -1,8 +1,7 @@
 """The kernel of events does what its plain-Python twin does, and the same in one go and in many."""
 
 import numpy as np
-import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import assert_equal, random_world
 
@@ -12,7 +11,7 @@ PAIRS = [(3, 0), (3, 1), (2, 0), (1, 0), (2, 1)]
 @st.composite
 def rules(draw):
     """Rules by name, each its default more often than not."""
-    chosen = {
+    return {
         "dispatch": draw(st.sampled_from(["nearest", "nearest", "coverage"])),
         "queue": draw(st.sampled_from(["first", "first", "closest"])),
         "hospital": draw(st.sampled_from(["nearest", "diverting", "least time"])),
@@ -27,7 +26,6 @@ def rules(draw):
         "target": draw(st.sampled_from([[np.inf], [200.0], [60.0, 300.0]])),
         "busy_memory": draw(st.sampled_from([500.0, 86_400.0])),
     }
-    return chosen
 
 
 worlds = st.builds(
@@ -40,7 +38,7 @@ worlds = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(worlds)
 def test_kernel_and_twin_agree(world):
     assert_equal(world.run_centre(), world.run_twin())
@@ -56,3 +54,27 @@ def test_work_in_parts_is_the_same_to_the_bit(world, stops, parts):
             assert np.array_equal(column, divided.table()[name], equal_nan=column.dtype.kind == "f"), name
     assert np.array_equal(whole.state.spent, divided.state.spent)
     assert np.array_equal(whole.rules.real, divided.rules.real)
+
+
+def test_the_worlds_hold_whatever_can_happen():
+    outcomes = set()
+    for seed in range(12):
+        chosen = {
+            "dispatch": ("nearest", "coverage")[seed % 2],
+            "queue": ("first", "closest")[seed // 2 % 2],
+            "hospital": ("nearest", "diverting", "least time")[seed % 3],
+            "move": ("home", "maximal cover", "compliance")[seed // 3 % 3],
+            "redispatch": PAIRS,
+            "loss": seed == 5,
+        }
+        world = random_world(seed, rules=chosen, services=1 + seed % 3, sparse=seed % 2 == 1)
+        centre, twin = world.run_centre(), world.run_twin()
+        assert_equal(centre, twin)
+        table = centre.table()
+        outcomes |= {task.outcome for task in twin.tasks}
+        outcomes |= {name for name in ("diverted", "called_away", "queued", "unreachable") if table[name].any()}
+        assert sum(centre.balance().values()) == len(table["ready"])
+    assert outcomes >= {
+        "treated", "transported", "cancelled", "lost", "without hospital", "diverted", "called_away", "queued",
+        "unreachable",
+    }  # fmt: skip

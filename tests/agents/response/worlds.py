@@ -7,6 +7,7 @@ from dispatch_twin import Hospital, Streets, Task, Twin, Unit
 
 from citytwin.agents.response import board
 from citytwin.agents.response.dispatch import Centre, Departments, Fleet, make_rules
+from citytwin.agents.response.doors import BEDS_USED, BOARDERS, DOOR, USED
 from citytwin.agents.response.tasks import Outcome, Tasks
 from citytwin.agents.response.travel import Travel
 from citytwin.environment.network.network import Network
@@ -205,8 +206,8 @@ def assert_equal(centre, twin):
         unit.spent[unit.state] = unit.spent.get(unit.state, 0.0) + twin.now - unit.since
         spent.append([unit.spent.get(state, 0.0) for state in STATES])
     np.testing.assert_allclose(centre.spent(), spent, rtol=0, atol=1e-6)
-    hospital = centre.state.hospital
-    assert hospital[:, 4].tolist() == [len(hospital.door) for hospital in twin.hospitals]
+    wanted = [[h.used(), len(h.in_bed), len(h.door), len(h.boarders)] for h in twin.hospitals]
+    assert centre.state.hospital[:, [USED, BEDS_USED, DOOR, BOARDERS]].tolist() == wanted
 
 
 def random_world(seed, *, rules, tied=False, services=1, sparse=False):
