@@ -46,7 +46,7 @@ def scene_points(
 def raster_points(
     path: str | Path, network: Network, *, nodes: ArrayLike | None = None, speed: float = WALKING_SPEED / DETOUR
 ) -> tuple[Scene, NDArray[np.float64]]:
-    """Return the cells of a raster of densities as points (n,), and what each holds: density times area.
+    """Return the cells of a raster of densities as points (n,), and what each holds, in proportion: density times area.
 
     Args:
         path: raster that rasterio reads, its first band; cells without anything are left out.
@@ -79,7 +79,9 @@ def raster_points(
     x = place.c + place.a * (columns + 0.5) + place.b * (rows + 0.5)
     y = place.f + place.d * (columns + 0.5) + place.e * (rows + 0.5)
     crs = CRS.from_user_input(told.to_wkt())
-    area = abs(place.a * place.e - place.b * place.d) * (np.cos(np.radians(y)) if crs.is_geographic else np.ones(len(y)))
+    area = abs(place.a * place.e - place.b * place.d) * (
+        np.cos(np.radians(y)) if crs.is_geographic else np.ones(len(y))
+    )
     x, y = Transformer.from_crs(crs, network.crs, always_xy=True).transform(x, y)
     good = np.flatnonzero(network.main_part(Access.CAR | Access.BUS)) if nodes is None else np.asarray(nodes)
     away, nearest = cKDTree(np.column_stack([network.x[good], network.y[good]])).query(np.column_stack([x, y]))
