@@ -49,6 +49,7 @@ CASES = {
     "flow": "Traffic flow: bottlenecks, queues, merges and signals",
     "equilibrium": "Static user equilibrium of public networks",
     "Bologna": "Bologna's morning peak beside SUMO",
+    "calls": "Calls for emergency services: load of published cities, real accidents",
 }
 """Every case that the page must hold, in its order."""
 
