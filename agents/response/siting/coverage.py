@@ -1,6 +1,7 @@
 """Plans that cover demand within a standard: MCLP, MEXCLP, MALP, set covering and the double standard."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,7 +10,7 @@ from scipy import sparse
 from . import exact
 from .plan import AUTO, Plan, SitingError, Task, checked_share, checked_standard, named, task
 from .rows import cover_of, grouped, once
-from .search import search_cover
+from .search import search_cover, search_full_cover
 
 EXACT_PAIRS = 50_000
 """Pairs of point and site up to which coverage is solved exactly unless asked otherwise; assumed."""
@@ -160,16 +161,14 @@ def lscp(
         )
     weight, within = grouped(asked.weights, within)
     cover = cover_of((weight, within, once(asked.units)))
-    found = search_cover(asked, cover, useful=True)
-    while found.sum() > max(1, asked.least.sum()):
-        # search for the same cover with one unit less
-        fewer = Task(asked.weights, asked.seconds, int(found.sum()) - 1, asked.least, asked.most, None, method)
-        plan = search_cover(fewer, cover)
-        if not (within @ plan > 0).all():
+    plan = search_cover(asked, cover, useful=True, starts=0)
+    while plan.sum() > max(1, asked.least.sum()):
+        fewer = search_full_cover(replace(asked, units=int(plan.sum()) - 1), cover)
+        if fewer is None:
             break
-        found = plan
+        plan = fewer
     proof = exact.fewest(asked, sparse.csr_array(within.astype(float))) if asked.exact(EXACT_PAIRS) else None
-    return exact.chosen("LSCP", found, proof, lambda units: float(units.sum()), minimise=True)
+    return exact.chosen("LSCP", plan, proof, lambda units: float(units.sum()), minimise=True)
 
 
 def double_standard(

@@ -21,6 +21,8 @@ STARTS = 8
 """Searches after the greedy one, each from the best plan so far with some units moved by chance; assumed."""
 MOVED = 1 / 3
 """Share of units that such a start moves; assumed."""
+ROUNDS = 200
+"""Rounds in which a search for full cover raises the weight of what stays uncovered; assumed."""
 EQUAL = 1e-10
 """Values are equal if they differ by less than this share of the largest that is possible."""
 
@@ -83,6 +85,29 @@ def search_cover(task: Task, cover: Cover, *, useful: bool = False, starts: int 
         return worth_of(cover, count)
 
     return best_of_starts(task, improve, starts)
+
+
+def search_full_cover(task: Task, cover: Cover) -> NDArray[np.int64] | None:
+    """Return units (sites,) that cover every row, or None if none were found.
+
+    Rows that stay uncovered weigh more from round to round, until swaps find a way to cover them too.
+
+    Args:
+        task: what is asked.
+        cover: rows and sites, with the worth of first covers.
+    """
+    units = (task.least if task.current is None else task.current).copy()
+    weighted = cover._replace(weight=np.ones(len(cover.weight)))
+    for _ in range(ROUNDS):
+        count, gain = np.zeros(len(cover.weight), np.int64), np.zeros(len(units))
+        place(weighted, units, count, gain)
+        # weights are whole numbers: half of one tells values apart
+        cover_greedily(weighted, units, task.most, task.units, False, count, gain, 0.5)
+        cover_by_swaps(weighted, units, task.least, task.most, count, gain, 0.5)
+        if count.all():
+            return units
+        weighted.weight[count == 0] += 1.0
+    return None
 
 
 def search_median(task: Task, *, starts: int = STARTS) -> NDArray[np.int64]:

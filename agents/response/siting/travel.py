@@ -9,12 +9,10 @@ from scipy import sparse
 from . import exact
 from .plan import AUTO, EXACT, SEARCH, Plan, SitingError, Task, named, task
 from .rows import cover_of, grouped, once
-from .search import search_cover, search_median
+from .search import search_full_cover, search_median
 
 EXACT_PAIRS = 10_000
 """Pairs of point and site up to which ways are shortened exactly unless asked otherwise; assumed."""
-FEW_STARTS = 2
-"""Searches after the first for each length of the p-centre; assumed."""
 
 
 def p_median(
@@ -89,8 +87,7 @@ def p_centre(
 
     def search(at: int) -> NDArray[np.int64] | None:
         weight, within = grouped(asked.weights, asked.seconds <= lengths[at])
-        plan = search_cover(asked, cover_of((weight, within, once(asked.units))), starts=FEW_STARTS)
-        return plan if longest(plan) <= lengths[at] else None
+        return search_full_cover(asked, cover_of((weight, within, once(asked.units))))
 
     def prove(at: int) -> NDArray[np.int64] | None:
         nonlocal refused
