@@ -82,7 +82,9 @@ def solve(rates: ArrayLike, order: ArrayLike, service: ArrayLike, *, waiting: bo
     calls, ways, time = _checked(rates, order, service, waiting)
     points, units = ways.shape
     if units > MOST_UNITS:
-        raise HypercubeError(f"{units} units have 2^{units} states; at most {MOST_UNITS} are allowed: use approximate()")
+        raise HypercubeError(
+            f"{units} units have 2^{units} states; at most {MOST_UNITS} are allowed: use approximate()"
+        )
     total = calls.sum()
     preferences, group = np.unique(ways, axis=0, return_inverse=True)
     group = group.reshape(points)

@@ -171,7 +171,9 @@ def _check(load: float, units: int) -> None:
 def _check_stable(load: float, units: int) -> None:
     _check(load, units)
     if load >= units:
-        raise QueueError(f"{units} units cannot serve a load of {load:g} erlang: calls would wait for ever; it takes more")
+        raise QueueError(
+            f"{units} units cannot serve a load of {load:g} erlang: calls would wait for ever; it takes more"
+        )
 
 
 def _service(service: float) -> float:

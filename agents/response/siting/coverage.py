@@ -14,7 +14,9 @@ from .search import search_cover, search_full_cover
 
 EXACT_PAIRS = 50_000
 """Pairs of point and site up to which coverage is solved exactly unless asked otherwise; assumed."""
-_PARTIAL = 0.01
+_STARTS = 40
+"""Searches for reliable cover after the greedy one: single moves often gain nothing where a second unit counts; assumed."""
+_PARTIAL = 0.3
 """Worth of covers below the number that counts, as a share of full worth: it tells the search which way to go; assumed."""
 _TRADES = (0.1, 1.0, 10.0, 100.0)
 """Worth of a first cover against a second that searches for the double standard try; assumed."""
@@ -49,8 +51,9 @@ def mclp(
     Raises:
         SitingError: naming what is wrong.
     """
-    return _expected("MCLP", task(weights, seconds, units, least=least, most=most, current=current, method=method),
-                     standard, 0.0)
+    return _expected(
+        "MCLP", task(weights, seconds, units, least=least, most=most, current=current, method=method), standard, 0.0
+    )
 
 
 def mexclp(
@@ -117,11 +120,11 @@ def malp(
     weight, within = _rows(asked, standard)
     steps = np.arange(asked.units + 2.0)
     worth = (steps >= covers) + _PARTIAL * np.minimum(steps, covers) / covers
-    found = search_cover(asked, cover_of((weight, within, worth)))
+    found = search_cover(asked, cover_of((weight, within, worth)), starts=_STARTS)
     proof = None
     if asked.exact(EXACT_PAIRS):
         proof = exact.most_reliable(asked, weight, sparse.csr_array(within.astype(float)), covers)
-    return exact.chosen("MALP", found, proof, lambda units: weight @ (within @ units >= covers))
+    return exact.chosen("MALP", found, proof, lambda units: float(weight @ (within @ units >= covers)))
 
 
 def covers_for(busy: float, reliability: float) -> int:
@@ -202,14 +205,15 @@ def double_standard(
     share = checked_share("share", share, one=True)
     points = len(asked.weights)
     close, wide = (
-        asked.seconds <= checked_standard(limit, points, name)[:, None] for name, limit in (("near", near), ("far", far))
+        asked.seconds <= checked_standard(limit, points, name)[:, None]
+        for name, limit in (("near", near), ("far", far))
     )
     reachable = wide[:, asked.most > 0].any(1)
     if not reachable.all():
         raise SitingError(
             f"no site reaches points {named(np.flatnonzero(~reachable))} within far; allow more seconds or add sites"
         )
-    wanted = share * asked.weights.sum() * (1 - 1e-9)
+    wanted = (share - 1e-6) * asked.weights.sum()
 
     def value(plan: NDArray[np.int64]) -> float:
         count = close @ plan
@@ -229,13 +233,13 @@ def double_standard(
             found, best = plan, value(plan)
     proof = None
     if asked.exact(EXACT_PAIRS):
-        matrices = (sparse.csr_array(matrix.astype(float)) for matrix in (close, wide))
-        proof = exact.double_cover(asked, asked.weights, *matrices, share)
+        once_near, once_far = sparse.csr_array(close.astype(float)), sparse.csr_array(wide.astype(float))
+        proof = exact.double_cover(asked, once_near, once_far, share)
     if best == -math.inf and (proof is None or proof.units is None):
         how = "there is" if proof is not None and not proof.feasible else "the search found"
         raise SitingError(
-            f"{how} no plan of {asked.units} units that reaches all points within far and {share:.0%} of demand within "
-            "near; ask for more units, a lower share or longer standards"
+            f"{how} no plan with units = {asked.units} that reaches all points within far and {share:.0%} of demand "
+            "within near; ask for more units, a lower share or longer standards"
         )
     return exact.chosen("double standard", found, proof, value)
 
@@ -250,7 +254,7 @@ def _expected(problem: str, asked: Task, standard: ArrayLike, busy: float) -> Pl
     if asked.exact(EXACT_PAIRS):
         useful = gains[: asked.units][gains[: asked.units] > 1e-12]
         proof = exact.most_covered(asked, weight, sparse.csr_array(within.astype(float)), useful)
-    return exact.chosen(problem, found, proof, lambda units: weight @ worth[within @ units])
+    return exact.chosen(problem, found, proof, lambda units: float(weight @ worth[within @ units]))
 
 
 def _rows(asked: Task, standard: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -52,7 +52,7 @@ def chosen(
     if proof.units is not None and sign * value(proof.units) > sign * value(found):
         found = proof.units
     objective = float(value(found))
-    return Plan(problem, EXACT, found, objective, sign * max(sign * proof.bound, sign * objective))
+    return Plan(problem, EXACT, found, objective, sign * float(max(sign * proof.bound, sign * objective)) + 0.0)
 
 
 class Program:
@@ -170,12 +170,10 @@ def fewest(task: Task, cover: sparse.csr_array) -> Proof:
     return program.solve()
 
 
-def double_cover(
-    task: Task, weight: NDArray[np.float64], near: sparse.csr_array, far: sparse.csr_array, share: float
-) -> Proof:
-    """Maximise the weight covered twice within ``near``, a share of it covered once, and every row within ``far``."""
+def double_cover(task: Task, near: sparse.csr_array, far: sparse.csr_array, share: float) -> Proof:
+    """Maximise the weight covered twice within ``near``, a share of it covered once, and every point within ``far``."""
     program = Program.of(task)
-    rows = len(weight)
+    weight, rows = task.weights, len(task.weights)
     once = program.add(np.zeros(rows), whole=True)
     twice = program.add(-weight, whole=True)
     program.at_least([(0, near), (once, eye(rows, -1.0)), (twice, eye(rows, -1.0))], np.zeros(rows))

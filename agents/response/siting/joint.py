@@ -49,5 +49,5 @@ def stations_and_hospitals(
     base, hospital = proof.units[: len(bases.least)], proof.units[len(bases.least) :]
     ways = bases.seconds[:, base > 0].min(1, initial=np.inf) + doors.seconds[:, hospital > 0].min(1, initial=np.inf)
     covered = float(bases.weights[ways <= limit].sum())
-    bound = max(proof.bound, covered)
+    bound = max(proof.bound, covered) + 0.0
     return Plan("TRAUMAH", EXACT, base, covered, bound), Plan("TRAUMAH", EXACT, hospital, covered, bound)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 AUTO, EXACT, SEARCH = "auto", "exact", "greedy and swap"
 METHODS = (AUTO, EXACT, SEARCH)
-"""How plans may be looked for: exact by branch and bound (HiGHS), or greedily with swaps; ``auto`` is exact for small cases."""
+"""How plans are looked for: by branch and bound (HiGHS), or greedily with swaps; ``auto`` is exact for small cases."""
 NAMED = 8
 """Points or sites that an error names."""
 
@@ -142,7 +142,9 @@ def checked_weights(weights: ArrayLike, points: int) -> NDArray[np.float64]:
     if demand.shape != (points,):
         raise SitingError(f"weights: one for each of the {points} points; got {demand.shape}")
     if len(rows := np.flatnonzero(~np.isfinite(demand) | (demand < 0))):
-        raise SitingError(f"weights: finite, from 0; got {demand[rows[0]]} at point {rows[0]} ({len(rows)} such values)")
+        raise SitingError(
+            f"weights: finite, from 0; got {demand[rows[0]]} at point {rows[0]} ({len(rows)} such values)"
+        )
     if not demand.any():
         raise SitingError("weights: all are 0; at least one point must have demand")
     return demand
@@ -168,4 +170,4 @@ def whole(name: str, numbers: ArrayLike, sites: int) -> NDArray[np.int64]:
     given = np.asarray(numbers)
     if given.shape not in ((), (sites,)) or given.dtype.kind not in "iub" or (given < 0).any():
         raise SitingError(f"{name}: whole numbers from 0, one or one for each of the {sites} sites; got {numbers!r}")
-    return np.ascontiguousarray(np.broadcast_to(given, (sites,)), np.int64)
+    return np.array(np.broadcast_to(given, (sites,)), np.int64)

@@ -15,7 +15,8 @@ def grouped(weights: NDArray[np.float64], within: NDArray[np.bool_]) -> tuple[ND
     rows = np.flatnonzero((weights > 0) & within.any(1))
     bits = np.packbits(within[rows], axis=1)
     _, first, row = np.unique(bits.view(f"V{bits.shape[1]}")[:, 0], return_index=True, return_inverse=True)
-    return np.bincount(row, weights[rows], len(first)), within[rows[first]]
+    demand = np.bincount(row, weights[rows], len(first)).astype(float)
+    return demand, within[rows[first]]
 
 
 def once(units: int) -> NDArray[np.float64]:

@@ -19,8 +19,8 @@ from .plan import Task
 
 STARTS = 8
 """Searches after the greedy one, each from the best plan so far with some units moved by chance; assumed."""
-MOVED = 1 / 3
-"""Share of units that such a start moves; assumed."""
+MOVED = (1 / 3, 2 / 3, 1.0)
+"""Shares of units that such starts move in turn; assumed."""
 ROUNDS = 200
 """Rounds in which a search for full cover raises the weight of what stays uncovered; assumed."""
 EQUAL = 1e-10
@@ -56,7 +56,7 @@ def _shaken(task: Task, units: NDArray[np.int64], start: int) -> NDArray[np.int6
     """Return a plan with some units that may move put to sites drawn at random."""
     out = units.copy()
     out_key, in_key = key(start, "siting: unit moved"), key(start, "siting: site drawn")
-    for number in range(max(1, round(MOVED * task.units))):
+    for number in range(max(1, round(MOVED[start % len(MOVED)] * task.units))):
         movable = np.repeat(np.arange(len(out)), out - task.least)
         room = np.flatnonzero(out < task.most)
         if not (len(movable) and len(room)):

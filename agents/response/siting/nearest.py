@@ -141,7 +141,7 @@ def _must_reach(asked: Task, points: NDArray[np.bool_]) -> None:
 
 def _unreached(asked: Task, proven: bool) -> SitingError:
     how = "there is" if proven else "the search found"
-    return SitingError(f"{how} no plan of {asked.units} sites that reaches all points; ask for more sites")
+    return SitingError(f"{how} no way to reach all points with units = {asked.units}; ask for more")
 
 
 def _filled(asked: Task, units: NDArray[np.int64]) -> NDArray[np.int64]:
