@@ -52,8 +52,9 @@ def mean_wait(load: float, units: int, service: float, variation: float = 1.0) -
     """Return the mean wait of all calls, those that do not wait included.
 
     Exact for exponential service times (``variation`` 1) and for one unit. Otherwise the mean of exponential and of constant
-    service times, weighted with the variation, the latter by Cosmetatos 1975; above 1, (1 + variation)/2 times the wait
-    with exponential ones (Lee & Longton 1959).
+    service times, weighted with the variation, the latter by Cosmetatos 1975, but at most units/(units + 1) of the former, its
+    limit at low load (Burman & Smith 1983); above 1, (1 + variation)/2 times the wait with exponential ones (Lee & Longton
+    1959).
 
     Args:
         load, units: as for :func:`erlang_c`.
@@ -72,7 +73,8 @@ def mean_wait(load: float, units: int, service: float, variation: float = 1.0) -
     if variation > 1 or load == 0:
         return wait * (1 + variation) / 2
     used = load / units
-    constant = (1 + (1 - used) * (units - 1) * (math.sqrt(4 + 5 * units) - 2) / (16 * used * units)) / 2
+    cosmetatos = (1 + (1 - used) * (units - 1) * (math.sqrt(4 + 5 * units) - 2) / (16 * used * units)) / 2
+    constant = min(cosmetatos, units / (units + 1))
     return wait * (variation + (1 - variation) * constant)
 
 

@@ -49,6 +49,9 @@ CASES = {
     "flow": "Traffic flow: bottlenecks, queues, merges and signals",
     "equilibrium": "Static user equilibrium of public networks",
     "Bologna": "Bologna's morning peak beside SUMO",
+    "queues": "Formulas of queues",
+    "hypercube": "Units that answer calls: the hypercube",
+    "siting": "Where stations should stand",
 }
 """Every case that the page must hold, in its order."""
 
