@@ -51,10 +51,10 @@ def erlang_c(load: float, units: int) -> float:
 def mean_wait(load: float, units: int, service: float, variation: float = 1.0) -> float:
     """Return the mean wait of all calls, those that do not wait included.
 
-    Exact for exponential service times (``variation`` 1) and for one unit. Otherwise the mean of exponential and of constant
-    service times, weighted with the variation, the latter by Cosmetatos 1975, but at most units/(units + 1) of the former, its
-    limit at low load (Burman & Smith 1983); above 1, (1 + variation)/2 times the wait with exponential ones (Lee & Longton
-    1959).
+    Exact for exponential service times (``variation`` 1) and for one unit. Between constant and exponential service times
+    the mean of both waits, weighted with the variation. With constant ones by Cosmetatos 1975, but at most
+    units/(units + 1) of the wait with exponential ones, its limit at low load (Burman & Smith 1983). For a variation above
+    1, (1 + variation)/2 times the wait with exponential ones (Lee & Longton 1959).
 
     Args:
         load, units: as for :func:`erlang_c`.

@@ -1,16 +1,16 @@
 """Siting against cases with known answers: covers by hand, bounds of greedy choice, medians on a line, the square-root law.
 
 **Covers** (four points of demand 2, 2, 1, 1; sites that cover {1, 2}, {2, 3}, {1, 4}): most covered by 0, 1, 2, 3 units is
-0, 4, 6, 6 (the test of JEMSS.jl). With two units that are busy a share q and may share a site: 4.8 at q = .2, 3.0 at .5, 2.04 at .7,
-the last with both at the first site.
+0, 4, 6, 6 (the test of JEMSS.jl). With two units that are busy a share q and may share a site: 4.8 at q = .2, 3.0 at .5,
+2.04 at .7, the last with both at the first site.
 
 **Greedy cover** has at least 1 − 1/e of the best (Nemhauser, Wolsey & Fisher 1978); a proven best plan is HiGHS's.
 
 **Median of points 0 … 4 on a line**: 6 with one site at 2; 3 with two.
 
-**Square-root law** (Kolesar & Blum 1973): units spread by chance at density ρ; distance to the nearest has mean k/√ρ, k = 1/2
-as the crow flies and √(π/8) along a grid; 90 % lie within .856117/√ρ and 1.072983/√ρ. Compared with 100,000 points among units
-on a square whose borders meet, so that there is no border; accepted: 1 %.
+**Square-root law** (Kolesar & Blum 1973): units spread by chance at density ρ; distance to the nearest has mean k/√ρ, k
+being 1/2 as the crow flies and √(π/8) along a grid; 90 % lie within .856117/√ρ and 1.072983/√ρ. Compared with 100,000 points
+among units on a square whose borders meet, so that there is no border; accepted: 1 %.
 """
 
 import math
