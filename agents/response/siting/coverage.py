@@ -12,8 +12,10 @@ from .plan import AUTO, Plan, SitingError, Task, checked_share, checked_standard
 from .rows import cover_of, grouped, once
 from .search import search_cover, search_full_cover
 
-EXACT_PAIRS = 50_000
+EXACT_PAIRS = 200_000
 """Pairs of point and site up to which coverage is solved exactly unless asked otherwise; assumed."""
+EXACT_DOUBLE = 10_000
+"""The same for the double standard, which takes longer to prove; assumed."""
 _STARTS = 40
 """Searches for reliable cover after the greedy one: single moves often gain nothing where a second unit counts; assumed."""
 _PARTIAL = 0.3
@@ -232,7 +234,7 @@ def double_standard(
         if value(plan) > best:
             found, best = plan, value(plan)
     proof = None
-    if asked.exact(EXACT_PAIRS):
+    if asked.exact(EXACT_DOUBLE):
         once_near, once_far = sparse.csr_array(close.astype(float)), sparse.csr_array(wide.astype(float))
         proof = exact.double_cover(asked, once_near, once_far, share)
     if best == -math.inf and (proof is None or proof.units is None):
