@@ -60,8 +60,8 @@ def dense(rates, order, service, places):
         flow[full + waiting, full + waiting + 1] += rates.sum()
         flow[full + waiting + 1, full + waiting] += (1 / service).sum()
     flow -= np.diag(flow.sum(1))
-    equations = np.vstack([flow.T, np.ones(len(flow))])
-    return np.linalg.lstsq(equations, np.append(np.zeros(len(flow)), 1.0), rcond=None)[0]
+    equations = np.vstack([flow.T[1:], np.ones(len(flow))])
+    return np.linalg.solve(equations, np.append(np.zeros(len(flow) - 1), 1.0))
 
 
 def case(seed, units, points):
@@ -72,12 +72,12 @@ def case(seed, units, points):
     return rates * 0.6 * (1 / service).sum() / rates.sum(), order, service
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.booleans())
 def test_exact_as_by_linear_algebra(seed, units, waiting):
     rates, order, service = case(seed, units, 6)
     found = solve(rates, order, service, waiting=waiting)
-    places = 90 if waiting else 0  # the rest of the queue has less than 0.6^90 = 1e-20
+    places = 60 if waiting else 0  # the rest of the queue has less than 0.6^60 = 5e-14
     chance = dense(rates, order, service, places)
     full = (1 << units) - 1
     assert found.states == pytest.approx(chance[: full + 1], abs=1e-10)
