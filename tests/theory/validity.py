@@ -49,13 +49,10 @@ CASES = {
     "flow": "Traffic flow: bottlenecks, queues, merges and signals",
     "equilibrium": "Static user equilibrium of public networks",
     "Bologna": "Bologna's morning peak beside SUMO",
-<<<<<<< HEAD
     "calls": "Calls for emergency services: load of published cities, real accidents",
-=======
     "queues": "Formulas of queues",
     "hypercube": "Units that answer calls: the hypercube",
     "siting": "Where stations should stand",
->>>>>>> 9e723401d550a2c2c41982b93d34c9c653359f50
 }
 """Every case that the page must hold, in its order."""
 
