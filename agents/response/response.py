@@ -24,7 +24,7 @@ from .decisions import Dispatcher
 from .dispatch import Centre, Departments, make_rules
 from .doors import BEDS_USED
 from .events import read_events
-from .fleet import DAY, Fleets
+from .fleet import DAY, FleetError, Fleets
 from .incidents import draws
 from .kinds import SERVICES
 from .record import Record
@@ -205,7 +205,7 @@ class Response(Process):
                 place = name if isinstance(name, int) else stations.name.index(name) if name in stations.name else -1
                 if not 0 <= place < len(stations):
                     there = ", ".join(f"{n} {name!r}" for n, name in enumerate(stations.name))
-                    raise ValueError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
+                    raise FleetError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
                 table[number, place] += 1
         return table
 
@@ -232,7 +232,7 @@ class Response(Process):
         }
         for name, offered in told.specialties.items():
             if name not in known:
-                raise ValueError(
+                raise FleetError(
                     f"response.departments.specialties: the city has no hospital '{name}'; there are: {', '.join(known)}"
                 )
             offers[known[name]] = 1 + sum(1 << SPECIALTIES.index(word) for word in offered)
