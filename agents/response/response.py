@@ -30,7 +30,7 @@ from .kinds import SERVICES
 from .record import Record
 from .scenes import Scenes
 from .settings import DispatchSettings, ResponseSettings
-from .tasks import SPECIALTIES, Tasks
+from .tasks import SPECIALTIES, Outcome, Tasks
 from .travel import Travel
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ..presence import Presence
 
 EPIDEMIC, TRANSFER = "epidemic", "transfer"
+EVERYTHING = 255
+"""Bits of a hospital that offers all specialties."""
 MOST_POINTS = 2_000
 """Demand points that rules of cover reckon with at most."""
 _RULES = {
@@ -129,6 +131,7 @@ class Response(Process):
         self.record = Record(self.centre, self.fleets, targets, len(city.zones))
         self._reserved = self._usual_beds()
         self._days = 0
+        self._specialised = bool(np.any(self.centre.departments.offers != EVERYTHING))
         self._looked = 0
         self._moved: NDArray[np.int64] = np.zeros(0, np.int64)
         self._crews = self._staff_of(self.fleets.stations.site)
@@ -223,7 +226,7 @@ class Response(Process):
     def _departments(self) -> Departments:
         told, city = self.settings.departments, self.presence.city
         hospitals = len(self.hospital_site)
-        offers = np.full(hospitals, 255, np.int32)
+        offers = np.full(hospitals, EVERYTHING, np.int32)
         layer = city.layer("sites")
         names = {} if layer is None or "name" not in layer.columns else dict(enumerate(layer["name"]))
         known = {str(number): number for number in range(hospitals)}
@@ -305,7 +308,8 @@ class Response(Process):
         for begin, stop in itertools.pairwise(moments):
             self._drive(self._driven(begin - start, stop - start, closures.closed(begin - start)))
             self.centre.run(stop)
-            self._add(self._transfers(stop))
+            if self._specialised:
+                self._add(self._transfers(stop))
         self.record.note(start, end)
         self._share_beds()
         self._show()
@@ -401,6 +405,8 @@ class Response(Process):
         taken = np.isfinite(table["bay"][self._looked :])
         misplaced = taken & (needs > 0) & ((offers[np.maximum(at, 0)] >> needs) & 1 == 0)
         rows = self._looked + np.flatnonzero(misplaced)
+        open_ = np.flatnonzero(table["outcome"] <= Outcome.IN_SERVICE)
+        self._looked = int(open_[0]) if len(open_) else len(table["outcome"])
         rows = rows[~np.isin(rows, self._moved)]
         someone = np.any((offers >> table["specialty"][rows][:, None]) & 1, axis=1) if len(rows) else np.zeros(0, bool)
         rows = rows[someone]
