@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...environment.network.lanes import street_of
 from ...environment.network.network import JAM_SPACING
 from ..vehicles import Vehicle, VehicleKind, VehicleState
 from .demand import Mode, Trips
@@ -28,7 +29,7 @@ class Moment(NamedTuple):
     Attributes:
         second: seconds after midnight.
         row: int32 (n,) rows of the flow, those that wait to enter their first link included.
-        link: int32 (n,) link on which each is, or which it waits to enter.
+        link: int32 (n,) link of the streets on which each is, or which it waits to enter.
         position: float32 (n,) metres driven on it.
         speed: float32 (n,) m/s; 0 in a queue.
     """
@@ -138,6 +139,7 @@ class Fleet:
     def end_day(self, flow: "Flow") -> None:
         """Show where vehicles are when the day has ended."""
         self._depart, self._arrive, self._length = flow.depart, flow.arrive, flow.network.length
+        self._last_link = street_of(flow.network, self._last_link)
         self.show(np.inf)
 
     # ------------------------------------------------------------------ looking
@@ -237,7 +239,7 @@ def under_way(flow: "Flow", now: float) -> Moment:
         streets.slots, state.head, state.vehicles, state.slot_vehicle, state.slot_exit, state.queue_head, state.queue_next,
         flow.vehicles, flow.network.length, streets.free, JAM_SPACING / flow.network.lanes, now,
     )  # fmt: skip
-    return Moment(now, row, link, position, speed)
+    return Moment(now, row, street_of(flow.network, link), position, speed)
 
 
 @njit(cache=True, nogil=True)

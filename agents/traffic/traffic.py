@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ...environment.design.design import events_of
 from ...environment.network.graph import make_graph
+from ...environment.network.lanes import lane_events, street_of, with_bus_lanes
 from ...environment.network.network import Network
 from ...environment.randomness import key, uniforms
 from ...environment.roads import Access
@@ -24,6 +25,7 @@ from .plans import Plans
 from .record import QUARTER, QUARTERS, LinkRecord, classes_of, trip_table
 from .routes import BusWays, Router, Routes
 from .settings import TrafficSettings
+from .street_record import record_of_streets
 
 if TYPE_CHECKING:
     from ..presence import Presence
@@ -46,14 +48,15 @@ class Traffic(Process):
     """Trips and vehicles of every day.
 
     Attributes:
-        network: the streets.
+        streets: the streets of the city.
+        network: the same with links for bus lanes after those of the streets; what vehicles move on.
         trips: trips of the latest day, with their modes.
         moving: what moved on the latest day: trips and runs of buses, row for row the flow.
         flow: vehicles of the latest day.
         fleet: the vehicles as agents.
         timetable: public transport of the latest day with the times at which vehicles came; None without.
-        links: passages of the latest day by quarter of an hour and link.
-        expected: float64 (96, links) seconds that drivers expect, by quarter of an hour.
+        links: passages of the latest day by quarter of an hour and link of the streets.
+        expected: float64 (96, links of the network) seconds that drivers expect, by quarter of an hour.
         gaps: relative gap after each time that the first day was lived through, see :meth:`_learn`.
     """
 
@@ -72,7 +75,8 @@ class Traffic(Process):
         city = self.presence.city
         if not len(city.links):
             raise ValueError("the city has no streets, so there is no traffic; take a city with streets")
-        self.network = Network.of_city(city)
+        self.streets = Network.of_city(city)
+        self.network = with_bus_lanes(self.streets)
         self.graph = make_graph(self.network, Access.CAR)
         self.router = Router(self.graph, model.threads)
         buses = make_graph(self.network, Access.BUS)
@@ -88,7 +92,7 @@ class Traffic(Process):
             model.threads,
             model.scenario.built_designs(),
         )
-        self.burden = Burden(self.network, self.presence, settings)
+        self.burden = Burden(self.streets, self.presence, settings)
         self.fleet = Fleet(model, model.vehicle_class, city.people.household, self.plans.means)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
         # tolls that hold all day, as seconds
@@ -123,7 +127,8 @@ class Traffic(Process):
         if self.settings.learning:
             seen = np.maximum(links.seconds, self.network.free_time)
             self.expected += 0.5 * (seen - self.expected)
-        self.trips, self.moving, self.flow, self.links = trips, rows, flow, links
+        self.trips, self.moving, self.flow = trips, rows, flow
+        self.links = record_of_streets(links, self.streets)
         streets = getattr(self.model, "streets_today", None)
         if streets is not None:
             streets.note(day, np.maximum(links.seconds, self.network.free_time))
@@ -134,7 +139,9 @@ class Traffic(Process):
         """Return what designs that hold for some of the time change on a day."""
         scenario = self.model.scenario
         timed = [design for design in scenario.built_designs() if design.timed]
-        changes = events_of(timed, self.presence.city, scenario.clock.date(day)) if timed else None
+        changes = None
+        if timed:
+            changes = lane_events(self.network, events_of(timed, self.presence.city, scenario.clock.date(day)))
         return Events(self.network, changes, self.settings.modes.seconds_per_euro)
 
     def _commuting(self) -> NDArray[np.float64] | None:
@@ -348,7 +355,7 @@ class Traffic(Process):
                 {
                     "day": np.full(len(trip), day, np.int32),
                     "trip": np.searchsorted(row, np.asarray(trip, np.int32)).astype(np.int32),
-                    "link": np.asarray(link, np.int32),
+                    "link": street_of(self.network, np.asarray(link, np.int32)),
                     "entered": np.asarray(time, float),
                 }
             )

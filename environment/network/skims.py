@@ -17,13 +17,13 @@ SPEEDS = {
     Access.FOOT: 4.5 / 3.6,  # m/s, the speed that UITP's guidance on the spacing of stops assumes
     Access.BICYCLE: 15 / 3.6,  # m/s, assumed
 }
-"""Speed of those whom traffic does not hold up, on all links that they may use, m/s; cyclists without a lane of their own."""
+"""Speed of those whom traffic does not hold up, on all links that they may use, m/s; of cyclists where they have no lane."""
 
 LANE_SPEED = 18 / 3.6
-"""Speed of cyclists on a bicycle lane, m/s; assumed. Cyclists tracked in Hamburg ride at medians of 15.0 to 21.7 km/h, depending
-on what is built for them (Schuhmacher, Wilkes, Kagerbauer & Vortisch 2025, Findings, doi 10.32866/001c.141204). What a lane
-is worth beyond speed is more: in Portland a kilometre without one beside 10,000 to 20,000 vehicles a day counts as 1.37 km of
-quiet street (Broach, Dill & Gliebe 2012)."""
+"""Speed of cyclists on a bicycle lane, m/s; assumed. Those tracked in Hamburg ride at medians of 15.0 to 21.7 km/h by what
+is built for them (Schuhmacher, Wilkes, Kagerbauer & Vortisch 2025, Findings, doi 10.32866/001c.141204). A lane is worth more
+than its speed: in Portland a kilometre without one beside 10,000 to 20,000 vehicles a day counts as 1.37 km of quiet street
+(Broach, Dill & Gliebe 2012)."""
 
 _NEAR, _FAR = 0.5, 2.0
 """Bounds on the ratio of two nodes' distance to that of their points; assumed, they hold off what close points would do."""
