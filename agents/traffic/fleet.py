@@ -99,7 +99,7 @@ class Fleet:
         by_car = trips.mode == Mode.CAR
         own = np.flatnonzero(by_car & (trips.person >= 0))
         vehicle = np.full(size, -1, np.int32)
-        vehicle[rows.trip[own]] = _cars(self.first, trips.person[own], trips.to_place[own], self._household)
+        vehicle[rows.trip[own]] = cars_of(self.first, trips.person[own], trips.to_place[own], self._household)
         others = np.sort(np.concatenate([rows.run, rows.trip[by_car & (trips.person < 0)]]))
         root = _roots(others, rows.previous)
         leaders, number = np.unique(root, return_inverse=True)
@@ -281,8 +281,14 @@ def _under_way(
 
 
 @njit(cache=True, nogil=True)
-def _cars(first, person, to_place, household):
-    """Return the car of each trip by car in order of departure, −1 where all cars of the household are away."""
+def cars_of(first, person, to_place, household):
+    """Return the car of each trip by car in order of departure, −1 where all cars of the household are away.
+
+    Args:
+        first: int64 (households + 1,) first car of each household.
+        person, to_place: (trips,) who drives where.
+        household: int32 (people,).
+    """
     car_of = np.full(household.size, -1, np.int32)
     away = np.zeros(first[-1], np.bool_)
     out = np.empty(person.size, np.int32)

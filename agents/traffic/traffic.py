@@ -21,6 +21,7 @@ from .fleet import Fleet
 from .flow import Flow
 from .kernels import FORCED_MOVES
 from .moving import Moving, moving
+from .parking import NO_PARKING, Parked, figures_of
 from .plans import Plans
 from .record import QUARTER, QUARTERS, LinkRecord, classes_of, trip_table
 from .routes import BusWays, Router, Routes
@@ -55,6 +56,7 @@ class Traffic(Process):
         flow: vehicles of the latest day.
         fleet: the vehicles as agents.
         timetable: public transport of the latest day with the times at which vehicles came; None without.
+        parked: what parking took on the latest day; None where no places are counted.
         links: passages of the latest day by quarter of an hour and link of the streets.
         expected: float64 (96, links of the network) seconds that drivers expect, by quarter of an hour.
         gaps: relative gap after each time that the first day was lived through, see :meth:`_learn`.
@@ -67,7 +69,7 @@ class Traffic(Process):
         "vehicle_km": "distance driven by vehicles on the day before, km",
     }
     path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"))
-    table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise")
+    table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise", "parking")
 
     def __init__(self, model: Any, settings: TrafficSettings):
         super().__init__(model, settings)
@@ -102,6 +104,7 @@ class Traffic(Process):
         self.moving: Moving | None = None
         self.flow: Flow | None = None
         self.timetable: Timetable | None = None
+        self.parked: Parked | None = None
         self.links: LinkRecord | None = None
         self._tables: dict[str, list[dict[str, NDArray[Any]]]] = {}
         self._series: list[dict[str, int | float]] = []
@@ -132,7 +135,7 @@ class Traffic(Process):
         streets = getattr(self.model, "streets_today", None)
         if streets is not None:
             streets.note(day, np.maximum(links.seconds, self.network.free_time))
-        riding = self._ride() | {"toll_euros": events.paid}
+        riding = self._ride() | {"toll_euros": events.paid} | self._park()
         self._keep(day, metres, passages, riding)
 
     def _events(self, day: int) -> Events:
@@ -290,6 +293,20 @@ class Traffic(Process):
         flow.state.arrive[rows.trip[row]] = np.where(np.isfinite(arrive), arrive, np.nan)
         return figures
 
+    def _park(self) -> dict[str, int | float]:
+        """Let drivers look for places where they arrived, and return figures.
+
+        Search and walk end their trips later; whatever they do next began as if they had found a place at once.
+        """
+        parking = self.plans.parking
+        if parking is not None:
+            assert self.trips is not None and self.moving is not None and self.flow is not None
+            row = self.moving.trip
+            self.parked = parked = parking.live(self.trips, self.flow.depart[row], self.flow.arrive[row])
+            self.flow.state.arrive[row] += parked.seconds
+            parking.suppose(parked.outlook, 0.5)
+        return figures_of(self.parked)
+
     def _learn(self, trips: Trips, rows: Moving) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Live through a day again and again, so that drivers come to know when which street is full; return their ways.
 
@@ -346,6 +363,10 @@ class Traffic(Process):
         wanted = self.model.scenario.output.tables
         if "trips" in wanted:
             self._tables.setdefault("trips", []).append(table)
+        if "parking" in wanted:
+            parking, parked = self.plans.parking, self.parked
+            rows = NO_PARKING if parking is None or parked is None else parking.table(day, parked)
+            self._tables.setdefault("parking", []).append(rows)
         if "links" in wanted:
             self._tables.setdefault("links", []).append(self.links.table(day))
         if "trajectories" in wanted:
@@ -391,7 +412,7 @@ class Traffic(Process):
             later = ("vehicle_km", "vehicle_hours", "delay_hours", "not_arrived", "forced_moves")
             burden = dict.fromkeys(self.burden.sums, 0.0) | dict.fromkeys(self.burden.means, float("nan"))
             counts = {name: 0.0 if name in later[:3] else 0 for name in (*later, *RIDING, "toll_euros")}
-            return dict.fromkeys(names, 0) | counts | burden
+            return dict.fromkeys(names, 0) | counts | figures_of(None) | burden
         return self._series[-1]
 
     def summary(self) -> dict[str, int | float]:
@@ -399,7 +420,7 @@ class Traffic(Process):
         figures: dict[str, int | float] = {}
         for name in self.series():
             figures[name] = sum(row[name] for row in self._series)
-        for name in ("bus_delay_minutes", *self.burden.means):
+        for name in ("bus_delay_minutes", "parking_minutes", *self.burden.means):
             figures[name] /= max(len(self._series), 1)
         for name in MODE_NAMES:
             figures[f"share_{name}"] = figures[f"trips_{name}"] / max(figures["trips"], 1)
