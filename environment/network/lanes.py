@@ -38,21 +38,15 @@ def with_bus_lanes(network: Network) -> Network:
     lanes, capacity = network.lanes[row], network.capacity[row]
     capacity[lane] /= lanes[lane]
     lanes[lane] = 1.0
-    toll = None if network.toll is None else np.where(lane, 0.0, network.toll[row])
-    return network.with_columns(
-        **{name: getattr(network, name)[row] for name in ("start", "end", "length", "speed", "rank", "way")},
-        **{name: None if getattr(network, name) is None else getattr(network, name)[row] for name in _AS_STREET},
-        access=access,
-        lanes=lanes,
-        capacity=capacity,
-        toll=toll,
-        street=row,
-        turns=_turns(network, street),
-        signals=_signals(network, street),
-    )
+    by_link = {name: column for name, column in vars(network).items() if isinstance(column, np.ndarray)}
+    columns = {name: column[row] for name, column in by_link.items() if name not in _BY_NODE}
+    columns |= {"access": access, "lanes": lanes, "capacity": capacity, "street": row}
+    if network.toll is not None:
+        columns["toll"] = np.where(lane, 0.0, network.toll[row])
+    return network.with_columns(**columns, turns=_turns(network, street), signals=_signals(network, street))
 
 
-def street_of(network: Network, link: NDArray[np.integer]) -> NDArray[np.integer]:
+def street_of(network: Network, link: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the links of the streets to which links belong, −1 for −1.
 
     Args:
@@ -87,7 +81,7 @@ def lane_events(network: Network, changes: "StreetEvents") -> "StreetEvents":
     return changes._replace(**{name: np.concatenate([one, other])[order] for name, one, other in columns})
 
 
-_AS_STREET = ("bus_lane", "bike_lane", "parking")
+_BY_NODE = ("x", "y", "through")
 
 
 def _lane_of(links: int, street: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -120,11 +114,15 @@ def _signals(network: Network, street: NDArray[np.int32]) -> Signals | None:
         return None
     lane_of = _lane_of(network.links, street)
     row = np.flatnonzero(lane_of[signals.link] >= 0)
+
+    def with_lanes(column: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([column, column[row]])
+
     return Signals(
-        np.concatenate([signals.link, lane_of[signals.link[row]]]),
-        *(
-            np.concatenate([column, column[row]])
-            for column in (signals.cycle, signals.offset, signals.green_start, signals.green_end)
-        ),
-        np.concatenate([signals.flow, signals.flow[row] / network.lanes[signals.link[row]]]),
+        link=np.concatenate([signals.link, lane_of[signals.link[row]]]),
+        cycle=with_lanes(signals.cycle),
+        offset=with_lanes(signals.offset),
+        green_start=with_lanes(signals.green_start),
+        green_end=with_lanes(signals.green_end),
+        flow=np.concatenate([signals.flow, signals.flow[row] / network.lanes[signals.link[row]]]),
     )

@@ -36,13 +36,14 @@ def own_seconds(network: Network, access: Access) -> NDArray[np.float64]:
         network: the streets.
         access: ``FOOT`` or ``BICYCLE``.
     """
-    if _lanes(network, access):
-        return network.length / np.where(network.bike_lane, LANE_SPEED, SPEEDS[access])
-    return network.length / SPEEDS[access]
+    lane = _lanes(network, access)
+    return network.length / (SPEEDS[access] if lane is None else np.where(lane, LANE_SPEED, SPEEDS[access]))
 
 
-def _lanes(network: Network, access: Access) -> bool:
-    return access == Access.BICYCLE and network.bike_lane is not None and bool(network.bike_lane.any())
+def _lanes(network: Network, access: Access) -> NDArray[np.bool_] | None:
+    """Return which links have a lane for those who go, (links,); None if none has."""
+    lane = network.bike_lane if access == Access.BICYCLE else None
+    return lane if lane is not None and lane.any() else None
 
 
 class Skims:
@@ -165,7 +166,7 @@ class Skims:
 
     def _one_speed(self, access: Access) -> float | None:
         """Return the speed of those who have the same everywhere, None for others."""
-        return None if _lanes(self.network, access) else SPEEDS.get(access)
+        return SPEEDS.get(access) if _lanes(self.network, access) is None else None
 
     def _make(self, access: Access) -> "_Tables":
         graph, hierarchy = self._graph(access)
