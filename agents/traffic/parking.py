@@ -170,11 +170,12 @@ NO_PARKING = {
 
 
 def figures_of(parked: Parked | None) -> dict[str, int | float]:
-    """Return figures of a day: mean minutes of those who looked for a place that is counted, and those who found none."""
+    """Return figures of a day: hours of search and walk, their mean in minutes, and how many found no place."""
     if parked is None:
-        return {"parking_minutes": 0.0, "without_place": 0}
+        return {"parking_hours": 0.0, "parking_minutes": 0.0, "without_place": 0}
     looked = parked.outcome != _NONE
     return {
+        "parking_hours": float(parked.seconds.sum() / 3600.0),
         "parking_minutes": float(parked.seconds[looked].mean() / 60.0) if looked.any() else 0.0,
         "without_place": int(np.count_nonzero(parked.outcome == _WITHOUT)),
     }

@@ -386,8 +386,9 @@ class Traffic(Process):
         for mode, name in enumerate(MODE_NAMES):
             figures[f"trips_{name}"] = int(np.count_nonzero(trips.mode == mode))
         figures["vehicle_km"] = float(table["distance_m"][driven].sum(dtype=float) / 1000.0)
-        figures["vehicle_hours"] = float((table["arrive"] - table["depart"])[done].sum() / 3600.0)
-        figures["delay_hours"] = float(table["delay_seconds"][done].sum(dtype=float) / 3600.0)
+        parking = np.zeros(len(trips), np.float32) if self.parked is None else self.parked.seconds
+        figures["vehicle_hours"] = float((table["arrive"] - table["depart"] - parking)[done].sum() / 3600.0)
+        figures["delay_hours"] = float((table["delay_seconds"] - parking)[done].sum(dtype=float) / 3600.0)
         figures["not_arrived"] = int(np.count_nonzero(~np.isfinite(table["arrive"])))
         figures["forced_moves"] = int(flow.state.counters[FORCED_MOVES])
         burden, tables = self.burden.of_day(day, self.links)
@@ -424,7 +425,8 @@ class Traffic(Process):
             figures[name] /= max(len(self._series), 1)
         for name in MODE_NAMES:
             figures[f"share_{name}"] = figures[f"trips_{name}"] / max(figures["trips"], 1)
-        figures["minutes_by_car"] = 60.0 * figures["vehicle_hours"] / max(figures["trips_car"], 1)
+        hours = figures["vehicle_hours"] + figures["parking_hours"]
+        figures["minutes_by_car"] = 60.0 * hours / max(figures["trips_car"], 1)
         figures["route_gap"] = self.gaps[-1] if self.gaps else float("nan")
         return figures
 

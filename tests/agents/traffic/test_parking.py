@@ -98,6 +98,11 @@ def test_search_and_walk_are_what_ends_a_trip_later(scarce):
     assert (slower > -0.1).all()
     assert scarce.summary()["parking_minutes"] == pytest.approx(parked.seconds[looked].mean() / 60)
     assert scarce.summary()["without_place"] == (parked.outcome == 2).sum()
+    summary, driven = scarce.summary(), scarce.trips.mode == Mode.CAR
+    assert summary["parking_hours"] == pytest.approx(parked.seconds.sum() / 3600)
+    # hours on the streets are without those of parking, the time of a trip is with them
+    assert summary["minutes_by_car"] == pytest.approx((rows["arrive"] - rows["depart"])[driven].mean() / 60)
+    assert summary["delay_hours"] < 0.2 * summary["parking_hours"]
 
 
 def test_no_place_is_taken_twice_and_no_car_is_lost(plenty, scarce):
@@ -134,7 +139,7 @@ def test_the_next_day_goes_by_what_was_met_and_repeats_itself(scarce):
 
 
 def test_figures_of_nobody():
-    assert figures_of(None) == {"parking_minutes": 0.0, "without_place": 0}
+    assert figures_of(None) == {"parking_hours": 0.0, "parking_minutes": 0.0, "without_place": 0}
 
 
 # ---------------------------------------------------------------------- the kernel
