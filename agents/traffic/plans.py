@@ -76,13 +76,13 @@ class Plans:
         self.skims = Skims(network, threads=threads)
         self.node = place_nodes(city)
         self.means = means_of(city, seed, settings.ownership)
-        self.gates = find_gates(network)
-        feeds = settings.transit if isinstance(settings.transit, tuple) else ()
-        self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, designs, threads)
         counted = network.parking is not None and bool(np.isfinite(network.parking).any())
         self.parking = (
             Parking(city, network, self.node, self.means, settings.private_parking, seed) if counted else None
         )
+        self.gates = find_gates(network)
+        feeds = settings.transit if isinstance(settings.transit, tuple) else ()
+        self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, designs, threads)
         self._given = self._read_given()
 
     def _read_given(self) -> list[Trips]:
