@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from ...environment.design.design import Design
     from ..presence import Presence
 
+THOUGHTS = 8
+"""Times that people think again about their modes before the first day where places to park are counted; assumed."""
+
 _AROUND = {
     Mode.CAR: SPEEDS[Access.FOOT],
     Mode.BICYCLE: SPEEDS[Access.BICYCLE],
     Mode.WALK: SPEEDS[Access.FOOT],
 }
 """Speed in m/s between two places at the same node, in a straight line; cars go at walking pace there (assumed)."""
-THOUGHTS = 8
-"""Times that people think again about their modes before the first day where places to park are counted; assumed."""
 _ACCESS = ((Mode.CAR, Access.CAR), (Mode.BICYCLE, Access.BICYCLE), (Mode.WALK, Access.FOOT))
 
 
@@ -84,6 +85,32 @@ class Plans:
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
         self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, designs, threads)
         self._given = self._read_given()
+
+    def _choose(self, own: Trips, offer: Offer, day: int) -> Choice:
+        """Choose modes by an offer, with the time that parking is expected to take.
+
+        Before the first day everybody thinks again some times, by what the cars of the others would leave of the places
+        (method of successive averages); later days go by what was met.
+        """
+
+        def choose(offer: Offer) -> Choice:
+            settings = self.settings.modes
+            return choose_modes(own, self.city, offer, self.means, self.seed, settings=settings, threads=self.threads)
+
+        if self.parking is None:
+            return choose(offer)
+        arrive = own.depart + offer.seconds[:, Mode.CAR]
+
+        def searching() -> Offer:
+            assert self.parking is not None
+            seconds = offer.seconds.copy()
+            seconds[:, Mode.CAR] += self.parking.seconds(own, arrive)
+            return replace(offer, seconds=seconds)
+
+        for number in range(THOUGHTS if day == 0 else 0):
+            trips = own.with_columns(mode=choose(searching()).mode)
+            self.parking.suppose(self.parking.live(trips, own.depart, arrive).outlook, 1.0 / (number + 1))
+        return choose(searching())
 
     def _read_given(self) -> list[Trips]:
         """Read the demand that files give."""
@@ -140,32 +167,6 @@ class Plans:
             np.concatenate([column, np.zeros(len(order) - len(column))])[order] for column in (metres, seconds)
         )
         return joined, metres, seconds
-
-    def _choose(self, own: Trips, offer: Offer, day: int) -> Choice:
-        """Choose modes by an offer, with the time that parking is expected to take.
-
-        Before the first day everybody thinks again some times, by what the cars of the others would leave of the places
-        (method of successive averages); later days go by what was met.
-        """
-
-        def choose(offer: Offer) -> Choice:
-            settings = self.settings.modes
-            return choose_modes(own, self.city, offer, self.means, self.seed, settings=settings, threads=self.threads)
-
-        if self.parking is None:
-            return choose(offer)
-        arrive = own.depart + offer.seconds[:, Mode.CAR]
-
-        def searching() -> Offer:
-            assert self.parking is not None
-            seconds = offer.seconds.copy()
-            seconds[:, Mode.CAR] += self.parking.seconds(own, arrive)
-            return replace(offer, seconds=seconds)
-
-        for number in range(THOUGHTS if day == 0 else 0):
-            trips = own.with_columns(mode=choose(searching()).mode)
-            self.parking.suppose(self.parking.live(trips, own.depart, arrive).outlook, 1.0 / (number + 1))
-        return choose(searching())
 
     def _others(self, day: int) -> list[Trips]:
         """Return through traffic and freight."""

@@ -262,6 +262,20 @@ class Traffic(Process):
         """
         return self.fleet.show(seconds)
 
+    def _park(self) -> dict[str, int | float]:
+        """Let drivers look for places where they arrived, and return figures.
+
+        Search and walk end their trips later; whatever they do next began as if they had found a place at once.
+        """
+        parking = self.plans.parking
+        if parking is not None:
+            assert self.trips is not None and self.moving is not None and self.flow is not None
+            row = self.moving.trip
+            self.parked = parked = parking.live(self.trips, self.flow.depart[row], self.flow.arrive[row])
+            self.flow.state.arrive[row] += parked.seconds
+            parking.suppose(parked.outlook, 0.5)
+        return figures_of(self.parked)
+
     def _ride(self) -> dict[str, int | float]:
         """Let people ride with the vehicles as they came, and return figures.
 
@@ -292,20 +306,6 @@ class Traffic(Process):
         figures["without_ride"] = balance["riders"] - balance["arrived"]
         flow.state.arrive[rows.trip[row]] = np.where(np.isfinite(arrive), arrive, np.nan)
         return figures
-
-    def _park(self) -> dict[str, int | float]:
-        """Let drivers look for places where they arrived, and return figures.
-
-        Search and walk end their trips later; whatever they do next began as if they had found a place at once.
-        """
-        parking = self.plans.parking
-        if parking is not None:
-            assert self.trips is not None and self.moving is not None and self.flow is not None
-            row = self.moving.trip
-            self.parked = parked = parking.live(self.trips, self.flow.depart[row], self.flow.arrive[row])
-            self.flow.state.arrive[row] += parked.seconds
-            parking.suppose(parked.outlook, 0.5)
-        return figures_of(self.parked)
 
     def _learn(self, trips: Trips, rows: Moving) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Live through a day again and again, so that drivers come to know when which street is full; return their ways.
