@@ -386,9 +386,9 @@ class Traffic(Process):
         for mode, name in enumerate(MODE_NAMES):
             figures[f"trips_{name}"] = int(np.count_nonzero(trips.mode == mode))
         figures["vehicle_km"] = float(table["distance_m"][driven].sum(dtype=float) / 1000.0)
-        parking = np.zeros(len(trips), np.float32) if self.parked is None else self.parked.seconds
-        figures["vehicle_hours"] = float((table["arrive"] - table["depart"] - parking)[done].sum() / 3600.0)
-        figures["delay_hours"] = float((table["delay_seconds"] - parking)[done].sum(dtype=float) / 3600.0)
+        searched = np.zeros(len(trips), np.float32) if self.parked is None else self.parked.seconds
+        figures["vehicle_hours"] = float((table["arrive"] - table["depart"] - searched)[done].sum() / 3600.0)
+        figures["delay_hours"] = float((table["delay_seconds"] - searched)[done].sum(dtype=float) / 3600.0)
         figures["not_arrived"] = int(np.count_nonzero(~np.isfinite(table["arrive"])))
         figures["forced_moves"] = int(flow.state.counters[FORCED_MOVES])
         burden, tables = self.burden.of_day(day, self.links)
