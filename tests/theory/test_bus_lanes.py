@@ -19,6 +19,7 @@ from citytwin.environment.roads import Access
 INFLOW, CAPACITY, LAST = 0.6, 0.4, 1_000.0  # cars/s, cars/s, s
 BUS_AT = 800.0  # s
 FREE = 1_500.0 / 20.0  # s
+QUEUE = "deterministic queue (Newell 1982)"
 ARCS = [(0, 1), (1, 2)]
 
 
@@ -52,19 +53,20 @@ def run(streets):
     return flow.arrive[at] - depart[at], flow.arrive[at + 1] - depart[at + 1], flow
 
 
-def test_without_a_lane_the_bus_waits_as_long_as_the_cars():
+def test_without_a_lane_the_bus_waits_as_long_as_the_cars(validity):
     bus, car, _ = run(corridor())
-    wait = (INFLOW / CAPACITY - 1.0) * BUS_AT
-    assert bus == pytest.approx(FREE + wait, rel=0.01)
+    waits = FREE + (INFLOW / CAPACITY - 1.0) * BUS_AT
+    validity("lanes", "a bus among queueing cars, s", bus, waits, 0.01 * waits, source=QUEUE)
     assert car == pytest.approx(bus, abs=5.0)
 
 
-def test_on_its_lane_the_bus_passes_the_queue_at_free_speed():
+def test_on_its_lane_the_bus_passes_the_queue_at_free_speed(validity):
     bus, car, _ = run(corridor((True, False)))
     assert bus == pytest.approx(FREE, abs=1.5)  # it joins the cars on the next street, a headway of which is 1 s
     assert car == pytest.approx(FREE + (INFLOW / CAPACITY - 1.0) * BUS_AT, rel=0.01)
     bus, _, _ = run(corridor((True, True)))
-    assert bus == pytest.approx(FREE, abs=0.05)  # never among cars: exact to the resolution of times kept
+    # never among cars: exact to the resolution of times that are kept
+    validity("lanes", "a bus on its lane beside the queue, s", bus, FREE, 0.05, source=QUEUE)
 
 
 def test_cars_lose_nothing_by_a_lane_that_takes_none_of_theirs():

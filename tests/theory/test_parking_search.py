@@ -25,7 +25,7 @@ def alone(length, places):
 
 
 @pytest.mark.parametrize(("places", "free"), [(1, 1), (8, 1), (8, 3), (12, 12), (15, 4)])
-def test_the_first_free_place_of_a_kerb(places, free):
+def test_the_first_free_place_of_a_kerb(validity, places, free):
     length = 120.0
     spots = (np.arange(places) + 1) * length / (places + 1)
     every = [min(chosen) for chosen in itertools.combinations(range(places), free)]
@@ -35,7 +35,8 @@ def test_the_first_free_place_of_a_kerb(places, free):
     capacity, *rest = alone(length, places)
     found, seconds = parking._look(0, np.array([places - free], np.int32), capacity, *rest)
     assert found == 0
-    assert seconds == pytest.approx(expected / SEARCH_SPEED)
+    what = f"metres to the first of {free} free places of {places} along 120 m"
+    validity("lanes", what, seconds * SEARCH_SPEED, expected, 1e-6, source="negative hypergeometric distribution")
 
 
 def erlang_b(places, load):
@@ -47,7 +48,7 @@ def erlang_b(places, load):
 
 @pytest.mark.parametrize("stays", ["exponential", "fixed"])
 @pytest.mark.parametrize(("places", "load"), [(10, 8.0), (4, 6.0)])
-def test_the_share_without_a_place_is_that_of_erlang(places, load, stays):
+def test_the_share_without_a_place_is_that_of_erlang(validity, places, load, stays):
     cars, stay = 60_000, 1.0  # the day is as long as it takes: seconds after its end are of the last quarter
     rng = np.random.default_rng(7)
     comes = np.cumsum(rng.exponential(stay / load, cars))
@@ -68,7 +69,9 @@ def test_the_share_without_a_place_is_that_of_erlang(places, load, stays):
     expected = erlang_b(places, load)
     # batches of 1,000 arrivals last hundreds of stays, so their means are nearly independent
     batches = (outcome == 2).reshape(-1, 1_000).mean(axis=1)
-    assert batches.mean() == pytest.approx(expected, abs=4 * batches.std() / np.sqrt(len(batches)))
+    error = 4 * batches.std() / np.sqrt(len(batches))
+    what = f"share of cars without a place, {places} places, load {load:g}, {stays} stays"
+    validity("lanes", what, batches.mean(), expected, error, source="Erlang 1917, loss formula")
     assert expected == pytest.approx({10: 0.1217, 4: 0.4696}[places], abs=5e-4)  # as tabulated
     assert taken.max() <= places
     assert taken[-1] == 0 and over[-1] == 0
