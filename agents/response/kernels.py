@@ -52,6 +52,8 @@ from .board import (
     GOAL,
     HANDOVER,
     HANDOVER_TIME,
+    HOLD_FROM,
+    HOLD_OUT,
     HOME,
     HOSPITAL,
     HOSPITAL_LIGHTS,
@@ -150,6 +152,7 @@ def run(roads, rules, state, until):
     pruning = not asks[CHOOSE_UNIT] and whole[DISPATCH_RULE] == NEAREST
     cover = np.zeros(len(demand), np.int32)
     now = real[CLOCK]
+    there = -1
     while True:
         # ---------------------------------------------------------------- who is sent
         if counter[STACKED] > 0 and stack[counter[STACKED] - 1] >= 0:
@@ -162,6 +165,7 @@ def run(roads, rules, state, until):
             service, priority, node = fixed[task, SERVICE], fixed[task, PRIORITY], fixed[task, AT_NODE]
             lights = priority < whole[SCENE_LIGHTS]
             able, near, aider = False, -1, -1
+            holding = whole[HOLD_OUT] > 0 and priority >= whole[HOLD_FROM]
             for u in range(units):
                 chance[u] = np.inf
                 mine = trait[u, SERVES] & service != 0
@@ -169,7 +173,7 @@ def run(roads, rules, state, until):
                     continue
                 doing = unit[u, STATE]
                 if doing in (IDLE, RETURNING):
-                    if kept_back(unit, trait, whole, u, priority):
+                    if holding and kept_back(unit, trait, whole, u, priority):
                         continue
                 elif not (redispatching and doing == SENT and redispatch[fixed[unit[u, TASK], PRIORITY], priority]):
                     continue
@@ -263,7 +267,10 @@ def run(roads, rules, state, until):
             unit_time[u, LEFT] = leaving[u]
             kept[task, UNIT], kept[task, OUTCOME] = u, IN_SERVICE
             stamp[task, SENT_AT], stamp[task, LEFT_AT] = now, leaving[u]
-            set_due(tree, u, chance[u])
+            if chance[u] <= now and counter[STACKED] == 0 and whole[MOVE_RULE] != COMPLIANCE:
+                there = u  # so near that it need not be looked at again
+            else:
+                set_due(tree, u, chance[u])
             if whole[MOVE_RULE] == COMPLIANCE:
                 comply(
                     roads,
@@ -391,23 +398,28 @@ def run(roads, rules, state, until):
                 )
             continue
         # ---------------------------------------------------------------- the next event
-        due = tree[1]
-        shift = duty[counter[NEXT_DUTY], 0] if counter[NEXT_DUTY] < len(duty) else np.inf
-        comes = ready[order[counter[NEXT_TASK]]] if counter[NEXT_TASK] < len(order) else np.inf
-        then = min(due, shift, comes)
-        if not then < until:
-            break
-        if whole[MOVE_RULE] == MAXIMAL_COVER or whole[DISPATCH_RULE] == COVERAGE:
-            on_duty, busy = 0, 0
-            for u in range(units):
-                on_duty += unit[u, DUTY]
-                busy += unit[u, DUTY] == 1 and not is_free(unit, u)
-            if on_duty > 0:
-                real[BUSY] += (busy / on_duty - real[BUSY]) * -np.expm1((real[BUSY_SINCE] - then) / real[BUSY_MEMORY])
-            real[BUSY_SINCE] = then
-        now = then
+        due, shift = now, np.inf
+        if there < 0:
+            due = tree[1]
+            shift = duty[counter[NEXT_DUTY], 0] if counter[NEXT_DUTY] < len(duty) else np.inf
+            comes = ready[order[counter[NEXT_TASK]]] if counter[NEXT_TASK] < len(order) else np.inf
+            then = min(due, shift, comes)
+            if not then < until:
+                break
+            if whole[MOVE_RULE] == MAXIMAL_COVER or whole[DISPATCH_RULE] == COVERAGE:
+                on_duty, busy = 0, 0
+                for u in range(units):
+                    on_duty += unit[u, DUTY]
+                    busy += unit[u, DUTY] == 1 and not is_free(unit, u)
+                if on_duty > 0:
+                    real[BUSY] += (busy / on_duty - real[BUSY]) * -np.expm1(
+                        (real[BUSY_SINCE] - then) / real[BUSY_MEMORY]
+                    )
+                real[BUSY_SINCE] = then
+            now = then
         if due <= now:
-            u = first_due(tree)
+            u = first_due(tree) if there < 0 else there
+            there = -1
             if u >= units:
                 place = u - units
                 catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
@@ -481,7 +493,8 @@ def run(roads, rules, state, until):
                             now,
                         )
                 stamp[task, DONE_AT] = now
-                release(unit, tree, stamp, given, wait, task, now)
+                if wait[task] >= 0:
+                    release(unit, tree, stamp, given, wait, task, now)
                 if goal >= 0:
                     kept[task, HOSPITAL], kept[task, DIVERTED] = goal, diverted
                     become(unit, unit_time, spent, u, TO_HOSPITAL, now)

@@ -27,7 +27,7 @@ from .board import (
 )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def set_due(tree, leaf, time):
     """Say when the next event of a unit or hospital is."""
     at = len(tree) // 2 + leaf
@@ -41,7 +41,7 @@ def set_due(tree, leaf, time):
         at >>= 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def first_due(tree):
     """Return the unit or hospital of the next event."""
     at = 1
@@ -53,7 +53,7 @@ def first_due(tree):
     return at - half
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def become(unit, unit_time, spent, u, state, now):
     """Put a unit into a state, and count the time in the one before."""
     spent[u, unit[u, STATE]] += now - unit_time[u, SINCE]
@@ -61,7 +61,7 @@ def become(unit, unit_time, spent, u, state, now):
     unit[u, STATE] = state
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def is_free(unit, u):
     return unit[u, DUTY] == 1 and (unit[u, STATE] == IDLE or unit[u, STATE] == RETURNING)
 
@@ -77,7 +77,7 @@ def kept_back(unit, trait, whole, u, priority):
     return free <= whole[HOLD_OUT]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def send_home(unit, unit_time, trait, spent, tree, to_place, u, node, leave, station, now):
     """Let a unit drive from a node to a station."""
     mode = trait[u, NORMAL]
