@@ -273,9 +273,7 @@ class Design:
         return shape
 
 
-def events_of(
-    designs: "Sequence[Design]", city: "City", date: datetime.date, until: float = DAY
-) -> StreetEvents:
+def events_of(designs: "Sequence[Design]", city: "City", date: datetime.date, until: float = DAY) -> StreetEvents:
     """Return what changes on the streets during a day by what designs change for some of the time, later ones over earlier.
 
     Args:

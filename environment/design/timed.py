@@ -51,9 +51,7 @@ class StreetEvents(NamedTuple):
 _TYPES = {"access": np.uint8, "speed": float, "lanes": float, "bus_lane": bool, "bike_lane": bool, "toll": float}
 
 
-def day_events(
-    streets: Streets, touched: "Iterable[Touched]", date: datetime.date, until: float = DAY
-) -> StreetEvents:
+def day_events(streets: Streets, touched: "Iterable[Touched]", date: datetime.date, until: float = DAY) -> StreetEvents:
     """Return what changes during a day.
 
     Args:

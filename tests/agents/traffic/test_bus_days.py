@@ -89,13 +89,13 @@ def test_every_run_is_made_once_and_in_order(jammed):
     depart, arrive = flow.depart[rows.run], flow.arrive[rows.run]
     after = np.flatnonzero(runs.previous >= 0)
     assert (runs.trip[runs.previous[after]] == runs.trip[after]).all()
-    on = after[runs.way[after] >= 0]
+    on = after[runs.route[after] >= 0]
     assert (depart[on] - arrive[runs.previous[on]] >= 15.0 - 1e-9).all()
     assert (depart >= runs.depart).all()
     # the distance driven is that of the way
-    first, link = runs.ways(np.flatnonzero(runs.way >= 0))
+    first, link = runs.routes(np.flatnonzero(runs.route >= 0))
     metres = np.add.reduceat(np.append(jammed.network.length[link], 0.0), first[:-1]) * (np.diff(first) > 0)
-    driven = flow.vehicles[rows.run[runs.way >= 0], 4] / 100.0
+    driven = flow.vehicles[rows.run[runs.route >= 0], 4] / 100.0
     assert driven == pytest.approx(metres, abs=0.1)
 
 

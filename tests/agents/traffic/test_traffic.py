@@ -155,7 +155,8 @@ def test_another_seed_is_another_day(full):
     assert found["summary"]["trips_car"][0] != expected["summary"]["trips_car"][0]
 
 
-def test_nobody_drives_over_a_bridge_that_is_closed_for_hours(full):
+@pytest.mark.parametrize("to", ["cars", "motor"])
+def test_nobody_drives_over_a_bridge_that_is_closed_for_hours(full, to):
     # the busiest street without which everybody still reaches everybody
     links = model_of().run()["links"]
     network = process_of(full[0]).network
@@ -169,14 +170,19 @@ def test_nobody_drives_over_a_bridge_that_is_closed_for_hours(full):
         access[both] = 0
         if np.array_equal(network.with_columns(access=access).main_part(Access.CAR), main):
             break
-    design = f'[[design]]\nname = "works"\nchanges = [{{change = "close", links = {both}, hours = "10:00-14:00"}}]'
-    model = model_of(more=design)
+    works = f'{{change = "close", links = {both}, to = "{to}", hours = "10:00-14:00"}}'
+    model = model_of(more=f'[[design]]\nname = "works"\nchanges = [{works}]')
     outputs = model.run()
     links = outputs["links"]
     there = np.isin(links["link"], both)
     entered = np.bincount(links["quarter"][there], links["entered"][there], 96)
     assert passed[both].sum() > 50
-    assert entered[40:56].sum() == 0
+    left, buses = (np.bincount(links["quarter"][there], links[name][there], 96) for name in ("left", "left_bus"))
+    assert left[41:56].sum() == buses[41:56].sum()  # who was on it at ten has left in a quarter of an hour
+    if to == "cars":
+        assert entered[40:56].sum() == pytest.approx(buses[40:56].sum(), abs=1) and buses[40:56].sum() > 10
+    else:
+        assert entered[40:56].sum() == 0
     assert entered[28:40].sum() > 0 and entered[56:76].sum() > 0
     # whoever could not pass went round or waited
     assert len(outputs["trips"]["day"]) > 10_000 and outputs["summary"]["not_arrived"][0] == 0
