@@ -11,7 +11,9 @@ from citytwin.agents.traffic.demand import Trips
 from citytwin.agents.traffic.events import Events
 from citytwin.agents.traffic.flow import Flow
 from citytwin.agents.traffic.moving import moving
+from citytwin.agents.traffic.record import classes_of
 from citytwin.agents.traffic.routes import BusRoutes, Router, Routes
+from citytwin.environment.design.timed import StreetEvents
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access, RoadRank
@@ -278,26 +280,35 @@ def test_lines_of_porto_alegre_lie_on_its_streets():
     assert 1.0 < network.length[path].sum() / straight < 1.35
 
 
-def test_buses_go_round_a_closed_street(grid):
-    """A street of the first stretch is closed before the second bus begins: it takes a way as long beside it."""
+def changes(second, link, access, speed=10.0):
+    """Changes of links at a second, all to the same; they carry one lane and cost nothing."""
+    count = len(link)
+    columns = [np.full(count, value) for value in (second, access, speed, 1.0, False, False, 0.0)]
+    return StreetEvents(columns[0], np.asarray(link, np.int32), columns[1].astype(np.uint8), *columns[2:])
+
+
+@pytest.mark.parametrize("to", [Access.CAR, Access.CAR | Access.BUS])
+def test_buses_go_round_a_street_that_is_closed_to_them(grid, to):
+    """A street of the first stretch is closed before the second bus begins: it takes a route as long beside it."""
     graph = make_graph(grid, Access.BUS)
     runs = bus_runs(line([(0.0, 0.0), (400.0, 400.0)], number=2), grid, graph)
     rows = moving(Trips.in_order(depart=()), np.zeros(0), runs)
     flow = Flow(
         grid, graph, depart=rows.depart, origin=rows.origin, destination=np.full(2, -1, np.int32),
         destination_node=np.zeros(1, np.int32), previous=rows.previous, duration=rows.seconds, logged=np.ones(2, bool),
+        classes=classes_of(rows.kind),
     )  # fmt: skip
-    lines, events = BusRoutes(flow, Router(graph), rows), Events(grid)
+    _, route = runs.routes(np.array([0]))
+    shut = route[1:2]
+    lines = BusRoutes(flow, Router(graph), rows)
+    events = Events(grid, changes(3_700.0, shut, int(Access.CAR | Access.BUS) & ~int(to)))
     lines.send(3_700.0, grid.free_time, events)
     flow.advance(3_700.0)
-    _, way = runs.routes(np.array([0]))
-    events.closed[way[1]] = events.closing = True
-    flow.close(events.closed)
-    cost = np.where(events.closed, np.inf, grid.free_time)
-    lines.send(10_000.0, cost, events)
+    assert events.advance(3_700.0, flow) and events.closing
+    lines.send(10_000.0, grid.free_time, events)
     parts = flow.advance(10_000.0)
     second = np.concatenate([part[1][part[0] == 1] for part in parts])
-    assert way[1] not in second
+    assert (shut[0] in second) == (to == Access.CAR)
     assert grid.length[second].sum() == 800.0
     assert (grid.start[second[0]], grid.end[second[-1]]) == (runs.origin[1], runs.destination[1])
     assert flow.balance()["arrived"] == 2
