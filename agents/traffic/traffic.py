@@ -123,8 +123,8 @@ class Traffic(Process):
         streets = getattr(self.model, "streets_today", None)
         if streets is not None:
             streets.note(day, np.maximum(links.seconds, self.network.free_time))
-        riding = self._ride() | {"toll_euros": events.paid}
-        self._keep(day, metres, passages, riding)
+        riders = self._ride() | {"toll_euros": events.paid}
+        self._keep(day, metres, passages, riders)
 
     def _events(self, day: int) -> Events:
         """Return what designs that hold for some of the time change on a day and in the night after it."""
@@ -312,12 +312,15 @@ class Traffic(Process):
         day: int,
         metres: NDArray[np.float64],
         passages: list[tuple[NDArray[Any], ...]],
-        riding: dict[str, int | float],
+        riders: dict[str, int | float],
     ) -> None:
         assert self.trips is not None and self.flow is not None and self.links is not None
         assert self.moving is not None
         trips, flow, row = self.trips, self.flow, self.moving.trip
         table = trip_table(day, trips, flow, row, metres, self.plans.driver)
+        # who comes before the timetable has it is on time
+        riding = trips.mode == Mode.TRANSIT
+        table["delay_seconds"][riding] = np.maximum(table["delay_seconds"][riding], 0.0)
         wanted = self.model.scenario.output.tables
         if "trips" in wanted:
             self._tables.setdefault("trips", []).append(table)
@@ -347,7 +350,7 @@ class Traffic(Process):
         burden, tables = self.burden.of_day(day, self.links)
         for name in tables.keys() & set(wanted):
             self._tables.setdefault(name, []).append(tables[name])
-        self._series.append(figures | riding | burden)
+        self._series.append(figures | riders | burden)
 
     def indicator_values(self) -> dict[str, float]:
         """Return delay and distance of the day before, 0 on the first."""

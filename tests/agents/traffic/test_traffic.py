@@ -97,8 +97,7 @@ def test_nobody_arrives_before_the_streets_allow(full):
     _, outputs = full
     trips = outputs["trips"]
     assert (trips["arrive"] >= trips["depart"]).all()
-    # riders may be lucky: what they expect is the mean of the hour
-    assert (trips["delay_seconds"][trips["mode"] != Mode.TRANSIT] > -0.1).all()
+    assert (trips["delay_seconds"] > -0.1).all()
 
 
 def test_nobody_is_on_two_trips_at_once(full):
