@@ -19,8 +19,9 @@ from .events import Conditions, Events
 from .record import QUARTER, QUARTERS, LinkRecord
 from .routes import Router
 
-COMMUTING = slice(30, 36)
-"""Quarters of an hour from 7:30 to 9:00, when most drive to work."""
+PERIODS = (0.0, 7 * 3600.0, 10 * 3600.0, 16 * 3600.0, 19 * 3600.0)
+"""Seconds after midnight at which parts of a day begin for which people know one time on each link when they choose how to
+go: the peaks, what lies between, and the night, which is one (the periods of the UK's Transport Analysis Guidance)."""
 
 WORTH = 1.0
 """Seconds that another route must save before a driver takes it (assumed)."""
@@ -81,9 +82,11 @@ class Knowledge:
         if self.learns:
             self.expected += 0.5 * (np.maximum(links.seconds, self.free) - self.expected)
 
-    def commuting(self) -> NDArray[np.float64]:
-        """Return what is expected of links when most drive to work, (links,)."""
-        return self.expected[COMMUTING].mean(axis=0)  # type: ignore[no-any-return]
+    def in_period(self, second: float) -> NDArray[np.float64]:
+        """Return what is expected of links in the part of the day that a second belongs to, (links,): its quarters' mean."""
+        periods = np.searchsorted(PERIODS, QUARTER * np.arange(QUARTERS), side="right") % (len(PERIODS) - 1)
+        period = np.searchsorted(PERIODS, second, side="right") % (len(PERIODS) - 1)
+        return self.expected[periods == period].mean(axis=0)  # type: ignore[no-any-return]
 
 
 class Drivers(NamedTuple):

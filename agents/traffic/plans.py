@@ -110,7 +110,7 @@ class Plans:
             day: day of the run.
             date: its date.
             prices: from which second on what drivers go by in choosing modes, in order from 0 on: float64 (links,) seconds
-                that they expect, tolls counted as time, infinite where cars may not go; None: empty streets.
+                that they expect, tolls counted as time, infinite where closed to cars; None: empty streets.
         """
         if self.transport is not None:
             self.transport.begin_day(date)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from ..parts import Seconds
 from .cars import OwnershipSettings
@@ -100,3 +100,11 @@ class TrafficSettings(BaseModel):
     noise: StrictBool = False
     modes: ModeSettings = Field(default_factory=ModeSettings)
     ownership: OwnershipSettings = Field(default_factory=OwnershipSettings)
+
+    @model_validator(mode="after")
+    def _check_error(self) -> "TrafficSettings":
+        if self.route_error and not self.learning:
+            raise ValueError(
+                "route_error is for learning; set learning = 10, or how often the day is to be lived through"
+            )
+        return self

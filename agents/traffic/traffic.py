@@ -19,7 +19,7 @@ from .events import Events
 from .fleet import Fleet
 from .flow import Flow
 from .kernels import FORCED_MOVES
-from .learning import DISAPPOINTED, Drivers, Knowledge, Known, learn
+from .learning import DISAPPOINTED, PERIODS, Drivers, Knowledge, Known, learn
 from .moving import Moving, moving
 from .plans import Plans
 from .record import QUARTER, QUARTERS, LinkRecord, classes_of, trip_table
@@ -137,12 +137,12 @@ class Traffic(Process):
     def _prices(self, events: Events) -> list[tuple[float, NDArray[np.float64]]] | None:
         """Return from which second on drivers go by what in choosing how to go, None for empty streets.
 
-        Links take what is expected at work's begin; tolls and closures are those of the moment.
+        Links take what is expected in that part of the day; tolls and closures are those of the moment.
         """
-        if not self._series and not events.any:
+        if not (self._series and self.knowledge.learns) and not events.any:
             return None
-        expected = self.knowledge.commuting()
-        return [(second, conditions.price(expected)) for second, conditions in events.spells()]
+        begins = {*PERIODS, *(second for second, _ in events.spells() if second < SECONDS_PER_DAY)}
+        return [(second, events.at(second).price(self.knowledge.in_period(second))) for second in sorted(begins)]
 
     def _learn(self, trips: Trips, rows: Moving) -> Known:
         """Live through the first day again and again, and return the routes that drivers come to take."""

@@ -99,6 +99,17 @@ def test_who_has_learned_expects_the_hour_and_adds_the_surprise():
     assert knowledge.seconds(12) == pytest.approx([140, 60])
 
 
+def test_each_part_of_the_day_has_one_time():
+    streets = two_roads()
+    knowledge = Knowledge(streets, learns=True)
+    hour = np.arange(QUARTERS) / 4
+    knowledge.expected[:, 0] = np.select([hour < 7, hour < 10, hour < 16, hour < 19], [60, 90, 70, 100], 60)
+    knowledge.expected[8 * 4, 0] += 12.0  # of twelve quarters
+    seconds = [knowledge.in_period(3600.0 * second)[0] for second in (0, 6.9, 7, 9.9, 10, 15, 16, 19, 23.9)]
+    assert seconds == pytest.approx([60, 60, 91, 91, 70, 70, 100, 60, 60])
+    assert knowledge.in_period(0.0)[1] == pytest.approx(60.0)
+
+
 def test_who_does_not_learn_goes_by_what_was_seen():
     streets = two_roads()
     knowledge = Knowledge(streets, learns=False)

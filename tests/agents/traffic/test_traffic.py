@@ -258,6 +258,30 @@ def test_learning_lowers_the_gap():
     assert traffic.gaps[-1] < traffic.gaps[0] / 2
 
 
+def test_a_second_day_knows_the_jams_of_the_first():
+    """Streets so narrow that they jam in the peaks: on the day after fewer drive, and those least who would at a peak."""
+    model = model_of("learning = 1", days=2)
+    traffic = process_of(model)
+    traffic.network = traffic.network.with_columns(capacity=traffic.network.capacity * 0.03)
+    trips = model.run()["trips"]
+    hour = trips["depart"] // 3600
+    peak = np.isin(hour, [7, 8, 9, 16, 17, 18])
+
+    def share(day, rows):
+        return np.mean(trips["mode"][rows & (trips["day"] == day)] == Mode.CAR)
+
+    assert share(1, peak) < 0.95 * share(0, peak)
+
+
+def test_errors_of_drivers_are_for_learning_alone():
+    with pytest.raises(ct.ScenarioError, match="route_error is for learning"):
+        model_of('route_error = "5 s"')
+    model = model_of('learning = 3\nroute_error = "5 s"')
+    model.run()
+    gaps = process_of(model).gaps
+    assert len(gaps) == 3 and 0 < gaps[-1] < gaps[0]
+
+
 def test_without_streets_cars_take_the_time_of_the_offer():
     model = model_of("streets = false")
     outputs = model.run()
