@@ -29,6 +29,7 @@ from citytwin.environment.roads import Access
 
 PAIRS, DRIVERS, ROUNDS = 300, 50, 30
 FREE = 300.0, 330.0  # s on the two routes
+PROBIT = "Sheffi & Powell 1982"
 METRES = 20.0  # in a second of free time
 
 
@@ -66,23 +67,25 @@ def in_equilibrium(slope, error):
 
 
 @pytest.mark.parametrize("error", [0.5, 2.0, 20.0])
-def test_shares_are_those_of_probit(error):
+def test_shares_are_those_of_probit(validity, error):
     chance = ndtr((FREE[1] - FREE[0]) / np.sqrt(error * sum(FREE)))
     assert 0.55 < chance < 0.98
     share, gaps = shares(0.0, error)
     deviation = np.sqrt(chance * (1 - chance) * (1 / (PAIRS * (ROUNDS + 1)) + 1 / (PAIRS * DRIVERS)))
-    assert share == pytest.approx(chance, abs=4 * deviation)
+    what = f"share of the quicker of two routes, variance {error:g} s a second"
+    validity("routes", what, share, chance, 4 * deviation, source=PROBIT)
     assert len(gaps) == ROUNDS
 
 
 @pytest.mark.parametrize("slope", [60.0, 200.0])
-def test_shares_are_in_equilibrium_where_routes_fill(slope):
+def test_shares_are_in_equilibrium_where_routes_fill(validity, slope):
     error = 2.0
     chance = in_equilibrium(slope, error)
     assert abs(chance - in_equilibrium(0.0, error)) > 0.05
     share, gaps = shares(slope, error)
     # flows average over rounds in which times were not yet those of the equilibrium
-    assert share == pytest.approx(chance, abs=0.02)
+    what = f"share of the shorter of two routes that take up to {slope:g} s more where all take them"
+    validity("routes", what, share, chance, 0.02, source=PROBIT)
     assert gaps[-1] < gaps[0] / 2
 
 

@@ -48,6 +48,7 @@ CASES = {
     "smallpox": "Smallpox in Abakaliki by compound, 1967",
     "flow": "Traffic flow: bottlenecks, queues, merges and signals",
     "equilibrium": "Static user equilibrium of public networks",
+    "routes": "Two routes in stochastic user equilibrium",
     "Bologna": "Bologna's morning peak beside SUMO",
 }
 """Every case that the page must hold, in its order."""
