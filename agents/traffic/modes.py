@@ -45,9 +45,9 @@ _SLOT_SECONDS = 900.0
 _NEVER = 1e18  # s, when a car comes back that does not
 
 
-Utility = Annotated[float, Field(ge=-50, le=50)]
-"""What may speak for or against a mode: e⁵⁰ times as many people at the most, which is everybody (bounds assumed)."""
-Burden = Annotated[float, Field(ge=-50, le=0)]
+Utility = Annotated[float, Field(ge=-100, le=100)]
+"""What may speak for or against a mode; beyond, it would decide alone whatever the rest weighs (bounds assumed)."""
+Burden = Annotated[float, Field(ge=-100, le=0)]
 """What may only speak against one, as a minute or a euro more does."""
 
 _MOST_SECONDS = 86_400.0  # that a euro may weigh as much as
