@@ -282,6 +282,25 @@ def test_errors_of_drivers_are_for_learning_alone():
     assert len(gaps) == 3 and 0 < gaps[-1] < gaps[0]
 
 
+def test_drivers_who_decide_alone_are_asked_on_a_learned_day():
+    class Stubborn(ct.Vehicle):
+        asked = 0
+
+        def looks_again(self):
+            type(self).asked += 1
+            return False
+
+    narrow = 0.1
+    found = []
+    for more, arguments in (("rerouting = 0.0", {}), ("", {"vehicle_class": Stubborn})):
+        model = model_of(f"learning = 1\n{more}", **arguments)
+        traffic = process_of(model)
+        traffic.network = traffic.network.with_columns(capacity=traffic.network.capacity * narrow)
+        found.append(model.run()["trips"]["arrive"])
+    assert Stubborn.asked > 0
+    np.testing.assert_array_equal(*found)
+
+
 def test_without_streets_cars_take_the_time_of_the_offer():
     model = model_of("streets = false")
     outputs = model.run()
