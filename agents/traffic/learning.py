@@ -21,7 +21,7 @@ from .routes import Router
 
 PERIODS = (0.0, 7 * 3600.0, 10 * 3600.0, 16 * 3600.0, 19 * 3600.0)
 """Seconds after midnight at which parts of a day begin for which people know one time on each link when they choose how to
-go: the peaks, what lies between, and the night, which is one (the periods of the UK's Transport Analysis Guidance)."""
+go: the peaks, what lies between, and the night, which is one; assumed."""
 
 WORTH = 1.0
 """Seconds that another route must save before a driver takes it (assumed)."""
