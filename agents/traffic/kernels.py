@@ -375,17 +375,16 @@ def flow(
                     size = vehicles[vehicle, SIZE]
                 if into >= 0:
                     of = vehicles[vehicle, FLAGS] >> CLASS
-                    if closed[into] >> of & 1:
-                        other = -1
-                        if arm >= links:  # it has not set out yet, and may have another way by now
-                            if vehicles[vehicle, PATH_AT] >= 0:
-                                other = path[vehicles[vehicle, PATH_AT] - 1]
-                            else:
-                                at = depart_state[origin[vehicle]]
-                                choice = tables[vehicles[vehicle, TABLE], vehicles[vehicle, DESTINATION], at]
-                                if choice != NOWHERE:
-                                    other = arc_link[state_first[at] + choice]
-                        if other < 0 or other == into or closed[other] >> of & 1:
+                    other = into
+                    if arm >= links and vehicles[vehicle, PATH_AT] >= 0:  # it may have another way by now
+                        other = path[vehicles[vehicle, PATH_AT] - 1]
+                    if other != into or closed[into] >> of & 1:
+                        if arm >= links and vehicles[vehicle, PATH_AT] < 0:
+                            at = depart_state[origin[vehicle]]
+                            choice = tables[vehicles[vehicle, TABLE], vehicles[vehicle, DESTINATION], at]
+                            if choice != NOWHERE:
+                                other = arc_link[state_first[at] + choice]
+                        if other == into or closed[other] >> of & 1:
                             _push(bucket, event_next, event_time, 0, arm, time + RETRY, now, step)
                             continue
                         queue_head[into] = queue_next[vehicle]

@@ -113,6 +113,7 @@ class Routes:
         flow.vehicles[row, PATH_AT] = 0
         self.take(row, first, link)
         flow.vehicles[row[waits], PATH_AT] += 1
+        self._ask_again()
 
     def again(self, row: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
         """Let some of those under way take the route that is quickest from the end of the link they are on.
@@ -137,10 +138,15 @@ class Routes:
         flow.vehicles[row, PATH_AT] = 0
         self.take(row, first + np.arange(len(first)), whole)
         flow.vehicles[row, PATH_AT] += 1
-        state, streets = flow.state, flow.streets
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Let vehicles that wait for a link that is not on their route any more wait for the one that is."""
+        flow, state = self.flow, self.flow.state
         _ask_again(
-            streets.slots, state.head, state.slot_vehicle, state.target, state.wait_head, state.wait_next, state.bucket,
-            state.event_next, state.event_time, flow.vehicles, flow.path, flow.bucket, flow.step,
+            flow.streets.slots, state.head, state.slot_vehicle, state.queue_head, state.target, state.wait_head,
+            state.wait_next, state.bucket, state.event_next, state.event_time, flow.vehicles, flow.path, flow.bucket,
+            flow.step,
         )  # fmt: skip
 
     def slower(
@@ -294,15 +300,18 @@ def _queued(queue_head, queue_next):
 
 @njit(cache=True, nogil=True)
 def _ask_again(
-    slots, head, slot_vehicle, target, wait_head, wait_next, bucket, event_next, event_time, vehicles, path, now, step
-):
-    """Take vehicles at the end of a link that wait for one they do not want any more from its list, and ask them again."""
-    for arm in range(head.size):
+    slots, head, slot_vehicle, queue_head, target, wait_head, wait_next, bucket, event_next, event_time, vehicles, path, now,
+    step,
+):  # fmt: skip
+    """Take heads of arms that wait for a link they do not want any more from its list, and ask them again."""
+    links = head.size
+    for arm in range(2 * links):
         into = target[arm]
         if into < 0:
             continue
-        at = vehicles[slot_vehicle[slots[arm] + head[arm]], PATH_AT]
-        if at < 0 or path[at] == into:
+        vehicle = slot_vehicle[slots[arm] + head[arm]] if arm < links else queue_head[arm - links]
+        at = vehicles[vehicle, PATH_AT]
+        if at < 0 or path[at if arm < links else at - 1] == into:
             continue
         if wait_head[into] == arm:
             wait_head[into] = wait_next[arm]
