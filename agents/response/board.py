@@ -63,6 +63,7 @@ class Roads(NamedTuple):
         out_first, out_hub, out_cost, in_first, in_hub, in_cost: labels, those of the modes one after the other;
             the firsts are (modes, nodes + 1).
         to_place, from_place: int32 (modes, nodes, places) ms; places are the stations and then the hospitals.
+        next_arc: uint8 (modes, nodes, places) arc on the way to a place, counted from the first of the node; 255 for none.
         place_node: int32 (places,).
     """
 
@@ -77,6 +78,7 @@ class Roads(NamedTuple):
     in_cost: NDArray[np.int32]
     to_place: NDArray[np.int32]
     from_place: NDArray[np.int32]
+    next_arc: NDArray[np.uint8]
     place_node: NDArray[np.int32]
 
 

@@ -1,18 +1,22 @@
 """Calls where no citizens are known, only points with weights: a raster of population, zones, nodes of a network."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...environment.network.network import Network
 from ...environment.randomness import key, uniforms
+from ...environment.roads import Access
 from .incidents import Incidents, draws, tasks_of
 from .kinds import KindSettings, Services, shipped
-from .scenes import CallError, Scene
+from .scenes import DETOUR, WALKING_SPEED, CallError, Scene
 from .tasks import Tasks
 
 HOUR = 3600.0
 DAY = 86_400.0
+MOST_CELLS = 100_000_000
 MOST_CALLS = 5_000_000
 """Calls made at once; more take too much memory."""
 
@@ -37,6 +41,51 @@ def scene_points(
         np.broadcast_to(np.asarray(y, np.float64), rows),
         np.broadcast_to(np.asarray(zone, np.int32), rows),
     )
+
+
+def raster_points(
+    path: str | Path, network: Network, *, nodes: ArrayLike | None = None, speed: float = WALKING_SPEED / DETOUR
+) -> tuple[Scene, NDArray[np.float64]]:
+    """Return the cells of a raster of densities as points (n,), and what each holds, in proportion: density times area.
+
+    Args:
+        path: raster that rasterio reads, its first band; cells without anything are left out.
+        network: the streets, whose CRS the points get.
+        nodes: nodes from which one leaves the streets, by default those that cars or buses reach; each cell has the
+            nearest.
+        speed: of the straight way from there to the middle of the cell, m/s.
+
+    Raises:
+        CallError: if the file cannot be read, is too large, has no CRS, negative cells or nothing in it.
+    """
+    import rasterio
+    from pyproj import CRS, Transformer
+    from rasterio.errors import RasterioError
+    from scipy.spatial import cKDTree
+
+    try:
+        with rasterio.open(path) as raster:
+            if raster.width * raster.height > MOST_CELLS:
+                raise CallError(f"{path}: {raster.width} x {raster.height} cells, at most {MOST_CELLS:,} are read")
+            density, place, told = raster.read(1, masked=True).filled(0).astype(float), raster.transform, raster.crs
+    except RasterioError as error:
+        raise CallError(f"{path}: cannot be read as a raster: {error}") from None
+    if told is None:
+        raise CallError(f"{path}: has no CRS; write it with one")
+    density[np.isnan(density)] = 0.0
+    rows, columns = np.nonzero(density)
+    if not len(rows) or density.min() < 0 or not np.isfinite(density).all():
+        raise CallError(f"{path}: densities must be finite, not negative, and some above 0")
+    x = place.c + place.a * (columns + 0.5) + place.b * (rows + 0.5)
+    y = place.f + place.d * (columns + 0.5) + place.e * (rows + 0.5)
+    crs = CRS.from_user_input(told.to_wkt())
+    area = abs(place.a * place.e - place.b * place.d) * (
+        np.cos(np.radians(y)) if crs.is_geographic else np.ones(len(y))
+    )
+    x, y = Transformer.from_crs(crs, network.crs, always_xy=True).transform(x, y)
+    good = np.flatnonzero(network.main_part(Access.CAR | Access.BUS)) if nodes is None else np.asarray(nodes)
+    away, nearest = cKDTree(np.column_stack([network.x[good], network.y[good]])).query(np.column_stack([x, y]))
+    return scene_points(good[nearest], access=away / speed, x=x, y=y), density[rows, columns] * area
 
 
 def poisson_tasks(

@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from ...environment.network.labels import NEVER, between
+from ...environment.network.trees import NO_ARC
 from .board import AT_NODE, GOAL, LEFT, MODE, NODE, RETURNING, SENT, STATE, TASK, TO_HOSPITAL
 
 
@@ -23,25 +24,32 @@ def ahead(roads, mode, node, place, goal, elapsed):
     Args:
         elapsed: ms since it left ``node``.
     """
-    first, head, weight, to_place = roads.first, roads.head, roads.weight, roads.to_place
+    first, head, weight = roads.first, roads.head, roads.weight
     here, left = node, elapsed
-    rest = to_place[mode, here, place] if place >= 0 else drive(roads, mode, here, goal)
+    if place >= 0:
+        next_arc = roads.next_arc
+        while left > 0 and next_arc[mode, here, place] < NO_ARC:
+            arc = first[here] + next_arc[mode, here, place]
+            step = weight[mode, arc]
+            if left < step:
+                return head[arc], step - left
+            left -= step
+            here = head[arc]
+        return here, 0.0
+    rest = drive(roads, mode, here, goal)
     while left > 0 and 0 < rest < NEVER:
-        next_node, step, after = -1, 0, 0
-        for arc in range(first[here], first[here + 1]):
-            cost = weight[mode, arc]
-            if cost > rest:
-                continue
-            after = to_place[mode, head[arc], place] if place >= 0 else drive(roads, mode, head[arc], goal)
-            if cost + after == rest:
-                next_node, step = head[arc], cost
-                break
-        if next_node < 0:
-            break
+        arc, after = first[here], NEVER
+        for candidate in range(first[here], first[here + 1]):
+            cost = weight[mode, candidate]
+            if cost <= rest:
+                arc, after = candidate, drive(roads, mode, head[candidate], goal)
+                if cost + after == rest:
+                    break
+        step = weight[mode, arc]
         if left < step:
-            return next_node, step - left
+            return head[arc], step - left
         left -= step
-        here, rest = next_node, after
+        here, rest = head[arc], after
     return here, 0.0
 
 
@@ -64,3 +72,21 @@ def positions(roads, state, now):
                 1000.0 * (now - left[u, LEFT]),
             )[0]
     return nodes
+
+
+@njit(cache=True, nogil=True)
+def next_arcs(first, head, weight, to_place):
+    """Return the arc from every node to every place, (nodes, places), counted from the first of the node.
+
+    Of several that are on a quickest way it is the first; :data:`NO_ARC` at the place itself and where no way leads.
+    """
+    nodes, places = to_place.shape
+    arcs = np.full((nodes, places), NO_ARC, np.uint8)
+    for node in range(nodes):
+        for arc in range(first[node + 1] - 1, first[node] - 1, -1):
+            cost, there = weight[arc], head[arc]
+            for place in range(places):
+                rest = to_place[node, place]
+                if 0 < rest < NEVER and cost + to_place[there, place] == rest:
+                    arcs[node, place] = arc - first[node]
+    return arcs

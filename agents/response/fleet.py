@@ -11,7 +11,7 @@ from ...environment.places import SiteKind
 from ...environment.randomness import key, uniforms
 from .dispatch import FIRST_SERVICE, Fleet
 from .kinds import SERVICES, ServiceName
-from .scenes import Scenes
+from .scenes import CallError, Scenes
 from .settings import FleetSettings, StationSettings
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ NORMAL = 0
 """Mode of travel without lights."""
 
 
-class FleetError(ValueError):
+class FleetError(CallError):
     """Fleets that cannot be; the message names what is wrong and the remedy."""
 
 

@@ -452,9 +452,11 @@ def run(roads, rules, state, until):
                 here = fixed[task, AT_NODE]
                 diverted = False
                 if fixed[task, TRANSPORT]:
-                    if asks[CHOOSE_HOSPITAL]:
+                    if asks[CHOOSE_HOSPITAL] and fixed[task, FIXED] < 0:
                         if ask[ANSWERED] == 0:
                             ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_HOSPITAL, task, u
+                            for place in range(len(hospital)):
+                                catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
                             real[CLOCK] = now
                             return False
                         goal = ask[ANSWER]
@@ -573,6 +575,8 @@ def run(roads, rules, state, until):
             kept[task, OUTCOME] = WAITING
             stack[counter[STACKED]] = task
             counter[STACKED] += 1
+    for place in range(len(hospital)):
+        catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, until)
     # whose patience has ended meanwhile
     for row in range(len(queue)):
         for priority in range(PRIORITIES):

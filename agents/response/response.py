@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from ...environment.builders.households import quota
 from ...environment.design.design import events_of
+from ...environment.network.lanes import lane_events, with_bus_lanes
 from ...environment.network.network import Network
 from ...environment.places import SiteKind
 from ...environment.randomness import key
@@ -24,13 +25,13 @@ from .decisions import Dispatcher
 from .dispatch import Centre, Departments, make_rules
 from .doors import BEDS_USED
 from .events import read_events
-from .fleet import DAY, Fleets
+from .fleet import DAY, FleetError, Fleets
 from .incidents import draws
 from .kinds import SERVICES
 from .record import Record
 from .scenes import Scenes
 from .settings import DispatchSettings, ResponseSettings
-from .tasks import SPECIALTIES, Tasks
+from .tasks import SPECIALTIES, Outcome, Tasks
 from .travel import Travel
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from ..presence import Presence
 
 EPIDEMIC, TRANSFER = "epidemic", "transfer"
+EVERYTHING = 255
+"""Bits of a hospital that offers all specialties."""
 MOST_POINTS = 2_000
 """Demand points that rules of cover reckon with at most."""
 _RULES = {
@@ -95,7 +98,7 @@ class Response(Process):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
         city = self.presence.city
-        self.network = Network.of_city(city)
+        self.network = with_bus_lanes(Network.of_city(city))  # as the traffic has it
         scenes = Scenes(city, self.network)
         self.calls = Calls(
             city,
@@ -129,6 +132,7 @@ class Response(Process):
         self.record = Record(self.centre, self.fleets, targets, len(city.zones))
         self._reserved = self._usual_beds()
         self._days = 0
+        self._specialised = bool(np.any(self.centre.departments.offers != EVERYTHING))
         self._looked = 0
         self._moved: NDArray[np.int64] = np.zeros(0, np.int64)
         self._crews = self._staff_of(self.fleets.stations.site)
@@ -205,7 +209,7 @@ class Response(Process):
                 place = name if isinstance(name, int) else stations.name.index(name) if name in stations.name else -1
                 if not 0 <= place < len(stations):
                     there = ", ".join(f"{n} {name!r}" for n, name in enumerate(stations.name))
-                    raise ValueError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
+                    raise FleetError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
                 table[number, place] += 1
         return table
 
@@ -223,7 +227,7 @@ class Response(Process):
     def _departments(self) -> Departments:
         told, city = self.settings.departments, self.presence.city
         hospitals = len(self.hospital_site)
-        offers = np.full(hospitals, 255, np.int32)
+        offers = np.full(hospitals, EVERYTHING, np.int32)
         layer = city.layer("sites")
         names = {} if layer is None or "name" not in layer.columns else dict(enumerate(layer["name"]))
         known = {str(number): number for number in range(hospitals)}
@@ -232,7 +236,7 @@ class Response(Process):
         }
         for name, offered in told.specialties.items():
             if name not in known:
-                raise ValueError(
+                raise FleetError(
                     f"response.departments.specialties: the city has no hospital '{name}'; there are: {', '.join(known)}"
                 )
             offers[known[name]] = 1 + sum(1 << SPECIALTIES.index(word) for word in offered)
@@ -305,7 +309,8 @@ class Response(Process):
         for begin, stop in itertools.pairwise(moments):
             self._drive(self._driven(begin - start, stop - start, closures.closed(begin - start)))
             self.centre.run(stop)
-            self._add(self._transfers(stop))
+            if self._specialised:
+                self._add(self._transfers(stop))
         self.record.note(start, end)
         self._share_beds()
         self._show()
@@ -324,7 +329,9 @@ class Response(Process):
     def _closures(self, date: datetime.date) -> "Closures":
         """Return what designs close for some of a day."""
         timed = [design for design in self.model.scenario.built_designs() if design.timed]
-        return Closures(self.network, events_of(timed, self.presence.city, date) if timed else None)
+        if not timed:
+            return Closures(self.network, None)
+        return Closures(self.network, lane_events(self.network, events_of(timed, self.presence.city, date)))
 
     def _driven(self, begin: float, stop: float, closed: NDArray[np.bool_] | None) -> list[NDArray[np.float64]]:
         """Return the seconds that links take for each mode of travel in a part of the day (s after midnight)."""
@@ -401,6 +408,8 @@ class Response(Process):
         taken = np.isfinite(table["bay"][self._looked :])
         misplaced = taken & (needs > 0) & ((offers[np.maximum(at, 0)] >> needs) & 1 == 0)
         rows = self._looked + np.flatnonzero(misplaced)
+        open_ = np.flatnonzero(table["outcome"] <= Outcome.IN_SERVICE)
+        self._looked = int(open_[0]) if len(open_) else len(table["outcome"])
         rows = rows[~np.isin(rows, self._moved)]
         someone = np.any((offers >> table["specialty"][rows][:, None]) & 1, axis=1) if len(rows) else np.zeros(0, bool)
         rows = rows[someone]

@@ -251,6 +251,16 @@ class ResponseSettings(Part):
     staff: StrictBool = True
 
     @model_validator(mode="after")
+    def _check_events(self) -> "ResponseSettings":
+        for number, file in enumerate(self.events):
+            for kind in (file.kind, *file.kinds.values()):
+                if kind is not None and kind not in self.kinds:
+                    raise ValueError(
+                        f"events[{number}]: '{kind}' is no kind of incident; there are: {', '.join(self.kinds)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _check_fleet(self) -> "ResponseSettings":
         for name, fleet in self.fleet.items():
             service = fleet.service or name

@@ -11,6 +11,7 @@ from ...environment.network.labels import cost_tables, make_labels
 from ...environment.network.network import Network
 from ...environment.roads import Access
 from .board import Roads
+from .driving import next_arcs
 
 
 class Travel:
@@ -42,9 +43,11 @@ class Travel:
         tables = [cost_tables(labels, self.places) for labels in made]
         out_first, out_hub, out_cost = _joined(made, 1)
         in_first, in_hub, in_cost = _joined(made, 4)
+        first, head = self.graph.first, self.graph.arc_head
+        arcs = [next_arcs(first, head, labels.weight, there) for labels, (there, _) in zip(made, tables, strict=True)]
         return Roads(
-            self.graph.first,
-            self.graph.arc_head,
+            first,
+            head,
             np.stack([labels.weight for labels in made]),
             out_first,
             out_hub,
@@ -54,6 +57,7 @@ class Travel:
             in_cost,
             np.stack([there for there, _ in tables]),
             np.stack([back for _, back in tables]),
+            np.stack(arcs),
             self.places,
         )
 

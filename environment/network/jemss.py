@@ -55,8 +55,10 @@ def read_sections(path: str | Path) -> Sections:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise NetworkError(f"{file}: larger than {MOST_BYTES:,} bytes")
-        opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
-        with opened as lines:
+        if file.suffix == ".gz":
+            with gzip.open(file, "rt", encoding="utf-8") as lines:
+                return _sections(csv.reader(lines), file)
+        with file.open(encoding="utf-8") as lines:
             return _sections(csv.reader(lines), file)
     except (OSError, UnicodeDecodeError, EOFError, csv.Error) as error:
         raise NetworkError(f"{file}: cannot be read ({error})") from None

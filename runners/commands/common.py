@@ -19,6 +19,7 @@ NAMED = 10
 MISTAKES = {
     "agents.assignment.streets.AssignmentError",
     "agents.epidemic.transmission.TransmissionError",
+    "agents.response.scenes.CallError",
     "agents.rules.GroupsError",
     "agents.traffic.emissions.EmissionError",
     "agents.traffic.matrices.DemandError",

@@ -143,7 +143,7 @@ JEMSS = {
 
 
 @pytest.mark.parametrize("name", JEMSS)
-def test_published_cities_have_their_offered_load(name):
+def test_published_cities_have_their_offered_load(name, validity):
     calls, shares, delay, scene, brought, handover, load = JEMSS[name]
     kind = {
         "units": {"ambulance": {"scene": {"law": "exponential", "mean": scene}, "turnout": "0 s", "clear": "0 s"}},
@@ -158,7 +158,15 @@ def test_published_cities_have_their_offered_load(name):
     )
     busy = (tasks.scene.astype(float) + tasks.handover).sum() / (days * DAY)
     # a compound Poisson sum: variance over squared mean is at most 2 / calls for times with CV below 1
-    assert busy == pytest.approx(load, rel=4 * np.sqrt(2 / (calls * days)) + 0.005 / load)
+    what = f"{name}: busy ambulances without travel (erlang)"
+    validity(
+        "calls",
+        what,
+        busy,
+        load,
+        load * 4 * np.sqrt(2 / (calls * days)) + 0.005,
+        source="JEMSS.jl 2024-06, data/cities",
+    )
     assert np.bincount(tasks.priority, minlength=3) / len(tasks) == pytest.approx(
         shares, abs=4 * 0.5 / np.sqrt(len(tasks))
     )
@@ -200,22 +208,30 @@ def fitted(accidents):
     return fit_rates(np.concatenate([accidents[2017], accidents[2018]]), date(2017, 1, 1), date(2018, 12, 31))
 
 
-def test_accidents_of_2019_follow_the_rates_of_the_years_before(accidents, fitted):
-    assert len(accidents[2019]) == 10_015  # distinct cases among 11,025 rows
+def test_accidents_of_2019_follow_the_rates_of_the_years_before(accidents, fitted, validity):
+    source = "Ajuntament de Barcelona, accidents 2017–2019"
+    # distinct cases among 11,025 rows
+    validity("calls", "Barcelona: accidents read of 2019", len(accidents[2019]), 10_015, source=source)
     judged = fit_rates(accidents[2019], date(2019, 1, 1), date(2019, 12, 31))
     mean = fitted.rate * judged.hours
     # the rates come from two years, the counts from one: variance of the difference is mean · (1 + 1/2)
-    assert abs(judged.count.sum() - mean.sum()) < 3 * np.sqrt(1.5 * mean.sum())
-    statistic, degrees, chance = fitted.rhythm_test(judged)
-    assert (degrees, chance > 0.01) == (23, True), (statistic, chance)
+    what = "Barcelona: accidents expected in 2019 by the rates of 2017 and 2018"
+    validity("calls", what, mean.sum(), judged.count.sum(), 3 * np.sqrt(1.5 * mean.sum()), source=source)
+    _, degrees, chance = fitted.rhythm_test(judged)
+    assert degrees == 23
+    what = "Barcelona: chance of a larger chi-square of the rhythm by hour, 2019 against 2017 and 2018"
+    validity("calls", what, chance, within=(0.01, None), source=source)
     by_week = ((judged.count - mean) ** 2 / (1.5 * mean)).sum()
-    assert stats.chi2.sf(by_week, 7 * 24) > 0.01
+    what = "Barcelona: the same by hour of the week"
+    validity("calls", what, stats.chi2.sf(by_week, 7 * 24), within=(0.01, None), source=source)
 
 
-def test_accidents_are_nearly_a_poisson_process(fitted):
-    assert fitted.index_of_dispersion == pytest.approx(1.0, abs=0.1)
+def test_accidents_are_nearly_a_poisson_process(fitted, validity):
+    found = fitted.index_of_dispersion
+    source = "Ajuntament de Barcelona, accidents 2017 and 2018"
+    validity("calls", "Barcelona: variance over mean of the accidents of an hour", found, 1.0, 0.1, source=source)
     statistic, degrees, chance = fitted.dispersion_test()
-    assert statistic / degrees == pytest.approx(fitted.index_of_dispersion)
+    assert statistic / degrees == pytest.approx(found)
     assert chance < 0.001  # with 17,352 degrees of freedom even 8 % more than Poisson shows: seasons, holidays
 
 

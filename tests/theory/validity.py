@@ -47,9 +47,14 @@ CASES = {
     "norovirus": "Norovirus in a school by class, 2001",
     "smallpox": "Smallpox in Abakaliki by compound, 1967",
     "flow": "Traffic flow: bottlenecks, queues, merges and signals",
+    "lanes": "Bus lanes and places to park",
     "equilibrium": "Static user equilibrium of public networks",
     "routes": "Two routes in stochastic user equilibrium",
     "Bologna": "Bologna's morning peak beside SUMO",
+    "calls": "Calls for emergency services: load of published cities, real accidents",
+    "queues": "Formulas of queues",
+    "hypercube": "Units that answer calls: the hypercube",
+    "siting": "Where stations should stand",
 }
 """Every case that the page must hold, in its order."""
 

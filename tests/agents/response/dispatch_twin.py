@@ -1,7 +1,7 @@
-"""The dispatch centre again in plain Python, written from its rules: every event is looked for among all that may come next.
+"""The dispatch centre again in plain Python, written from its rules: the next event is the first of all.
 
-Nothing is shared with the kernel but the definitions: times of travel are whole milliseconds of shortest paths, found here by
-Dijkstra's algorithm on lists; durations are the float32 seconds of the tasks.
+Nothing is shared with the kernel but the definitions: times of travel are whole milliseconds of shortest paths, found here
+by Dijkstra's algorithm on lists; durations are the float32 seconds of the tasks.
 """
 
 import heapq
@@ -464,7 +464,7 @@ class Twin:
                     for station, wanted in enumerate(lacking):
                         away = self.way(unit.normal).time(node, self.station_nodes[station])
                         if wanted > 0 and away < FOREVER:
-                            rest = self.rest(unit, node)
+                            rest = self.rest(unit)
                             moves.append((away + rest, unit.number, station, node, leave))
             if not moves:
                 return
@@ -473,7 +473,7 @@ class Twin:
             lacking[station] -= 1
             self.send_home(self.units[number], station, node, leave)
 
-    def rest(self, unit, node):
+    def rest(self, unit):
         """Return ms until a unit is at its next node."""
         if unit.state != "returning":
             return 0.0
@@ -619,9 +619,7 @@ class Twin:
             task.outcome = "transported"
             self.clear(unit)
         elif unit.state == "clearing":
-            task.stamps["free"] = self.now
-            unit.task, unit.due = None, FOREVER
-            self.decide.append(("unit", unit))
+            self.make_free(unit)
         else:
             self.at_station(unit)
 
@@ -634,6 +632,13 @@ class Twin:
     def clear(self, unit):
         self.become(unit, "clearing")
         unit.due = self.now + unit.task.clear
+        if unit.task.clear == 0:
+            self.make_free(unit)
+
+    def make_free(self, unit):
+        unit.task.stamps["free"] = self.now
+        unit.task, unit.due = None, FOREVER
+        self.decide.append(("unit", unit))
 
     def wait_or_begin(self, unit):
         """Begin at a scene, unless the task that must be done before is still to be done by somebody."""

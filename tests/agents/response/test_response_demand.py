@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
+from streets import straight_streets
 
-from citytwin.agents.response.demand import DAY, MOST_CALLS, poisson_tasks, scene_points
+from citytwin.agents.response.demand import DAY, MOST_CALLS, poisson_tasks, raster_points, scene_points
 from citytwin.agents.response.kinds import kinds_of
 from citytwin.agents.response.scenes import CallError
 
@@ -63,3 +66,61 @@ def test_what_makes_no_sense_is_refused(keys, message):
     given = {"per_hour": 1, "days": 10, "weights": [1, 1, 1], "shares": [1, 1]} | keys
     with pytest.raises(CallError, match=message):
         poisson_tasks(given.pop("per_hour"), given.pop("days"), POINTS, given.pop("weights"), KINDS, seed=1, **given)
+
+
+@pytest.fixture
+def raster(tmp_path):
+    """Return the path of a raster of densities, from its north-west corner."""
+
+    def write(values, *, corner, side, crs):
+        path = tmp_path / "people.tif"
+        values = np.array(values, float)
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=values.shape[0],
+            width=values.shape[1],
+            count=1,
+            dtype="float64",
+            crs=crs,
+            transform=Affine(side, 0, corner[0], 0, -side, corner[1]),
+        ) as file:
+            file.write(values, 1)
+        return path
+
+    return write
+
+
+def test_cells_of_a_raster_are_points_with_their_people(raster):
+    # nodes at 0, 1 and 2 km east; the last one cannot be reached
+    network = straight_streets([0, 1000, 2000], [0, 0, 0], [0, 1], [1, 0])
+    path = raster([[0, 3], [5, np.nan]], corner=(0, 2000), side=1000, crs="EPSG:32631")
+    points, people = raster_points(path, network, speed=10.0)
+    assert points.x.tolist() == [1500, 500]
+    assert points.y.tolist() == [1500, 500]
+    assert points.node[0] == 1
+    assert points.access == pytest.approx([np.hypot(500, 1500) / 10, np.hypot(500, 500) / 10])
+    assert people.tolist() == [3e6, 5e6]
+    points, _ = raster_points(path, network, nodes=[2])
+    assert points.node.tolist() == [2, 2]
+
+
+def test_cells_in_degrees_are_smaller_in_the_north(raster):
+    network = straight_streets([0, 1000], [0, 0], [0, 1], [1, 0])
+    path = raster([[1.0], [1.0]], corner=(3, 61), side=1.0, crs="EPSG:4326")
+    points, people = raster_points(path, network)
+    assert people[0] / people[1] == pytest.approx(np.cos(np.radians(60.5)) / np.cos(np.radians(59.5)))
+    assert points.y[0] - points.y[1] == pytest.approx(111_400, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "crs", "message"),
+    [([[0.0]], "EPSG:4326", "some above 0"), ([[-1.0]], "EPSG:4326", "not negative"), ([[1.0]], None, "has no CRS")],
+)
+def test_rasters_that_make_no_sense_are_refused(raster, values, crs, message):
+    network = straight_streets([0, 1000], [0, 0], [0, 1], [1, 0])
+    with pytest.raises(CallError, match=message):
+        raster_points(raster(values, corner=(0, 10), side=1.0, crs=crs), network)
+    with pytest.raises(CallError, match="cannot be read as a raster"):
+        raster_points("nowhere.tif", network)

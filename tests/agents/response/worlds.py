@@ -7,6 +7,7 @@ from dispatch_twin import Hospital, Streets, Task, Twin, Unit
 
 from citytwin.agents.response import board
 from citytwin.agents.response.dispatch import Centre, Departments, Fleet, make_rules
+from citytwin.agents.response.doors import BEDS_USED, BOARDERS, DOOR, USED
 from citytwin.agents.response.tasks import Outcome, Tasks
 from citytwin.agents.response.travel import Travel
 from citytwin.environment.network.network import Network
@@ -134,9 +135,10 @@ class World:
             for row in range(len(t))
         ]  # fmt: skip
 
-    def run_centre(self, stops=(), parts=1):
+    def run_centre(self, stops=(), parts=1, dispatcher=None):
         """Return the centre at the end, stopping at further moments and getting the tasks in several parts."""
         centre, travel = self.centre()
+        centre.dispatcher = dispatcher
         batches = self._batches(parts)
         begins = [0.0] + [float(batch.ready[0]) for batch in batches[1:]]
         moments = sorted(
@@ -205,8 +207,8 @@ def assert_equal(centre, twin):
         unit.spent[unit.state] = unit.spent.get(unit.state, 0.0) + twin.now - unit.since
         spent.append([unit.spent.get(state, 0.0) for state in STATES])
     np.testing.assert_allclose(centre.spent(), spent, rtol=0, atol=1e-6)
-    hospital = centre.state.hospital
-    assert hospital[:, 4].tolist() == [len(hospital.door) for hospital in twin.hospitals]
+    wanted = [[h.used(), len(h.in_bed), len(h.door), len(h.boarders)] for h in twin.hospitals]
+    assert centre.state.hospital[:, [USED, BEDS_USED, DOOR, BOARDERS]].tolist() == wanted
 
 
 def random_world(seed, *, rules, tied=False, services=1, sparse=False):
