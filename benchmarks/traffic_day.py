@@ -60,7 +60,7 @@ def city_day(people: int, seed: int) -> dict[str, float]:
     from citytwin.agents.traffic.kernels import MOVES
     from citytwin.agents.traffic.plans import Plans
     from citytwin.agents.traffic.record import LinkRecord
-    from citytwin.agents.traffic.routes import BusWays, Routes
+    from citytwin.agents.traffic.routes import BusRoutes, Routes
     from citytwin.agents.traffic.traffic import Traffic
     from citytwin.agents.traffic.transit import PublicTransport
 
@@ -68,9 +68,9 @@ def city_day(people: int, seed: int) -> dict[str, float]:
     spent = dict.fromkeys(PARTS, 0.0)
     for name, owner, methods in (
         ("plans", Plans, ("of_day",)),
-        ("transit", PublicTransport, ("begin_day", "bus_runs", "offer", "ride")),
+        ("transit", PublicTransport, ("begin_day", "bus_runs", "offer", "plan")),
         ("routes", Routes, ("send", "again", "avoid")),
-        ("routes", BusWays, ("send",)),
+        ("routes", BusRoutes, ("send",)),
         ("flow", Flow, ("advance",)),
         ("record", LinkRecord, ("note",)),
         ("record", Traffic, ("_keep",)),

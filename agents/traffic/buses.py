@@ -1,8 +1,8 @@
 """Buses on the streets: the vehicles of a timetable, which stops and streets they use, and when they really come.
 
 Stops are matched to nodes of the network call by call, because where a street has two carriageways a stop may lie nearer
-to the wrong one. A vehicle's run from one call to the next is a trip of its own in the flow, by the quickest way, so that a
-bus at a stop stands beside the lane and must find a gap to go on. Calls that lie off the network, or that it joins only by
+to the wrong one. A vehicle's run from one call to the next is a trip of its own in the flow, by the quickest route, so that
+a bus at a stop stands beside the lane and must find a gap to go on. Calls that lie off the network, or that it joins only by
 a wide detour, are not driven on it: there a bus takes its planned time and carries its delay along.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...environment.network.graph import Graph
 from ...environment.network.network import Network
-from ...environment.network.search import paths as cheapest_ways
+from ...environment.network.search import paths as cheapest_routes
 from ...environment.roads import RoadRank, largest_component
 from ...environment.transit.timetable import ON_STREETS, Timetable
 
@@ -24,7 +24,7 @@ LEAST_DWELL = 15.0
 _NEAR = 150.0  # m between a stop and the node that stands for it, assumed
 _AGAINST = 60.0  # m that a street in the opposite direction counts as farther away, assumed
 _MINOR = 30.0  # m that a street too small for a bus line counts as farther away, assumed
-_WIDE = 3.0  # ways longer than this many times the straight line …
+_WIDE = 3.0  # routes longer than this many times the straight line …
 _WIDE_METRES = 1_000.0  # … and by this much longer are detours that no line makes; both assumed
 
 
@@ -40,9 +40,9 @@ class Buses:
         previous: int32 (runs,) run of the same vehicle before, −1 for its first of the day.
         seconds: float64 (runs,) what the flow takes as ``duration``: planned seconds of runs off the streets, seconds at the
             stop before the others.
-        way: int32 (runs,) way of each run, −1 off the streets.
-        way_first: int64 (ways + 1,) links of way w are rows way_first[w] … way_first[w + 1] − 1; none between two stops at
-            one crossing.
+        route: int32 (runs,) route of each run, −1 off the streets.
+        route_first: int64 (routes + 1,) links of route r are rows route_first[r] … route_first[r + 1] − 1; none between
+            two stops at one crossing.
         link: int32 links in the order in which they are driven.
         report: what was matched and what was not, by name.
     """
@@ -54,8 +54,8 @@ class Buses:
     destination: NDArray[np.int32]
     previous: NDArray[np.int32]
     seconds: NDArray[np.float64]
-    way: NDArray[np.int32]
-    way_first: NDArray[np.int64]
+    route: NDArray[np.int32]
+    route_first: NDArray[np.int64]
     link: NDArray[np.int32]
     report: dict[str, Any]
 
@@ -63,10 +63,10 @@ class Buses:
         """Return the number of runs."""
         return len(self.trip)
 
-    def ways(self, run: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Return first (n + 1,) and links of the ways of some runs on the streets."""
-        begin = self.way_first[self.way[run]]
-        size = self.way_first[self.way[run] + 1] - begin
+    def routes(self, run: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return first (n + 1,) and links of the routes of some runs on the streets."""
+        begin = self.route_first[self.route[run]]
+        size = self.route_first[self.route[run] + 1] - begin
         first = np.concatenate([[0], np.cumsum(size)])
         return first, self.link[np.repeat(begin - first[:-1], size) + np.arange(first[-1])]
 
@@ -81,14 +81,14 @@ def bus_runs(timetable: Timetable, network: Network, graph: Graph, threads: int 
             so are vehicles that are not on the network anywhere.
         network: the streets, in the timetable's CRS.
         graph: its routing states for buses (:func:`~citytwin.environment.network.graph.make_graph` with ``Access.BUS``).
-        threads: for the search of ways; results do not depend on it.
+        threads: for the search of routes; results do not depend on it.
     """
     patterns = np.flatnonzero(_on_streets(timetable))
     node = _nodes_of_calls(timetable, network, graph, patterns)
-    ways = _ways(timetable, network, graph, patterns, node, threads)
-    number = {pair: n for n, pair in enumerate(ways)}
+    routes = _routes(timetable, network, graph, patterns, node, threads)
+    number = {pair: n for n, pair in enumerate(routes)}
     columns: dict[str, list[NDArray[Any]]] = {
-        name: [] for name in ("trip", "call", "depart", "origin", "destination", "previous", "seconds", "way")
+        name: [] for name in ("trip", "call", "depart", "origin", "destination", "previous", "seconds", "route")
     }
     legs = driven = rows = 0
     for p in patterns:
@@ -97,17 +97,17 @@ def bus_runs(timetable: Timetable, network: Network, graph: Graph, threads: int 
         times = slice(timetable.time_first[p], timetable.time_first[p + 1])
         arrival, departure = (a[times].reshape(-1, length) for a in (timetable.arrival, timetable.departure))
         pairs = [(int(node[base + i]), int(node[base + i + 1])) for i in range(length - 1)]
-        way = np.array([number.get(pair, -1) for pair in pairs], np.int32)
-        legs += len(way) * len(trips)
-        driven += int(np.count_nonzero(way >= 0)) * len(trips)
-        if not (way >= 0).any():
+        route = np.array([number.get(pair, -1) for pair in pairs], np.int32)
+        legs += len(route) * len(trips)
+        driven += int(np.count_nonzero(route >= 0)) * len(trips)
+        if not (route >= 0).any():
             continue
         trip, call = np.nonzero(departure[:, :-1] >= 0)
         row = np.arange(rows, rows + len(trip))
         rows += len(trip)
         first = np.ones(len(trip), bool)
         first[1:] = trip[1:] != trip[:-1]
-        on = way[call] >= 0
+        on = route[call] >= 0
         ends = np.array(pairs, np.int32)[call]
         columns["trip"].append(trips[trip])
         columns["call"].append(call)
@@ -116,7 +116,7 @@ def bus_runs(timetable: Timetable, network: Network, graph: Graph, threads: int 
         columns["destination"].append(np.where(on, ends[:, 1], -1))
         columns["previous"].append(np.where(first, -1, row - 1))
         columns["seconds"].append(np.where(on, LEAST_DWELL, arrival[trip, call + 1] - departure[trip, call]))
-        columns["way"].append(way[call])
+        columns["route"].append(route[call])
     whole = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
     order = np.argsort(whole["depart"], kind="stable")
     row = np.empty(rows + 1, np.int32)
@@ -130,10 +130,10 @@ def bus_runs(timetable: Timetable, network: Network, graph: Graph, threads: int 
     return Buses(
         **ordered,
         previous=row[whole["previous"][order].astype(np.intp)].astype(np.int32),
-        way_first=np.concatenate([[0], np.cumsum([len(way) for way in ways.values()], dtype=np.int64)]).astype(
+        route_first=np.concatenate([[0], np.cumsum([len(route) for route in routes.values()], dtype=np.int64)]).astype(
             np.int64
         ),
-        link=np.concatenate([*ways.values(), np.zeros(0, np.int32)]).astype(np.int32),
+        link=np.concatenate([*routes.values(), np.zeros(0, np.int32)]).astype(np.int32),
         report={"stretches between stops": legs, "stretches driven on the streets": driven},
     )
 
@@ -231,7 +231,7 @@ def _nodes_of_calls(
     return node
 
 
-def _ways(
+def _routes(
     timetable: Timetable,
     network: Network,
     graph: Graph,
@@ -239,7 +239,7 @@ def _ways(
     node: NDArray[np.int32],
     threads: int,
 ) -> dict[tuple[int, int], NDArray[np.int32]]:
-    """Return the links of the quickest way between the nodes of every two calls; left out where it is a wide detour."""
+    """Return the links of the quickest route between the nodes of every two calls; left out where it is a wide detour."""
     pairs: dict[tuple[int, int], float] = {}
     for p in patterns:
         calls = np.arange(timetable.first[p], timetable.first[p + 1])
@@ -248,11 +248,11 @@ def _ways(
             if a >= 0 and b >= 0:
                 pairs[int(a), int(b)] = max(float(straight), pairs.get((int(a), int(b)), 0.0))
     ends = np.array(sorted(pairs), np.int32).reshape(-1, 2)
-    first, link = cheapest_ways(graph, network.free_time, ends[:, 0], ends[:, 1], threads)
-    ways: dict[tuple[int, int], NDArray[np.int32]] = {}
+    first, link = cheapest_routes(graph, network.free_time, ends[:, 0], ends[:, 1], threads)
+    routes: dict[tuple[int, int], NDArray[np.int32]] = {}
     for row, (a, b) in enumerate(ends.tolist()):
-        way = link[first[row] : first[row + 1]]
-        straight, metres = pairs[a, b], float(network.length[way].sum())
-        if (a == b or len(way)) and metres <= max(_WIDE * straight, straight + _WIDE_METRES):
-            ways[a, b] = way
-    return ways
+        route = link[first[row] : first[row + 1]]
+        straight, metres = pairs[a, b], float(network.length[route].sum())
+        if (a == b or len(route)) and metres <= max(_WIDE * straight, straight + _WIDE_METRES):
+            routes[a, b] = route
+    return routes

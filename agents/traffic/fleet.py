@@ -62,7 +62,7 @@ class Fleet:
     Attributes:
         cars: number of household cars.
         vehicle: int32 (rows,) vehicle of each row of the flow of the latest day, −1 for none.
-        asks: whether drivers are asked if they reconsider their way.
+        asks: whether drivers are asked if they reconsider their route.
     """
 
     def __init__(self, model: "RowModel", cls: type[Vehicle], household: NDArray[np.int32], means: "Means"):
@@ -110,8 +110,8 @@ class Fleet:
         self._to_place[rows.trip] = trips.to_place
         self._last_link = np.full(size, -1, np.int32)
         if rows.runs is not None:
-            on = np.flatnonzero(rows.runs.way >= 0)
-            first, link = rows.runs.ways(on)
+            on = np.flatnonzero(rows.runs.route >= 0)
+            first, link = rows.runs.routes(on)
             on, end = on[np.diff(first) > 0], first[1:][np.diff(first) > 0]
             self._last_link[rows.run[on]] = link[end - 1]
         self._goes_on = np.zeros(size, np.bool_)
@@ -186,7 +186,7 @@ class Fleet:
         return moment.second
 
     def reconsidering(self, now: float, flow: "Flow", row: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return those of some rows of the flow under way whose drivers look for another way when they are asked.
+        """Return those of some rows of the flow under way whose drivers look for another route when they are asked.
 
         Their vehicles are where they are at the moment when they are asked; others are shown as they were.
 
@@ -222,8 +222,8 @@ def _says(vehicle: Vehicle) -> bool:
     said = vehicle.looks_again()
     if not isinstance(said, bool | np.bool_):
         raise TypeError(
-            f"{type(vehicle).__name__}.looks_again returned {said!r}; it must return True (looks for another way) or "
-            "False (keeps to the way)"
+            f"{type(vehicle).__name__}.looks_again returned {said!r}; it must return True (looks for another route) or "
+            "False (keeps to the route)"
         )
     return bool(said)
 

@@ -159,8 +159,12 @@ class Flow:
         """
         self.streets.cost[: self.network.links] = 1.0 / weight
 
-    def close(self, closed: NDArray[np.bool_]) -> None:
-        """Let nobody enter some links from now on, (links,); who is on them leaves. Links not named are open again."""
+    def close(self, closed: NDArray[np.bool_] | NDArray[np.uint8]) -> None:
+        """Let some vehicles enter some links no more; who is on them leaves. Links not named are open again.
+
+        Args:
+            closed: (links,) bit c is set where vehicles of class c may not enter; True for those of no class, 0.
+        """
         self.state.closed[:] = closed
 
     def change(self, link: NDArray[np.int32], speed: NDArray[np.float64], lanes: NDArray[np.float64]) -> None:
@@ -318,7 +322,7 @@ def _state(streets: Streets, trips: int, classes: int) -> State:
         late=none(BUCKETS),
         depart=np.full(trips, np.nan),
         arrive=np.full(trips, np.nan),
-        closed=np.zeros(links, np.bool_),
+        closed=np.zeros(links, np.uint8),
         entered=np.zeros(links, np.int64),
         left=np.zeros(links, np.int64),
         spent=np.zeros(links),

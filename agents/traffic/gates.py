@@ -121,12 +121,12 @@ def find_gates(network: Network) -> Gates:
             for at in (network.start, network.end)
         ]
         found = Gates(ends.astype(np.int32), np.where(enters[ends], flow[0], 0.0), np.where(leaves[ends], flow[1], 0.0))
-        if _ways(network, found).any():
+        if _attraction(network, found).any():
             return found
     return found
 
 
-def _ways(network: Network, gates: Gates) -> NDArray[np.float64]:
+def _attraction(network: Network, gates: Gates) -> NDArray[np.float64]:
     """Return how much each pair of gates attracts through traffic, (gates, gates): product of flows, 0 for near pairs."""
     x, y = network.x[gates.node], network.y[gates.node]
     apart = np.hypot(x[:, None] - x, y[:, None] - y)
@@ -153,13 +153,13 @@ def through_trips(
         DemandError: if vehicles are asked for, but no two gates are joined.
     """
     settings = settings or GateSettings()
-    ways = _ways(network, gates)
-    if vehicles > 0 and not ways.any():
+    attraction = _attraction(network, gates)
+    if vehicles > 0 and not attraction.any():
         raise DemandError(
             f"through traffic: the network has {len(gates)} gates and no way from one to another; large streets must end "
             "at its edge. Set through = 0, or give a matrix of trips"
         )
-    weight = ways.ravel() / ways.sum() if ways.any() else ways.ravel()
+    weight = attraction.ravel() / attraction.sum() if attraction.any() else attraction.ravel()
     count = round_to_total(weight * vehicles, seed, f"through traffic of day {day}")
     pair = np.repeat(np.arange(len(count)), count)
     trucks = round_to_total(np.full(len(pair), settings.through_trucks), seed, f"trucks among it on day {day}")

@@ -106,7 +106,7 @@ class State(NamedTuple):
         granted: bool (links,) whether a grant is in the calendar; ``timed`` bool (arms,) whether a timer is.
         late: int32 (BUCKETS,) first vehicle that departs late in each bucket, linked by ``queue_next``.
         depart, arrive: float64 (vehicles,) seconds; nan where it has not happened.
-        closed: bool (links,) nobody may enter.
+        closed: uint8 (links,) bit c is set where vehicles of class c may not enter, see CLASS.
         entered, left, spent: int64, int64, float64 (links,) vehicles and their seconds since the caller cleared them.
         left_of: int64 (classes, links) those of ``left`` that belong to the first class, the second ….
         counters: int64, see MOVES ….
@@ -141,7 +141,7 @@ class State(NamedTuple):
     late: NDArray[np.int32]
     depart: NDArray[np.float64]
     arrive: NDArray[np.float64]
-    closed: NDArray[np.bool_]
+    closed: NDArray[np.uint8]
     entered: NDArray[np.int64]
     left: NDArray[np.int64]
     spent: NDArray[np.float64]
@@ -374,17 +374,17 @@ def flow(
                     vehicle = queue_head[into]
                     size = vehicles[vehicle, SIZE]
                 if into >= 0:
-                    if closed[into]:
-                        other = -1
-                        if arm >= links:  # it has not set out yet, and may have another way by now
-                            if vehicles[vehicle, PATH_AT] >= 0:
-                                other = path[vehicles[vehicle, PATH_AT] - 1]
-                            else:
-                                at = depart_state[origin[vehicle]]
-                                choice = tables[vehicles[vehicle, TABLE], vehicles[vehicle, DESTINATION], at]
-                                if choice != NOWHERE:
-                                    other = arc_link[state_first[at] + choice]
-                        if other < 0 or other == into or closed[other]:
+                    of = vehicles[vehicle, FLAGS] >> CLASS
+                    other = into
+                    if arm >= links and vehicles[vehicle, PATH_AT] >= 0:  # it may have another way by now
+                        other = path[vehicles[vehicle, PATH_AT] - 1]
+                    if other != into or closed[into] >> of & 1:
+                        if arm >= links and vehicles[vehicle, PATH_AT] < 0:
+                            at = depart_state[origin[vehicle]]
+                            choice = tables[vehicles[vehicle, TABLE], vehicles[vehicle, DESTINATION], at]
+                            if choice != NOWHERE:
+                                other = arc_link[state_first[at] + choice]
+                        if other == into or closed[other] >> of & 1:
                             _push(bucket, event_next, event_time, 0, arm, time + RETRY, now, step)
                             continue
                         queue_head[into] = queue_next[vehicle]
@@ -428,7 +428,7 @@ def flow(
                 # a link may take one of the arms that wait for it
                 into = event - grants
                 granted[into] = False
-                if closed[into]:
+                if closed[into]:  # those who may enter all the same do so when they are asked again
                     arm = wait_head[into]
                     wait_head[into] = -1
                     while arm >= 0:

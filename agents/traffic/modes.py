@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...environment.places import Role
 from ...environment.randomness import bits, key, uniform
@@ -43,6 +43,14 @@ _BUSY = (
 )  # rounds by car that a household can make in a day: three cars, a round lasts a quarter of an hour at least
 _SLOT_SECONDS = 900.0
 _NEVER = 1e18  # s, when a car comes back that does not
+
+
+Utility = Annotated[float, Field(ge=-100, le=100)]
+"""What may speak for or against a mode; beyond, it would decide alone whatever the rest weighs (bounds assumed)."""
+Burden = Annotated[float, Field(ge=-100, le=0)]
+"""What may only speak against one, as a minute or a euro more does."""
+
+_MOST_SECONDS = 86_400.0  # that a euro may weigh as much as
 
 
 class ModeSettings(BaseModel):
@@ -70,29 +78,38 @@ class ModeSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    car: float = 0.4
-    passenger: float = -1.4
-    transit: float = 0.0
-    bicycle: float = -0.5
-    walk: float = 1.8
-    car_minute: float = -0.042431
-    passenger_minute: float = -0.069976
-    bicycle_minute: float = -0.093485
-    walk_minute: float = -0.162285
-    transit_minute: float = -0.025501
-    transit_wait_minute: float = -0.021801
-    access_minute: float = -0.031239
-    transfer: float = -0.417658
-    only_bus: float = -1.416309
-    passenger_licence: float = -0.835542
-    transit_licence: float = -0.531426
-    euro: float = -0.310998
-    euro_distance: float = -0.257501
-    distance_reference_m: float = Field(default=4_400.0, gt=0)
-    car_access_minutes: float = Field(default=4.0, ge=0)
-    car_parking_minutes: float = Field(default=4.0, ge=0)
-    car_euro_km: float = Field(default=0.2, ge=0)
-    fare: float = Field(default=3.0, ge=0)
+    car: Utility = 0.4
+    passenger: Utility = -1.4
+    transit: Utility = 0.0
+    bicycle: Utility = -0.5
+    walk: Utility = 1.8
+    car_minute: Burden = -0.042431
+    passenger_minute: Burden = -0.069976
+    bicycle_minute: Burden = -0.093485
+    walk_minute: Burden = -0.162285
+    transit_minute: Burden = -0.025501
+    transit_wait_minute: Burden = -0.021801
+    access_minute: Burden = -0.031239
+    transfer: Burden = -0.417658
+    only_bus: Utility = -1.416309
+    passenger_licence: Utility = -0.835542
+    transit_licence: Utility = -0.531426
+    euro: Burden = -0.310998
+    euro_distance: float = Field(default=-0.257501, ge=-2, le=2)
+    distance_reference_m: float = Field(default=4_400.0, ge=1, le=1e6)
+    car_access_minutes: float = Field(default=4.0, ge=0, le=240)
+    car_parking_minutes: float = Field(default=4.0, ge=0, le=240)
+    car_euro_km: float = Field(default=0.2, ge=0, le=100)
+    fare: float = Field(default=3.0, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _check_euro(self) -> "ModeSettings":
+        if self.seconds_per_euro > _MOST_SECONDS:
+            raise ValueError(
+                f"a euro (euro = {self.euro:g}) would weigh as much as {self.seconds_per_euro:g} s by car (car_minute = "
+                f"{self.car_minute:g}), more than a day; the default is 440 s"
+            )
+        return self
 
     @property
     def seconds_per_euro(self) -> float:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from ...environment.network.network import Network
@@ -18,7 +19,7 @@ from .gates import find_gates, freight_trips, through_trips
 from .matrices import read_matrix
 from .modes import Choice, Offer, choose_modes
 from .parking import Parking
-from .riders import RiderState, Rides
+from .riders import Riders, RiderState, Rides, ride
 from .settings import TrafficSettings
 from .transit import PublicTransport
 
@@ -38,6 +39,8 @@ _AROUND = {
     Mode.WALK: SPEEDS[Access.FOOT],
 }
 """Speed in m/s between two places at the same node, in a straight line; cars go at walking pace there (assumed)."""
+_PASSES = 10
+"""Times that riders are let ride at most, so that who comes late leaves late (assumed: nobody rides more often a day)."""
 _ACCESS = ((Mode.CAR, Access.CAR), (Mode.BICYCLE, Access.BICYCLE), (Mode.WALK, Access.FOOT))
 
 
@@ -61,6 +64,8 @@ class Plans:
     """
 
     driver: NDArray[np.int32]
+    _riders: Riders
+    _on_foot: NDArray[np.float32]
 
     def __init__(
         self,
@@ -130,7 +135,7 @@ class Plans:
         return given
 
     def of_day(
-        self, day: int, date: datetime.date, car_seconds: NDArray[np.float64] | None
+        self, day: int, date: datetime.date, prices: "Sequence[tuple[float, NDArray[np.float64]]] | None"
     ) -> tuple[Trips, NDArray[np.float64], NDArray[np.float64]]:
         """Return the trips of a day with their modes, and metres and seconds of each by its mode.
 
@@ -139,13 +144,13 @@ class Plans:
         Args:
             day: day of the run.
             date: its date.
-            car_seconds: float64 (links,) time that drivers expect on links, tolls counted as time, by which modes are
-                chosen; None: empty streets.
+            prices: from which second on what drivers go by in choosing modes, in order from 0 on: float64 (links,) seconds
+                that they expect, tolls counted as time, infinite where closed to cars; None: empty streets.
         """
         if self.transport is not None:
             self.transport.begin_day(date)
         own = day_trips(self.city, self.presence, day, self.seed, self.node) if self.settings.residents else _no_trips()
-        offer = self._offer(own, car_seconds)
+        offer = self._offer(own, prices)
         choice = self._choose(own, offer, day)
         row = np.arange(len(own))
         mode = choice.mode.astype(np.intp)
@@ -156,6 +161,7 @@ class Plans:
         metres[~np.isfinite(metres)] = 0.0
         seconds[~np.isfinite(seconds)] = 0.0
         if not others:
+            self._plan_rides(trips, seconds)
             return trips, metres, seconds
         joined = join(trips, *others)
         order = np.argsort(np.concatenate([part.depart for part in (trips, *others)]), kind="stable")  # as of join
@@ -166,6 +172,7 @@ class Plans:
         metres, seconds = (
             np.concatenate([column, np.zeros(len(order) - len(column))])[order] for column in (metres, seconds)
         )
+        self._plan_rides(joined, seconds)
         return joined, metres, seconds
 
     def _others(self, day: int) -> list[Trips]:
@@ -179,14 +186,15 @@ class Plans:
             freight_trips(self.city, self.node, self.gates, self.seed, day, settings),
         ]
 
-    def _offer(self, trips: Trips, car_seconds: NDArray[np.float64] | None) -> Offer:
+    def _offer(self, trips: Trips, prices: "Sequence[tuple[float, NDArray[np.float64]]] | None") -> Offer:
         """Return what trips take by each mode."""
-        if car_seconds is not None:
-            self.skims = self.skims.with_seconds(car_seconds)
         seconds = np.full((len(trips), len(Mode)), np.inf)
         metres = np.full((len(trips), len(Mode)), np.inf)
         for mode, access in _ACCESS:
-            seconds[:, mode], metres[:, mode] = self.skims.between(access, trips.origin, trips.destination)
+            if mode == Mode.CAR and prices is not None:
+                seconds[:, mode], metres[:, mode] = self._by_car(trips, prices)
+            else:
+                seconds[:, mode], metres[:, mode] = self.skims.between(access, trips.origin, trips.destination)
         self._go_around(trips, seconds, metres)
         seconds[:, Mode.PASSENGER], metres[:, Mode.PASSENGER] = seconds[:, Mode.CAR], metres[:, Mode.CAR]
         if self.transport is None:
@@ -209,6 +217,23 @@ class Plans:
             only_bus=only_bus,
         )
 
+    def _by_car(
+        self, trips: Trips, prices: "Sequence[tuple[float, NDArray[np.float64]]]"
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return seconds and metres by car, each by what holds when the trip begins."""
+        seconds, metres = np.empty(len(trips)), np.empty(len(trips))
+        spell = np.searchsorted([begin for begin, _ in prices], trips.depart, side="right") - 1
+        todo = list(range(len(prices)))
+        while todo:
+            price = prices[todo[0]][1]
+            same = [n for n in todo if np.array_equal(prices[n][1], price)]
+            todo = [n for n in todo if n not in same]
+            row = np.flatnonzero(np.isin(spell, same))
+            if len(row):
+                skims = self.skims.with_seconds(price)
+                seconds[row], metres[row] = skims.between(Access.CAR, trips.origin[row], trips.destination[row])
+        return seconds, metres
+
     def _go_around(self, trips: Trips, seconds: NDArray[np.float64], metres: NDArray[np.float64]) -> None:
         """Write seconds and metres (trips, modes) of trips whose places share a node, between which there is no link."""
         row = np.flatnonzero(trips.origin == trips.destination)
@@ -219,25 +244,74 @@ class Plans:
             may = np.isfinite(seconds[row, mode])
             seconds[row[may], mode], metres[row[may], mode] = straight[may] / speed, straight[may]
 
-    def ride(
-        self, trips: Trips, row: NDArray[np.int64], depart: NDArray[np.float64], actual: Timetable
-    ) -> tuple[NDArray[np.float64], Rides]:
-        """Let people make trips by public transport; who finds no vehicle with room any more walks all the way.
+    def _plan_rides(self, trips: Trips, seconds: NDArray[np.float64]) -> None:
+        """Plan journeys by public transport, and write the seconds (trips,) that they take by the timetable.
+
+        Who finds none walks all the way.
+        """
+        if self.transport is None:
+            return
+        row = np.flatnonzero(trips.mode == Mode.TRANSIT)
+        origin, destination, depart = trips.origin[row], trips.destination[row], trips.depart[row]
+        self._riders, arrive = self.transport.plan(origin, destination, depart)
+        self._on_foot, _ = self.skims.between(Access.FOOT, origin, destination)
+        planned = np.where(np.isfinite(arrive), arrive - depart, self._on_foot)
+        seconds[row] = np.where(np.isfinite(planned), planned, seconds[row])
+
+    def follow(
+        self,
+        trips: Trips,
+        seconds: NDArray[np.float64],
+        depart: NDArray[np.float64],
+        arrive: NDArray[np.float64],
+        actual: Timetable | None,
+    ) -> Rides | None:
+        """Let people ride in vehicles as they came, and do next what they do without a car when they have arrived.
+
+        Whoever comes late begins the next trip on foot, by bicycle, as a passenger or rider when the one before has ended.
+        Cars have moved already: who drives after a ride that was late drives as planned. Passengers arrive with their
+        driver, and whoever finds no vehicle with room walks all the way.
 
         Args:
-            trips: the trips of the day.
-            row: int64 (riders,) those by public transport.
-            depart: float64 (riders,) when they leave, seconds after midnight.
-            actual: the timetable of the day with the times at which vehicles come.
+            trips: the trips of the latest day.
+            seconds: float64 (trips,) that trips take which do not use the streets.
+            depart, arrive: float64 (trips,) seconds after midnight as cars moved, nan where it has not happened; those of
+                all others are written.
+            actual: the timetable of the day with the times at which vehicles came; None without public transport.
 
         Returns:
-            when riders arrive, and their rides.
+            what became of riders; None without public transport.
         """
-        assert self.transport is not None
-        origin, destination = trips.origin[row], trips.destination[row]
-        rides = self.transport.ride(origin, destination, depart, actual)
-        foot, _ = self.skims.between(Access.FOOT, origin, destination)
-        return np.where(rides.state == RiderState.ARRIVED, rides.arrive, depart + foot), rides
+        mode = trips.mode
+        along = np.flatnonzero(self.driver >= 0)
+        depart[along], arrive[along] = depart[self.driver[along]], arrive[self.driver[along]]
+        waits = (mode != Mode.CAR) & (self.driver < 0)
+        row = np.flatnonzero(mode == Mode.TRANSIT) if actual is not None else np.zeros(0, np.intp)
+        lasts = seconds.copy()
+        rides = None
+        for _ in range(_PASSES):
+            before = depart[row].copy()
+            _in_turn(trips.previous, trips.depart, lasts, waits, depart, arrive)
+            if actual is None or (rides is not None and np.array_equal(before, depart[row], equal_nan=True)):
+                break
+            leave = np.where(np.isfinite(depart[row]), depart[row], np.inf)
+            rides = ride(actual, replace(self._riders, depart=leave))
+            lasts[row] = np.where(rides.state == RiderState.ARRIVED, rides.arrive - leave, self._on_foot)
+        else:
+            _in_turn(trips.previous, trips.depart, lasts, waits, depart, arrive)
+        return rides
+
+
+@njit(cache=True, nogil=True)
+def _in_turn(previous, planned, seconds, waits, depart, arrive):
+    """Write departure and arrival of trips that begin when the one before has ended, in order of planned departure."""
+    for trip in range(previous.size):
+        if waits[trip]:
+            before = previous[trip]
+            depart[trip] = planned[trip] if before < 0 else max(planned[trip], arrive[before])
+            if before >= 0 and np.isnan(arrive[before]):
+                depart[trip] = np.nan
+            arrive[trip] = depart[trip] + seconds[trip]
 
 
 def _read_zones(path: str, city: "City") -> Any:

@@ -102,8 +102,7 @@ def trip_table(
 ) -> dict[str, NDArray[Any]]:
     """Return a row a trip.
 
-    Passengers leave and arrive with their driver. Only the table says so: what a passenger does next began as if the car
-    had met no traffic.
+    Passengers leave and arrive with their driver.
 
     Args:
         day: day of the run.

@@ -13,8 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from ...environment.transit.raptor import Journeys, journeys, walks_to_stops
-from ...environment.transit.skims import LONGEST
+from ...environment.transit.raptor import Journeys
 from ...environment.transit.timetable import Timetable
 from ..presence import fixed
 
@@ -107,45 +106,6 @@ def riders_of(timetable: Timetable, journeys: Journeys, depart: ArrayLike) -> Ri
         journeys.last_walk,
         np.asarray(depart, float),
     )
-
-
-def plan_riders(
-    timetable: Timetable,
-    from_x: ArrayLike,
-    from_y: ArrayLike,
-    to_x: ArrayLike,
-    to_y: ArrayLike,
-    depart: ArrayLike,
-    *,
-    window: float = 900.0,
-    threads: int = 1,
-) -> Riders:
-    """Plan the journeys of riders from point to point.
-
-    A journey is planned for the end of the window in which a rider leaves, so that riders who leave a place in the same
-    window share a search; it can be caught by all of them, who may well catch vehicles before.
-
-    Args:
-        timetable: what runs, with walks between stops.
-        from_x, from_y, to_x, to_y: (riders,) metres.
-        depart: (riders,) seconds since midnight.
-        window: seconds; a quarter of an hour by default (assumed).
-        threads: working side by side; results do not depend on it.
-    """
-    depart = np.asarray(depart, float)
-    starts, origin = np.unique(np.stack([np.asarray(from_x), np.asarray(from_y)], 1), axis=0, return_inverse=True)
-    ends, destination = np.unique(np.stack([np.asarray(to_x), np.asarray(to_y)], 1), axis=0, return_inverse=True)
-    found = journeys(
-        timetable,
-        walks_to_stops(timetable, *starts.T),
-        walks_to_stops(timetable, *ends.T),
-        origin.ravel(),
-        destination.ravel(),
-        np.ceil(depart / window) * window,
-        limit=LONGEST,
-        threads=threads,
-    )
-    return riders_of(timetable, found, depart)
 
 
 def ride(timetable: Timetable, riders: Riders, until: float = np.inf) -> Rides:

@@ -1,4 +1,4 @@
-"""Routes: the way that each vehicle takes, kept in one pool of links from which the flow reads."""
+"""Routes: the links that each vehicle takes, kept in one pool of links from which the flow reads."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.hierarchy import Hierarchy, make_hierarchy
 from ...environment.network.search import Priced, price, priced_paths
-from .kernels import PATH_AT
+from .kernels import PATH_AT, _push
 
 if TYPE_CHECKING:
     from .events import Events
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Router:
-    """Finds the quickest ways of a graph again and again.
+    """Finds the quickest routes of a graph again and again.
 
     Args:
         graph: the graph.
-        threads: threads for searching; the ways do not depend on it.
+        threads: threads for searching; the routes do not depend on it.
     """
 
     def __init__(self, graph: Graph, threads: int = 1):
@@ -34,10 +34,10 @@ class Router:
     def _hierarchy(self) -> Hierarchy:
         return make_hierarchy(self.graph)
 
-    def ways(
+    def routes(
         self, cost: NDArray[np.float64], origin: NDArray[np.int32], destination: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Return first (n + 1,) and links of the quickest ways of pairs of nodes, see :func:`~.search.paths`."""
+        """Return first (n + 1,) and links of the quickest routes of pairs of nodes, see :func:`~.search.paths`."""
         if not len(origin):
             return np.zeros(1, np.int64), np.zeros(0, np.int32)
         if self._latest is None or not np.array_equal(self._latest[0], cost):
@@ -46,16 +46,16 @@ class Router:
 
 
 class Routes:
-    """Ways of the vehicles of a flow.
+    """Routes of the vehicles of a flow.
 
     Args:
         flow: the flow, whose trips have no rows in tables.
-        router: finds cheapest ways.
+        router: finds cheapest routes.
         destination: int32 (trips,) node to which each trip goes.
-        mine: bool (trips,) vehicles whose ways these are; all by default. Others of the flow keep theirs.
+        mine: bool (trips,) vehicles whose routes these are; all by default. Others of the flow keep theirs.
 
     Attributes:
-        without: int64 (…,) rows of trips for which there is no way at present; they set out when they have one.
+        without: int64 (…,) rows of trips for which there is no route at present; they set out when they have one.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class Routes:
         self.without = np.zeros(0, np.int64)
 
     def send(self, trips: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
-        """Give trips that have not begun the cheapest way.
+        """Give trips that have not begun the cheapest route.
 
         Args:
             trips: (n,) rows.
             cost: float64 (links,) seconds; infinite where closed.
         """
-        first, link = self.router.ways(cost, self.flow.origin[trips], self.destination[trips])
+        first, link = self.router.routes(cost, self.flow.origin[trips], self.destination[trips])
         self.take(trips, first, link)
 
     def under_way(self) -> NDArray[np.int64]:
@@ -83,7 +83,7 @@ class Routes:
         return row[~self._queued()[row]]
 
     def avoid(self, cost: NDArray[np.float64], closed: NDArray[np.bool_]) -> None:
-        """Send all whose ways lead through closed links another way, if there is one.
+        """Send all whose routes lead through closed links another route, if there is one.
 
         Args:
             cost: float64 (links,) seconds; infinite where closed.
@@ -97,19 +97,26 @@ class Routes:
         # of those who have not set out the first link counts as well
         begin = np.where(departed & ~queued, at, at - departed)
         cut = _touched(flow.path, begin.astype(np.int64), closed)
-        afresh = row[cut & (~departed | queued)]
-        first, link = self.router.ways(cost, flow.origin[afresh], self.destination[afresh])
-        there = np.diff(first) > 0
-        afresh, first, link = _only(afresh, there, first, link)
-        waits = self._queued()[afresh]
-        if len(afresh):
-            flow.vehicles[afresh, PATH_AT] = 0
-            self.take(afresh, first, link)
-            flow.vehicles[afresh[waits], PATH_AT] += 1
-        self.again(row[cut & departed & ~queued], cost)
+        # whoever stands in line for a street that stays open drives into it, and turns off later
+        afresh = cut & (~departed | (queued & closed[flow.path[at - 1]]))
+        self._anew(row[afresh], cost)
+        self.again(row[cut & ~afresh], cost)
+
+    def _anew(self, row: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
+        """Give those who have not entered their first link another route, if there is one."""
+        flow = self.flow
+        first, link = self.router.routes(cost, flow.origin[row], self.destination[row])
+        row, first, link = _only(row, np.diff(first) > 0, first, link)
+        if not len(row):
+            return
+        waits = self._queued()[row]
+        flow.vehicles[row, PATH_AT] = 0
+        self.take(row, first, link)
+        flow.vehicles[row[waits], PATH_AT] += 1
+        self._ask_again()
 
     def again(self, row: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
-        """Let some of those under way take the way that is quickest from the end of the link they are on.
+        """Let some of those under way take the route that is quickest from the end of the link they are on.
 
         Args:
             row: (n,) rows of :meth:`under_way`.
@@ -121,16 +128,41 @@ class Routes:
         row, on = row[goes_on], flow.path[at[goes_on] - 1]
         if not len(row):
             return
-        first, link = self.router.ways(cost, self.router.graph.end_state[on], self.destination[row])
+        first, link = self.router.routes(cost, self.router.graph.end_state[on], self.destination[row])
         there = np.diff(first) > 0
         row, first, link = _only(row, there, first, link)
         if not len(row):
             return
-        # the way now begins with the link on which the vehicle is
+        # the route now begins with the link on which the vehicle is
         whole = np.insert(link, first[:-1], on[there])
         flow.vehicles[row, PATH_AT] = 0
         self.take(row, first + np.arange(len(first)), whole)
         flow.vehicles[row, PATH_AT] += 1
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Let vehicles that wait for a link that is not on their route any more wait for the one that is."""
+        flow, state = self.flow, self.flow.state
+        _ask_again(
+            flow.streets.slots, state.head, state.slot_vehicle, state.queue_head, state.target, state.wait_head,
+            state.wait_next, state.bucket, state.event_next, state.event_time, flow.vehicles, flow.path, flow.bucket,
+            flow.step,
+        )  # fmt: skip
+
+    def slower(
+        self, row: NDArray[np.int64], seconds: NDArray[np.float64], expected: NDArray[np.float64], by: float
+    ) -> NDArray[np.int64]:
+        """Return those of some rows whose routes ahead take longer than expected.
+
+        Args:
+            row: (n,) rows of :meth:`under_way`.
+            seconds: float64 (links,) as things stand.
+            expected: float64 (links,) as they were expected.
+            by: seconds by which a route must take longer.
+        """
+        flow = self.flow
+        begin = flow.vehicles[row, PATH_AT].astype(np.int64)
+        return row[_rest(flow.path, begin, seconds - expected) > by]
 
     def _queued(self) -> NDArray[np.bool_]:
         """Return which trips wait to enter their first link, (trips,)."""
@@ -139,12 +171,12 @@ class Routes:
         return waiting
 
     def take(self, trips: NDArray[np.int64], first: NDArray[np.int64], link: NDArray[np.int32]) -> None:
-        """Give trips that have not begun ways that are known.
+        """Give trips that have not begun routes that are known.
 
         Args:
             trips: (n,) rows.
-            first: int64 (n + 1,) begin of the way of each in ``link``; an empty way is none, unless the trip ends where it
-                begins.
+            first: int64 (n + 1,) begin of the route of each in ``link``; an empty route is none, unless the trip ends
+                where it begins.
             link: int32 links.
         """
         flow = self.flow
@@ -157,39 +189,39 @@ class Routes:
         flow.path = pool
 
     def _own(self) -> NDArray[np.int64]:
-        """Return the rows of those of its vehicles that still need their ways."""
+        """Return the rows of those of its vehicles that still need their routes."""
         row = self._kept()
         return row if self._mine is None else row[self._mine[row]]
 
     def _kept(self) -> NDArray[np.int64]:
-        """Return the rows of all vehicles that still need their ways."""
+        """Return the rows of all vehicles that still need their routes."""
         flow = self.flow
         row = np.flatnonzero(flow.vehicles[:, PATH_AT] > 0)
         return row[~(np.isfinite(flow.state.arrive[row]) & (flow.state.depart[row] >= 0))]
 
 
-class BusWays:
-    """Ways of the buses of a flow: those of their lines, unless a street on them is closed.
+class BusRoutes:
+    """Routes of the buses of a flow: those of their lines, unless a street on them is closed.
 
     Args:
         flow: the flow.
-        router: finds ways that buses may take.
+        router: finds routes that buses may take.
         rows: what the rows of the flow are.
     """
 
     def __init__(self, flow: "Flow", router: Router, rows: "Moving"):
         self._rows = rows
-        self._runs = np.flatnonzero(rows.runs.way >= 0) if rows.runs is not None else np.zeros(0, np.int64)
+        self._runs = np.flatnonzero(rows.runs.route >= 0) if rows.runs is not None else np.zeros(0, np.int64)
         self._routes = Routes(flow, router, rows.destination, rows.bus)
         self._sent = 0
 
-    def send(self, until: float, cost: NDArray[np.float64], events: "Events") -> None:
-        """Give buses that begin a run before ``until`` their ways; around closed streets if there is a way.
+    def send(self, until: float, seconds: NDArray[np.float64], events: "Events") -> None:
+        """Give buses that begin a run before ``until`` their routes; around closed streets if there is a route.
 
         Args:
             until: seconds after midnight.
-            cost: float64 (links,) seconds; infinite where closed.
-            events: what is closed.
+            seconds: float64 (links,) that links take.
+            events: what is closed to buses.
         """
         rows = self._rows
         if rows.runs is None:
@@ -198,19 +230,20 @@ class BusWays:
         self._sent = int(np.searchsorted(rows.runs.depart[self._runs], until))
         runs = self._runs[begin : self._sent]
         if len(runs):
-            self._routes.take(rows.run[runs].astype(np.int64), *rows.runs.ways(runs))
-        if events.closing or (len(runs) and events.closed.any()):
-            self._routes.avoid(cost, events.closed)
+            self._routes.take(rows.run[runs].astype(np.int64), *rows.runs.routes(runs))
+        closed = events.now.closed_to_buses
+        if events.closing_to_buses or (len(runs) and closed.any()):
+            self._routes.avoid(events.now.price_for_buses(seconds), closed)
 
 
 @njit(cache=True, nogil=True)
 def _pooled(path, at, first, link):
-    """Return (begin of each way, all ways one after the other, each closed by −1).
+    """Return (begin of each route, all routes one after the other, each closed by −1).
 
     Args:
-        path: int32, the ways so far.
-        at: int64 (k,) next link of each way to be kept; the one before it is kept, too.
-        first, link: further ways.
+        path: int32, the routes so far.
+        at: int64 (k,) next link of each route to be kept; the one before it is kept, too.
+        first, link: further routes.
     """
     kept, new = at.size, first.size - 1
     begins = np.empty(kept + new, np.int64)
@@ -266,8 +299,46 @@ def _queued(queue_head, queue_next):
 
 
 @njit(cache=True, nogil=True)
+def _ask_again(
+    slots, head, slot_vehicle, queue_head, target, wait_head, wait_next, bucket, event_next, event_time, vehicles, path, now,
+    step,
+):  # fmt: skip
+    """Take heads of arms that wait for a link they do not want any more from its list, and ask them again."""
+    links = head.size
+    for arm in range(2 * links):
+        into = target[arm]
+        if into < 0:
+            continue
+        vehicle = slot_vehicle[slots[arm] + head[arm]] if arm < links else queue_head[arm - links]
+        at = vehicles[vehicle, PATH_AT]
+        if at < 0 or path[at if arm < links else at - 1] == into:
+            continue
+        if wait_head[into] == arm:
+            wait_head[into] = wait_next[arm]
+        else:
+            before = wait_head[into]
+            while wait_next[before] != arm:
+                before = wait_next[before]
+            wait_next[before] = wait_next[arm]
+        target[arm] = -1
+        _push(bucket, event_next, event_time, 0, arm, now * step, now, step)
+
+
+@njit(cache=True, nogil=True)
+def _rest(path, begin, value):
+    """Return the sum of values of links over routes from ``begin`` on."""
+    out = np.zeros(begin.size)
+    for k in range(begin.size):
+        i = begin[k]
+        while path[i] >= 0:
+            out[k] += value[path[i]]
+            i += 1
+    return out
+
+
+@njit(cache=True, nogil=True)
 def _touched(path, begin, closed):
-    """Return which ways lead through closed links from ``begin`` on."""
+    """Return which routes lead through closed links from ``begin`` on."""
     out = np.zeros(begin.size, np.bool_)
     for k in range(begin.size):
         i = begin[k]
@@ -282,6 +353,6 @@ def _touched(path, begin, closed):
 def _only(
     row: NDArray[np.int64], there: NDArray[np.bool_], first: NDArray[np.int64], link: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """Return rows and ways without the empty ways."""
+    """Return rows and routes without the empty routes."""
     begins = first[:-1][there]
     return row[there], np.append(begins, len(link)).astype(np.int64), link

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from ..parts import Seconds
 from .cars import OwnershipSettings
@@ -56,10 +56,14 @@ class TrafficSettings(BaseModel):
     """How people move and vehicles flow.
 
     Attributes:
-        reroute: how often the state of the streets is looked at: whoever departs then takes the way that is quickest by it.
-        rerouting: share of drivers under way who look, too, and change their way if another has become quicker.
+        reroute: how often the state of the streets is looked at: whoever departs then takes the route that is quickest by
+            it.
+        rerouting: share of drivers under way who look, too, and change their route if another has become quicker. With
+            learning only those look whose route takes longer than they expected.
         learning: times that the first day is lived through before it counts. Each time drivers depart on what they met
-            the time before, and ``1 / (n + 1)`` of them look for a better way in the n-th (method of successive averages).
+            the time before, and ``1 / (n + 1)`` of them look for a better route in the n-th (method of successive averages).
+        route_error: variance of the time that drivers take a link for in learning, by second of its free time (Sheffi &
+            Powell 1982); "0 s" for none: each finds the quickest route.
         stuck: how long a vehicle stands blocked before it is forced into the next link, which is counted; "0 s" for never.
         sample: share of vehicles whose passages of links are kept in the table ``trajectories``.
         residents: False for a day on which only given trips are made.
@@ -83,6 +87,7 @@ class TrafficSettings(BaseModel):
     reroute: Annotated[Seconds, Field(ge=60, le=86_400)] = 600.0
     rerouting: Share = 0.3
     learning: Annotated[int, Field(ge=0, le=200)] = 0
+    route_error: Annotated[Seconds, Field(ge=0, le=3600)] = 0.0
     stuck: Annotated[Seconds, Field(ge=0, le=86_400)] = 300.0
     sample: Share = 0.0
     residents: StrictBool = True
@@ -98,3 +103,11 @@ class TrafficSettings(BaseModel):
     private_parking: Share = 0.75
     modes: ModeSettings = Field(default_factory=ModeSettings)
     ownership: OwnershipSettings = Field(default_factory=OwnershipSettings)
+
+    @model_validator(mode="after")
+    def _check_error(self) -> "TrafficSettings":
+        if self.route_error and not self.learning:
+            raise ValueError(
+                "route_error is for learning; set learning = 10, or how often the day is to be lived through"
+            )
+        return self

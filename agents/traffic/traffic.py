@@ -20,11 +20,13 @@ from .events import Events
 from .fleet import Fleet
 from .flow import Flow
 from .kernels import FORCED_MOVES
+from .learning import DISAPPOINTED, PERIODS, Drivers, Knowledge, Known, learn
 from .moving import Moving, moving
 from .parking import NO_PARKING, Parked, figures_of
 from .plans import Plans
 from .record import QUARTER, QUARTERS, LinkRecord, classes_of, trip_table
-from .routes import BusWays, Router, Routes
+from .riders import RiderState
+from .routes import BusRoutes, Router, Routes
 from .settings import TrafficSettings
 from .street_record import record_of_streets
 
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 SECONDS_PER_DAY = 86_400.0
 LATEST = 6 * 3600.0
 """Seconds after midnight until which the trips of a day may go on (assumed); what has not arrived then is counted."""
-
-COMMUTING = slice(30, 36)
-"""Quarters of an hour from 7:30 to 9:00, when most drive to work."""
 
 RIDING = ("bus_delay_minutes", "left_behind", "without_ride")
 """Figures of public transport: mean minutes by which buses come to stops late, full vehicles that riders saw leave, and
@@ -58,8 +57,8 @@ class Traffic(Process):
         timetable: public transport of the latest day with the times at which vehicles came; None without.
         parked: what parking took on the latest day; None where no places are counted.
         links: passages of the latest day by quarter of an hour and link of the streets.
-        expected: float64 (96, links of the network) seconds that drivers expect, by quarter of an hour.
-        gaps: relative gap after each time that the first day was lived through, see :meth:`_learn`.
+        knowledge: what drivers expect of the links of the network.
+        gaps: relative gap after each time that the first day was lived through, see :func:`~.learning.learn`.
     """
 
     section: ClassVar[str] = "traffic"
@@ -96,9 +95,7 @@ class Traffic(Process):
         )
         self.burden = Burden(self.streets, self.presence, settings)
         self.fleet = Fleet(model, model.vehicle_class, city.people.household, self.plans.means)
-        self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
-        # tolls that hold all day, as seconds
-        self._tolls = Events(self.network, None, settings.modes.seconds_per_euro).priced(np.zeros(self.network.links))
+        self.knowledge = Knowledge(self.network, settings.learning > 0)
         self.gaps: list[float] = []
         self.trips: Trips | None = None
         self.moving: Moving | None = None
@@ -117,41 +114,68 @@ class Traffic(Process):
             self._make_day(len(self._series))
 
     def _make_day(self, day: int) -> None:
-        trips, metres, seconds = self.plans.of_day(day, self.model.scenario.clock.date(day), self._commuting())
+        date = self.model.scenario.clock.date(day)
+        events = self._events(day)
+        trips, metres, seconds = self.plans.of_day(day, date, self._prices(events))
         settings, transport = self.settings, self.plans.transport
         runs = transport.bus_runs(self._bus_router.graph) if transport and settings.buses and settings.streets else None
         rows = moving(trips, seconds, runs, settings.streets)
-        ways = self._learn(trips, rows) if day == 0 and self.settings.learning else None
+        known = self._learn(trips, rows) if day == 0 and settings.learning else None
         links = LinkRecord(self.network)
         self.fleet.begin_day(trips, rows, self.plans.driver)
-        events = self._events(day)
-        flow, passages = self._live(rows, links, events, ways, self.fleet)
+        flow, passages = self._live(rows, links, events, known, self.fleet)
         self.fleet.end_day(flow)
-        if self.settings.learning:
-            seen = np.maximum(links.seconds, self.network.free_time)
-            self.expected += 0.5 * (seen - self.expected)
+        self.knowledge.remember(links)
         self.trips, self.moving, self.flow = trips, rows, flow
         self.links = record_of_streets(links, self.streets)
         streets = getattr(self.model, "streets_today", None)
         if streets is not None:
             streets.note(day, np.maximum(links.seconds, self.network.free_time))
-        riding = self._ride() | {"toll_euros": events.paid} | self._park()
-        self._keep(day, metres, passages, riding)
+        riders = self._ride() | {"toll_euros": events.paid} | self._park()
+        self._keep(day, metres, passages, riders)
 
     def _events(self, day: int) -> Events:
-        """Return what designs that hold for some of the time change on a day."""
+        """Return what designs that hold for some of the time change on a day and in the night after it."""
         scenario = self.model.scenario
         timed = [design for design in scenario.built_designs() if design.timed]
         changes = None
         if timed:
-            changes = lane_events(self.network, events_of(timed, self.presence.city, scenario.clock.date(day)))
+            until = SECONDS_PER_DAY + LATEST
+            changes = events_of(timed, self.presence.city, scenario.clock.date(day), until)
+            changes = lane_events(self.network, changes)
         return Events(self.network, changes, self.settings.modes.seconds_per_euro)
 
-    def _commuting(self) -> NDArray[np.float64] | None:
-        """Return what drivers expect on links at work's begin, by which they choose how to go; None on the first day."""
-        if not self._series and not self._tolls.any():
+    def _prices(self, events: Events) -> list[tuple[float, NDArray[np.float64]]] | None:
+        """Return from which second on drivers go by what in choosing how to go, None for empty streets.
+
+        Links take what is expected in that part of the day; tolls and closures are those of the moment.
+        """
+        if not (self._series and self.knowledge.learns) and not events.any:
             return None
-        return self.expected[COMMUTING].mean(axis=0) + self._tolls  # type: ignore[no-any-return]
+        begins = {*PERIODS, *(second for second, _ in events.spells() if second < SECONDS_PER_DAY)}
+        return [(second, events.at(second).price(self.knowledge.in_period(second))) for second in sorted(begins)]
+
+    def _learn(self, trips: Trips, rows: Moving) -> Known:
+        """Live through the first day again and again, and return the routes that drivers come to take."""
+        cars = np.flatnonzero(rows.origin[rows.trip] >= 0)
+        drivers = Drivers(cars, trips.origin[cars], trips.destination[cars], trips.depart[cars])
+
+        def live(known: Known) -> LinkRecord:
+            met = LinkRecord(self.network)
+            self._live(rows, met, self._events(0), known)
+            return met
+
+        known, self.gaps = learn(
+            self.knowledge,
+            self.router,
+            drivers,
+            self._events(0),
+            live,
+            times=self.settings.learning,
+            seed=self.model.seed_number,
+            error=self.settings.route_error,
+        )
+        return known
 
     def _flow(self, rows: Moving) -> Flow:
         trips = np.arange(len(rows.trip))
@@ -177,7 +201,7 @@ class Traffic(Process):
         rows: Moving,
         links: LinkRecord,
         events: Events,
-        ways: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
+        known: Known | None = None,
         fleet: Fleet | None = None,
     ) -> tuple[Flow, list[tuple[NDArray[Any], ...]]]:
         """Move all vehicles of a day, and return the flow and the passages of the sample, by row of the flow.
@@ -186,48 +210,37 @@ class Traffic(Process):
             rows: what moves.
             links: takes the passages.
             events: what changes on the streets during the day.
-            ways: first and links of the ways of all trips by car; without it they take what is quickest when they leave.
-            fleet: takes where vehicles are.
+            known: routes that all trips by car begin with; without it they take what is quickest when they leave.
+            fleet: takes where vehicles are; without it nobody changes the route on the way.
         """
-        flow = self._flow(rows)
+        flow, knowledge = self._flow(rows), self.knowledge
         routes = Routes(flow, self.router, rows.destination, ~rows.bus)
-        lines = BusWays(flow, self._bus_router, rows)
-        cars = rows.cars
-        if ways is not None:
-            routes.take(cars, *ways)
+        lines = BusRoutes(flow, self._bus_router, rows)
+        cars, every = rows.cars, self.settings.reroute
         passages: list[tuple[NDArray[Any], ...]] = []
-        rerouting = key(self.model.seed_number, "rerouting")
-        known = self.expected[0]
+        knowledge.begin_day()
         sent = 0
         now = 0.0
         while now < SECONDS_PER_DAY + LATEST:
-            quarter = int(now // QUARTER)
-            then = min((now // self.settings.reroute + 1) * self.settings.reroute, (quarter + 1) * QUARTER)
-            if self.settings.learning:
-                known = self.expected[min(quarter, QUARTERS - 1)]
-            changed = events.due(now)
-            if changed:
-                events.collect(flow)
-                events.apply(flow)
-            cost = events.priced(known)
+            quarter = min(int(now // QUARTER), QUARTERS - 1)
+            then = min((now // every + 1) * every, (now // QUARTER + 1) * QUARTER, events.next_second(now))
+            changed = events.advance(now, flow)
+            seconds = knowledge.seconds(quarter)
+            price = events.now.price(seconds)
             if changed and len(routes.without):
-                routes.send(routes.without, cost)
+                routes.send(routes.without, price)
             if events.closing:
-                routes.avoid(cost, events.closed)
-            then = min(then, events.next_second(now))
-            if ways is None:
-                until = int(np.searchsorted(rows.depart[cars], then))
-                if until > sent:
-                    routes.send(cars[sent:until], cost)
-                    sent = until
-                row = routes.under_way()
-                if fleet is not None and fleet.asks:
-                    row = fleet.reconsidering(now, flow, row)
+                routes.avoid(price, events.now.closed)
+            until = int(np.searchsorted(rows.depart[cars], then))
+            if until > sent:
+                if known is None:
+                    routes.send(cars[sent:until], price)
                 else:
-                    window = int(now // self.settings.reroute)
-                    row = row[uniforms(rerouting, row, window) < self.settings.rerouting]
-                routes.again(row, cost)
-            lines.send(then, cost, events)
+                    routes.take(cars[sent:until], *known.part(sent, until))
+                sent = until
+            if fleet is not None:
+                routes.again(self._reconsidering(now, flow, routes.under_way(), routes, fleet), price)
+            lines.send(then, seconds, events)
             passages += flow.advance(then)
             now = then
             if fleet is not None:
@@ -235,9 +248,7 @@ class Traffic(Process):
             if now % QUARTER == 0:
                 events.collect(flow, cleared=True)
                 links.note(quarter, flow)
-                seen = links.seconds[min(quarter, QUARTERS - 1)]
-                # half of what was known, half of what was seen (as the reference for dynamic user optimum does)
-                known = np.maximum(0.5 * known + 0.5 * seen, self.network.free_time)
+                knowledge.see(quarter, links.seconds[quarter])
             balance = flow.balance()
             under_way = balance["on links"] + balance["waiting"]
             if now >= SECONDS_PER_DAY and under_way == 0 and balance["departed"] == len(rows.depart):
@@ -246,6 +257,23 @@ class Traffic(Process):
             events.collect(flow, cleared=True)
             links.note(QUARTERS - 1, flow)
         return flow, passages
+
+    def _reconsidering(
+        self, now: float, flow: Flow, row: NDArray[np.int64], routes: Routes, fleet: Fleet
+    ) -> NDArray[np.int64]:
+        """Return those of some rows of the flow under way whose drivers look for another route.
+
+        It is a share of all, or those who say so themselves. Who has learned the day looks where the rest of the route
+        takes longer than was expected of this quarter of an hour.
+        """
+        if fleet.asks:
+            return fleet.reconsidering(now, flow, row)
+        luck = uniforms(key(self.model.seed_number, "rerouting"), row, int(now // self.settings.reroute))
+        row = row[luck < self.settings.rerouting]
+        if not self.knowledge.learns:
+            return row
+        quarter = min(int(now // QUARTER), QUARTERS - 1)
+        return routes.slower(row, self.knowledge.seconds(quarter), self.knowledge.expected[quarter], DISAPPOINTED)
 
     def look(self, seconds: float) -> float:
         """Put the vehicles of the model where they were at a moment of the latest day, until the next day has been made.
@@ -277,75 +305,30 @@ class Traffic(Process):
         return figures_of(self.parked)
 
     def _ride(self) -> dict[str, int | float]:
-        """Let people ride with the vehicles as they came, and return figures.
-
-        Whatever a rider does after a ride has been made by its planned time: that a late vehicle makes them late for it is
-        neglected. Rounds by car are by car throughout, so that no car waits for a rider before that person has been home.
-        """
+        """Let people ride with the vehicles as they came, and return figures."""
         figures: dict[str, int | float] = dict.fromkeys(RIDING, 0)
         trips, rows, flow, transport = self.trips, self.moving, self.flow, self.plans.transport
-        if transport is None:
-            return figures
         assert trips is not None and rows is not None and flow is not None
-        self.timetable = planned = transport.timetable
-        if rows.runs is not None and len(rows.runs):
+        self.timetable = planned = None if transport is None else transport.timetable
+        if planned is not None and rows.runs is not None and len(rows.runs):
             runs, until = rows.runs, flow.bucket * flow.step
             arrival, departure = call_times(planned, runs, flow.depart[rows.run], flow.arrive[rows.run], until)
             calls = planned.trip_time_first[runs.trip] + runs.call + 1
             late = np.maximum(arrival[calls] - planned.arrival[calls], 0.0)
             figures["bus_delay_minutes"] = float(late.mean() / 60.0)
             self.timetable = planned.with_times(arrival, departure)
-        row = np.flatnonzero(trips.mode == Mode.TRANSIT)
-        depart = flow.depart[rows.trip[row]]
-        row, depart = row[np.isfinite(depart)], depart[np.isfinite(depart)]
-        arrive, rides = self.plans.ride(trips, row, depart, self.timetable)
-        balance = rides.balance()
-        if rows.runs is not None:
-            self.fleet.board(rows, riders_in(planned, self.timetable, rows.runs, rides.load))
-        figures["left_behind"] = balance["left behind"]
-        figures["without_ride"] = balance["riders"] - balance["arrived"]
-        flow.state.arrive[rows.trip[row]] = np.where(np.isfinite(arrive), arrive, np.nan)
+        depart, arrive = flow.depart[rows.trip], flow.arrive[rows.trip]
+        rides = self.plans.follow(trips, flow.planned[0, rows.trip], depart, arrive, self.timetable)
+        other = trips.mode != Mode.CAR
+        flow.state.depart[rows.trip[other]], flow.state.arrive[rows.trip[other]] = depart[other], arrive[other]
+        if rides is not None:
+            assert planned is not None and self.timetable is not None
+            figures["left_behind"] = rides.balance()["left behind"]
+            if rows.runs is not None:
+                self.fleet.board(rows, riders_in(planned, self.timetable, rows.runs, rides.load))
+            begun = np.isfinite(depart[trips.mode == Mode.TRANSIT])
+            figures["without_ride"] = int(np.count_nonzero(rides.state[begun] != RiderState.ARRIVED))
         return figures
-
-    def _learn(self, trips: Trips, rows: Moving) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Live through a day again and again, so that drivers come to know when which street is full; return their ways.
-
-        The relative gap is the time that would be saved if everybody took the way that is quickest by the times met, those
-        of the quarter in which a trip begins, over the time on the ways taken.
-        """
-        cars = np.flatnonzero(rows.origin[rows.trip] >= 0)
-        origin, destination = trips.origin[cars], trips.destination[cars]
-        quarter = np.minimum(trips.depart[cars] // QUARTER, QUARTERS - 1).astype(np.intp)
-        luck = key(self.model.seed_number, "another way")
-        first, link = self._quickest(origin, destination, quarter)
-        for number in range(1, self.settings.learning + 1):
-            met = LinkRecord(self.network)
-            self._live(rows, met, self._events(0), (first, link))
-            self.expected = np.maximum(met.seconds, self.network.free_time)
-            new_first, new_link = self._quickest(origin, destination, quarter)
-            price = self.expected + self._tolls
-            taken = _way_seconds(price, quarter, first, link)
-            best = _way_seconds(price, quarter, new_first, new_link)
-            self.gaps.append(float(1.0 - best.sum() / max(taken.sum(), 1e-9)))
-            changes = (uniforms(luck, cars, number) < 1.0 / (number + 1)) & (best < taken - 1.0)
-            first, link = _mixed(changes, first, link, new_first, new_link)
-        return first, link
-
-    def _quickest(
-        self, origin: NDArray[np.int32], destination: NDArray[np.int32], quarter: NDArray[np.intp]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Return the ways that are quickest by the expected times of the quarter of an hour in which trips begin."""
-        firsts, links = [np.zeros(1, np.int64)], []
-        at = 0
-        for number in range(QUARTERS):
-            until = int(np.searchsorted(quarter, number, side="right"))
-            if until > at:
-                rows = slice(at, until)
-                first, link = self.router.ways(self.expected[number] + self._tolls, origin[rows], destination[rows])
-                firsts.append(first[1:] + firsts[-1][-1])
-                links.append(link)
-                at = until
-        return np.concatenate(firsts), np.concatenate(links) if links else np.zeros(0, np.int32)
 
     # ------------------------------------------------------------------ figures
 
@@ -354,12 +337,15 @@ class Traffic(Process):
         day: int,
         metres: NDArray[np.float64],
         passages: list[tuple[NDArray[Any], ...]],
-        riding: dict[str, int | float],
+        riders: dict[str, int | float],
     ) -> None:
         assert self.trips is not None and self.flow is not None and self.links is not None
         assert self.moving is not None
         trips, flow, row = self.trips, self.flow, self.moving.trip
         table = trip_table(day, trips, flow, row, metres, self.plans.driver)
+        # who comes before the timetable has it is on time
+        riding = trips.mode == Mode.TRANSIT
+        table["delay_seconds"][riding] = np.maximum(table["delay_seconds"][riding], 0.0)
         wanted = self.model.scenario.output.tables
         if "trips" in wanted:
             self._tables.setdefault("trips", []).append(table)
@@ -394,7 +380,7 @@ class Traffic(Process):
         burden, tables = self.burden.of_day(day, self.links)
         for name in tables.keys() & set(wanted):
             self._tables.setdefault(name, []).append(tables[name])
-        self._series.append(figures | riding | burden)
+        self._series.append(figures | riders | burden)
 
     def indicator_values(self) -> dict[str, float]:
         """Return delay and distance of the day before, 0 on the first."""
@@ -436,27 +422,3 @@ class Traffic(Process):
             name: {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
             for name, parts in self._tables.items()
         }
-
-
-def _way_seconds(
-    expected: NDArray[np.float64], quarter: NDArray[np.intp], first: NDArray[np.int64], link: NDArray[np.int32]
-) -> NDArray[np.float64]:
-    """Return the seconds of ways by the times expected in the quarter of an hour in which they begin, (ways,)."""
-    size = np.diff(first)
-    total = np.concatenate([[0.0], np.cumsum(expected[np.repeat(quarter, size), link])])
-    return total[first[1:]] - total[first[:-1]]  # type: ignore[no-any-return]
-
-
-def _mixed(
-    changes: NDArray[np.bool_],
-    first: NDArray[np.int64],
-    link: NDArray[np.int32],
-    new_first: NDArray[np.int64],
-    new_link: NDArray[np.int32],
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return ways of which those that change are the new ones."""
-    size = np.where(changes, np.diff(new_first), np.diff(first))
-    begins = np.where(changes, new_first[:-1] + len(link), first[:-1])
-    out = np.concatenate([[0], np.cumsum(size)])
-    within = np.arange(out[-1]) - np.repeat(out[:-1], size)
-    return out, np.concatenate([link, new_link])[np.repeat(begins, size) + within]

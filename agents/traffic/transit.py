@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ...environment.transit.raptor import Parts, journeys, walks_to_stops
 from ...environment.transit.skims import TransitSkims, transit_skims
 from ...environment.transit.timetable import Timetable
 from .buses import Buses, bus_runs
-from .riders import Rides, ride, riders_of
+from .riders import Riders, ride, riders_of
 
 if TYPE_CHECKING:
     from ...environment.city import City
@@ -121,23 +122,25 @@ class PublicTransport:
             )
         return self._between[1]
 
-    def ride(
-        self,
-        origin: NDArray[np.int32],
-        destination: NDArray[np.int32],
-        depart: NDArray[np.float64],
-        actual: Timetable,
-    ) -> Rides:
-        """Let people ride to the end, in vehicles with room for so many.
+    def plan(
+        self, origin: NDArray[np.int32], destination: NDArray[np.int32], depart: NDArray[np.float64]
+    ) -> tuple[Riders, NDArray[np.float64]]:
+        """Plan journeys by the timetable.
 
-        Journeys are planned by the timetable, and made with the vehicles that really come.
+        They are looked up from the quarter of an hour on in which riders leave, who then take the next vehicles of these
+        lines.
 
         Args:
             origin, destination: int32 (riders,) nodes.
-            depart: float64 (riders,) seconds after midnight.
-            actual: the timetable of the day with the times at which vehicles come.
+            depart: float64 (riders,) when they mean to leave, seconds after midnight.
+
+        Returns:
+            journeys by lines, and when they end, seconds after midnight, if vehicles keep to the timetable and have room;
+            nan where there is none.
         """
         leave = np.floor(depart / QUARTER) * QUARTER
-        found = journeys(self.timetable, self._walks, self._walks, origin, destination, leave, threads=self.threads)
-        # journeys are looked up from the quarter of an hour; who leaves later takes the next vehicles of the same lines
-        return ride(actual, riders_of(self.timetable, found, depart))
+        timetable = self.timetable
+        found = journeys(timetable, self._walks, self._walks, origin, destination, leave, threads=self.threads)
+        riders = riders_of(timetable, found, depart)
+        roomy = replace(timetable, capacity=np.full_like(timetable.capacity, len(depart)))
+        return riders, ride(roomy, riders).arrive

@@ -16,7 +16,7 @@ from .read import WGS84, parse_changes
 from .rooms import Rooms
 from .streets import Streets
 from .superblock import make_superblock
-from .timed import StreetEvents, day_events
+from .timed import DAY, StreetEvents, day_events
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -273,13 +273,14 @@ class Design:
         return shape
 
 
-def events_of(designs: "Sequence[Design]", city: "City", date: datetime.date) -> StreetEvents:
+def events_of(designs: "Sequence[Design]", city: "City", date: datetime.date, until: float = DAY) -> StreetEvents:
     """Return what changes on the streets during a day by what designs change for some of the time, later ones over earlier.
 
     Args:
         designs: the designs.
         city: the city to which all of them were applied.
         date: the day.
+        until: seconds since its midnight up to which changes are wanted, those of the next days among them.
 
     Raises:
         DesignError: if a design does not fit the city.
@@ -293,7 +294,7 @@ def events_of(designs: "Sequence[Design]", city: "City", date: datetime.date) ->
     ]
     if problems:
         raise DesignError(problems)
-    return day_events(streets, touched, date)
+    return day_events(streets, touched, date, until)
 
 
 class _Collected:

@@ -1,6 +1,7 @@
 """Changes that hold for some hours, weekdays or dates: what the flow has to switch, and when."""
 
 import datetime
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+DAY = 86_400
+"""Seconds."""
+
+
 class StreetEvents(NamedTuple):
     """Changes of links during one day, sorted by time, then link.
 
-    Each row says what a link is from a second on, until the next row of the same link or the end of the day; a link
-    without a row is as the city has it. Closed to cars is ``access`` without the bit of cars.
+    Each row says what a link is from a second on, until the next row of the same link or the end of what was
+    asked for; a link without a row is as the city has it. Closed to cars is ``access`` without the bit of cars.
 
     Attributes:
         second: float64 (n,) seconds since midnight; 0 where it holds from the night on.
@@ -46,16 +51,25 @@ class StreetEvents(NamedTuple):
 _TYPES = {"access": np.uint8, "speed": float, "lanes": float, "bus_lane": bool, "bike_lane": bool, "toll": float}
 
 
-def day_events(streets: Streets, touched: "Iterable[Touched]", date: datetime.date) -> StreetEvents:
+def day_events(streets: Streets, touched: "Iterable[Touched]", date: datetime.date, until: float = DAY) -> StreetEvents:
     """Return what changes during a day.
 
     Args:
         streets: the streets as permanent changes left them.
         touched: timed changes with their effects.
         date: the day; hours that began the evening before reach into it.
+        until: seconds since its midnight up to which changes are wanted, those of the next days among them.
     """
-    spells = [(begin, end, one) for one in touched for begin, end in one.change.when.spells(date)]
-    instants = sorted({0, *(begin for begin, _, _ in spells), *(end for _, end, _ in spells if end < 86_400)})
+    touched = list(touched)
+    spells = [
+        (begin + number * DAY, end + number * DAY, one)
+        for number in range(math.ceil(until / DAY))
+        if date.toordinal() + number <= datetime.date.max.toordinal()
+        for one in touched
+        for begin, end in one.change.when.spells(date + datetime.timedelta(days=number))
+    ]
+    times = {time for begin, end, _ in spells for time in (begin, end)}
+    instants = sorted({0} | {time for time in times if time < until})
     base = streets.columns()
     before = {name: np.asarray(base[name]).astype(kind) for name, kind in _TYPES.items()}
     rows: list[tuple[float, NDArray[np.int64], dict[str, NDArray]]] = []

@@ -49,6 +49,7 @@ CASES = {
     "flow": "Traffic flow: bottlenecks, queues, merges and signals",
     "lanes": "Bus lanes and places to park",
     "equilibrium": "Static user equilibrium of public networks",
+    "routes": "Two routes in stochastic user equilibrium",
     "Bologna": "Bologna's morning peak beside SUMO",
     "calls": "Calls for emergency services: load of published cities, real accidents",
     "queues": "Formulas of queues",

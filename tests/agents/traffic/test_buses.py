@@ -11,7 +11,9 @@ from citytwin.agents.traffic.demand import Trips
 from citytwin.agents.traffic.events import Events
 from citytwin.agents.traffic.flow import Flow
 from citytwin.agents.traffic.moving import moving
-from citytwin.agents.traffic.routes import BusWays, Router, Routes
+from citytwin.agents.traffic.record import classes_of
+from citytwin.agents.traffic.routes import BusRoutes, Router, Routes
+from citytwin.environment.design.timed import StreetEvents
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access, RoadRank
@@ -77,12 +79,12 @@ def drive(network, buses, factor=1.0, done=None):
     depart, arrive = np.full((2, len(buses)), np.nan)
     for n in range(len(buses)):
         before = buses.previous[n]
-        ready = -np.inf if before < 0 else arrive[before] + (buses.seconds[n] if buses.way[n] >= 0 else 0.0)
+        ready = -np.inf if before < 0 else arrive[before] + (buses.seconds[n] if buses.route[n] >= 0 else 0.0)
         if np.isnan(ready) or (done is not None and buses.call[n] >= done):
             continue
         depart[n] = max(buses.depart[n], ready)
-        _, way = buses.ways([n]) if buses.way[n] >= 0 else (None, [])
-        arrive[n] = depart[n] + (factor * network.free_time[way].sum() if buses.way[n] >= 0 else buses.seconds[n])
+        _, way = buses.routes([n]) if buses.route[n] >= 0 else (None, [])
+        arrive[n] = depart[n] + (factor * network.free_time[way].sum() if buses.route[n] >= 0 else buses.seconds[n])
     return depart, arrive
 
 
@@ -94,13 +96,13 @@ def actual(table, buses, depart, arrive, until=86_400.0):
 def test_a_bus_takes_the_shortest_way_over_all_its_stops(grid):
     buses = bus_runs(line(ACROSS), grid, make_graph(grid, Access.BUS))
     assert len(buses) == 9
-    assert len(buses.way_first) == 4  # trips of a pattern share their ways
+    assert len(buses.route_first) == 4  # trips of a pattern share their ways
     assert (np.diff(buses.depart) >= 0).all()
     rows = np.flatnonzero(buses.trip == 1)
     assert buses.call[rows].tolist() == [0, 1, 2]
     assert buses.depart[rows].tolist() == [4_200.0, 4_260.0, 4_320.0]
     assert buses.previous[rows].tolist() == [-1, *rows[:-1]]
-    first, links = buses.ways(rows)
+    first, links = buses.routes(rows)
     assert first.tolist() == [0, 2, 4, 7]
     assert (grid.end[links[:-1]] == grid.start[links[1:]]).all()
     # 400 m to the right, 400 m up, 600 m to the right: on a grid no way is shorter
@@ -149,8 +151,8 @@ def test_a_bus_off_the_streets_keeps_its_delay(grid):
     table = line(away, hop=100.0)
     buses = bus_runs(table, grid, make_graph(grid, Access.BUS))
     assert buses.report == {"stretches between stops": 21, "stretches driven on the streets": 12}
-    assert (buses.way[buses.trip == 0] >= 0).tolist() == [True] * 3 + [False] * 3 + [True]
-    assert (buses.origin[buses.way < 0] == -1).all()
+    assert (buses.route[buses.trip == 0] >= 0).tolist() == [True] * 3 + [False] * 3 + [True]
+    assert (buses.origin[buses.route < 0] == -1).all()
     came = actual(table, buses, *drive(grid, buses, factor=3.0))
     late = came.arrival.reshape(-1, 8) - table.arrival.reshape(-1, 8)
     # 450 s instead of 300 where the streets end, then planned times; 15 s at the stop where streets begin again, 180 s to
@@ -188,7 +190,7 @@ def test_the_flow_gives_the_times_back(grid, factor):
         slow, graph, depart=buses.depart, origin=buses.origin, destination=np.full(9, -1, np.int32),
         destination_node=np.zeros(1, np.int32), previous=buses.previous, duration=buses.seconds,
     )  # fmt: skip
-    Routes(flow, Router(graph), buses.destination).take(np.arange(9), *buses.ways(np.arange(9)))
+    Routes(flow, Router(graph), buses.destination).take(np.arange(9), *buses.routes(np.arange(9)))
     flow.advance(10_000.0)
     came = actual(table, buses, flow.depart, flow.arrive)
     expected = actual(table, buses, *drive(grid, buses, factor))
@@ -200,7 +202,7 @@ def test_who_drives_behind_a_bus_passes_it_at_the_stop(grid):
     """A car that enters the street right behind a bus that stands at a stop for long loses less than a second a link."""
     graph = make_graph(grid, Access.BUS | Access.CAR)
     buses = bus_runs(line(ACROSS[:3], hop=600.0, number=1), grid, graph)
-    _, way = buses.ways(np.arange(2))
+    _, way = buses.routes(np.arange(2))
     flow = Flow(
         grid, graph, depart=np.array([3_600.0, 3_601.0, 4_200.0]), origin=buses.origin[[0, 0, 1]],
         destination=np.full(3, -1, np.int32), destination_node=np.zeros(1, np.int32),
@@ -264,8 +266,8 @@ def test_lines_of_porto_alegre_lie_on_its_streets():
     # the streets end where the lines go on: 61 % of the stops lie within them
     assert buses.report["stretches driven on the streets"] > 0.68 * buses.report["stretches between stops"]
     assert (network.access[buses.link] & Access.BUS).all()
-    on = np.flatnonzero(buses.way >= 0)
-    first, path = buses.ways(on)
+    on = np.flatnonzero(buses.route >= 0)
+    first, path = buses.routes(on)
     some = np.diff(first) > 0
     assert (network.start[path[first[:-1][some]]] == buses.origin[on[some]]).all()
     assert (network.end[path[first[1:][some] - 1]] == buses.destination[on[some]]).all()
@@ -278,26 +280,35 @@ def test_lines_of_porto_alegre_lie_on_its_streets():
     assert 1.0 < network.length[path].sum() / straight < 1.35
 
 
-def test_buses_go_round_a_closed_street(grid):
-    """A street of the first stretch is closed before the second bus begins: it takes a way as long beside it."""
+def changes(second, link, access, speed=10.0):
+    """Changes of links at a second, all to the same; they carry one lane and cost nothing."""
+    count = len(link)
+    columns = [np.full(count, value) for value in (second, access, speed, 1.0, False, False, 0.0)]
+    return StreetEvents(columns[0], np.asarray(link, np.int32), columns[1].astype(np.uint8), *columns[2:])
+
+
+@pytest.mark.parametrize("to", [Access.CAR, Access.CAR | Access.BUS])
+def test_buses_go_round_a_street_that_is_closed_to_them(grid, to):
+    """A street of the first stretch is closed before the second bus begins: it takes a route as long beside it."""
     graph = make_graph(grid, Access.BUS)
     runs = bus_runs(line([(0.0, 0.0), (400.0, 400.0)], number=2), grid, graph)
     rows = moving(Trips.in_order(depart=()), np.zeros(0), runs)
     flow = Flow(
         grid, graph, depart=rows.depart, origin=rows.origin, destination=np.full(2, -1, np.int32),
         destination_node=np.zeros(1, np.int32), previous=rows.previous, duration=rows.seconds, logged=np.ones(2, bool),
+        classes=classes_of(rows.kind),
     )  # fmt: skip
-    lines, events = BusWays(flow, Router(graph), rows), Events(grid)
+    _, route = runs.routes(np.array([0]))
+    shut = route[1:2]
+    lines = BusRoutes(flow, Router(graph), rows)
+    events = Events(grid, changes(3_700.0, shut, int(Access.CAR | Access.BUS) & ~int(to)))
     lines.send(3_700.0, grid.free_time, events)
     flow.advance(3_700.0)
-    _, way = runs.ways(np.array([0]))
-    events.closed[way[1]] = events.closing = True
-    flow.close(events.closed)
-    cost = np.where(events.closed, np.inf, grid.free_time)
-    lines.send(10_000.0, cost, events)
+    assert events.advance(3_700.0, flow) and events.closing
+    lines.send(10_000.0, grid.free_time, events)
     parts = flow.advance(10_000.0)
     second = np.concatenate([part[1][part[0] == 1] for part in parts])
-    assert way[1] not in second
+    assert (shut[0] in second) == (to == Access.CAR)
     assert grid.length[second].sum() == 800.0
     assert (grid.start[second[0]], grid.end[second[-1]]) == (runs.origin[1], runs.destination[1])
     assert flow.balance()["arrived"] == 2

@@ -154,9 +154,8 @@ class TestFleet:
     def test_riders_are_in_buses(self, model):
         (traffic,) = model.processes
         trips, rows = traffic.trips, traffic.moving
-        riding = np.flatnonzero(trips.mode == Mode.TRANSIT)
-        depart = traffic.flow.depart[rows.trip[riding]]
-        _, rides = traffic.plans.ride(trips, riding, depart, traffic.timetable)
+        flow, row = traffic.flow, rows.trip
+        rides = traffic.plans.follow(trips, flow.planned[0, row], flow.depart[row], flow.arrive[row], traffic.timetable)
         seen = 0
         for minute in range(6 * 60, 22 * 60, 10):
             now = traffic.look(60.0 * minute)

@@ -12,6 +12,7 @@ from citytwin.agents.traffic.modes import ALONE_AGE, ModeSettings, Offer, choose
 from citytwin.environment.city import City
 from citytwin.environment.places import Role
 from citytwin.environment.randomness import bits, key, uniform
+from citytwin.runners.scenario import Scenario, ScenarioError
 
 CAR, PASSENGER, TRANSIT, BICYCLE, WALK = Mode
 SEED = 11
@@ -309,6 +310,39 @@ def test_offers_that_do_not_fit_are_refused(town, trips, offer, means):
 def test_settings_refuse_unknown_names():
     with pytest.raises(ValidationError, match="car_hour"):
         ModeSettings(car_hour=1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("car_minute", "0.04", "at most 0"),
+        ("transfer", "0.4", "at most 0"),
+        ("euro", "1.0", "at most 0"),
+        ("walk_minute", "-101", "at least -100"),
+        ("car", "1e3", "at most 100"),
+        ("transit", "nan", "finite"),
+        ("euro_distance", "-inf", "finite"),
+        ("distance_reference_m", "0", "at least 1"),
+        ("car_parking_minutes", "1e6", "at most 240"),
+        ("fare", "-2", "at least 0"),
+        ("car_minute", "-1e-6", "more than a day"),
+    ],
+)
+def test_coefficients_have_bounds(key, value, allowed):
+    text = f"""
+name = "coefficients"
+[city]
+synthetic = {{ people = 1_000 }}
+[clock]
+start = 2026-03-02
+days = 1
+[traffic.modes]
+{key} = {value}
+"""
+    with pytest.raises(ScenarioError) as error:
+        Scenario.from_text(text)
+    [line] = str(error.value).splitlines()
+    assert "traffic.modes" in line and key in line and allowed in line
 
 
 def test_equal_utilities_and_no_constraints_share_equally(town, trips, means):

@@ -5,16 +5,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 sys.path.append(str(Path(__file__).parents[2] / "environment" / "transit"))
 from transit_twin import small_timetables, timetable_of
 
-from citytwin.agents.traffic.riders import Riders, RiderState, plan_riders, ride, riders_of
+from citytwin.agents.traffic.riders import Riders, RiderState, ride, riders_of
 from citytwin.environment.transit.raptor import Walks, journeys
-from citytwin.environment.transit.timetable import WALK_DETOUR, WALK_SPEED
 
 
 def ride_by_hand(timetable, riders, until):
@@ -120,25 +118,6 @@ def test_with_room_for_all_everybody_arrives_as_planned_or_sooner(scene):
     # a line may have the same stop twice, so that an earlier vehicle of it serves as well
     assert (done.arrive[possible] <= planned.arrive[possible]).all()
     assert not done.left_behind.any()
-
-
-def test_riders_planned_by_windows_can_catch_what_was_planned():
-    timetable = timetable_of(3, [([0, 1, 2], [600.0 * n, 600.0 * n + 100, 600.0 * n + 200]) for n in range(1, 9)])
-    rng = np.random.default_rng(2)
-    depart = rng.uniform(0, 3_600, 200)
-    x = rng.uniform(-200, 200, 200)
-    # stops lie 1 km apart: from near the first to near the last
-    riders = plan_riders(timetable, x, np.zeros(200), x[::-1] + 2_000.0, np.zeros(200), depart, threads=2)
-    assert (np.diff(riders.first) == 1).all()
-    walk = np.abs(x) * WALK_DETOUR / WALK_SPEED
-    assert riders.walk == pytest.approx(walk)
-    done = ride(timetable, riders)
-    assert (done.state == RiderState.ARRIVED).all()
-    leave = 600.0 * np.ceil((depart + walk) / 600.0).clip(1)  # the first vehicle after they have come to the stop
-    assert done.boarded == pytest.approx(leave)
-    assert done.arrive == pytest.approx(leave + 200.0 + walk[::-1])
-    far = plan_riders(timetable, x, np.full(200, 9e5), x, np.zeros(200), depart)
-    assert (ride(timetable, far).state == RiderState.NO_JOURNEY).all()
 
 
 def one_line(capacity):

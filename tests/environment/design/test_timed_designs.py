@@ -7,6 +7,7 @@ import pytest
 from grids import cars, design, grid_city, link
 
 from citytwin.environment.design import DesignError
+from citytwin.environment.design.design import events_of
 from citytwin.environment.design.when import When, read_when
 from citytwin.environment.roads import Access
 
@@ -44,6 +45,18 @@ def test_what_holds_over_night_reaches_into_the_next_day(city) -> None:
     sunday = MONDAY - datetime.timedelta(days=1)
     assert rows(made.events(city, sunday), 4) == [(22 * HOUR, True, 30.0)]
     assert rows(made.events(city, MONDAY), 4) == [(0.0, True, 30.0), (6 * HOUR, True, 50.0)]
+
+
+def test_the_night_after_a_day_is_that_of_the_next_date(city) -> None:
+    over = design({"change": "close", "links": 4, "hours": "23:00-01:00", "weekdays": "Mon"})
+    found = events_of([over], city, MONDAY, 30 * HOUR)
+    assert rows(found, 4) == [(23 * HOUR, False, 50.0), (25 * HOUR, True, 50.0)]
+    nightly = design({"change": "close", "links": 4, "hours": "00:30-02:00"})
+    found = events_of([nightly], city, MONDAY, 30 * HOUR)
+    assert [second / HOUR for second, _, _ in rows(found, 4)] == [0.5, 2, 24.5, 26]
+    last = design({"change": "close", "links": 4, "until": "2026-01-05"})
+    assert rows(events_of([last], city, MONDAY, 30 * HOUR), 4) == [(0.0, False, 50.0), (24 * HOUR, True, 50.0)]
+    assert rows(events_of([last], city, datetime.date.max, 30 * HOUR), 4) == []
 
 
 def test_dates_without_hours_hold_all_day(city) -> None:
