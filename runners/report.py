@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .results import Results
 
-WIDTH = 120
+WIDTH = 100
 """Columns of a terminal that a table may take."""
 
 Grid = tuple[list[str], list[list[str]]]

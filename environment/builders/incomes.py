@@ -20,7 +20,7 @@ BETWEEN_ZONES = 0.26
 """Share of the variance of log income that lies between zones: the mean household incomes of Barcelona's 73 neighbourhoods,
 by the root of their household size, have a variance of 0.0997 over people, and Spain's distribution one of 0.385."""
 FADING = 1_200.0
-"""Metres at which the correlation of two zones has fallen to 1/e: an exponential fitted to the same neighbourhoods up to 4 km."""
+"""Metres at which the correlation of zones has fallen to 1/e: an exponential fitted to these neighbourhoods up to 4 km."""
 _WAVES = 512
 
 
