@@ -86,9 +86,9 @@ def theil_by_group(values: ArrayLike, group: ArrayLike, weights: ArrayLike | Non
     people = np.bincount(row, weight)
     owned = np.bincount(row, weight * value)
     mean = np.divide(owned, people, out=np.zeros(len(people)), where=people > 0)
-    own = np.full(len(people), np.nan)
-    for number in np.flatnonzero(owned > 0):
-        own[number] = theil(value[row == number], weight[row == number])
+    share = np.divide(value, mean[row], out=np.zeros(len(value)), where=mean[row] > 0)
+    parts = np.bincount(row, weight * share * np.log(np.where(share > 0, share, 1.0)))
+    own = np.divide(parts, people, out=np.full(len(people), np.nan), where=owned > 0)
     total = theil(value, weight)
     if np.isnan(total):
         return Theil(total, total, total, own)

@@ -40,10 +40,12 @@ def groups_of(city: "City") -> dict[str, Groups]:
 
 
 def zone_names(city: "City") -> list[str]:
-    """Return the name of each zone; its number where the city knows no name."""
+    """Return the name of each zone; its number where the city knows no name, and beside a name that others have, too."""
     layer = city.layer("zones")
     names = [str(name) for name in layer["name"]] if layer is not None and "name" in layer else []
-    return names or [f"zone {number}" for number in range(len(city.zones))]
+    if not names:
+        return [f"zone {number}" for number in range(len(city.zones))]
+    return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names)]
 
 
 def income_fifths(city: "City") -> NDArray[np.int64]:

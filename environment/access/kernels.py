@@ -8,11 +8,12 @@ from numba import njit
 def count_reached(rows, node, seconds, origin, own, first, target, span, count, total, limits, out):
     """Add what each of some origins reaches to ``out``, each target at the smallest limit within which it is.
 
-    All targets of a junction are counted at once where the nearest and the farthest of them fall under the same limit.
+    All targets of a junction are counted at once, for all origins of a junction or for one, where the shortest and the
+    longest way between them fall under the same limit.
 
     Args:
         rows: intp (n,) origins.
-        node: intp (n,) row of ``seconds`` of each.
+        node: intp (n,) row of ``seconds`` of each; equal ones follow each other.
         seconds: float32 (nodes, ends) from junction to junction.
         origin: float64 (origins, 3) x, y, and seconds to the junction.
         own: intp (origins,) end at which the origin's own junction is, −1 if none is there.
@@ -26,36 +27,54 @@ def count_reached(rows, node, seconds, origin, own, first, target, span, count, 
     """
     kinds = count.shape[1]
     last = len(limits) - 1
-    for number in range(len(rows)):
-        row = rows[number]
-        walk = origin[row, 2]
+    shared = np.zeros((len(limits), kinds))
+    begin = 0
+    while begin < len(rows):
+        stop = begin
+        near, far = np.inf, 0.0
+        while stop < len(rows) and node[stop] == node[begin]:
+            near, far = min(near, origin[rows[stop], 2]), max(far, origin[rows[stop], 2])
+            stop += 1
+        shared[:] = 0.0
         for end in range(len(first) - 1):
-            way = seconds[node[number], end]
-            if not np.float32(way + np.float32(walk + span[end, 0])) <= limits[last, 0] and end != own[row]:
-                continue
-            if end != own[row]:
-                low = _limit(np.float32(way + np.float32(walk + span[end, 0])), limits)
-                if low == _limit(np.float32(way + np.float32(walk + span[end, 1])), limits):
-                    for kind in range(kinds):
-                        out[row, low, kind] += total[end, kind]
+            way = seconds[node[begin], end]
+            if end != own[rows[begin]]:
+                low = _limit(way, near + span[end, 0], limits)
+                if low == _limit(way, far + span[end, 1], limits):
+                    if low <= last:
+                        for kind in range(kinds):
+                            shared[low, kind] += total[end, kind]
                     continue
-            for place in range(first[end], first[end + 1]):
-                taken = np.float32(way + np.float32(walk + target[place, 2]))
-                if end == own[row]:  # nobody walks to the junction and back who is nearer to the target
-                    aside = (
-                        np.hypot(target[place, 0] - origin[row, 0], target[place, 1] - origin[row, 1]) / limits[0, 1]
-                    )
-                    taken = np.float32(min(np.float64(taken), aside))
-                low = _limit(taken, limits)
-                if low <= last:
-                    for kind in range(kinds):
-                        out[row, low, kind] += count[place, kind]
+            for number in range(begin, stop):
+                row = rows[number]
+                walk = origin[row, 2]
+                if end != own[row]:
+                    low = _limit(way, walk + span[end, 0], limits)
+                    if low == _limit(way, walk + span[end, 1], limits):
+                        if low <= last:
+                            for kind in range(kinds):
+                                out[row, low, kind] += total[end, kind]
+                        continue
+                for place in range(first[end], first[end + 1]):
+                    low = _limit(way, walk + target[place, 2], limits)
+                    if end == own[row]:  # nobody walks to the junction and back who is nearer to the target
+                        aside = np.hypot(target[place, 0] - origin[row, 0], target[place, 1] - origin[row, 1])
+                        low = min(low, _limit(np.float32(0.0), aside / limits[0, 1], limits))
+                    if low <= last:
+                        for kind in range(kinds):
+                            out[row, low, kind] += count[place, kind]
+        for number in range(begin, stop):
+            for low in range(len(limits)):
+                for kind in range(kinds):
+                    out[rows[number], low, kind] += shared[low, kind]
+        begin = stop
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _limit(taken, limits):
-    """Return the first limit within which a time is, the number of limits if it is beyond all."""
+def _limit(way, walks, limits):
+    """Return the first limit within which a way and the walks at its ends are, the number of limits if beyond all."""
+    taken = np.float64(np.float32(way + np.float32(walks)))
     low = 0
-    while low < len(limits) and not np.float64(taken) <= limits[low, 0]:
+    while low < len(limits) and not taken <= limits[low, 0]:
         low += 1
     return low

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..grid import CELL, CityGrid
 from ..groups import groups_of
-from ..places import PlaceKind, SiteKind
+from ..places import Role, SiteKind
 
 if TYPE_CHECKING:
     from ..city import City
@@ -190,7 +190,7 @@ def residents_of(city: "City", cell: float = CELL) -> Origins:
 def opportunities_of(city: "City") -> Opportunities:
     """Return what a city offers: jobs by the people who work there, and the :data:`SITES`, one each."""
     activity = city.people.activity
-    works = activity[(activity >= 0) & (city.places.kind[activity] == PlaceKind.WORK)]
+    works = activity[(activity >= 0) & (np.asarray(city.people.role) == Role.WORKER)]
     place, jobs = np.unique(works, return_counts=True)
     kinds = ("jobs", *SITES)
     site_kind = np.asarray(city.sites.kind)

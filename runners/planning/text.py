@@ -13,6 +13,9 @@ from .grids import grids
 if TYPE_CHECKING:
     from ..results import Results
 
+LONGEST = 36
+"""Characters of the name of a row."""
+
 
 def planning_text(results: "Results", changes: Iterable[Change], baseline: int) -> str:
     """Return who gains and who loses at each point, for a terminal; nothing without changes.
@@ -39,6 +42,7 @@ def title_of(results: "Results", point: int, baseline: int) -> str:
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table whose first column is flush left."""
-    width = max(len(row[0]) for row in rows)
-    return aligned(heads, [[row[0].ljust(width), *row[1:]] for row in rows])
+    """Return a table whose first column is flush left, long names in it cut."""
+    names = [row[0] if len(row[0]) <= LONGEST else row[0][: LONGEST - 1] + "…" for row in rows]
+    width = max(map(len, names))
+    return aligned(heads, [[name.ljust(width), *row[1:]] for name, row in zip(names, rows, strict=True)])

@@ -45,6 +45,13 @@ def test_groups_of_a_city():
     assert zone_names(city) == list(city.layer("zones")["name"])
 
 
+def test_zones_of_one_name_are_told_apart():
+    city = City.synthetic(1_500, seed=2)
+    city.layer("zones")["name"] = ["Mill", *["Old town"] * 2, *map(str, range(len(city.zones)))][: len(city.zones)]
+    assert zone_names(city)[:3] == ["Mill", "Old town (1)", "Old town (2)"][: len(city.zones)]
+    assert len(set(zone_names(city))) == len(city.zones)
+
+
 def test_a_city_without_incomes_has_no_groups_by_income():
     city = City.one_place(20)
     assert np.isnan(city.households.income).all()
