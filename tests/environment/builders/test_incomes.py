@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import os
+from pathlib import Path
 
+import geopandas
 import numpy as np
+import pandas
 import pytest
 
 from citytwin.environment.builders import populate
@@ -103,3 +107,26 @@ def test_incomes_that_cannot_be_are_refused():
         tables["households"]["income"] = np.array(wrong, np.float32)
         with pytest.raises(CityError, match="incomes must be numbers above 0, or all unknown"):
             City(city.info, tables, city.schedules)
+
+
+def test_constants_are_those_of_barcelona():
+    """Mean household incomes of 73 neighbourhoods by the root of their household size: variance and how it fades."""
+    root = Path(os.environ.get("CITYTWIN_DATA", "")) / "barcelona_city"
+    if not (root / "geo" / "barris.geojson").is_file():
+        pytest.skip("needs barcelona_city under CITYTWIN_DATA; see tests/DATA.md")
+    table = pandas.read_csv(root / "population" / "barris_population_age_households.csv")
+    shapes = geopandas.read_file(root / "geo" / "barris.geojson").to_crs(25831)
+    points = shapes.set_index(shapes["BARRI"].astype(int)).geometry.representative_point()[table["Codi_Barri"]]
+    people = table["Hab"].to_numpy(float)
+    income = np.log(table["Dom_renta_EUR"] / np.sqrt(people / table["Dom"])).to_numpy()
+    income -= np.average(income, weights=people)
+    variance = np.average(income**2, weights=people)
+    assert variance / spread_of(GINI["ES"]) ** 2 == pytest.approx(BETWEEN_ZONES, abs=0.005)
+    apart = np.hypot(*(axis[:, None] - axis for axis in (points.x.to_numpy(), points.y.to_numpy())))
+    near = (apart > 0) & (apart < 4_000)
+    product, weight = np.outer(income, income)[near] / variance, np.outer(people, people)[near]
+    errors = {
+        reach: np.average((product - np.exp(-apart[near] / reach)) ** 2, weights=weight)
+        for reach in range(600, 3_001, 200)
+    }
+    assert min(errors, key=errors.get) == FADING
