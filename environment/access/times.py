@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -230,34 +231,24 @@ class TravelTimes:
         """
         out = np.zeros((len(origins), len(limits), count.shape[1]))
         ends, of_target = np.unique(targets.node, return_inverse=True)
+        if not len(ends):
+            return out
         order = np.argsort(of_target, kind="stable")
         first = np.searchsorted(of_target[order], np.arange(len(ends) + 1))
         walk = targets.seconds[order]
-        columns = [np.stack([points.x, points.y, points.seconds], 1) for points in (origins, targets)]
+        begin, target = (np.stack([points.x, points.y, points.seconds], 1) for points in (origins, targets))
         own = np.searchsorted(ends, origins.node)
         own[(own == len(ends)) | (np.append(ends, -1)[own] != origins.node)] = -1
-        of_ends = (
-            (
-                own,
-                first,
-                columns[1][order],
-                np.stack([np.minimum.reduceat(walk, first[:-1]), np.maximum.reduceat(walk, first[:-1])], 1),
-                np.ascontiguousarray(count[order], float),
-                np.add.reduceat(count[order].astype(float), first[:-1], axis=0),
-                np.stack([limits + ROUNDING, np.full(len(limits), WALK_SPEED)], 1),
-            )
-            if len(ends)
-            else None
-        )
+        span = np.stack([np.minimum.reduceat(walk, first[:-1]), np.maximum.reduceat(walk, first[:-1])], 1)
+        counted = np.ascontiguousarray(count[order], float)
+        of_ends = own, first, target[order], span, counted, np.add.reduceat(counted, first[:-1], axis=0)
+        allowed = np.stack([limits + ROUNDING, np.full(len(limits), WALK_SPEED)], 1)
+
+        def add(part: _Part, low: int, high: int) -> None:
+            count_reached(part.rows[low:high], part.node[low:high], part.seconds, begin, *of_ends, allowed, out)
+
         for part in self._parts(mode, origins, ends, float(limits.max()), 0, progress):
-            if of_ends is not None:
-                in_ranges(
-                    lambda low, high, part=part: count_reached(
-                        part.rows[low:high], part.node[low:high], part.seconds, columns[0], *of_ends, out
-                    ),
-                    len(part.rows),
-                    self.threads,
-                )
+            in_ranges(partial(add, part), len(part.rows), self.threads)
         return np.cumsum(out, axis=1)
 
     def _parts(

@@ -6,6 +6,8 @@ the variance lies between zones, as a field that fades with distance; the rest i
 old they are and what they own is drawn without it (assumed).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -77,7 +79,7 @@ def _field(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> NDArray
     return total
 
 
-def _standard(field: NDArray[np.float64], people: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standard(field: NDArray[np.float64], people: NDArray[Any]) -> NDArray[np.float64]:
     """Return a field with mean 0 and variance 1 over people; 0 where all zones with people have the same."""
     centred = field - field @ people / people.sum()
     variance = centred**2 @ people / people.sum()

@@ -96,9 +96,8 @@ class Reach:
 
         self.notes.clear()
         pairs = run_pairs(self.results, point, baseline)
-        old, new = (
-            self._side(number, [pair[place] for pair in pairs]) for number, place in ((baseline, 1), (point, 2))
-        )
+        old = self._side(baseline, [run for _, run, _ in pairs])
+        new = self._side(point, [run for _, _, run in pairs])
         heads = ["by", "row", "mode", "minutes", "kind"]
         first, second = (
             pd.DataFrame(_rows(side)).rename(columns={"mean": name, "share": f"share_{name}"})
@@ -213,17 +212,17 @@ def _rows(side: Side) -> Iterator[dict[str, Any]]:
                     for kind, name in enumerate(side.kinds):
                         figures = {"mean": mean[place, number, kind], "share": share[place, number, kind]}
                         yield head | {"minutes": limit, "kind": name} | figures
-        for (mode, limit, kind), within in side.near.items():
+        for (mode, limit, name), within in side.near.items():
             share = share_of @ within.astype(float)
             for place, group in enumerate(lived.tolist()):
                 head = {"by": by, "row": group, "group": names[group], "people": int(total[group]), "mode": mode}
-                yield head | {"minutes": limit, "kind": kind, "mean": np.nan, "share": share[place]}
+                yield head | {"minutes": limit, "kind": name, "mean": np.nan, "share": share[place]}
 
 
 def _digest(times: TravelTimes, mode: str, origins: Origins, offers: Opportunities) -> bytes:
     """Return a hash of all that access by a mode depends on."""
     network = times.network
-    columns = [origins.x, origins.y, offers.x, offers.y, offers.count]
+    columns: list[Any] = [origins.x, origins.y, offers.x, offers.y, offers.count]
     columns += [network.x, network.y, network.start, network.end, network.through]
     columns += [network.access & _BITS[mode], times.link_seconds(WALK if mode == TRANSIT else mode)]
     if network.turns is not None:

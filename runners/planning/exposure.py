@@ -100,5 +100,7 @@ def compare_exposure(results: "Results", point: int, baseline: int) -> "tuple[pd
                 if count
             ]
     parts = {by: of for by, (_, of) in groups.items()}
-    even = {name: evenness(before[name], after[name], parts) for name in ("nox", "pm25") if name in before}
+    even: dict[str, Sides] = {
+        name: evenness(before[name], after[name], parts) for name in ("nox", "pm25") if name in before
+    }
     return pd.DataFrame(rows), even

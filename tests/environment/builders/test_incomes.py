@@ -119,7 +119,7 @@ def test_constants_are_those_of_barcelona():
     points = shapes.set_index(shapes["BARRI"].astype(int)).geometry.representative_point()[table["Codi_Barri"]]
     people = table["Hab"].to_numpy(float)
     income = np.log(table["Dom_renta_EUR"] / np.sqrt(people / table["Dom"])).to_numpy()
-    income -= np.average(income, weights=people)
+    income = income - np.average(income, weights=people)
     variance = np.average(income**2, weights=people)
     assert variance / spread_of(GINI["ES"]) ** 2 == pytest.approx(BETWEEN_ZONES, abs=0.005)
     apart = np.hypot(*(axis[:, None] - axis for axis in (points.x.to_numpy(), points.y.to_numpy())))
