@@ -76,6 +76,7 @@ class Reach:
     results: "Results"
     green: Path | None = None
     notes: list[str] = field(default_factory=list)
+    _before: dict[bytes, NDArray[np.float64]] = field(default_factory=dict)
     _known: dict[bytes, NDArray[np.float64]] = field(default_factory=dict)
 
     def compare(self, point: int, baseline: int) -> "tuple[pd.DataFrame, dict[str, Sides]]":
@@ -95,6 +96,7 @@ class Reach:
         import pandas as pd
 
         self.notes.clear()
+        self._before, self._known = self._known, {}  # what this comparison does not use is forgotten
         pairs = run_pairs(self.results, point, baseline)
         old = self._side(baseline, [run for _, run, _ in pairs])
         new = self._side(point, [run for _, _, run in pairs])
@@ -127,16 +129,18 @@ class Reach:
         for mode in (WALK, BICYCLE, CAR, *([TRANSIT] if timetable is not None else [])):
             key = _digest(times, mode, origins, offers)
             try:
-                if key not in self._known:
+                if key in self._before:
+                    self._known[key] = self._before[key]
+                elif key not in self._known:
                     self._known[key] = reach(times, mode, origins, offers, MINUTES)
             except AccessError as error:
                 self._note(f"Access ({mode}) is left out: {error}")
                 continue
             reached[mode] = self._known[key]
         near: Near = {}
-        if timetable is not None:
+        if WALK in reached and timetable is not None:
             near[WALK, np.nan, STOPS] = stop_share(times, origins, timetable).within
-        elif (np.asarray(city.sites.kind) == SiteKind.TRANSPORT_STOP).any() and WALK in reached:
+        elif WALK in reached and (np.asarray(city.sites.kind) == SiteKind.TRANSPORT_STOP).any():
             near[WALK, np.nan, STOPS] = stop_share_of_city(times, origins, city).within
         if self.green is not None:
             near |= self._green(times, origins, list(reached), self.green)

@@ -6,6 +6,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..geo import about, city_of, write_table
 from .access import Reach
 from .areas import design_shapes, read_shapes
@@ -103,16 +105,21 @@ def compared(
         if TRIPS in tables:
             found["travel"], found["cross"], minutes = gains(results, point, baseline)
             even |= {"travel": minutes} if minutes else {}
-        found["access"], jobs = reach.compare(point, baseline)
-        if {"air", "noise"} & set(tables):
-            found["exposure"], breathed = compare_exposure(results, point, baseline)
-            even |= breathed
-        even |= {f"jobs_{mode}": sides for mode, sides in jobs.items()}
+        homes = [np.asarray(city_of(results, number).people.household) for number in (baseline, point)]
+        if np.array_equal(*homes):
+            if {"air", "noise"} & set(tables):
+                found["exposure"], breathed = compare_exposure(results, point, baseline)
+                even |= breathed
+            found["access"], jobs = reach.compare(point, baseline)
+            even |= {f"jobs_{mode}": sides for mode, sides in jobs.items()}
+            found["notes"] = tuple(reach.notes)
+        else:
+            found["notes"] = ("The cities of these points have other people: access and exposure are not compared",)
         if LINKS in tables:
             crs = city_of(results, baseline).info.crs
             shapes = design_shapes(results, point, crs) if area is None else read_shapes(area, crs)
             found["traffic"], found["rat_runs"] = compare_traffic(results, point, baseline, shapes)
-        yield Change(point, **found, even=even, notes=tuple(reach.notes))
+        yield Change(point, **found, even=even)
 
 
 def write_changes(results: "Results", changes: list[Change], baseline: int, folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from citytwin.environment.transit.added import with_lines
 from citytwin.environment.transit.invented import invented_timetable
 from citytwin.runners.cli import app
 from citytwin.runners.geo import city_of
-from citytwin.runners.planning import access
+from citytwin.runners.planning import access, change
 from citytwin.runners.planning.access import Reach, morning_seconds
 from citytwin.runners.planning.change import compared
 from citytwin.runners.planning.exposure import compare_exposure, exposure_of
@@ -218,7 +218,14 @@ def test_public_transport_that_cannot_be_read_is_left_out_and_told(
         raise access.TransitError("feed.zip: no such file")
 
     monkeypatch.setattr("citytwin.agents.traffic.transit.PublicTransport.begin_day", gone)
-    change = next(compared(built))
-    assert change.notes == ("Access by public transport is left out: feed.zip: no such file",)
-    assert set(change.access["mode"]) == {"walk", "bicycle", "car"}
-    assert "jobs_transit" not in change.even
+    found = next(compared(built))
+    assert found.notes == ("Access by public transport is left out: feed.zip: no such file",)
+    assert set(found.access["mode"]) == {"walk", "bicycle", "car"}
+    assert "jobs_transit" not in found.even
+
+
+def test_access_of_other_people_is_not_compared(built: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change, "city_of", lambda results, point: City.one_place(3) if point else city_of(results, 0))
+    found = next(compared(built))
+    assert (found.access, found.exposure) == (None, None)
+    assert found.notes == ("The cities of these points have other people: access and exposure are not compared",)
