@@ -163,7 +163,8 @@ def test_gains_are_the_mean_of_the_pairs_of_runs(planned) -> None:
         parts = np.add(even[f"theil_between_{by}"], even[f"theil_within_{by}"])
         assert parts == pytest.approx(even["theil"], rel=1e-9)
         whole, part = (table[table["by"] == by] for table in (frame, cross))
-        assert (part["people"] * part["change"]).sum() == pytest.approx((whole["people"] * whole["change"]).sum())
+        sums = [(table["people"] * table["change"]).sum() for table in (part, whole)]
+        assert sums[0] == pytest.approx(sums[1], rel=1e-2)  # means of pairs of runs, whose people differ
     assert set(cross["mode"]) == {"car", "transit", "walk"}
     assert everybody["low"] < everybody["change"] < everybody["high"]
     zones = frame[frame["by"] == "zone"]
