@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from .results import Results
 
-WIDTH = 100
-"""Columns of a terminal that a table may take."""
+WIDTH = 120
+"""Columns of a terminal that a table may take at most."""
 
 Grid = tuple[list[str], list[list[str]]]
 """Headings, and rows of cells."""

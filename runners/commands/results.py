@@ -1,6 +1,7 @@
 """Commands about results: compare points, write a report, draw maps."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,7 @@ def compare(
     """
     from ..planning.change import compared, write_changes
     from ..planning.text import planning_text
-    from ..report import text_report
+    from ..report import WIDTH, text_report
     from ..results import Results
 
     opened = Results(results)
@@ -54,7 +55,8 @@ def compare(
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         text = planning_text(opened, changes, baseline)
-        typer.echo(text_report(opened, baseline) + (f"\n\n{text}" if text else ""))
+        width = min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH)
+        typer.echo(text_report(opened, baseline, width) + (f"\n\n{text}" if text else ""))
     for path in written:
         typer.echo(f"Table: {path}", err=as_json)
 

@@ -166,7 +166,7 @@ def test_green_space_counts_where_a_file_has_some(built: Results, tmp_path: Path
     green = table[(table["kind"] == "green") & (table["by"] == "all")].set_index(["mode", "minutes"])["share_before"]
     walk = [green.loc["walk"][minutes] for minutes in (np.nan, 15, 30)]
     assert 0 < walk[0] < walk[1] <= walk[2] <= green.loc[("bicycle", 30)]
-    done = CliRunner().invoke(app, ["compare", str(built.directory), "--green", str(park)])
+    done = CliRunner().invoke(app, ["compare", str(built.directory), "--green", str(park)], env={"COLUMNS": "100"})
     assert "300 m of green space" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
     wrong = CliRunner().invoke(app, ["compare", str(built.directory), "--green", str(tmp_path / "none.gpkg")])
@@ -198,7 +198,7 @@ def test_exposure_is_that_of_each_home(built: Results) -> None:
 
 
 def test_the_command_and_the_page_show_it(built: Results) -> None:
-    done = CliRunner().invoke(app, ["compare", str(built.directory)])
+    done = CliRunner().invoke(app, ["compare", str(built.directory)], env={"COLUMNS": "100"})
     assert done.exit_code == 0
     assert max(map(len, done.stdout.splitlines())) <= 100
     for text in ("within 15 min", "transit", "SDG 11.2.1", "by income of the household", "NOx at home", "lowest fifth"):

@@ -260,7 +260,7 @@ def test_link_days_add_up_to_the_ways_of_the_trips(planned) -> None:
 
 def test_the_command_shows_who_gains_and_who_loses(planned, tmp_path: Path) -> None:
     words = ["compare", str(planned.results.directory), "--area", str(planned.file)]
-    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "tables")])
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "tables")], env={"COLUMNS": "100"})
     assert done.exit_code == 0
     assert max(map(len, done.stdout.splitlines())) <= 100
     for text in (
