@@ -105,8 +105,8 @@ def compared(
         if TRIPS in tables:
             found["travel"], found["cross"], minutes = gains(results, point, baseline)
             even |= {"travel": minutes} if minutes else {}
-        homes = [np.asarray(city_of(results, number).people.household) for number in (baseline, point)]
-        if np.array_equal(*homes):
+        before, after = (city_of(results, number).people.household for number in (baseline, point))
+        if np.array_equal(before, after):
             if {"air", "noise"} & set(tables):
                 found["exposure"], breathed = compare_exposure(results, point, baseline)
                 even |= breathed
