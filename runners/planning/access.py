@@ -203,11 +203,11 @@ def _rows(side: Side) -> Iterator[dict[str, Any]]:
     for by, (names, people) in groups.items():
         total = people.sum(axis=0)
         lived = np.flatnonzero(total > 0)
-        share_of = people[:, lived].T / total[lived, None]
+        living = np.ascontiguousarray(people[:, lived].T)
         for mode, reached in side.reached.items():
             flat = reached.reshape(len(reached), -1)
             mean, share = (
-                (share_of @ values).reshape(len(lived), *reached.shape[1:])
+                (living @ values / total[lived, None]).reshape(len(lived), *reached.shape[1:])
                 for values in (flat, (flat > 0).astype(float))
             )
             for place, group in enumerate(lived.tolist()):
@@ -217,7 +217,7 @@ def _rows(side: Side) -> Iterator[dict[str, Any]]:
                         figures = {"mean": mean[place, number, kind], "share": share[place, number, kind]}
                         yield head | {"minutes": limit, "kind": name} | figures
         for (mode, limit, name), within in side.near.items():
-            share = share_of @ within.astype(float)
+            share = living @ within.astype(float) / total[lived]
             for place, group in enumerate(lived.tolist()):
                 head = {"by": by, "row": group, "group": names[group], "people": int(total[group]), "mode": mode}
                 yield head | {"minutes": limit, "kind": name, "mean": np.nan, "share": share[place]}
