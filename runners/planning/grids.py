@@ -1,7 +1,7 @@
 """Who gains and who loses, as tables for a terminal and a page."""
 
 from collections.abc import Iterator, Sequence
-from math import isnan
+from math import isinf, isnan
 from typing import TYPE_CHECKING
 
 from ..compare import LEVEL, Measure
@@ -211,7 +211,8 @@ def _access_by_group_grid(access: "pd.DataFrame") -> Shown:
             rows.append([_BY[by], *[""] * (len(heads) - 1)])
         near = stops[stops["by"] == by].set_index("group")
         for row in wide.to_dict("records"):
-            cells = [amount(row[mode], _SHARE, sign=True) for mode in modes]
+            # no share of nothing, where none were reached before
+            cells = ["–" if isinf(row[mode]) else amount(row[mode], _SHARE, sign=True) for mode in modes]
             if len(stops):
                 walk = near.loc[row["group"]]
                 cells += _sides(walk["share_before"], walk["share_after"], _SHARE)
