@@ -248,6 +248,7 @@ def _tasks(centre: "Centre", unit: int, now: float) -> list[Task]:
             task = int(state.queue[row, priority]) if answers >> row & 1 else -1
             while task >= 0:
                 able = not state.fixed[task, board.SKILL] & ~trait[board.SKILLS]
+                able &= now - state.ready[task] <= state.given[task, board.PATIENCE]
                 away = between(
                     roads.out_first[mode], roads.out_hub, roads.out_cost, roads.in_first[mode], roads.in_hub, roads.in_cost,
                     state.unit[unit, board.NODE], state.fixed[task, board.AT_NODE],

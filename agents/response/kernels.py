@@ -452,7 +452,7 @@ def run(roads, rules, state, until):
                 here = fixed[task, AT_NODE]
                 diverted = False
                 if fixed[task, TRANSPORT]:
-                    if asks[CHOOSE_HOSPITAL]:
+                    if asks[CHOOSE_HOSPITAL] and fixed[task, FIXED] < 0:
                         if ask[ANSWERED] == 0:
                             ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_HOSPITAL, task, u
                             for place in range(len(hospital)):

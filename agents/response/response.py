@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from ...environment.builders.households import quota
 from ...environment.design.design import events_of
+from ...environment.network.lanes import lane_events, with_bus_lanes
 from ...environment.network.network import Network
 from ...environment.places import SiteKind
 from ...environment.randomness import key
@@ -97,7 +98,7 @@ class Response(Process):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
         city = self.presence.city
-        self.network = Network.of_city(city)
+        self.network = with_bus_lanes(Network.of_city(city))  # as the traffic has it
         scenes = Scenes(city, self.network)
         self.calls = Calls(
             city,
@@ -328,7 +329,9 @@ class Response(Process):
     def _closures(self, date: datetime.date) -> "Closures":
         """Return what designs close for some of a day."""
         timed = [design for design in self.model.scenario.built_designs() if design.timed]
-        return Closures(self.network, events_of(timed, self.presence.city, date) if timed else None)
+        if not timed:
+            return Closures(self.network, None)
+        return Closures(self.network, lane_events(self.network, events_of(timed, self.presence.city, date)))
 
     def _driven(self, begin: float, stop: float, closed: NDArray[np.bool_] | None) -> list[NDArray[np.float64]]:
         """Return the seconds that links take for each mode of travel in a part of the day (s after midnight)."""

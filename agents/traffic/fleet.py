@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...environment.network.lanes import street_of
 from ...environment.network.network import JAM_SPACING
 from ..vehicles import Vehicle, VehicleKind, VehicleState
 from .demand import Mode, Trips
@@ -28,7 +29,7 @@ class Moment(NamedTuple):
     Attributes:
         second: seconds after midnight.
         row: int32 (n,) rows of the flow, those that wait to enter their first link included.
-        link: int32 (n,) link on which each is, or which it waits to enter.
+        link: int32 (n,) link of the streets on which each is, or which it waits to enter.
         position: float32 (n,) metres driven on it.
         speed: float32 (n,) m/s; 0 in a queue.
     """
@@ -98,7 +99,7 @@ class Fleet:
         by_car = trips.mode == Mode.CAR
         own = np.flatnonzero(by_car & (trips.person >= 0))
         vehicle = np.full(size, -1, np.int32)
-        vehicle[rows.trip[own]] = _cars(self.first, trips.person[own], trips.to_place[own], self._household)
+        vehicle[rows.trip[own]] = cars_of(self.first, trips.person[own], trips.to_place[own], self._household)
         others = np.sort(np.concatenate([rows.run, rows.trip[by_car & (trips.person < 0)]]))
         root = _roots(others, rows.previous)
         leaders, number = np.unique(root, return_inverse=True)
@@ -138,6 +139,7 @@ class Fleet:
     def end_day(self, flow: "Flow") -> None:
         """Show where vehicles are when the day has ended."""
         self._depart, self._arrive, self._length = flow.depart, flow.arrive, flow.network.length
+        self._last_link = street_of(flow.network, self._last_link)
         self.show(np.inf)
 
     # ------------------------------------------------------------------ looking
@@ -237,7 +239,7 @@ def under_way(flow: "Flow", now: float) -> Moment:
         streets.slots, state.head, state.vehicles, state.slot_vehicle, state.slot_exit, state.queue_head, state.queue_next,
         flow.vehicles, flow.network.length, streets.free, JAM_SPACING / flow.network.lanes, now,
     )  # fmt: skip
-    return Moment(now, row, link, position, speed)
+    return Moment(now, row, street_of(flow.network, link), position, speed)
 
 
 @njit(cache=True, nogil=True)
@@ -279,8 +281,14 @@ def _under_way(
 
 
 @njit(cache=True, nogil=True)
-def _cars(first, person, to_place, household):
-    """Return the car of each trip by car in order of departure, −1 where all cars of the household are away."""
+def cars_of(first, person, to_place, household):
+    """Return the car of each trip by car in order of departure, −1 where all cars of the household are away.
+
+    Args:
+        first: int64 (households + 1,) first car of each household.
+        person, to_place: (trips,) who drives where.
+        household: int32 (people,).
+    """
     car_of = np.full(household.size, -1, np.int32)
     away = np.zeros(first[-1], np.bool_)
     out = np.empty(person.size, np.int32)

@@ -1,6 +1,7 @@
 """Plans: the trips of a day, of residents and of others, and how people mean to make them."""
 
 import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from .demand import Mode, Trips, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
 from .gates import find_gates, freight_trips, through_trips
 from .matrices import read_matrix
-from .modes import Offer, choose_modes
+from .modes import Choice, Offer, choose_modes
+from .parking import Parking
 from .riders import RiderState, Rides
 from .settings import TrafficSettings
 from .transit import PublicTransport
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from ...environment.city import City
     from ...environment.design.design import Design
     from ..presence import Presence
+
+THOUGHTS = 8
+"""Times that people think again about their modes before the first day where places to park are counted; assumed."""
 
 _AROUND = {
     Mode.CAR: SPEEDS[Access.FOOT],
@@ -50,6 +55,7 @@ class Plans:
 
     Attributes:
         transport: public transport, None without.
+        parking: places in streets and what drivers expect of them; None where none are counted.
         driver: int32 (trips,) of the latest day: trip by car on which a passenger rides along, −1 for others.
         means: what people have to move with.
     """
@@ -71,10 +77,40 @@ class Plans:
         self.skims = Skims(network, threads=threads)
         self.node = place_nodes(city)
         self.means = means_of(city, seed, settings.ownership)
+        counted = network.parking is not None and bool(np.isfinite(network.parking).any())
+        self.parking = (
+            Parking(city, network, self.node, self.means, settings.private_parking, seed) if counted else None
+        )
         self.gates = find_gates(network)
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
         self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, designs, threads)
         self._given = self._read_given()
+
+    def _choose(self, own: Trips, offer: Offer, day: int) -> Choice:
+        """Choose modes by an offer, with the time that parking is expected to take.
+
+        Before the first day everybody thinks again some times, by what the cars of the others would leave of the places
+        (method of successive averages); later days go by what was met.
+        """
+
+        def choose(offer: Offer) -> Choice:
+            settings = self.settings.modes
+            return choose_modes(own, self.city, offer, self.means, self.seed, settings=settings, threads=self.threads)
+
+        if self.parking is None:
+            return choose(offer)
+        arrive = own.depart + offer.seconds[:, Mode.CAR]
+
+        def searching() -> Offer:
+            assert self.parking is not None
+            seconds = offer.seconds.copy()
+            seconds[:, Mode.CAR] += self.parking.seconds(own, arrive)
+            return replace(offer, seconds=seconds)
+
+        for number in range(THOUGHTS if day == 0 else 0):
+            trips = own.with_columns(mode=choose(searching()).mode)
+            self.parking.suppose(self.parking.live(trips, own.depart, arrive).outlook, 1.0 / (number + 1))
+        return choose(searching())
 
     def _read_given(self) -> list[Trips]:
         """Read the demand that files give."""
@@ -110,9 +146,7 @@ class Plans:
             self.transport.begin_day(date)
         own = day_trips(self.city, self.presence, day, self.seed, self.node) if self.settings.residents else _no_trips()
         offer = self._offer(own, car_seconds)
-        choice = choose_modes(
-            own, self.city, offer, self.means, self.seed, settings=self.settings.modes, threads=self.threads
-        )
+        choice = self._choose(own, offer, day)
         row = np.arange(len(own))
         mode = choice.mode.astype(np.intp)
         seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)

@@ -72,6 +72,8 @@ class TrafficSettings(BaseModel):
         emissions: whether grams of CO2, nitrogen oxides and particles are counted.
         air: weather in which emissions spread to where people are; None for no concentrations.
         noise: whether noise at homes is computed.
+        private_parking: share of households whose cars stand on ground of their own at home, three in four (assumed); the
+            others take places in the street where those are counted.
         modes: utilities of the modes.
         ownership: cars, licences, bicycles and season tickets.
     """
@@ -93,5 +95,6 @@ class TrafficSettings(BaseModel):
     emissions: StrictBool = True
     air: AirSettings | None = None
     noise: StrictBool = False
+    private_parking: Share = 0.75
     modes: ModeSettings = Field(default_factory=ModeSettings)
     ownership: OwnershipSettings = Field(default_factory=OwnershipSettings)

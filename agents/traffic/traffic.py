@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ...environment.design.design import events_of
 from ...environment.network.graph import make_graph
+from ...environment.network.lanes import lane_events, street_of, with_bus_lanes
 from ...environment.network.network import Network
 from ...environment.randomness import key, uniforms
 from ...environment.roads import Access
@@ -20,10 +21,12 @@ from .fleet import Fleet
 from .flow import Flow
 from .kernels import FORCED_MOVES
 from .moving import Moving, moving
+from .parking import NO_PARKING, Parked, figures_of
 from .plans import Plans
 from .record import QUARTER, QUARTERS, LinkRecord, classes_of, trip_table
 from .routes import BusWays, Router, Routes
 from .settings import TrafficSettings
+from .street_record import record_of_streets
 
 if TYPE_CHECKING:
     from ..presence import Presence
@@ -46,14 +49,16 @@ class Traffic(Process):
     """Trips and vehicles of every day.
 
     Attributes:
-        network: the streets.
+        streets: the streets of the city.
+        network: the same with links for bus lanes after those of the streets; what vehicles move on.
         trips: trips of the latest day, with their modes.
         moving: what moved on the latest day: trips and runs of buses, row for row the flow.
         flow: vehicles of the latest day.
         fleet: the vehicles as agents.
         timetable: public transport of the latest day with the times at which vehicles came; None without.
-        links: passages of the latest day by quarter of an hour and link.
-        expected: float64 (96, links) seconds that drivers expect, by quarter of an hour.
+        parked: what parking took on the latest day; None where no places are counted.
+        links: passages of the latest day by quarter of an hour and link of the streets.
+        expected: float64 (96, links of the network) seconds that drivers expect, by quarter of an hour.
         gaps: relative gap after each time that the first day was lived through, see :meth:`_learn`.
     """
 
@@ -64,7 +69,7 @@ class Traffic(Process):
         "vehicle_km": "distance driven by vehicles on the day before, km",
     }
     path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"))
-    table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise")
+    table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise", "parking")
 
     def __init__(self, model: Any, settings: TrafficSettings):
         super().__init__(model, settings)
@@ -72,7 +77,8 @@ class Traffic(Process):
         city = self.presence.city
         if not len(city.links):
             raise ValueError("the city has no streets, so there is no traffic; take a city with streets")
-        self.network = Network.of_city(city)
+        self.streets = Network.of_city(city)
+        self.network = with_bus_lanes(self.streets)
         self.graph = make_graph(self.network, Access.CAR)
         self.router = Router(self.graph, model.threads)
         buses = make_graph(self.network, Access.BUS)
@@ -88,7 +94,7 @@ class Traffic(Process):
             model.threads,
             model.scenario.built_designs(),
         )
-        self.burden = Burden(self.network, self.presence, settings)
+        self.burden = Burden(self.streets, self.presence, settings)
         self.fleet = Fleet(model, model.vehicle_class, city.people.household, self.plans.means)
         self.expected = np.broadcast_to(self.network.free_time, (QUARTERS, self.network.links)).copy()
         # tolls that hold all day, as seconds
@@ -98,6 +104,7 @@ class Traffic(Process):
         self.moving: Moving | None = None
         self.flow: Flow | None = None
         self.timetable: Timetable | None = None
+        self.parked: Parked | None = None
         self.links: LinkRecord | None = None
         self._tables: dict[str, list[dict[str, NDArray[Any]]]] = {}
         self._series: list[dict[str, int | float]] = []
@@ -123,18 +130,21 @@ class Traffic(Process):
         if self.settings.learning:
             seen = np.maximum(links.seconds, self.network.free_time)
             self.expected += 0.5 * (seen - self.expected)
-        self.trips, self.moving, self.flow, self.links = trips, rows, flow, links
+        self.trips, self.moving, self.flow = trips, rows, flow
+        self.links = record_of_streets(links, self.streets)
         streets = getattr(self.model, "streets_today", None)
         if streets is not None:
             streets.note(day, np.maximum(links.seconds, self.network.free_time))
-        riding = self._ride() | {"toll_euros": events.paid}
+        riding = self._ride() | {"toll_euros": events.paid} | self._park()
         self._keep(day, metres, passages, riding)
 
     def _events(self, day: int) -> Events:
         """Return what designs that hold for some of the time change on a day."""
         scenario = self.model.scenario
         timed = [design for design in scenario.built_designs() if design.timed]
-        changes = events_of(timed, self.presence.city, scenario.clock.date(day)) if timed else None
+        changes = None
+        if timed:
+            changes = lane_events(self.network, events_of(timed, self.presence.city, scenario.clock.date(day)))
         return Events(self.network, changes, self.settings.modes.seconds_per_euro)
 
     def _commuting(self) -> NDArray[np.float64] | None:
@@ -252,6 +262,20 @@ class Traffic(Process):
         """
         return self.fleet.show(seconds)
 
+    def _park(self) -> dict[str, int | float]:
+        """Let drivers look for places where they arrived, and return figures.
+
+        Search and walk end their trips later; whatever they do next began as if they had found a place at once.
+        """
+        parking = self.plans.parking
+        if parking is not None:
+            assert self.trips is not None and self.moving is not None and self.flow is not None
+            row = self.moving.trip
+            self.parked = parked = parking.live(self.trips, self.flow.depart[row], self.flow.arrive[row])
+            self.flow.state.arrive[row] += parked.seconds
+            parking.suppose(parked.outlook, 0.5)
+        return figures_of(self.parked)
+
     def _ride(self) -> dict[str, int | float]:
         """Let people ride with the vehicles as they came, and return figures.
 
@@ -339,6 +363,10 @@ class Traffic(Process):
         wanted = self.model.scenario.output.tables
         if "trips" in wanted:
             self._tables.setdefault("trips", []).append(table)
+        if "parking" in wanted:
+            parking, parked = self.plans.parking, self.parked
+            rows = NO_PARKING if parking is None or parked is None else parking.table(day, parked)
+            self._tables.setdefault("parking", []).append(rows)
         if "links" in wanted:
             self._tables.setdefault("links", []).append(self.links.table(day))
         if "trajectories" in wanted:
@@ -348,7 +376,7 @@ class Traffic(Process):
                 {
                     "day": np.full(len(trip), day, np.int32),
                     "trip": np.searchsorted(row, np.asarray(trip, np.int32)).astype(np.int32),
-                    "link": np.asarray(link, np.int32),
+                    "link": street_of(self.network, np.asarray(link, np.int32)),
                     "entered": np.asarray(time, float),
                 }
             )
@@ -358,8 +386,9 @@ class Traffic(Process):
         for mode, name in enumerate(MODE_NAMES):
             figures[f"trips_{name}"] = int(np.count_nonzero(trips.mode == mode))
         figures["vehicle_km"] = float(table["distance_m"][driven].sum(dtype=float) / 1000.0)
-        figures["vehicle_hours"] = float((table["arrive"] - table["depart"])[done].sum() / 3600.0)
-        figures["delay_hours"] = float(table["delay_seconds"][done].sum(dtype=float) / 3600.0)
+        searched = np.zeros(len(trips), np.float32) if self.parked is None else self.parked.seconds
+        figures["vehicle_hours"] = float((table["arrive"] - table["depart"] - searched)[done].sum() / 3600.0)
+        figures["delay_hours"] = float((table["delay_seconds"] - searched)[done].sum(dtype=float) / 3600.0)
         figures["not_arrived"] = int(np.count_nonzero(~np.isfinite(table["arrive"])))
         figures["forced_moves"] = int(flow.state.counters[FORCED_MOVES])
         burden, tables = self.burden.of_day(day, self.links)
@@ -384,7 +413,7 @@ class Traffic(Process):
             later = ("vehicle_km", "vehicle_hours", "delay_hours", "not_arrived", "forced_moves")
             burden = dict.fromkeys(self.burden.sums, 0.0) | dict.fromkeys(self.burden.means, float("nan"))
             counts = {name: 0.0 if name in later[:3] else 0 for name in (*later, *RIDING, "toll_euros")}
-            return dict.fromkeys(names, 0) | counts | burden
+            return dict.fromkeys(names, 0) | counts | figures_of(None) | burden
         return self._series[-1]
 
     def summary(self) -> dict[str, int | float]:
@@ -392,11 +421,12 @@ class Traffic(Process):
         figures: dict[str, int | float] = {}
         for name in self.series():
             figures[name] = sum(row[name] for row in self._series)
-        for name in ("bus_delay_minutes", *self.burden.means):
+        for name in ("bus_delay_minutes", "parking_minutes", *self.burden.means):
             figures[name] /= max(len(self._series), 1)
         for name in MODE_NAMES:
             figures[f"share_{name}"] = figures[f"trips_{name}"] / max(figures["trips"], 1)
-        figures["minutes_by_car"] = 60.0 * figures["vehicle_hours"] / max(figures["trips_car"], 1)
+        hours = figures["vehicle_hours"] + figures["parking_hours"]
+        figures["minutes_by_car"] = 60.0 * hours / max(figures["trips_car"], 1)
         figures["route_gap"] = self.gaps[-1] if self.gaps else float("nan")
         return figures
 

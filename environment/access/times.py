@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..network.graph import Graph, make_graph
 from ..network.network import Network
-from ..network.skims import SPEEDS
+from ..network.skims import SPEEDS, own_seconds
 from ..network.trees import costs_from, in_ranges
 from ..roads import Access
 from ..transit.raptor import ACCESS_METRES, Walks, travel_times
@@ -103,8 +103,8 @@ class _Part(NamedTuple):
 class TravelTimes:
     """Travel times on a network.
 
-    On foot and by bicycle people go at the speeds of :data:`~citytwin.environment.network.skims.SPEEDS` on every link that
-    they may use, whatever is known of its sidewalks; by car at the times of links. Points are reached from the nearest
+    On foot and by bicycle people take what :func:`~citytwin.environment.network.skims.own_seconds` says on every link that
+    they may use, whatever is known of its sidewalks; by car the times of links. Points are reached from the nearest
     junction by walking straight.
 
     Args:
@@ -326,7 +326,7 @@ class TravelTimes:
 
     def link_seconds(self, mode: str) -> NDArray[np.float64]:
         """Return the seconds that each link takes, (links,)."""
-        return self._seconds if mode == CAR else self.network.length / SPEEDS[_access(mode)]
+        return self._seconds if mode == CAR else own_seconds(self.network, _access(mode))
 
     def _graph(self, mode: str) -> Graph:
         if mode not in self._graphs:

@@ -88,6 +88,10 @@ class Network:
         crs: projected CRS, empty if coordinates mean nothing.
         names: names of streets by ``way``.
         toll: float64 (links,) money to be paid for a passage by car.
+        bus_lane, bike_lane: bool (links,) whether the link has such a lane; None where none has.
+        parking: float64 (links,) places to park at the kerb, nan where unknown; None where nothing is known.
+        street: int32 (links,) link of the streets to which each link belongs, of a network with lanes of their own (see
+            :func:`.lanes.with_bus_lanes`); None where every link is its own street.
         turns, signals: None if there are none.
         report: what was repaired or assumed while reading, by name.
     """
@@ -107,6 +111,10 @@ class Network:
     crs: str = ""
     names: dict[int, str] = field(default_factory=dict)
     toll: NDArray[np.float64] | None = None
+    bus_lane: NDArray[np.bool_] | None = None
+    bike_lane: NDArray[np.bool_] | None = None
+    parking: NDArray[np.float64] | None = None
+    street: NDArray[np.int32] | None = None
     turns: Turns | None = None
     signals: Signals | None = None
     report: dict[str, Any] = field(default_factory=dict)
@@ -156,6 +164,11 @@ class Network:
         lanes = np.maximum(links.lanes.astype(float), 1.0)
         layer = city.layer("roads")
         names: dict[int, str] = {}
+
+        def designed(column: str, kind: type) -> NDArray[Any] | None:
+            """Return what designs have put on the streets."""
+            return np.asarray(layer[column], kind) if layer is not None and column in layer.columns else None
+
         if layer is not None and "name" in layer.columns:
             named = layer[["way", "name"]].drop_duplicates("way")
             names = {int(way): str(name) for way, name in zip(named["way"], named["name"], strict=True) if name}
@@ -174,7 +187,10 @@ class Network:
             through=np.ones(len(city.nodes), bool),
             crs=city.info.crs,
             names=names,
-            toll=np.asarray(layer["toll"], float) if layer is not None and "toll" in layer.columns else None,
+            toll=designed("toll", float),
+            bus_lane=designed("bus_lane", bool),
+            bike_lane=designed("bike_lane", bool),
+            parking=designed("parking", float),
             turns=Turns(np.asarray(turns.from_link), np.asarray(turns.to_link), turns.penalty.astype(float))
             if len(turns)
             else None,

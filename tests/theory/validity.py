@@ -47,6 +47,7 @@ CASES = {
     "norovirus": "Norovirus in a school by class, 2001",
     "smallpox": "Smallpox in Abakaliki by compound, 1967",
     "flow": "Traffic flow: bottlenecks, queues, merges and signals",
+    "lanes": "Bus lanes and places to park",
     "equilibrium": "Static user equilibrium of public networks",
     "Bologna": "Bologna's morning peak beside SUMO",
     "calls": "Calls for emergency services: load of published cities, real accidents",

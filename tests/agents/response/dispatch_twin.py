@@ -619,9 +619,7 @@ class Twin:
             task.outcome = "transported"
             self.clear(unit)
         elif unit.state == "clearing":
-            task.stamps["free"] = self.now
-            unit.task, unit.due = None, FOREVER
-            self.decide.append(("unit", unit))
+            self.make_free(unit)
         else:
             self.at_station(unit)
 
@@ -634,6 +632,13 @@ class Twin:
     def clear(self, unit):
         self.become(unit, "clearing")
         unit.due = self.now + unit.task.clear
+        if unit.task.clear == 0:
+            self.make_free(unit)
+
+    def make_free(self, unit):
+        unit.task.stamps["free"] = self.now
+        unit.task, unit.due = None, FOREVER
+        self.decide.append(("unit", unit))
 
     def wait_or_begin(self, unit):
         """Begin at a scene, unless the task that must be done before is still to be done by somebody."""

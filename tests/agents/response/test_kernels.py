@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import assert_equal, random_world
 
+from citytwin.agents.response.decisions import Dispatcher
+
 PAIRS = [(3, 0), (3, 1), (2, 0), (1, 0), (2, 1)]
 
 
@@ -54,6 +56,31 @@ def test_work_in_parts_is_the_same_to_the_bit(world, stops, parts):
             assert np.array_equal(column, divided.table()[name], equal_nan=column.dtype.kind == "f"), name
     assert np.array_equal(whole.state.spent, divided.state.spent)
     assert np.array_equal(whole.rules.real, divided.rules.real)
+
+
+class Same(Dispatcher):
+    """Decides everything as rules do by default."""
+
+    def choose_unit(self, task, units):
+        return super().choose_unit(task, units)
+
+    def choose_hospital(self, task, hospitals):
+        return super().choose_hospital(task, hospitals)
+
+    def choose_task(self, unit, tasks):
+        return super().choose_task(unit, tasks)
+
+    def choose_station(self, unit, stations):
+        return super().choose_station(unit, stations)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**31), st.booleans(), st.lists(st.sampled_from(PAIRS), unique=True))
+def test_a_dispatcher_who_decides_like_the_rules_changes_nothing(seed, tied, pairs):
+    asked = random_world(seed, rules={"redispatch": pairs, "asks": Same.asks()}, tied=tied)
+    asked.changes = []  # a unit without a way to its own station is told another one
+    assert len(Same.asks()) == 4
+    assert_equal(asked.run_centre(dispatcher=Same()), asked.run_twin())
 
 
 def test_the_worlds_hold_whatever_can_happen():

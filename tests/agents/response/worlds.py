@@ -135,9 +135,10 @@ class World:
             for row in range(len(t))
         ]  # fmt: skip
 
-    def run_centre(self, stops=(), parts=1):
+    def run_centre(self, stops=(), parts=1, dispatcher=None):
         """Return the centre at the end, stopping at further moments and getting the tasks in several parts."""
         centre, travel = self.centre()
+        centre.dispatcher = dispatcher
         batches = self._batches(parts)
         begins = [0.0] + [float(batch.ready[0]) for batch in batches[1:]]
         moments = sorted(

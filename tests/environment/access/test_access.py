@@ -320,3 +320,16 @@ def test_residents_by_zone_age_and_cell():
     assert layer.geometry.area.to_numpy() == pytest.approx(250.0**2)
     points = shapely.points(people.x, people.y)
     assert shapely.intersects(shapely.union_all(layer.geometry.to_numpy()), points).all()
+
+
+def test_cyclists_reach_more_along_lanes():
+    network, points, offers = town()
+    lanes = np.random.default_rng(3).random(network.links) < 0.3
+    before = reach(TravelTimes(network), "bicycle", points, offers, (1.7, 2.5))
+    after = reach(TravelTimes(network.with_columns(bike_lane=lanes)), "bicycle", points, offers, (1.7, 2.5))
+    assert (after >= before).all()
+    assert after.sum() > before.sum()
+    seconds = plain_seconds(network, points.x, points.y, 2, network.length / np.where(lanes, 18 / 3.6, BIKE))
+    np.testing.assert_array_equal(after[:, 1], (seconds <= 150) @ offers.count)
+    on_foot = reach(TravelTimes(network.with_columns(bike_lane=lanes)), "walk", points, offers, (1.7,))
+    np.testing.assert_array_equal(on_foot, reach(TravelTimes(network), "walk", points, offers, (1.7,)))

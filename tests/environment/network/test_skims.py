@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from street_graphs import cheapest, network, random_network
 
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.network import Network, NetworkError
 from citytwin.environment.network.search import paths
-from citytwin.environment.network.skims import SPEEDS, Skims
+from citytwin.environment.network.skims import LANE_SPEED, SPEEDS, Skims, own_seconds
 from citytwin.environment.network.trees import costs_from
 from citytwin.environment.roads import Access
 
@@ -85,6 +87,40 @@ class TestEachNodeARow:
         assert full.between(Access.FOOT, [0], [1]) == walk
         assert skims.with_seconds([np.inf, 5.0, np.inf]).between(Access.CAR, [0], [1]) == ([np.inf], [np.inf])
         assert skims.between(Access.CAR, [0], [1]) == ([1.0], [1.0])
+
+
+class TestBicycleLanes:
+    def test_cyclists_take_the_way_that_is_quickest_with_its_lanes(self):
+        # 170 m in the street, or 200 m round the corner
+        streets = network(3, [(0, 1), (0, 2), (2, 1)], length=[170.0, 100.0, 100.0])
+        without = Skims(streets).between(Access.BICYCLE, [0], [1])
+        assert without == (pytest.approx([170 / SPEEDS[Access.BICYCLE]]), [170.0])
+        streets = streets.with_columns(bike_lane=np.array([False, True, True]))
+        seconds, metres = Skims(streets).between(Access.BICYCLE, [0], [1])
+        assert seconds == pytest.approx([200 / LANE_SPEED])
+        assert metres == [200.0]
+        assert Skims(streets).between(Access.FOOT, [0], [1])[1] == [170.0]
+
+    @given(lanes=st.lists(st.booleans(), min_size=224, max_size=224))
+    @settings(deadline=None, max_examples=20)
+    def test_no_lane_makes_a_way_longer(self, lanes):
+        streets = grid(8)
+        streets = streets.with_columns(bike_lane=np.array(lanes[: streets.links]))
+        pairs = all_pairs(64)
+        before, _ = Skims(streets.with_columns(bike_lane=None)).between(Access.BICYCLE, *pairs)
+        after, _ = Skims(streets).between(Access.BICYCLE, *pairs)
+        assert (after <= before * (1 + 1e-6)).all()
+        assert (own_seconds(streets, Access.FOOT) == streets.length / SPEEDS[Access.FOOT]).all()
+
+    def test_where_points_stand_for_nodes_it_is_quicker_too(self, streets):
+        nodes = np.flatnonzero(streets.main_part(Access.CAR))
+        pairs = np.random.default_rng(5).choice(nodes, (2, 4000))
+        before, _ = Skims(streets, most_points=200).between(Access.BICYCLE, *pairs)
+        after, _ = Skims(streets.with_columns(bike_lane=np.ones(streets.links, bool)), most_points=200).between(
+            Access.BICYCLE, *pairs
+        )
+        some = np.isfinite(before)
+        np.testing.assert_allclose(after[some], before[some] * SPEEDS[Access.BICYCLE] / LANE_SPEED, rtol=1e-4)
 
 
 class TestSharedRows:
