@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .schedules import Schedule
-from .schema import SCHEDULE_COLUMNS, SCHEMA, SCHEMA_VERSION, CityError
+from .schema import OLDEST_VERSION, SCHEDULE_COLUMNS, SCHEMA, SCHEMA_VERSION, CityError
 
 if TYPE_CHECKING:
     import geopandas
@@ -96,9 +96,13 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, NDArray
         CityError: if the directory is no bundle, or a file of it is missing or damaged.
     """
     head = _read_head(path)
-    sums = head.pop("checksums")
+    sums, version = head.pop("checksums"), head.pop("schema_version")
     tables = {
-        table: {name: _open_column(path, f"{table}/{name}.npy", spec.dtype, sums) for name, spec in specs.items()}
+        table: {
+            name: _open_column(path, f"{table}/{name}.npy", spec.dtype, sums)
+            for name, spec in specs.items()
+            if spec.since <= version
+        }
         for table, specs in SCHEMA.items()
     }
     schedules = [
@@ -180,7 +184,7 @@ def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]
 
 
 def _read_head(path: Path) -> dict[str, Any]:
-    """Read ``city.json`` and check every key of it; returns the arguments of CityInfo and ``checksums``."""
+    """Read ``city.json`` and check every key of it; returns the arguments of CityInfo, and ``checksums``."""
     file = path / HEAD
     if not file.is_file():
         raise CityError(f"{path}: not a city bundle (no {HEAD}); build one with 'citytwin city … --out {path}'")
@@ -198,9 +202,10 @@ def _read_head(path: Path) -> dict[str, Any]:
         raise refuse("not JSON") from None
     if not isinstance(raw, dict):
         raise refuse("not a table of keys")
-    if raw.get("schema_version") != SCHEMA_VERSION:
-        version = raw.get("schema_version", "none")
-        raise CityError(f"{file}: schema {version}, this citytwin reads {SCHEMA_VERSION}; build the city again")
+    version = raw.get("schema_version", "none")
+    if version not in range(OLDEST_VERSION, SCHEMA_VERSION + 1):
+        read = f"{OLDEST_VERSION} to {SCHEMA_VERSION}"
+        raise CityError(f"{file}: schema {version}, this citytwin reads {read}; build the city again")
     checks = {
         "name": lambda v: isinstance(v, str),
         "crs": lambda v: isinstance(v, str) and v,
@@ -217,7 +222,7 @@ def _read_head(path: Path) -> dict[str, Any]:
             raise refuse(f"'{key}' is missing")
         if not holds(raw[key]):
             raise refuse(f"'{key}' is {str(raw[key])[:60]}")
-    head = {key: raw[key] for key in checks}
+    head = {key: raw[key] for key in ("schema_version", *checks)}
     return head | {key: tuple(raw[key]) for key in ("bounds", "week", "day_types")}
 
 

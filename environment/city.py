@@ -27,6 +27,7 @@ from .schema import (
     SCHEMA_VERSION,
     CityError,
     check_column,
+    check_incomes,
     check_pointer,
     check_range,
     check_schedule,
@@ -344,6 +345,7 @@ class City:
                     check_range(columns[name], -1 if spec.optional else 0, len(getattr(self, spec.refers)), where)
         check_turns(self.links, self.turns, self._where("turns", "from_link"))
         check_pointer(self.households.first, len(self.people), self._where("households", "first"))
+        check_incomes(self.households.income, self._where("households", "income"))
         if not np.array_equal(self.people.household, np.repeat(np.arange(self.homes), np.diff(self.households.first))):
             raise CityError(f"{self._where('people', 'household')}: does not agree with households/first.npy")
         if self.homes > len(self.places) or np.any(self.places.kind[: self.homes] != 0):

@@ -82,22 +82,41 @@ def theil_by_group(values: ArrayLike, group: ArrayLike, weights: ArrayLike | Non
         EquityError: as :func:`gini`, or if a group is below 0 or the lengths differ.
     """
     value, weight = _checked(values, weights)
-    row = np.asarray(group, np.int64)
-    if row.shape != value.shape or row.min() < 0:
-        raise EquityError(
-            f"groups: one from 0 on for each of the {len(value)} values; got {row.shape} from {row.min()}"
-        )
+    row = _groups(group, len(value))
     people = np.bincount(row, weight)
     owned = np.bincount(row, weight * value)
     mean = np.divide(owned, people, out=np.zeros(len(people)), where=people > 0)
-    own = np.full(len(people), np.nan)
-    for number in np.flatnonzero(owned > 0):
-        own[number] = theil(value[row == number], weight[row == number])
+    share = np.divide(value, mean[row], out=np.zeros(len(value)), where=mean[row] > 0)
+    parts = np.bincount(row, weight * share * np.log(np.where(share > 0, share, 1.0)))
+    own = np.divide(parts, people, out=np.full(len(people), np.nan), where=owned > 0)
     total = theil(value, weight)
     if np.isnan(total):
         return Theil(total, total, total, own)
     within = float(np.nansum(owned * own) / owned.sum())
     return Theil(total, theil(mean[people > 0], people[people > 0]), within, own)
+
+
+def group_means(
+    values: ArrayLike, group: ArrayLike, groups: int, weights: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """Return the mean of each group: sum of value times people over people.
+
+    Args:
+        values: (n,) numbers of any sign.
+        group: (n,) group of each row, from 0.
+        groups: number of groups.
+        weights: (n,) people that each value stands for, 1 by default.
+
+    Returns:
+        float64 (groups,), nan for a group without people.
+
+    Raises:
+        EquityError: as :func:`gini` but for the sign of values, or if a row is in none of the groups.
+    """
+    value, weight = _checked(values, weights, signed=True)
+    row = _groups(group, len(value), groups)
+    people = np.bincount(row, weight, groups)
+    return np.divide(np.bincount(row, weight * value, groups), people, out=np.full(groups, np.nan), where=people > 0)
 
 
 def worst_off(
@@ -124,6 +143,17 @@ def worst_off(
     before = np.cumsum(weight) - weight
     part = np.clip(wanted - before, 0.0, weight)
     return float(part @ value / part.sum())
+
+
+def _groups(group: ArrayLike, rows: int, groups: int | None = None) -> NDArray[np.int64]:
+    row = np.asarray(group, np.int64).ravel()
+    last = np.inf if groups is None else groups - 1
+    if len(row) != rows or row.min() < 0 or row.max() > last:
+        most = "on" if groups is None else f"to {groups - 1}"
+        raise EquityError(
+            f"groups: one from 0 {most} for each of the {rows} values; got {len(row)} from {row.min()} to {row.max()}"
+        )
+    return row
 
 
 def _checked(

@@ -12,7 +12,9 @@ from .places import BuildingUse, PlaceKind, Role, SiteKind
 from .roads import RoadRank
 from .schedules import SLOTS_PER_DAY, Schedule
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+OLDEST_VERSION = 2
+"""The oldest layout that is still read; see :attr:`ColumnSpec.since`."""
 
 
 class CityError(ValueError):
@@ -32,6 +34,7 @@ class ColumnSpec:
         values: enumeration to which the values belong.
         fill: value of all rows where whoever makes a city leaves the column out; None if it must be given. A bundle
             holds every column.
+        since: version of the layout from which on a bundle holds the column; in an older one all rows have ``fill``.
     """
 
     dtype: str
@@ -40,7 +43,8 @@ class ColumnSpec:
     optional: bool = False
     extra: int = 0
     values: type[IntEnum] | None = None
-    fill: int | None = None
+    fill: float | None = None
+    since: int = OLDEST_VERSION
 
 
 _XY = {"x": ColumnSpec("f8", "easting, m"), "y": ColumnSpec("f8", "northing, m")}
@@ -55,6 +59,12 @@ SCHEMA: dict[str, dict[str, ColumnSpec]] = {
     },
     "households": {
         "first": ColumnSpec("i4", "first person of the household; people are numbered household by household", extra=1),
+        "income": ColumnSpec(
+            "f4",
+            "equivalised disposable income over the median of the residents; nan if unknown",
+            fill=np.nan,
+            since=3,
+        ),
     },
     "places": {
         "kind": ColumnSpec("u1", "what the room is used for", values=PlaceKind),
@@ -136,6 +146,12 @@ def check_range(values: NDArray[Any], low: int, high: int, where: str) -> None:
     if values.size and (values.min() < low or values.max() >= high):
         held = f"{values.min()} … {values.max()}"
         raise CityError(f"{where}: holds {held}, allowed is {low} … {high - 1}; build the city again")
+
+
+def check_incomes(values: NDArray[np.floating], where: str) -> None:
+    """Raise CityError unless all incomes are above 0 and finite, or none is known."""
+    if not np.isnan(values).all() and not np.all((values > 0) & np.isfinite(values)):
+        raise CityError(f"{where}: incomes must be numbers above 0, or all unknown (nan); build the city again")
 
 
 def check_pointer(values: NDArray[Any], total: int, where: str) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..environment.equity import gini, group_means, theil_by_group
+from ..environment.groups import groups_of
 from ..environment.places import BuildingUse, PlaceKind, Role, SiteKind
 from ..environment.roads import Access, largest_component, length_by_rank, street_length
 from .compare import still_rising
@@ -25,6 +27,8 @@ WIDTH = 100
 """Columns of a terminal that a description may take."""
 AGE_CLASSES = (0, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80)
 """First age of each class shown; the last one is open."""
+POVERTY = 0.6
+"""Income over the median below which people are at risk of poverty: Eurostat."""
 LARGEST_HOUSEHOLD = 6
 """Households of this size and larger are counted together."""
 
@@ -56,6 +60,7 @@ def city_facts(city: "City") -> dict[str, Any]:
             np.bincount(np.minimum(sizes, LARGEST_HOUSEHOLD), minlength=LARGEST_HOUSEHOLD + 1)[1:], _size_names()
         ),
         "mean_household_size": round(float(sizes.mean()), 3) if len(sizes) else None,
+        "incomes": _incomes(city),
         "places": _kinds(city.places.kind, PlaceKind),
         "sites": _kinds(city.sites.kind, SiteKind),
         "buildings": _kinds(city.buildings.use, BuildingUse),
@@ -75,6 +80,26 @@ def city_facts(city: "City") -> dict[str, Any]:
             for s in city.info.sources
         ],
         "report": city.info.report,
+    }
+
+
+def _incomes(city: "City") -> dict[str, Any] | None:
+    """Return how unevenly incomes are spread over people; None where the city knows none."""
+    groups = groups_of(city)
+    if "income" not in groups:
+        return None
+    income = city.households.income[city.people.household].astype(float)
+    parts = theil_by_group(income, groups["zone"].of)
+    names, fifth = groups["income"]
+    return {
+        "mean_of_fifths": {
+            name: round(float(value), 3)
+            for name, value in zip(names, group_means(income, fifth, len(names)), strict=True)
+        },
+        "gini": round(gini(income), 4),
+        "below_60_percent": round(float((income < POVERTY).mean()), 4),
+        "theil": round(parts.total, 4),
+        "theil_between_zones": round(parts.between, 4),
     }
 
 
@@ -112,6 +137,7 @@ def city_text(facts: dict[str, Any]) -> str:
         _shares("by day", facts["roles"]),
         _line("households", f"{facts['households']:,}, {facts['mean_household_size']:.2f} people on average"),
         _shares("of size", facts["household_sizes"]),
+        *_income_lines(facts["incomes"]),
         _counts("places", facts["places"]),
         _counts("sites", facts["sites"]),
         _counts("buildings", facts["buildings"]),
@@ -131,6 +157,18 @@ def city_text(facts: dict[str, Any]) -> str:
         _line("build" if n == 0 else "", f"{name}: {_plain(v)}") for n, (name, v) in enumerate(facts["report"].items())
     ]
     return "\n".join(visible(row) for line in lines for row in line.splitlines())
+
+
+def _income_lines(incomes: dict[str, Any] | None) -> list[str]:
+    if incomes is None:
+        return []
+    means = ", ".join(f"{name} {value:.2f}" for name, value in incomes["mean_of_fifths"].items())
+    between = incomes["theil_between_zones"] / incomes["theil"]
+    uneven = f"Gini {incomes['gini']:.3f}, {between:.0%} of Theil’s index between zones"
+    return [
+        _line("incomes", f"over the median: {means} on average"),
+        _line("", f"{uneven}; {incomes['below_60_percent']:.1%} below 60 % of the median"),
+    ]
 
 
 def _line(name: str, text: str) -> str:

@@ -24,6 +24,7 @@ from .tables import StoreError
 if TYPE_CHECKING:
     import geopandas
     import pandas as pd
+    import pyarrow as pa
 
     from ..environment.city import City
     from .results import Results
@@ -216,10 +217,20 @@ def write_layer(layer: "geopandas.GeoDataFrame", path: Path, facts: dict[str, An
     """
     import pyarrow.parquet as pq
 
-    check_target(path, LAYERS)
     plain = io.BytesIO()
     layer.to_parquet(plain)
-    table = pq.read_table(plain)
+    return write_table(pq.read_table(plain), path, facts)
+
+
+def write_table(table: "pa.Table", path: Path, facts: dict[str, Any]) -> Path:
+    """Write a table as Parquet; its metadata say what it shows.
+
+    Raises:
+        StoreError: if another file stands there, or it cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    check_target(path, LAYERS)
     metadata = (table.schema.metadata or {}) | {ABOUT: json.dumps(facts, ensure_ascii=False).encode()}
     part = path.with_name(f".{path.name}.tmp")
     try:

@@ -185,8 +185,8 @@ def _range(policy: "PolicySettings") -> list[str]:
 def headline(results: "Results") -> str:
     """Return in one line where, how long and how often a scenario was run."""
     scenario = results.scenario
-    cities = cities_of(results)
-    where = " and ".join(city_text(city) for city in cities[:2]) or "a city"
+    cities = list(dict.fromkeys(map(city_text, cities_of(results))))  # redrawn ones have one name
+    where = " and ".join(cities[:2]) or "a city"
     if len(cities) > 2:
         where += f" and {len(cities) - 2} more cities"
     points, seeds = len(results.points), len(results.info["replicates"])

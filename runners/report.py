@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .results import Results
 
 WIDTH = 120
-"""Columns of a terminal that a table may take."""
+"""Columns of a terminal that a table may take at most."""
 
 Grid = tuple[list[str], list[list[str]]]
 """Headings, and rows of cells."""
@@ -116,7 +116,7 @@ def text_report(results: "Results", baseline: int = 0, width: int = WIDTH) -> st
         StoreError: if there is no run, or none of the baseline.
     """
     frame, measures = _compared(results, baseline)
-    lines = [f"{results.scenario.name}: {headline(results)}", ""]
+    lines = [*textwrap.wrap(f"{results.scenario.name}: {headline(results)}", width), ""]
     names = short_names(results.info["parameters"])
     table = aligned(*levels_grid(results, frame, measures, named=True))
     if _width(table) > width:  # too wide: name the points below, then break the columns into several tables

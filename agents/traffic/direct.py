@@ -98,31 +98,6 @@ def connect(zones: "geopandas.GeoDataFrame", network: Network, name: str) -> Con
     return Connectors(tuple(names), first, np.concatenate(nodes))
 
 
-def connect_nodes(nodes: Mapping[str, ArrayLike], network: Network) -> Connectors:
-    """Return connectors of zones whose nodes are known.
-
-    Args:
-        nodes: number or numbers of nodes by name of zone.
-        network: the network.
-
-    Raises:
-        DemandError: if a zone has no node, or one that cars cannot reach and leave.
-    """
-    good = network.main_part(Access.CAR)
-    problems = Problems("zones")
-    found = [np.atleast_1d(np.asarray(each, np.int32)) for each in nodes.values()]
-    for name, each in zip(nodes, found, strict=True):
-        outside = each[(each < 0) | (each >= network.nodes)]
-        if outside.size:
-            problems.add("", f"zone '{name}' is at node {outside[0]}, there are 0 … {network.nodes - 1}")
-        elif not each.size or not good[each].all():
-            at = f"node {each[~good[each]][0]}" if each.size else "no node"
-            problems.add("", f"zone '{name}' is at {at}, which has no link that cars reach from and to the rest")
-    problems.refuse()
-    first = np.concatenate([[0], np.cumsum([len(each) for each in found])]).astype(np.int64)
-    return Connectors(tuple(nodes), first, np.concatenate(found) if found else np.zeros(0, np.int32))
-
-
 # ---------------------------------------------------------------------- trips of matrices
 
 

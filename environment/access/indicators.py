@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..polygons import read_polygons
 from ..transit.timetable import RouteType, Timetable
 from .points import AccessError, Origins
 from .reach import nearest
@@ -27,8 +28,6 @@ GREEN_HECTARES = 0.5
 """Least size of a green space that counts: the lower end of what WHO Europe's review of urban green space names."""
 ENTRANCE = 30.0
 """Metres between a junction and the edge of a green space from which the junction counts as an entrance; assumed."""
-_LARGEST_FILE = 256 * 2**20
-_SUFFIXES = (".geojson", ".json", ".gpkg")
 
 
 @dataclass(frozen=True)
@@ -100,45 +99,28 @@ def green_share(times: TravelTimes, origins: Origins, path: str | Path, metres: 
         metres: longest walk along streets.
 
     Raises:
-        AccessError: if the file cannot be read, or holds no green space that counts and can be entered.
+        PolygonError: if the file cannot be read, or holds no polygon.
+        AccessError: if it holds no green space that counts and can be entered.
     """
+    x, y = green_entrances(times, path)
+    return _share(origins, nearest(times, WALK, origins, x, y, metres / WALK_SPEED) * WALK_SPEED)
+
+
+def green_entrances(times: TravelTimes, path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return x and y of the junctions at which green space is entered; arguments and errors as of :func:`green_share`."""
     import shapely
 
-    shapes = _read_green(Path(path), times.network.crs)
+    drawn = read_polygons(Path(path), times.network.crs, "areas of green space").geometry.make_valid()
+    shapes = drawn[drawn.area >= GREEN_HECTARES * 10_000].to_numpy()
     nodes = times.at_nodes(WALK)
     tree = shapely.STRtree(shapely.points(nodes.x, nodes.y))
     rows = np.unique(tree.query(shapes, predicate="dwithin", distance=ENTRANCE)[1])
     if not len(rows):
         raise AccessError(f"{path}: no green space of {GREEN_HECTARES:g} ha or more lies along the streets of the city")
-    walk = nearest(times, WALK, origins, nodes.x[rows], nodes.y[rows], metres / WALK_SPEED) * WALK_SPEED
-    return _share(origins, walk)
+    return nodes.x[rows], nodes.y[rows]
 
 
 def _share(origins: Origins, metres: NDArray[np.float64]) -> Near:
     within = np.isfinite(metres)
     people = origins.people.sum()
     return Near(within, metres, float(origins.people[within].sum() / people) if people else float("nan"))
-
-
-def _read_green(path: Path, crs: str) -> NDArray[np.object_]:
-    import geopandas
-
-    if path.suffix.lower() not in _SUFFIXES:
-        raise AccessError(f"{path}: green space is read from {', '.join(_SUFFIXES)}")
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise AccessError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if size > _LARGEST_FILE:
-        raise AccessError(f"{path}: larger than {_LARGEST_FILE // 2**20} MiB; keep the green space of the city alone")
-    try:
-        read = geopandas.read_file(path)
-    except Exception as error:  # whatever the reader raises on a damaged file
-        raise AccessError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(read, geopandas.GeoDataFrame) or not read.geom_type.isin(("Polygon", "MultiPolygon")).any():
-        raise AccessError(f"{path}: holds no polygon; wanted are areas of green space")
-    shapes = read.geometry[read.geom_type.isin(("Polygon", "MultiPolygon"))]
-    if shapes.crs is not None and crs:
-        shapes = shapes.to_crs(crs)
-    valid = shapes.make_valid()
-    return valid[valid.area >= GREEN_HECTARES * 10_000].to_numpy()

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..grid import CELL, CityGrid
-from ..places import PlaceKind, SiteKind
+from ..groups import groups_of
+from ..places import Role, SiteKind
 
 if TYPE_CHECKING:
     from ..city import City
@@ -22,8 +23,6 @@ PEOPLE = ("population", "people", "residents")
 """Names, in any case, of the column that counts the people at a point."""
 _WHERE = {"lon": ("lon", "longitude"), "lat": ("lat", "latitude")}
 
-AGE_GROUPS = {"0–17": 0, "18–29": 18, "30–64": 30, "65+": 65}
-"""First age of each group."""
 SITES = {
     "schools": (SiteKind.PRIMARY, SiteKind.SECONDARY),
     "kindergartens": (SiteKind.KINDERGARTEN,),
@@ -49,6 +48,7 @@ class Origins:
         groupings: by name (``"zone"``, ``"age"``), names of the groups and people by point and group, (points, groups).
         cells: cell of :attr:`grid` of each point, (points,); None without a grid.
         grid: the grid that the points are summed up in.
+        of_person: point at which each resident of a city lives, (people,); None for points of a table.
     """
 
     name: list[str]
@@ -58,6 +58,7 @@ class Origins:
     groupings: dict[str, tuple[list[str], NDArray[np.float64]]] = field(default_factory=dict)
     cells: NDArray[np.int64] | None = None
     grid: CityGrid | None = None
+    of_person: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -156,7 +157,7 @@ def read_points(path: str | Path, crs: str) -> tuple[Origins | None, Opportuniti
 
 
 def residents_of(city: "City", cell: float = CELL) -> Origins:
-    """Return the homes of a city with their residents, by zone, age group and grid cell.
+    """Return the homes of a city with their residents, by the groups of :func:`..groups.groups_of` and grid cell.
 
     Args:
         city: the city.
@@ -166,11 +167,6 @@ def residents_of(city: "City", cell: float = CELL) -> Origins:
     spot, row = np.unique(np.stack([city.places.x[homes], city.places.y[homes]]).T, axis=0, return_inverse=True)
     row = row.ravel()[city.people.household]
     x, y = (np.ascontiguousarray(spot[:, axis]) for axis in (0, 1))
-    layer = city.layer("zones")
-    zones = len(city.zones)
-    names = [str(name) for name in layer["name"]] if layer is not None and "name" in layer else []
-    zone = city.places.zone[city.people.household].astype(np.int64)
-    age = np.searchsorted(list(AGE_GROUPS.values()), city.people.age, side="right") - 1
     grid = CityGrid.of_city(city, cell)
 
     def by(group: NDArray[np.integer], groups: int) -> NDArray[np.float64]:
@@ -184,19 +180,17 @@ def residents_of(city: "City", cell: float = CELL) -> Origins:
         x=x,
         y=y,
         people=np.bincount(row, minlength=len(x)).astype(float),
-        groupings={
-            "zone": (names or [f"zone {number}" for number in range(zones)], by(zone, zones)),
-            "age": (list(AGE_GROUPS), by(age, len(AGE_GROUPS))),
-        },
+        groupings={name: (groups.names, by(groups.of, len(groups.names))) for name, groups in groups_of(city).items()},
         cells=cells,
         grid=grid,
+        of_person=row,
     )
 
 
 def opportunities_of(city: "City") -> Opportunities:
     """Return what a city offers: jobs by the people who work there, and the :data:`SITES`, one each."""
     activity = city.people.activity
-    works = activity[(activity >= 0) & (city.places.kind[activity] == PlaceKind.WORK)]
+    works = activity[(activity >= 0) & (np.asarray(city.people.role) == Role.WORKER)]
     place, jobs = np.unique(works, return_counts=True)
     kinds = ("jobs", *SITES)
     site_kind = np.asarray(city.sites.kind)

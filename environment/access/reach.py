@@ -44,11 +44,8 @@ def reach(
     limits = checked_minutes(minutes) * 60.0
     begins = times.snap_all(mode, origins.name, origins.x, origins.y)
     ends = times.snap(mode, opportunities.x, opportunities.y)
-    out = np.zeros((len(origins), len(limits), len(opportunities.kinds)))
-    for rows, seconds in times.between(mode, begins, ends, float(limits.max()), progress):
-        for number, limit in enumerate(limits):
-            out[rows, number] = (seconds <= limit + ROUNDING).astype(float) @ opportunities.count
-    return out
+    ascending, place = np.unique(limits, return_inverse=True)
+    return times.reached(mode, begins, ends, opportunities.count, ascending, progress)[:, place]
 
 
 def gravity(

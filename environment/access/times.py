@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..network.graph import Graph, make_graph
 from ..network.network import Network
 from ..network.skims import SPEEDS, own_seconds
-from ..network.trees import costs_from
+from ..network.trees import costs_from, in_ranges
 from ..roads import Access
 from ..transit.raptor import ACCESS_METRES, Walks, travel_times
 from ..transit.timetable import Timetable
+from .kernels import count_reached
 from .points import AccessError
 
 WALK, BICYCLE, CAR, TRANSIT = "walk", "bicycle", "car", "transit"
@@ -82,6 +84,20 @@ class Snapped:
 
     def __len__(self) -> int:
         return len(self.node)
+
+
+class _Part(NamedTuple):
+    """Times of a batch of origins.
+
+    Attributes:
+        rows: intp (n,) origins.
+        node: intp (n,) row of ``seconds`` of each.
+        seconds: float32 (nodes, ends) from node to node.
+    """
+
+    rows: NDArray[np.intp]
+    node: NDArray[np.intp]
+    seconds: NDArray[np.float32]
 
 
 class TravelTimes:
@@ -184,26 +200,87 @@ class TravelTimes:
         Raises:
             AccessError: if the mode is not known, or public transport is asked for without a timetable.
         """
+        ends, of_target = np.unique(targets.node, return_inverse=True)
+        for part in self._parts(mode, origins, ends, limit, len(targets), progress):
+            whole = part.seconds[part.node[:, None], of_target[None, :]]
+            whole += (origins.seconds[part.rows, None] + targets.seconds[None, :]).astype(np.float32)
+            self._walk_straight(whole, part.rows, origins, targets)
+            yield part.rows, whole
+
+    def reached(
+        self,
+        mode: str,
+        origins: Snapped,
+        targets: Snapped,
+        count: NDArray[np.float64],
+        limits: NDArray[np.float64],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return what is counted at the targets that are not farther than limits.
+
+        Args:
+            mode, origins, targets, progress: as for :meth:`between`.
+            count: (targets, kinds).
+            limits: (limits,) seconds, ascending.
+
+        Returns:
+            float64 (origins, limits, kinds).
+
+        Raises:
+            AccessError: as :meth:`between`.
+        """
+        out = np.zeros((len(origins), len(limits), count.shape[1]))
+        ends, of_target = np.unique(targets.node, return_inverse=True)
+        if not len(ends):
+            return out
+        order = np.argsort(of_target, kind="stable")
+        first = np.searchsorted(of_target[order], np.arange(len(ends) + 1))
+        walk = targets.seconds[order]
+        begin, target = (np.stack([points.x, points.y, points.seconds], 1) for points in (origins, targets))
+        own = np.searchsorted(ends, origins.node)
+        own[(own == len(ends)) | (np.append(ends, -1)[own] != origins.node)] = -1
+        span = np.stack([np.minimum.reduceat(walk, first[:-1]), np.maximum.reduceat(walk, first[:-1])], 1)
+        counted = np.ascontiguousarray(count[order], float)
+        of_ends = own, first, target[order], span, counted, np.add.reduceat(counted, first[:-1], axis=0)
+        allowed = np.stack([limits + ROUNDING, np.full(len(limits), WALK_SPEED)], 1)
+
+        def add(part: _Part, low: int, high: int) -> None:
+            count_reached(part.rows[low:high], part.node[low:high], part.seconds, begin, *of_ends, allowed, out)
+
+        for part in self._parts(mode, origins, ends, float(limits.max()), 0, progress):
+            in_ranges(partial(add, part), len(part.rows), self.threads)
+        return np.cumsum(out, axis=1)
+
+    def _parts(
+        self,
+        mode: str,
+        origins: Snapped,
+        ends: NDArray[np.int32],
+        limit: float,
+        wide: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> Iterator["_Part"]:
+        """Yield times from the nodes of origins to nodes, a batch of origins at a time.
+
+        Args:
+            mode, origins, limit, progress: as for :meth:`between`.
+            ends: nodes, ascending; −1 is not reached.
+            wide: times that are wanted of each origin on top of those of its node.
+        """
         nodes, of_origin = np.unique(origins.node, return_inverse=True)
         cut_off = int(len(nodes) > 0 and nodes[0] < 0)
-        ends, of_target = np.unique(targets.node, return_inverse=True)
-        known = ends >= 0
         most = int(np.bincount(of_origin).max()) if len(of_origin) else 1
         departures = len(self._service().departures) if mode == TRANSIT else 1
-        wide = max(self.network.nodes, len(targets) * most, len(ends) * departures, 1)
-        size = max(1, _BATCH // wide)
+        size = max(1, _BATCH // max(self.network.nodes, wide * most, len(ends) * departures, 1))
         order = np.argsort(of_origin, kind="stable")
         first = np.searchsorted(of_origin[order], np.arange(len(nodes) + 1))
         walks = self._walks_from_stops(ends) if mode == TRANSIT else None
         for low in range(cut_off, len(nodes), size):
             high = min(low + size, len(nodes))
             seconds = self._by_node(mode, nodes[low:high], ends, limit, walks)
-            seconds[:, ~known] = np.inf
+            seconds[:, ends < 0] = np.inf
             rows = order[first[low] : first[high]]
-            whole = seconds[(of_origin[rows] - low)[:, None], of_target[None, :]]
-            whole += (origins.seconds[rows, None] + targets.seconds[None, :]).astype(np.float32)
-            self._walk_straight(whole, rows, origins, targets)
-            yield rows, whole
+            yield _Part(rows, of_origin[rows] - low, seconds)
             if progress is not None:
                 progress(high, len(nodes))
 

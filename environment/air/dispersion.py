@@ -225,26 +225,3 @@ def exposure(levels: NDArray[np.float64], where: Iterable[Any]) -> NDArray[np.fl
 
 def _at(level: NDArray[np.float64], cell: NDArray[np.integer]) -> NDArray[np.float64]:
     return np.where(cell >= 0, level[cell], 0.0)
-
-
-def group_means(
-    values: ArrayLike, group: ArrayLike, groups: int | None = None, weights: ArrayLike | None = None
-) -> NDArray[np.float64]:
-    """Return the mean of each group: sum of value times people over people.
-
-    Args:
-        values: (people,) for example exposure.
-        group: (people,) zone or group of each person, from 0; −1 belongs to none.
-        groups: number of groups, the largest plus 1 by default.
-        weights: (people,) people that each row stands for, 1 by default.
-
-    Returns:
-        float64 (groups,), nan for a group without people.
-    """
-    values, group = np.asarray(values, float), np.asarray(group, np.int64)
-    weight = np.ones(len(values)) if weights is None else np.asarray(weights, float)
-    inside = group >= 0
-    count = groups if groups is not None else int(group.max(initial=-1)) + 1
-    people = np.bincount(group[inside], weight[inside], count)
-    total = np.bincount(group[inside], (weight * values)[inside], count)
-    return np.divide(total, people, out=np.full(count, np.nan), where=people > 0)

@@ -20,12 +20,14 @@ from .activities import (
 from .days import DAY_TYPES, WEEK, make_schedules
 from .fabric import Fabric
 from .households import AGE_SHARES, COUNTRIES, Households, ages_by_year, quota, sample_households
+from .incomes import GINI, GINI_EUROPE, draw_incomes
 from .order import morton_order
 
 MOST_IN_A_DWELLING = 20  # people, on average; more is a slip of the keyboard (assumed)
 OFFICE_JOBS = 8.0  # mean of the offices that no map names, assumed
 SMALL_VENUE = 150.0  # m2, mean floor area of the shops and venues that no map names, assumed
 LARGEST_DRAW = 1_500.0  # m2, floor area beyond which a shop or venue draws no more visitors into one room, assumed
+INCOMES_FROM = "EU-SILC 2010, Eurostat"
 AGES_FROM = "UN World Population Prospects"
 SIZES_FROM = "EU-28 2017, Eurostat labour force survey"
 _SMALL_SITES = {
@@ -68,6 +70,7 @@ def populate(
     most = MOST_IN_A_DWELLING * int(fabric.buildings["dwellings"].sum())
     if people > most:
         raise CityError(f"{fabric.name}: {people:,} people do not fit in; its dwellings hold at most {most:,}")
+    gini = GINI[country] if households is None else GINI_EUROPE
     if households is None:
         households = sample_households(people, seed, ages=ages_by_year(AGE_SHARES[country]))
         used = {"ages": f"{COUNTRIES[country]}, {AGES_FROM}", "household sizes": SIZES_FROM}
@@ -79,6 +82,12 @@ def populate(
     schedules = make_schedules(first, persons, places, _attraction(places["site"], sites), seed)
 
     centroids = fabric.zones.geometry.representative_point()
+    zones = {
+        "area": fabric.zones.area.to_numpy(float),
+        "x": centroids.x.to_numpy(float),
+        "y": centroids.y.to_numpy(float),
+    }
+    income = draw_incomes(places["zone"][: len(first) - 1], np.diff(first), zones["x"], zones["y"], seed, gini)
     west, south = min(fabric.nodes["x"].min(), buildings["x"].min()), min(fabric.nodes["y"].min(), buildings["y"].min())
     east, north = max(fabric.nodes["x"].max(), buildings["x"].max()), max(fabric.nodes["y"].max(), buildings["y"].max())
     info = CityInfo(
@@ -89,25 +98,20 @@ def populate(
         week=WEEK,
         day_types=DAY_TYPES,
         sources=list(fabric.sources),
-        report=fabric.report | report,
+        report=fabric.report | report | {"incomes": f"lognormal, Gini {gini:g}, {INCOMES_FROM}"},
     )
     tables = {
         "people": persons,
-        "households": {"first": first},
+        "households": {"first": first, "income": income},
         "places": places,
         "sites": sites,
         "buildings": buildings,
-        "zones": {
-            "area": fabric.zones.area.to_numpy(float),
-            "x": centroids.x.to_numpy(float),
-            "y": centroids.y.to_numpy(float),
-        },
+        "zones": zones,
         "nodes": fabric.nodes,
         "links": fabric.links,
         "turns": fabric.turns,
     }
-    zones = fabric.zones[["name", "geometry"]]
-    layers |= {"zones": zones, "sites": lambda: _site_layer(sites, fabric.crs)}
+    layers |= {"zones": fabric.zones[["name", "geometry"]], "sites": lambda: _site_layer(sites, fabric.crs)}
     return City(info, tables, schedules, layers)
 
 

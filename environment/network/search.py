@@ -51,8 +51,7 @@ def priced_paths(
     priced: Priced, origins: ArrayLike, destinations: ArrayLike, threads: int = 1
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return what :func:`paths` returns, in a graph that has been made ready."""
-    first, link, _ = _ways(priced, *_pairs(priced.graph, origins, destinations), threads, True)
-    return first, link
+    return _ways(priced, *_pairs(priced.graph, origins, destinations), threads)
 
 
 def paths(
@@ -82,27 +81,7 @@ def paths(
             destinations or fewer.
     """
     pairs = _pairs(graph, origins, destinations)
-    first, link, _ = _ways(price(graph, cost, hierarchy, thorough=len(pairs[0]) >= MANY), *pairs, threads, True)
-    return first, link
-
-
-def pair_costs(
-    graph: Graph,
-    cost: ArrayLike,
-    origins: ArrayLike,
-    destinations: ArrayLike,
-    threads: int = 1,
-    hierarchy: Hierarchy | None = None,
-) -> NDArray[np.float64]:
-    """Return what the cheapest way costs from each origin to the destination beside it.
-
-    Arguments and errors as of :func:`paths`.
-
-    Returns:
-        float64 (n,), infinite where there is no way, 0 where origin and destination are one.
-    """
-    pairs = _pairs(graph, origins, destinations)
-    return _ways(price(graph, cost, hierarchy, thorough=len(pairs[0]) >= MANY), *pairs, threads, False)[2]
+    return _ways(price(graph, cost, hierarchy, thorough=len(pairs[0]) >= MANY), *pairs, threads)
 
 
 def _pairs(graph: Graph, origins: ArrayLike, destinations: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -114,23 +93,20 @@ def _pairs(graph: Graph, origins: ArrayLike, destinations: ArrayLike) -> tuple[N
 
 
 def _ways(
-    priced: Priced, begins: NDArray[np.int32], ends: NDArray[np.int32], threads: int, wanted: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-    """Return ragged paths, empty unless wanted, and costs."""
+    priced: Priced, begins: NDArray[np.int32], ends: NDArray[np.int32], threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return ragged paths."""
     if not len(begins):
-        return np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0)
+        return np.zeros(1, np.int64), np.zeros(0, np.int32)
     graph, order, weight, shortcuts, back, by_node, member = priced
     # pairs of one destination share half of the search
     rows = np.lexsort((begins, ends))
-    costs = np.empty(len(rows))
     length = np.zeros(len(rows), np.int64)
     parts: dict[int, NDArray[np.int32]] = {}
 
     def search(begin: int, stop: int) -> None:
         part = rows[begin:stop]
-        parts[begin] = _search(
-            order, shortcuts, graph, back, weight, by_node, member, begins, ends, part, wanted, costs, length
-        )
+        parts[begin] = _search(order, shortcuts, graph, back, weight, by_node, member, begins, ends, part, length)
 
     in_ranges(search, len(rows), threads)
     first = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
@@ -138,7 +114,7 @@ def _ways(
     starts = sorted(parts)
     for begin, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
         _in_order(rows[begin:stop], first, parts[begin], link)
-    return first, link, costs
+    return first, link
 
 
 @njit(cache=True, nogil=True)
@@ -152,8 +128,8 @@ def _in_order(rows, first, found, link):
 
 
 @njit(cache=True, nogil=True)
-def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, ends, rows, wanted, costs, length):
-    """Fill ``costs`` and ``length`` of some pairs and return their links one after the other.
+def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, ends, rows, length):
+    """Fill ``length`` of some pairs and return their links one after the other.
 
     From the origin and against the arcs from the destination it goes up in the hierarchy; the cheapest way is over the
     state where both together cost least. Links are then those of the shortcuts on the way.
@@ -187,7 +163,6 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
         origin = begins[row]
         goal = ends[row]
         if origin == goal:
-            costs[row] = 0.0
             continue
         if goal != last:
             for k in range(goal_count):
@@ -280,8 +255,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                     here_by[up_head[j]] = up_slot[j]
         for k in range(sources):
             here[known[k]] = np.inf
-        costs[row] = least
-        if not wanted or least == np.inf:
+        if least == np.inf:
             continue
         if used + states > len(links):
             longer = np.empty(2 * len(links) + states, np.int32)

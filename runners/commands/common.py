@@ -28,6 +28,7 @@ MISTAKES = {
     "environment.design.changes.DesignError",
     "environment.equity.EquityError",
     "environment.network.network.NetworkError",
+    "environment.polygons.PolygonError",
     "environment.schema.CityError",
     "environment.transit.timetable.TransitError",
     "runners.documents.ScenarioError",

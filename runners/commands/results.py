@@ -1,6 +1,7 @@
 """Commands about results: compare points, write a report, draw maps."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -17,33 +18,47 @@ def compare(
         Path | None,
         typer.Option("--area", metavar="FILE", help="Polygons (.geojson, .gpkg) whose through traffic is shown."),
     ] = None,
+    green: Annotated[
+        Path | None,
+        typer.Option("--green", metavar="FILE", help="Public green space (.geojson, .gpkg) that residents may reach."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Write the tables of streets in full, as Parquet.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say how each point of a sweep differs from a baseline, runs of one seed paired.
 
-    Where the results have trips and links: who gains and who loses travel time, vehicle-km, and streets that became
-    rat runs; and of superblocks, or the polygons of --area, through traffic inside and what was displaced around.
+    Where the results have trips and links: who gains and who loses travel time by zone, age, income and mode; jobs,
+    schools and care that residents reach within 15 and 30 minutes; vehicle-km, and streets that became rat runs; and of
+    superblocks, or the polygons of --area, through traffic inside and what was displaced around. With the tables air and
+    noise: what traffic lays on whom at home.
 
     \b
     Examples:
         citytwin compare results/quickstart --baseline 0
-        citytwin compare results/superblock --area superblock.geojson
+        citytwin compare results/superblock --area superblock.geojson --green parks.geojson --out compared/
     """
-    from ..planning.text import planning_facts, planning_text
-    from ..report import text_report
+    from ..planning.change import compared, write_changes
+    from ..planning.text import planning_text
+    from ..report import WIDTH, text_report
     from ..results import Results
 
     opened = Results(results)
+    changes = list(compared(opened, baseline, area, green))
+    written = [] if out is None else write_changes(opened, changes, baseline, out)
     if as_json:
         from ..describe import comparison_facts
 
-        points = comparison_facts(opened, baseline)
-        planning = planning_facts(opened, baseline, area)
-        facts = [point | planning.get(point["point"], {}) for point in points]
+        planning = {change.point: change.facts() for change in changes}
+        facts = [point | planning.get(point["point"], {}) for point in comparison_facts(opened, baseline)]
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        text = planning_text(opened, baseline, area)
-        typer.echo(text_report(opened, baseline) + (f"\n\n{text}" if text else ""))
+        text = planning_text(opened, changes, baseline)
+        width = min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH)
+        typer.echo(text_report(opened, baseline, width) + (f"\n\n{text}" if text else ""))
+    for path in written:
+        typer.echo(f"Table: {path}", err=as_json)
 
 
 @app.command()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...environment.polygons import PolygonError, read_polygons
 from ...environment.roads import Access, largest_component
-from ..tables import StoreError
 
 if TYPE_CHECKING:
     from ...environment.network.network import Network
@@ -19,12 +19,8 @@ BORDER = 25.0
 half the width of a wide street, and what a border drawn by hand is off)."""
 AROUND = 500.0
 """Metres around an area within which displaced traffic is looked for."""
-LARGEST_FILE = 64 * 2**20
-"""Bytes of a file with areas; a larger one is refused."""
-SUFFIXES = (".geojson", ".json", ".gpkg")
 SUPERBLOCK = "superblock"
 """Kind of change of a design whose area is looked at."""
-_POLYGONS = ("Polygon", "MultiPolygon")
 
 
 @dataclass(frozen=True)
@@ -99,30 +95,12 @@ def read_shapes(path: Path, crs: str) -> dict[str, Outline]:
         crs: CRS of the city, into which they are brought; empty if its coordinates mean nothing.
 
     Raises:
-        StoreError: if the file cannot be read, or holds no polygon.
+        PolygonError: if the file cannot be read, holds no polygon, or the border of one crosses itself.
     """
-    import geopandas
-
-    if path.suffix.lower() not in SUFFIXES:
-        raise StoreError(f"{path}: areas are read from {', '.join(SUFFIXES)}")
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if size > LARGEST_FILE:
-        raise StoreError(f"{path}: larger than {LARGEST_FILE // 2**20} MiB; keep the areas alone in a file")
-    try:
-        read = geopandas.read_file(path)
-    except Exception as error:  # whatever the reader raises on a damaged file
-        raise StoreError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(read, geopandas.GeoDataFrame) or not read.geom_type.isin(_POLYGONS).any():
-        raise StoreError(f"{path}: holds no polygon; draw one around the area")
-    rows = read[read.geom_type.isin(_POLYGONS)]
+    rows = read_polygons(path, crs, "areas")
     broken = [str(number) for number in rows.index[~rows.geometry.is_valid]]
     if broken:
-        raise StoreError(f"{path}: the border of feature {', '.join(broken)} crosses itself; draw it again")
-    if rows.crs is not None and crs:
-        rows = rows.to_crs(crs)
+        raise PolygonError(f"{path}: the border of feature {', '.join(broken)} crosses itself; draw it again")
     if "change" in rows and (rows["change"] == SUPERBLOCK).any():  # a design
         rows = rows[rows["change"] == SUPERBLOCK]
     named = rows["name"] if "name" in rows else [None] * len(rows)

@@ -4,6 +4,7 @@ Both are means over the runs of a point and their days; levels are averaged as e
 model adds, without other sources.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from .reading import need
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas as pd
 
     from ...environment.city import City
     from ..results import Results
@@ -52,15 +54,44 @@ def write_burden(results: "Results", folder: Path, point: int, name: str) -> lis
     return written
 
 
+def air_means(results: "Results", point: int, runs: Collection[str] | None = None) -> "pd.DataFrame":
+    """Return a row a cell with residents: its middle and side in metres, and NOx and PM2.5 in µg/m³.
+
+    Args:
+        results: results with a table ``air``.
+        point: the point.
+        runs: those of its runs that count; all if None.
+    """
+    columns = {"side": "first", "residents": "first", "nox": "mean", "pm25": "mean"}
+    return _kept(results, "air", point, runs).groupby(["y", "x"], sort=True).agg(columns).reset_index()
+
+
+def noise_means(results: "Results", point: int, runs: Collection[str] | None = None) -> "pd.DataFrame":
+    """Return a row a building where people live, or a spot outside one: residents and Lden in dB(A).
+
+    Args:
+        results: results with a table ``noise``.
+        point, runs: as for :func:`air_means`.
+    """
+    kept = _kept(results, "noise", point, runs)
+    kept = kept.assign(energy=10.0 ** (0.1 * kept["lden"].to_numpy(float)))
+    columns = {"residents": "first", "energy": "mean"}
+    homes = kept.groupby(["building", "x", "y"], sort=True).agg(columns).reset_index()
+    homes["lden"] = 10.0 * np.log10(homes.pop("energy"))
+    return homes
+
+
+def _kept(results: "Results", table: str, point: int, runs: Collection[str] | None) -> "pd.DataFrame":
+    kept = results.table(table)
+    return kept[kept["point"] == point] if runs is None else kept[kept["run_id"].isin(list(runs))]
+
+
 def air_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoDataFrame":
     """Return a row a cell: its middle and side in metres, residents, and NOx and PM2.5 in µg/m³."""
     import geopandas
     import shapely
 
-    kept = results.table("air")
-    kept = kept[kept["point"] == point]
-    columns = {"side": "first", "residents": "first", "nox": "mean", "pm25": "mean"}
-    cells = kept.groupby(["y", "x"], sort=True).agg(columns).reset_index()
+    cells = air_means(results, point)
     x, y, half = (cells[name].to_numpy(float) for name in ("x", "y", "side"))
     half = half / 2
     shapes = shapely.box(x - half, y - half, x + half, y + half)
@@ -72,12 +103,7 @@ def noise_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoD
     import geopandas
     import shapely
 
-    kept = results.table("noise")
-    kept = kept[kept["point"] == point]
-    kept = kept.assign(energy=10.0 ** (0.1 * kept["lden"].to_numpy(float)))
-    columns = {"residents": "first", "energy": "mean"}
-    homes = kept.groupby(["building", "x", "y"], sort=True).agg(columns).reset_index()
-    homes["lden"] = 10.0 * np.log10(homes.pop("energy"))
+    homes = noise_means(results, point)
     shapes = shapely.points(homes["x"].to_numpy(float), homes["y"].to_numpy(float))
     outlines = city.layer("buildings")
     if outlines is not None:

@@ -1,15 +1,17 @@
-"""Who gains and who loses between two points: travel time of the same people by zone of home, age, cars and mode."""
+"""Who gains and who loses between two points: travel time of the same people by zone, age, income, cars and mode."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...environment.groups import groups_of
 from ..compare import LEVEL, interval
 from ..tables import StoreError
-from .reading import TRIP_COLUMNS, TRIPS, Pairs, Rows, paired_trips, rows_of, runs_of
+from .evenness import Sides, evenness
+from .reading import TRIP_COLUMNS, TRIPS, Pairs, Rows, paired_trips, rows_of, run_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
 NOTABLE = 60.0
 """Seconds a day by which somebody's travel time has to change to count as better or worse off."""
-AGE_GROUPS = {"0–17": 0, "18–29": 18, "30–64": 30, "65+": 65}
-"""First age of each group."""
 CAR_GROUPS = ("no car", "one car", "two cars or more")
 ALL = "all"
+ORDER = (ALL, "mode", "age", "income", "cars", "zone")
+"""Groupings in the order in which they are shown."""
+CROSSED = ("age", "income", "zone")
+"""Groupings that are parted by mode, too."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +47,43 @@ class Grouping:
 
 
 def groupings(city: "City", pairs: Pairs, cars: NDArray[np.integer] | None = None) -> Iterator[Grouping]:
-    """Yield the groupings of a pair of runs: everybody, mode, age, cars of the household if known, and zone of home.
+    """Yield the groupings of a pair of runs: everybody, mode, age, income and cars of the household if known, zone of home.
 
     Args:
         city: the city.
         pairs: the pairs.
         cars: (households,) cars of each household.
     """
-    from ...agents.traffic.demand import Mode
 
     def by_person(by: str, names: list[str], group: NDArray[Any]) -> Grouping:
         whole = np.asarray(group, np.int64)
         return Grouping(by, names, whole[pairs.person], whole[pairs.alone])
 
-    people = city.people
-    yield by_person(ALL, ["everybody"], np.zeros(len(people)))
-    modes = [mode.name.lower() for mode in Mode]
+    yield by_person(ALL, ["everybody"], np.zeros(len(city.people)))
+    modes = mode_names()
     yield Grouping("mode", modes, np.where(pairs.mode_before < len(modes), pairs.mode_before, -1), None)
-    age = np.searchsorted(list(AGE_GROUPS.values()), people.age, side="right") - 1
-    yield by_person("age", list(AGE_GROUPS), age)
+    groups = groups_of(city)
+    zones = groups.pop("zone")
+    for by, (names, of) in groups.items():
+        yield by_person(by, names, of)
     if cars is not None:
-        yield by_person("cars", list(CAR_GROUPS), np.minimum(cars, len(CAR_GROUPS) - 1)[people.household])
-    layer = city.layer("zones")
-    names = [str(name) for name in layer["name"]] if layer is not None and "name" in layer else []
-    names = names or [f"zone {number}" for number in range(len(city.zones))]
-    yield by_person("zone", names, city.places.zone[people.household])
+        yield by_person("cars", list(CAR_GROUPS), np.minimum(cars, len(CAR_GROUPS) - 1)[city.people.household])
+    yield by_person("zone", *zones)
+
+
+def mode_names() -> list[str]:
+    """Return the names of the modes by number."""
+    from ...agents.traffic.demand import Mode
+
+    return [mode.name.lower() for mode in Mode]
+
+
+def crossed(grouping: Grouping, pairs: Pairs) -> Grouping:
+    """Return the trips of a grouping parted by the mode before, too: all modes of a group one after the other."""
+    modes = mode_names()
+    known = (grouping.group >= 0) & (pairs.mode_before < len(modes))
+    names = [name for name in grouping.names for _ in modes]
+    return Grouping(grouping.by, names, np.where(known, grouping.group * len(modes) + pairs.mode_before, -1), None)
 
 
 def changes(pairs: Pairs, grouping: Grouping) -> Rows:
@@ -118,47 +134,38 @@ def changes(pairs: Pairs, grouping: Grouping) -> Rows:
     }
 
 
-def day_minutes(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the minutes a day that each person travels in one run and in the other, on trips that end in both."""
+def day_minutes(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return who travels on trips that end in both runs, and the minutes a day of each in one run and in the other."""
     both = np.isfinite(pairs.before) & np.isfinite(pairs.after)
     people, place = np.unique(pairs.person[both], return_inverse=True)
     first, second = (
         np.bincount(place, seconds[both], len(people)) / pairs.days / 60.0 for seconds in (pairs.before, pairs.after)
     )
-    return first, second
+    return people, first, second
 
 
-def evenness(pairs: Pairs) -> dict[str, tuple[float, float]]:
-    """Return how evenly travel times of a day are spread over people, in one run and in the other.
+class Gains(NamedTuple):
+    """Who gains and who loses.
 
-    Returns:
-        ``gini``, ``theil``, and ``worst_tenth`` (mean minutes of the tenth of the people who travel longest), each in one
-        run and in the other; and ``worst_change``: 0, and the mean change in minutes of the tenth who lose most.
+    Attributes:
+        travel: a row a group: ``by`` (all, mode, age, income, cars or zone), ``group``, ``pairs`` (of runs), the columns of
+            :func:`changes` as means over the pairs of runs, and ``low`` and ``high`` (interval of ``change``).
+        cross: the same by group of :data:`CROSSED` and ``mode``, without trips that only one run has.
+        even: how evenly minutes of travel are spread over those who travel, means over the pairs of runs.
     """
-    from ...environment.equity import gini, theil, worst_off
 
-    sides = day_minutes(pairs)
-    if not len(sides[0]):
-        return {}
-    found = {
-        name: (measure(sides[0]), measure(sides[1]))
-        for name, measure in (("gini", gini), ("theil", theil), ("worst_tenth", worst_off))
-    }
-    return found | {"worst_change": (0.0, worst_off(sides[1] - sides[0]))}
+    travel: "pd.DataFrame"
+    cross: "pd.DataFrame"
+    even: Sides
 
 
-def gains(results: "Results", point: int, baseline: int = 0) -> "tuple[pd.DataFrame, pd.DataFrame]":
+def gains(results: "Results", point: int, baseline: int = 0) -> Gains:
     """Return who gains and who loses at a point, against a baseline, runs of one seed and trips of one person paired.
 
     Args:
         results: results with a table ``trips``.
         point: the point.
         baseline: the point with which it is compared.
-
-    Returns:
-        A row a group: ``by`` (all, mode, age, cars or zone), ``group``, ``pairs`` (of runs), the columns of
-        :func:`changes` as means over the pairs of runs, and ``low`` and ``high`` (interval of ``change``). And a row a
-        measure of :func:`evenness`: ``measure``, ``before``, ``after`` (means over the pairs of runs).
 
     Raises:
         StoreError: if there is no such point, no pair of runs, or the points have other people.
@@ -171,31 +178,59 @@ def gains(results: "Results", point: int, baseline: int = 0) -> "tuple[pd.DataFr
     other = city_of(results, point)
     if not np.array_equal(city.people.household, other.people.household):
         raise StoreError(f"points {baseline} and {point} have cities with other people; they cannot be compared")
-    found: dict[tuple[str, int, str], list[dict[str, float]]] = {}
+    whole, cross = _Table(), _Table()
     even: dict[str, list[tuple[float, float]]] = {}
+    parts = groups_of(city)
+    modes = mode_names()
     for seed, first, second in run_pairs(results, point, baseline):
         pairs = paired_trips(
             rows_of(results, TRIPS, first, TRIP_COLUMNS), rows_of(results, TRIPS, second, TRIP_COLUMNS)
         )
         for grouping in groupings(city, pairs, _cars(results, city, baseline, seed)):
-            columns = changes(pairs, grouping)
-            for number, name in enumerate(grouping.names):
-                row = {key: float(values[number]) for key, values in columns.items()}
-                if row["people"]:
-                    found.setdefault((grouping.by, number, name), []).append(row)
-        for measure, values in evenness(pairs).items():
+            whole.add([{"by": grouping.by, "group": name} for name in grouping.names], changes(pairs, grouping))
+            if grouping.by in CROSSED:
+                by_mode = crossed(grouping, pairs)
+                heads = [
+                    {"by": by_mode.by, "group": name, "mode": modes[number % len(modes)]}
+                    for number, name in enumerate(by_mode.names)
+                ]
+                cross.add(heads, changes(pairs, by_mode))
+        who, before, after = day_minutes(pairs)
+        for measure, values in evenness(before, after, {by: of[who] for by, (_, of) in parts.items()}).items():
             even.setdefault(measure, []).append(values)
-    rows = []
-    for (by, _, name), parts in found.items():
-        low, high = interval(np.array([part["change"] for part in parts]), LEVEL)
-        means = {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
-        rows.append({"by": by, "group": name, "pairs": len(parts)} | means | {"low": low, "high": high})
-    order = {by: number for number, by in enumerate((ALL, "mode", "age", "cars", "zone"))}
-    spread = [
-        {"measure": measure} | dict(zip(("before", "after"), np.mean(values, axis=0).tolist(), strict=True))
-        for measure, values in even.items()
-    ]
-    return pd.DataFrame(sorted(rows, key=lambda row: order[str(row["by"])])), pd.DataFrame(spread)
+    means = {measure: tuple(np.mean(values, axis=0).tolist()) for measure, values in even.items()}
+    return Gains(
+        pd.DataFrame(whole.rows()), pd.DataFrame(cross.rows()).drop(columns="unpaired", errors="ignore"), means
+    )
+
+
+class _Table:
+    """Rows by group, one for each pair of runs in which the group has people."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], tuple[dict[str, str], list[dict[str, float]]]] = {}
+
+    def add(self, heads: list[dict[str, str]], columns: Rows) -> None:
+        """Add what :func:`changes` found for a grouping.
+
+        Args:
+            heads: what is said of each group.
+            columns: (groups,) by name.
+        """
+        at = ORDER.index(heads[0]["by"])
+        for number, head in enumerate(heads):
+            row = {name: float(values[number]) for name, values in columns.items()}
+            if row["people"]:
+                self._found.setdefault((at, number), (head, []))[1].append(row)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the means over the pairs of runs, and the interval of the change, in the order of groupings and groups."""
+        rows: list[dict[str, Any]] = []
+        for _, (head, parts) in sorted(self._found.items(), key=lambda entry: entry[0]):
+            low, high = interval(np.array([part["change"] for part in parts]), LEVEL)
+            means = {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
+            rows.append(head | {"pairs": len(parts)} | means | {"low": low, "high": high})
+        return rows
 
 
 def _cars(results: "Results", city: "City", point: int, seed: int) -> NDArray[np.integer] | None:
@@ -205,16 +240,3 @@ def _cars(results: "Results", city: "City", point: int, seed: int) -> NDArray[np
 
     settings = results.scenario.at_point(results.points[point]).processes.get("traffic")
     return means_of(city, seed, settings.ownership).cars if isinstance(settings, TrafficSettings) else None
-
-
-def run_pairs(results: "Results", point: int, baseline: int) -> list[tuple[int, str, str]]:
-    """Return each seed of which baseline and point both have a run, with the run of the baseline and that of the point.
-
-    Raises:
-        StoreError: if there is none.
-    """
-    base, runs = runs_of(results, baseline), runs_of(results, point)
-    pairs = [(seed, base[seed], run) for seed, run in runs.items() if seed in base]
-    if not pairs:
-        raise StoreError(f"points {baseline} and {point}: no seed of which both are in the results yet")
-    return pairs

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..geo import about, city_of
 from ..labels import attributions, cities_of
+from .change import compared
+from .grids import grids
 from .pictures import draw_changes, draw_streets
 from .reading import LINKS
 from .streets import STREET_FIGURES, read_streets, section_layer
-from .text import compared, grids, title_of
+from .text import title_of
 
 if TYPE_CHECKING:
     from ..results import Results
@@ -38,6 +40,7 @@ def planning_html(results: "Results", baseline: int) -> list[str]:
         for head, (heads, rows), note in grids(change):
             parts += [f'<p class="note">{html.escape(". ".join(text for text in (head, note) if text))}</p>']
             parts.append(_table(heads, rows))
+        parts += [f'<p class="note">{html.escape(note)}</p>' for note in change.notes]
     return parts
 
 

@@ -40,6 +40,19 @@ def runs_of(results: "Results", point: int) -> dict[int, str]:
     return {int(seed): str(run) for seed, run in zip(rows["seed"], rows["run_id"], strict=True)}
 
 
+def run_pairs(results: "Results", point: int, baseline: int) -> list[tuple[int, str, str]]:
+    """Return each seed of which baseline and point both have a run, with the run of the baseline and that of the point.
+
+    Raises:
+        StoreError: if there is none.
+    """
+    base, runs = runs_of(results, baseline), runs_of(results, point)
+    pairs = [(seed, base[seed], run) for seed, run in runs.items() if seed in base]
+    if not pairs:
+        raise StoreError(f"points {baseline} and {point}: no seed of which both are in the results yet")
+    return pairs
+
+
 def need(results: "Results", table: str) -> None:
     """Refuse results without a table.
 

@@ -18,8 +18,7 @@ from ...environment.roads import Access, RoadRank
 from ..files import check_target
 from ..geo import ABOUT, about, city_of, write_layer
 from ..tables import StoreError
-from .gains import run_pairs
-from .reading import LINKS, Rows, link_days, need, runs_of, same_links
+from .reading import LINKS, Rows, link_days, need, run_pairs, runs_of, same_links
 from .traffic import EMITTED, emissions_of, lines_of, network_of
 
 if TYPE_CHECKING:

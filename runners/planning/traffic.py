@@ -11,8 +11,7 @@ from ...environment.network.network import Network
 from ...environment.roads import Access, RoadRank
 from ..geo import city_of
 from .areas import Area, Outline, make_area
-from .gains import run_pairs
-from .reading import LINKS, TRIPS, Rows, batches, link_days, rows_of
+from .reading import LINKS, TRIPS, Rows, batches, link_days, rows_of, run_pairs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from citytwin.environment.equity import EquityError, gini, theil, theil_by_group, worst_off
+from citytwin.environment.equity import EquityError, gini, group_means, theil, theil_by_group, worst_off
 
 MIDDLES = (np.arange(200_000) + 0.5) / 200_000
 """Middles of so many equal slices of probability: quantiles at them are a distribution without chance."""
@@ -80,6 +80,12 @@ def test_theil_extremes():
     assert alike_groups.within == pytest.approx(theil([1, 5]))
 
 
+def test_group_means_are_sums_over_people():
+    means = group_means([1.0, -3.0, 10.0], [0, 0, 2], 4, weights=[1, 3, 2])
+    np.testing.assert_array_equal(means, [-2.0, np.nan, 10.0, np.nan])
+    assert group_means([2.0, 4.0], [1, 1], 2).tolist()[1] == 3.0
+
+
 def test_worst_off_counts_the_border_in_part():
     value = np.arange(1.0, 16.0)  # a tenth of 15 people: one and a half
     assert worst_off(value) == pytest.approx((15 + 0.5 * 14) / 1.5)
@@ -103,6 +109,7 @@ def test_nothing_to_share():
         (lambda: gini([]), "there are no people"),
         (lambda: worst_off([1.0], share=0.0), "share of the worst off is 0.0"),
         (lambda: theil_by_group([1.0, 2.0], [0, -1]), "from 0 on"),
+        (lambda: group_means([1.0, 2.0], [0, 3], 3), "one from 0 to 2 for each of the 2 values; got 2 from 0 to 3"),
     ],
 )
 def test_refused(call, words):

@@ -12,8 +12,8 @@ from cities import CRS, SOUTH, WEST, tiny_city
 
 from citytwin.agents.traffic.demand import Mode
 from citytwin.agents.traffic.direct import (
+    Connectors,
     connect,
-    connect_nodes,
     departures,
     matrix_trips,
     read_trip_table,
@@ -194,13 +194,12 @@ class TestZones:
         with pytest.raises(DemandError, match="no column 'name'; there are: key"):
             connect(zones, network, "name")
 
-    def test_nodes_that_are_given(self, network):
-        found = connect_nodes({"a": 3, "b": [1, 2]}, network)
-        assert found.node.tolist() == [3, 1, 2] and found.first.tolist() == [0, 1, 3]
-        with pytest.raises(DemandError, match=r"zone 'x' is at node 9, there are 0 … 8"):
-            connect_nodes({"x": 9}, network)
-        with pytest.raises(DemandError, match="zone 'y' is at no node"):
-            connect_nodes({"y": []}, network)
+
+def connectors(nodes):
+    """Connectors of zones by name, with one node or a list of them each."""
+    each = [np.atleast_1d(found) for found in nodes.values()]
+    first = np.concatenate([[0], np.cumsum([len(found) for found in each])])
+    return Connectors(tuple(nodes), first, np.concatenate(each).astype(np.int32))
 
 
 class TestTrips:
@@ -215,11 +214,10 @@ class TestTrips:
         "od.csv",
     )
 
-    def connectors(self, network):
-        return connect_nodes({"b": 8, "a": [0, 1], "unused": 4}, network)
+    CONNECTORS = connectors({"b": 8, "a": [0, 1], "unused": 4})
 
-    def test_totals_nodes_modes_and_times(self, network):
-        trips = matrix_trips(self.MATRIX, self.connectors(network), seed=1)
+    def test_totals_nodes_modes_and_times(self):
+        trips = matrix_trips(self.MATRIX, self.CONNECTORS, seed=1)
         assert len(trips) == 50
         assert np.all(np.diff(trips.depart) >= 0)
         assert trips.depart.min() >= 7 * 3600 and trips.depart.max() < 8 * 3600
@@ -229,19 +227,19 @@ class TestTrips:
         assert walk.sum() in (9, 10) and np.all(trips.origin[walk] == 8)
         assert np.all(trips.person == -1) and np.all(trips.previous == -1)
 
-    def test_factor_and_kind(self, network):
-        trips = matrix_trips(self.MATRIX, self.connectors(network), seed=1, factor=10, kind=VehicleKind.TRUCK)
+    def test_factor_and_kind(self):
+        trips = matrix_trips(self.MATRIX, self.CONNECTORS, seed=1, factor=10, kind=VehicleKind.TRUCK)
         assert len(trips) == 500 and np.all(trips.kind == VehicleKind.TRUCK)
 
-    def test_a_larger_matrix_has_the_trips_of_the_smaller(self, network):
+    def test_a_larger_matrix_has_the_trips_of_the_smaller(self):
         """Draws belong to the cell: trips of one cell are the same whatever the others hold."""
         more = Matrix(**(vars(self.MATRIX) | {"trips": np.array([40.0, 30.0, 0.0])}))
         less = Matrix(**(vars(self.MATRIX) | {"trips": np.array([40.0, 0.0, 0.0])}))
-        few, many = (matrix_trips(m, self.connectors(network), seed=1) for m in (less, more))
+        few, many = (matrix_trips(m, self.CONNECTORS, seed=1) for m in (less, more))
         assert set(few.depart) <= set(many.depart) and (len(few), len(many)) == (40, 70)
 
-    def test_profile(self, network):
-        trips = matrix_trips(self.MATRIX, self.connectors(network), seed=2, factor=200, profile=[1, 0, 3, 0])
+    def test_profile(self):
+        trips = matrix_trips(self.MATRIX, self.CONNECTORS, seed=2, factor=200, profile=[1, 0, 3, 0])
         part = np.bincount(((trips.depart - 7 * 3600) // 900).astype(int), minlength=4)
         assert part[1] == part[3] == 0
         assert abs(part[2] / part.sum() - 0.75) < 4 * np.sqrt(0.75 * 0.25 / 10_000)
@@ -253,11 +251,11 @@ class TestTrips:
             with pytest.raises(DemandError, match="weights"):
                 departures(np.array([0.5]), 0, 1, wrong)
 
-    def test_zones_without_nodes_are_named(self, network):
+    def test_zones_without_nodes_are_named(self):
         with pytest.raises(DemandError, match=r"od\.csv: 1 zones have trips but no nodes in the network: 'b'"):
-            matrix_trips(self.MATRIX, connect_nodes({"a": 0}, network), seed=1)
+            matrix_trips(self.MATRIX, connectors({"a": 0}), seed=1)
         nothing = Matrix(**(vars(self.MATRIX) | {"trips": np.array([0.0, 0.0, 3.0])}))
-        assert len(matrix_trips(nothing, connect_nodes({"a": 0}, network), seed=1)) == 3
+        assert len(matrix_trips(nothing, connectors({"a": 0}), seed=1)) == 3
 
 
 class TestTables:
@@ -323,9 +321,9 @@ class TestRealMatrices:
             assert (matrix.begin, matrix.end) == (hour * 3600, (hour + 1) * 3600)
             assert len(matrix.trips) == 5_256 and matrix.total > 0
 
-    def test_munich_as_vehicles(self, network):
+    def test_munich_as_vehicles(self):
         matrix = read_matrix(folder("munich_od") / "MR_7.0_8.0.txt")
-        anywhere = connect_nodes({name: n % 9 for n, name in enumerate(matrix.zones)}, network)
+        anywhere = connectors({name: n % 9 for n, name in enumerate(matrix.zones)})
         trips = matrix_trips(matrix, anywhere, seed=1)
         assert len(trips) == 51_746
         assert len(matrix_trips(matrix, anywhere, seed=1, factor=0.1)) in (5_174, 5_175)

@@ -27,6 +27,7 @@ from citytwin.environment.access import (
 )
 from citytwin.environment.access.streets import read_streets
 from citytwin.environment.network.network import Network
+from citytwin.environment.polygons import PolygonError
 from citytwin.environment.transit.timetable import RouteType, make_timetable
 
 CRS = "EPSG:32631"
@@ -149,10 +150,46 @@ def test_green_space_is_entered_where_streets_touch_it(tmp_path):
     people = Origins(list("abc"), np.array([700.0, 600, 3_000]), np.zeros(3), np.ones(3))
     near = green_share(TravelTimes(line()), people, path)
     assert near.within.tolist() == [True, False, False]
-    with pytest.raises(AccessError, match="holds no polygon"):
+    with pytest.raises(PolygonError, match="holds no polygon; wanted are areas of green space"):
         lines = tmp_path / "lines.geojson"
         geopandas.GeoDataFrame(geometry=[shapely.LineString([(0, 0), (1, 1)])], crs=4326).to_file(lines)
         green_share(TravelTimes(line()), people, lines)
+
+
+def plain_reached(times, mode, points, offers, minutes):
+    """What is reached, target by target: the twin of the kernel."""
+    begins, ends = (times.snap(mode, some.x, some.y) for some in (points, offers))
+    out = np.zeros((len(points), len(minutes), len(offers.kinds)))
+    for rows, seconds in times.between(mode, begins, ends, 60.0 * max(minutes)):
+        for place, row in enumerate(rows.tolist()):
+            for target in range(len(offers.x)):
+                for number, limit in enumerate(minutes):
+                    if seconds[place, target] <= 60.0 * limit + 1e-3:
+                        out[row, number] += offers.count[target]
+    return out
+
+
+@pytest.mark.parametrize("mode", ["walk", "bicycle", "car", "transit"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_kernel_counts_what_its_twin_counts(mode, seed):
+    network, points, _ = town(9, seed=seed)
+    rng = np.random.default_rng(seed)
+    where = rng.uniform(-30, 830, (2, 150))
+    where[:, 0] = 5_000.0  # cut off
+    where[:, 1:20] = np.stack([points.x, points.y])[:, 1:20]  # at home
+    offers = Opportunities(("a", "b"), *where, rng.integers(0, 9, (150, 2)).astype(float))
+    bus = shuttle([(100.0, 100.0), (400.0, 420.0), (700.0, 650.0)], seconds=60.0, every=420.0)
+    times = TravelTimes(network, service=Service(bus, step=600.0))
+    limits = (6.5, 1.2, 3.0)  # in any order
+    found = reach(times, mode, points, offers, limits)
+    assert 0 < found[:, 1].sum() < found[:, 2].sum() < found[:, 0].sum()
+    np.testing.assert_array_equal(found, plain_reached(times, mode, points, offers, limits))
+
+
+def test_nothing_to_reach_is_reached():
+    network, points, _ = town()
+    nothing = Opportunities(("jobs",), np.zeros(0), np.zeros(0), np.zeros((0, 1)))
+    assert reach(TravelTimes(network), "walk", points, nothing, [5]).tolist() == [[[0.0]]] * len(points)
 
 
 def test_an_isochrone_covers_the_streets_reached():

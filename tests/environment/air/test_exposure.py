@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from citytwin.environment.air import AirError
-from citytwin.environment.air.dispersion import Weather, exposure, group_means, plume_kernel
+from citytwin.environment.air.dispersion import Weather, exposure, plume_kernel
 
 LEVELS = np.arange(12.0).reshape(2, 2, 3)
 
@@ -22,12 +22,6 @@ def test_where_people_are():
 def test_hours_must_fit(hours):
     with pytest.raises(AirError, match="one array of cells for each of the 2 hours"):
         exposure(LEVELS, [np.array([0, 1])] * hours)
-
-
-def test_group_means_are_sums_over_people():
-    means = group_means([1.0, 3.0, 10.0, 99.0], [0, 0, 2, -1], 4, weights=[1, 3, 2, 7])
-    np.testing.assert_array_equal(means, [2.5, np.nan, 10.0, np.nan])
-    assert group_means([2.0, 4.0], [1, 1]).tolist()[1] == 3.0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from citytwin.environment.network.network import Network, Turns
+from citytwin.environment.network.trees import costs_from
 
 
 def network(nodes, pairs, *, length=None, access=None, through=None, turns=None):
@@ -27,6 +28,12 @@ def network(nodes, pairs, *, length=None, access=None, through=None, turns=None)
         through=np.ones(nodes, bool) if through is None else through,
         turns=turns,
     )
+
+
+def cheapest(graph, cost, origins, destinations):
+    """What the cheapest way costs from each origin to the destination beside it."""
+    begins, row = np.unique(origins, return_inverse=True)
+    return costs_from(graph, cost, begins)[row, destinations]
 
 
 @st.composite

@@ -10,8 +10,8 @@ from street_graphs import network, networks, random_network
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.hierarchy import make_hierarchy
 from citytwin.environment.network.network import NetworkError, Turns
-from citytwin.environment.network.search import pair_costs, paths
-from citytwin.environment.network.trees import MANY, costs_from, exact_weights
+from citytwin.environment.network.search import paths
+from citytwin.environment.network.trees import MANY, costs_from
 from citytwin.environment.roads import Access
 
 
@@ -47,7 +47,6 @@ class TestWays:
         graph = make_graph(streets, Access.CAR)
         pairs = all_pairs(streets.nodes)
         expected = costs_from(graph, cost, np.arange(streets.nodes)).ravel()
-        np.testing.assert_allclose(pair_costs(graph, cost, *pairs), expected, rtol=1e-6, atol=1e-8)
         first, link = paths(graph, cost, *pairs)
         check_ways(streets, cost, first, link, pairs, expected)
 
@@ -59,17 +58,6 @@ class TestWays:
         first, link = paths(graph, cost, *pairs)
         assert np.isfinite(expected).any() and np.isinf(expected).any()
         check_ways(streets, cost, first, link, pairs, expected)
-
-    def test_costs_of_pairs_are_sums_over_their_ways_to_the_last_digit(self):
-        streets, cost = random_network(300, 1200, 6)
-        graph = make_graph(streets, Access.CAR)
-        pairs = all_pairs(300)
-        weight = np.full(streets.links, np.inf)
-        weight[graph.arc_link] = exact_weights(graph, cost)
-        first, link = paths(graph, cost, *pairs)
-        costs = pair_costs(graph, cost, *pairs)
-        for row in np.flatnonzero(np.diff(first)):
-            assert weight[link[first[row] : first[row + 1]]].sum() == costs[row]
 
     def test_a_long_line_is_unpacked(self):
         nodes = 3000
@@ -128,4 +116,4 @@ class TestInput:
         with pytest.raises(NetworkError, match="2 origins and 1 destinations"):
             paths(graph, [1.0], [0, 1], [1])
         with pytest.raises(NetworkError, match="destinations: 7 is not a node"):
-            pair_costs(graph, [1.0], [0], [7])
+            paths(graph, [1.0], [0], [7])

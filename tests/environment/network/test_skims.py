@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from street_graphs import network, random_network
+from street_graphs import cheapest, network, random_network
 
 from citytwin.environment.network.graph import make_graph
 from citytwin.environment.network.network import Network, NetworkError
-from citytwin.environment.network.search import pair_costs, paths
+from citytwin.environment.network.search import paths
 from citytwin.environment.network.skims import LANE_SPEED, SPEEDS, Skims, own_seconds
 from citytwin.environment.network.trees import costs_from
 from citytwin.environment.roads import Access
@@ -73,7 +73,7 @@ class TestEachNodeARow:
         skims = Skims(streets)
         for access, speed in SPEEDS.items():
             seconds, metres = skims.between(access, *pairs)
-            expected = pair_costs(make_graph(streets, access), streets.length, *pairs)
+            expected = cheapest(make_graph(streets, access), streets.length, *pairs)
             np.testing.assert_allclose(metres, expected, rtol=1e-6, atol=1e-4)
             np.testing.assert_allclose(seconds, expected / speed, rtol=1e-5, atol=1e-4)
 
@@ -140,7 +140,7 @@ class TestSharedRows:
         nodes = np.flatnonzero(streets.main_part(Access.CAR))
         pairs = np.random.default_rng(5).choice(nodes, (2, 4000))
         cost = streets.free_time if access == Access.CAR else streets.length / SPEEDS[access]
-        expected = pair_costs(make_graph(streets, access), cost, *pairs)
+        expected = cheapest(make_graph(streets, access), cost, *pairs)
         seconds, metres = Skims(streets, most_points=200).between(access, *pairs)
         far = expected > 30
         error = seconds[far] / expected[far] - 1

@@ -10,6 +10,7 @@ import pytest
 import shapely
 
 from citytwin.environment.network.network import Network
+from citytwin.environment.polygons import PolygonError
 from citytwin.environment.roads import Access, RoadRank
 from citytwin.runners.planning.areas import Outline, make_area, read_shapes
 from citytwin.runners.planning.reading import same_links
@@ -25,7 +26,6 @@ from citytwin.runners.planning.traffic import (
     through_traffic,
     volumes,
 )
-from citytwin.runners.tables import StoreError
 
 SPACING = 200.0
 COLUMNS = 9
@@ -205,5 +205,5 @@ def test_what_is_no_area_is_refused(tmp_path: Path) -> None:
         ("none.geojson", "cannot be read"),
         ("area.txt", "areas are read from .geojson, .json, .gpkg"),
     ):
-        with pytest.raises(StoreError, match=said):
+        with pytest.raises(PolygonError, match=said):
             read_shapes(tmp_path / name, "EPSG:32631")

@@ -5,12 +5,23 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from citytwin.runners import store
 from citytwin.runners.cli import app
-from citytwin.runners.planning.gains import NOTABLE, Grouping, changes, evenness, gains, groupings
+from citytwin.runners.planning.evenness import evenness
+from citytwin.runners.planning.gains import (
+    NOTABLE,
+    Grouping,
+    changes,
+    crossed,
+    day_minutes,
+    gains,
+    groupings,
+    mode_names,
+)
 from citytwin.runners.planning.reading import (
     Pairs,
     batches,
@@ -135,7 +146,7 @@ def test_changes_by_group_as_counted_by_hand(seed: int) -> None:
 
 
 def test_gains_are_the_mean_of_the_pairs_of_runs(planned) -> None:
-    frame, even = gains(planned.results, 1, 0)
+    frame, cross, even = gains(planned.results, 1, 0)
     everybody = frame[frame["by"] == "all"].iloc[0]
     means, people = [], []
     for replicate in range(2):
@@ -146,7 +157,15 @@ def test_gains_are_the_mean_of_the_pairs_of_runs(planned) -> None:
         means.append(change.sum() / 60 / people[-1])
     assert everybody["change"] == pytest.approx(np.mean(means))
     assert everybody["people"] == np.mean(people)
-    assert even["measure"].tolist() == ["gini", "theil", "worst_tenth", "worst_change"]
+    assert list(even)[:2] == ["gini", "theil"]
+    assert even["worst_change"][1] >= everybody["change"]
+    for by in ("zone", "age", "income"):
+        parts = np.add(even[f"theil_between_{by}"], even[f"theil_within_{by}"])
+        assert parts == pytest.approx(even["theil"], rel=1e-9)
+        whole, part = (table[table["by"] == by] for table in (frame, cross))
+        sums = [(table["people"] * table["change"]).sum() for table in (part, whole)]
+        assert sums[0] == pytest.approx(sums[1], rel=1e-2)  # means of pairs of runs, whose people differ
+    assert set(cross["mode"]) == {"car", "transit", "walk"}
     assert everybody["low"] < everybody["change"] < everybody["high"]
     zones = frame[frame["by"] == "zone"]
     assert zones["people"].sum() == everybody["people"]
@@ -156,8 +175,31 @@ def test_gains_are_the_mean_of_the_pairs_of_runs(planned) -> None:
     assert frame[frame["by"] == "age"]["group"].tolist() == ["0–17", "18–29", "30–64", "65+"]
     walkers = frame[(frame["by"] == "mode") & (frame["group"] == "walk")].iloc[0]
     assert (walkers["change"], walkers["better"], walkers["worse"]) == (0, 0, 0)
-    same, _ = gains(planned.results, 0, 0)
-    assert (same["change"] == 0).all()
+    same = gains(planned.results, 0, 0)
+    assert (same.travel["change"] == 0).all()
+    assert (same.cross["change"] == 0).all()
+
+
+def test_a_person_counts_in_each_mode_by_which_they_go(planned) -> None:
+    rng = np.random.default_rng(4)
+    trips = [random_trips(rng, 400) for _ in range(2)]
+    pairs = paired_trips(*trips)
+    grouping = next(g for g in groupings(planned.city, pairs) if g.by == "age")
+    cells = crossed(grouping, pairs)
+    columns = changes(pairs, cells)
+    modes = mode_names()
+    assert cells.names == [name for name in grouping.names for _ in modes]
+    for group in range(len(grouping.names)):
+        for mode in range(len(modes)):
+            rows = (grouping.group == group) & (pairs.mode_before == mode)
+            number = group * len(modes) + mode
+            assert columns["people"][number] == len(set(pairs.person[rows].tolist()))
+            both = rows & np.isfinite(pairs.before) & np.isfinite(pairs.after)
+            total = (pairs.after - pairs.before)[both].sum() / pairs.days / 60
+            assert (
+                columns["people"][number] * columns["change"][number] == pytest.approx(total, nan_ok=True)
+                or not rows.any()
+            )
 
 
 def test_evenness_is_that_of_minutes_a_person() -> None:
@@ -165,15 +207,27 @@ def test_evenness_is_that_of_minutes_a_person() -> None:
     before = np.array([300.0, 300, 600, 600, 400, 200, 600])
     after = np.array([300.0, 900, 600, np.nan, 400, 200, 600])
     mode = np.zeros(7, np.int64)
-    found = evenness(Pairs(mode, person, mode, mode, before, after, 1, np.arange(0)))
-    assert found["gini"][0] == pytest.approx(0)  # all four travel for ten minutes; the fifth no longer arrives
+    who, first, second = day_minutes(Pairs(mode, person, mode, mode, before, after, 1, np.arange(0)))
+    assert who.tolist() == [0, 1, 3, 4]
+    assert first.tolist() == [10, 10, 10, 10]  # the fifth no longer arrives
+    assert second.tolist() == [20, 10, 10, 10]
+    found = evenness(first, second, {"zone": np.array([0, 0, 1, 1])})
+    assert found["gini"][0] == pytest.approx(0)
     minutes = np.array([20.0, 10, 10, 10])
     apart = np.abs(minutes[:, None] - minutes).mean() / (2 * minutes.mean())
     assert found["gini"][1] == pytest.approx(apart)
     share = minutes / minutes.sum()
     assert found["theil"] == pytest.approx((0, (share * np.log(4 * share)).sum()), abs=1e-12)
+    zones = np.array([15.0, 15, 10, 10])
+    share = zones / zones.sum()
+    assert found["theil_between_zone"][1] == pytest.approx((share * np.log(4 * share)).sum())
+    assert sum(found[f"theil_{part}_zone"][1] for part in ("between", "within")) == pytest.approx(found["theil"][1])
     assert found["worst_tenth"] == pytest.approx((10, 20))
     assert found["worst_change"] == pytest.approx((0, 10))
+    least = evenness(first, second, {}, most_is_worst=False)
+    assert least["worst_tenth"] == pytest.approx((10, 10))
+    assert least["worst_change"] == pytest.approx((0, 0))
+    assert evenness(np.zeros(0), np.zeros(0), {}) == {}
 
 
 def test_cars_of_the_household_part_people_too(planned) -> None:
@@ -204,19 +258,41 @@ def test_link_days_add_up_to_the_ways_of_the_trips(planned) -> None:
         link_days(planned.results, run, 7)
 
 
-def test_the_command_shows_who_gains_and_who_loses(planned) -> None:
+def test_the_command_shows_who_gains_and_who_loses(planned, tmp_path: Path) -> None:
     words = ["compare", str(planned.results.directory), "--area", str(planned.file)]
-    done = CliRunner().invoke(app, words)
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "tables")], env={"COLUMNS": "100"})
     assert done.exit_code == 0
-    assert max(map(len, done.stdout.splitlines())) <= 120
-    for text in ("Point 1 against point 0", "everybody", "by zone of home", "vehicle-km", "through traffic, vehicles"):
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    for text in (
+        "Point 1 against point 0",
+        "everybody",
+        "by zone of home",
+        "by income of the household and mode",
+        "What residents reach",
+        "minutes of travel",
+        "vehicle-km",
+        "through traffic, vehicles",
+    ):
         assert text in done.stdout
     facts = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert "travel" not in facts[0]
-    assert {row["by"] for row in facts[1]["travel"]} == {"all", "mode", "age", "zone"}
-    assert [row["measure"] for row in facts[1]["evenness"]] == ["gini", "theil", "worst_tenth", "worst_change"]
+    assert {row["by"] for row in facts[1]["travel"]} == {"all", "mode", "age", "income", "zone"}
+    assert {row["by"] for row in facts[1]["cross"]} == {"age", "income", "zone"}
+    assert {row["of"] for row in facts[1]["evenness"]} == {"travel", "jobs_walk", "jobs_bicycle", "jobs_car"}
     assert {row["place"] for row in facts[1]["traffic"]} == {"city", "Block"}
     assert set(facts[1]["rat_runs"]) == {"city", "Block"}
+    names = ("access", "cross", "evenness", "traffic", "travel")
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [f"{name}.parquet" for name in names]
+    for name in names:
+        table = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
+        assert (table["point"] == 1).all()
+        assert len(table) == len(facts[1][name])
+    assert (
+        CliRunner().invoke(app, [*words, "--out", str(tmp_path / "tables")]).exit_code == 0
+    )  # its own may be replaced
+    (tmp_path / "tables" / "travel.parquet").write_text("mine")
+    taken = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "tables")])
+    assert "was not made by citytwin" in str(taken.exception)
 
 
 def test_results_without_trips_are_compared_as_before(swept: Path) -> None:
@@ -226,3 +302,5 @@ def test_results_without_trips_are_compared_as_before(swept: Path) -> None:
     wrong = CliRunner().invoke(app, ["compare", str(swept), "--area", "area.geojson"])
     assert isinstance(wrong.exception, StoreError)
     assert 'write tables = ["links"] under [output]' in str(wrong.exception)
+    green = CliRunner().invoke(app, ["compare", str(swept), "--green", "parks.geojson"])
+    assert "no table 'trips' was kept" in str(green.exception)

@@ -61,7 +61,7 @@ def test_a_superblock_is_compared_without_being_asked_for(folder: Path) -> None:
     listed = point["measures"]["vehicle_km"]  # the same of the trips: every vehicle arrives, so both say the same
     assert "not_arrived" not in point["measures"]  # which is shown where some do not arrive
     assert km["after"] == pytest.approx(listed["mean"], rel=1e-3)
-    assert {row["by"] for row in point["travel"]} == {"all", "mode", "age", "cars", "zone"}
+    assert {row["by"] for row in point["travel"]} == {"all", "mode", "age", "income", "cars", "zone"}
 
 
 def test_the_report_shows_streets_and_who_gains(folder: Path) -> None:
