@@ -390,6 +390,8 @@ _PATHS: tuple[KeyPath, ...] = (
     ("city", "osm", "file"),
     ("city", "osm", "census"),
     ("city", "census", "file"),
+    ("city", "sumo", "file"),
+    ("city", "lines", "file"),
 )
 
 
@@ -399,6 +401,8 @@ def _absolute_paths(document: Node) -> Node:
     drawn = document.get(DESIGN)
     if drawn is not None and isinstance(drawn.value, list):
         paths += [(DESIGN, number, "file") for number in range(len(drawn.value))]
+    for path in _entries(document, ("city",), ("sumo", "additional", "*")):
+        document = document.replaced(path, _absolute_name(document.at(path)))
     for section in sections():
         if document.get(section) is not None:
             paths += [(section, name) for name in process_class(section).file_keys]
