@@ -85,9 +85,14 @@ def missing_files(settings: CitySettings) -> dict[tuple[str | int, ...], str]:
         missing["bundle",] = f"{bundle}: {what}; make one, for example: {example}"
     for path, file in settings.files.items():
         if not Path(file).is_file():
-            what = "is not a file" if Path(file).exists() else "no such file"
-            missing[path] = f"{file}: {what}; a path in a scenario starts at the scenario's folder"
+            missing[path] = absent(file)
     return missing
+
+
+def absent(file: str) -> str:
+    """Return what to say of a file of a scenario that is none."""
+    what = "is not a file" if Path(file).exists() else "no such file"
+    return f"{file}: {what}; a path in a scenario starts at the scenario's folder"
 
 
 def bundle_name(settings: CitySettings) -> str:

@@ -18,6 +18,7 @@ from .matrices import read_matrix
 from .modes import Offer, choose_modes
 from .riders import RiderState, Rides
 from .settings import TrafficSettings
+from .sumo_trips import Ways, no_ways, read_sumo_trips
 from .transit import PublicTransport
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ class Plans:
     Attributes:
         transport: public transport, None without.
         driver: int32 (trips,) of the latest day: trip by car on which a passenger rides along, −1 for others.
+        ways: of the latest day: those of trips that keep to a route.
         means: what people have to move with.
     """
 
     driver: NDArray[np.int32]
+    ways: Ways
 
     def __init__(
         self,
@@ -73,8 +76,15 @@ class Plans:
         self.means = means_of(city, seed, settings.ownership)
         self.gates = find_gates(network)
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
-        self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, designs, threads)
+        nobody = settings.transit == "invented" and not len(city.people)  # for whom no lines are invented
+        self.transport = (
+            None if settings.transit == "none" or nobody else PublicTransport(city, network, feeds, designs, threads)
+        )
         self._given = self._read_given()
+        self._given_ways = no_ways()
+        if settings.sumo_routes:
+            trips, self._given_ways = read_sumo_trips(settings.sumo_routes, network)
+            self._given.insert(0, trips)
 
     def _read_given(self) -> list[Trips]:
         """Read the demand that files give."""
@@ -118,6 +128,7 @@ class Plans:
         seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)
         trips = own.with_columns(mode=choice.mode)
         self.driver = choice.ride
+        self.ways = self._given_ways
         others = [*self._given, *self._others(day)]
         metres[~np.isfinite(metres)] = 0.0
         seconds[~np.isfinite(seconds)] = 0.0
@@ -129,6 +140,7 @@ class Plans:
         placed[order], placed[-1] = np.arange(len(order), dtype=np.int32), -1
         self.driver = np.full(len(order), -1, np.int32)
         self.driver[placed[: len(trips)]] = placed[choice.ride]
+        self.ways = self.ways._replace(row=placed[len(trips) + self.ways.row].astype(np.int64))
         metres, seconds = (
             np.concatenate([column, np.zeros(len(order) - len(column))])[order] for column in (metres, seconds)
         )

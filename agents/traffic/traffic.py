@@ -63,8 +63,15 @@ class Traffic(Process):
         "delay_per_trip": "mean delay of yesterday's trips by car, minutes",
         "vehicle_km": "distance driven by vehicles on the day before, km",
     }
-    path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"))
+    path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"), ("sumo_routes", "*"))
     table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise")
+
+    @classmethod
+    def misfits(cls, settings: TrafficSettings, people: int) -> dict[str, str]:
+        """Return what is wrong if nobody moves in a city where nobody lives."""
+        if people or settings.matrices or settings.trip_tables or settings.sumo_routes:
+            return {}
+        return {"residents": "nobody lives in this city and no trips are given; name matrices, trip_tables or sumo_routes"}
 
     def __init__(self, model: Any, settings: TrafficSettings):
         super().__init__(model, settings)
@@ -113,7 +120,7 @@ class Traffic(Process):
         trips, metres, seconds = self.plans.of_day(day, self.model.scenario.clock.date(day), self._commuting())
         settings, transport = self.settings, self.plans.transport
         runs = transport.bus_runs(self._bus_router.graph) if transport and settings.buses and settings.streets else None
-        rows = moving(trips, seconds, runs, settings.streets)
+        rows = moving(trips, seconds, runs, settings.streets, self.plans.ways)
         ways = self._learn(trips, rows) if day == 0 and self.settings.learning else None
         links = LinkRecord(self.network)
         self.fleet.begin_day(trips, rows, self.plans.driver)
@@ -180,7 +187,11 @@ class Traffic(Process):
             fleet: takes where vehicles are.
         """
         flow = self._flow(rows)
-        routes = Routes(flow, self.router, rows.destination, ~rows.bus)
+        keeps = np.zeros(len(rows.depart), np.bool_)
+        keeps[rows.given.row] = True
+        given = Routes(flow, self.router, rows.destination, keeps)
+        given.take(*rows.given)
+        routes = Routes(flow, self.router, rows.destination, ~rows.bus & ~keeps)
         lines = BusWays(flow, self._bus_router, rows)
         cars = rows.cars
         if ways is not None:
@@ -204,6 +215,7 @@ class Traffic(Process):
                 routes.send(routes.without, cost)
             if events.closing:
                 routes.avoid(cost, events.closed)
+                given.avoid(cost, events.closed)
             then = min(then, events.next_second(now))
             if ways is None:
                 until = int(np.searchsorted(rows.depart[cars], then))
@@ -289,7 +301,7 @@ class Traffic(Process):
         The relative gap is the time that would be saved if everybody took the way that is quickest by the times met, those
         of the quarter in which a trip begins, over the time on the ways taken.
         """
-        cars = np.flatnonzero(rows.origin[rows.trip] >= 0)
+        cars = rows.car_trip
         origin, destination = trips.origin[cars], trips.destination[cars]
         quarter = np.minimum(trips.depart[cars] // QUARTER, QUARTERS - 1).astype(np.intp)
         luck = key(self.model.seed_number, "another way")

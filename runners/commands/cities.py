@@ -250,6 +250,8 @@ def city_contacts(
     from ..describe import contacts_text
 
     city = City.load(bundle)
+    if not len(city.people):
+        raise CityError(f"{bundle}: nobody lives in this city, so nobody meets")
     ages = bands.split(",")
     if not all(age.strip().isdigit() for age in ages):
         raise CityError(f"--bands {bands}: write the first age of each band, as in 0,18,65")

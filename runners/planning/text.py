@@ -123,7 +123,9 @@ def compared(results: "Results", baseline: int = 0, area: Path | None = None) ->
     for point in sorted(set(results.summary["point"].tolist()) - {baseline}):
         found: dict[str, Any] = {}
         if TRIPS in tables:
-            found["travel"], found["evenness"] = gains(results, point, baseline)
+            travel, evenness = gains(results, point, baseline)
+            if len(travel):  # there is none where nobody of the city made a trip
+                found["travel"], found["evenness"] = travel, evenness
         if LINKS in tables:
             crs = city_of(results, baseline).info.crs
             shapes = design_shapes(results, point, crs) if area is None else read_shapes(area, crs)
