@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..vehicles import VehicleKind
 from .buses import Buses
 from .demand import Mode, Trips
-from .sumo_trips import Ways, no_ways
+from .given import Given, none_given
 
 SIZES = {VehicleKind.BUS: 2, VehicleKind.TRUCK: 2}
 """Cars whose room a vehicle takes: passenger car equivalents of trucks and buses on level streets (HCM 2010, exhibit 11-10:
@@ -23,10 +23,10 @@ class Moving:
     Attributes:
         trip: int32 (trips,) row of each trip.
         run: int32 (runs,) row of each run of a bus.
-        cars: int64 rows of trips that vehicles make on the streets and choose their way, buses left out; between two
+        cars: int64 rows of trips that vehicles make on the streets and choose their route, buses left out; between two
             places at one node there is no street.
         car_trip: int64 trip of each of these.
-        given: ways of those that keep to a route.
+        given: routes of those that keep to them.
         runs: the runs of buses, None without.
         bus: bool (rows,) which rows are runs of buses.
         depart: float64 (rows,) seconds after midnight, as planned.
@@ -42,7 +42,7 @@ class Moving:
     run: NDArray[np.int32]
     cars: NDArray[np.int64]
     car_trip: NDArray[np.int64]
-    given: Ways
+    given: Given
     runs: Buses | None
     bus: NDArray[np.bool_]
     depart: NDArray[np.float64]
@@ -59,7 +59,7 @@ def moving(
     seconds: NDArray[np.float64],
     runs: Buses | None = None,
     streets: bool = True,
-    given: Ways | None = None,
+    given: Given | None = None,
 ) -> Moving:
     """Put trips and runs of buses in one order.
 
@@ -68,12 +68,12 @@ def moving(
         seconds: float64 (trips,) time of those that do not use the streets as vehicles.
         runs: of buses, which go after trips that leave at the same second.
         streets: False for a day on which nobody uses the streets as a vehicle.
-        given: ways that some trips keep to; these may end where they begin.
+        given: routes that some trips keep to; these may end where they begin.
     """
-    ways = given if given is not None and streets else no_ways()
+    kept = given if given is not None and streets else none_given()
     chooses = (trips.mode == Mode.CAR) & (trips.origin != trips.destination) & streets
     on = chooses.copy()
-    on[ways.row], chooses[ways.row] = True, False
+    on[kept.row], chooses[kept.row] = True, False
     car_trip = np.flatnonzero(chooses)
     size = np.ones(len(trips), np.int32)
     for kind, cars in SIZES.items():
@@ -90,7 +90,7 @@ def moving(
         row = np.arange(len(trips), dtype=np.int32)
         none = np.zeros(0, np.int32)
         bus = np.zeros(len(trips), np.bool_)
-        return Moving(row, none, car_trip, car_trip, ways, None, bus, previous=trips.previous, **columns)
+        return Moving(row, none, car_trip, car_trip, kept, None, bus, previous=trips.previous, **columns)
     of_runs = {name: getattr(runs, name) for name in ("depart", "origin", "destination", "seconds")}
     of_runs["size"] = np.full(len(runs), SIZES[VehicleKind.BUS], np.int32)
     of_runs["kind"] = np.full(len(runs), VehicleKind.BUS, np.uint8)
@@ -104,7 +104,7 @@ def moving(
         run,
         trip[car_trip].astype(np.int64),
         car_trip,
-        ways._replace(row=trip[ways.row].astype(np.int64)),
+        kept._replace(row=trip[kept.row].astype(np.int64)),
         runs,
         order >= len(trips),
         previous=previous[order],

@@ -14,11 +14,12 @@ from .cars import means_of
 from .demand import Mode, Trips, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
 from .gates import find_gates, freight_trips, through_trips
+from .given import Given, none_given
 from .matrices import read_matrix
 from .modes import Offer, choose_modes
 from .riders import RiderState, Rides
 from .settings import TrafficSettings
-from .sumo_trips import Ways, no_ways, read_sumo_trips
+from .sumo_trips import read_sumo_trips
 from .transit import PublicTransport
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ class Plans:
     Attributes:
         transport: public transport, None without.
         driver: int32 (trips,) of the latest day: trip by car on which a passenger rides along, −1 for others.
-        ways: of the latest day: those of trips that keep to a route.
+        given: routes of the trips of the latest day that keep to them.
         means: what people have to move with.
     """
 
     driver: NDArray[np.int32]
-    ways: Ways
+    given: Given
 
     def __init__(
         self,
@@ -81,9 +82,9 @@ class Plans:
             None if settings.transit == "none" or nobody else PublicTransport(city, network, feeds, designs, threads)
         )
         self._given = self._read_given()
-        self._given_ways = no_ways()
+        self._given_routes = none_given()
         if settings.sumo_routes:
-            trips, self._given_ways = read_sumo_trips(settings.sumo_routes, network)
+            trips, self._given_routes = read_sumo_trips(settings.sumo_routes, network)
             self._given.insert(0, trips)
 
     def _read_given(self) -> list[Trips]:
@@ -128,7 +129,7 @@ class Plans:
         seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)
         trips = own.with_columns(mode=choice.mode)
         self.driver = choice.ride
-        self.ways = self._given_ways
+        self.given = self._given_routes
         others = [*self._given, *self._others(day)]
         metres[~np.isfinite(metres)] = 0.0
         seconds[~np.isfinite(seconds)] = 0.0
@@ -140,7 +141,7 @@ class Plans:
         placed[order], placed[-1] = np.arange(len(order), dtype=np.int32), -1
         self.driver = np.full(len(order), -1, np.int32)
         self.driver[placed[: len(trips)]] = placed[choice.ride]
-        self.ways = self.ways._replace(row=placed[len(trips) + self.ways.row].astype(np.int64))
+        self.given = self.given._replace(row=placed[len(trips) + self.given.row].astype(np.int64))
         metres, seconds = (
             np.concatenate([column, np.zeros(len(order) - len(column))])[order] for column in (metres, seconds)
         )

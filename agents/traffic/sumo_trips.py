@@ -2,52 +2,29 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...environment.network.network import Network
 from ...environment.network.sumo_routes import read_routes
 from ...environment.roads import Access
 from ..vehicles import VehicleKind
 from .demand import Mode, Trips
+from .given import Given
 from .matrices import DAY, DemandError
 
-_CARS = (
-    "passenger private taxi hov evehicle vip army authority emergency delivery motorcycle moped custom1 custom2 ignoring"
-).split()
-KINDS = {**dict.fromkeys(_CARS, VehicleKind.CAR), **dict.fromkeys(("truck", "trailer"), VehicleKind.TRUCK)} | (
-    dict.fromkeys(("bus", "coach"), VehicleKind.BUS)
-)
+_CARS = "passenger private taxi hov evehicle vip army authority emergency delivery motorcycle moped custom1 custom2 ignoring"
+_LARGE = {"truck": VehicleKind.TRUCK, "trailer": VehicleKind.TRUCK, "bus": VehicleKind.BUS, "coach": VehicleKind.BUS}
+KINDS = dict.fromkeys(_CARS.split(), VehicleKind.CAR) | _LARGE
 """What drives by SUMO's class of it; other classes do not drive on streets among cars."""
 _BESIDE_CARS = ("bus", "coach", "ignoring")
 """Classes that may use streets for buses alone."""
 
 
-class Ways(NamedTuple):
-    """Ways that some rows keep to.
+def read_sumo_trips(paths: Iterable[str | Path], network: Network) -> tuple[Trips, Given]:
+    """Return the vehicles of route files as trips, and the routes of those that can drive them.
 
-    Attributes:
-        row: int64 (n,) rows.
-        first: int64 (n + 1,) begin of the way of each in ``link``.
-        link: int32 links.
-    """
-
-    row: NDArray[np.int64]
-    first: NDArray[np.int64]
-    link: NDArray[np.int32]
-
-
-def no_ways() -> Ways:
-    """Return the ways of nobody."""
-    return Ways(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
-
-
-def read_sumo_trips(paths: Iterable[str | Path], network: Network) -> tuple[Trips, Ways]:
-    """Return the vehicles of route files as trips, and the ways of those whose route can be driven.
-
-    Whose route leads over a street that is closed to them, as by a design, finds a way like everybody else. Halts at bus
+    Whose route leads over a street that is closed to them, as by a design, finds one like everybody else. Halts at bus
     stops are not made.
 
     Args:
@@ -63,7 +40,9 @@ def read_sumo_trips(paths: Iterable[str | Path], network: Network) -> tuple[Trip
     label = ", ".join(files)
     for name, kind, depart in zip(routes.ids, routes.vehicle_class, routes.depart.tolist(), strict=True):
         if kind not in KINDS:
-            raise DemandError(f"{label}: vehicle '{name}' is of class '{kind}'; those on streets are: {', '.join(KINDS)}")
+            raise DemandError(
+                f"{label}: vehicle '{name}' is of class '{kind}'; those on streets are: {', '.join(KINDS)}"
+            )
         if not 0 <= depart < DAY:
             raise DemandError(f"{label}: vehicle '{name}' departs at {depart:g} s, must be from 0 to {DAY:,.0f}")
     access = np.where(np.isin(routes.vehicle_class, _BESIDE_CARS), Access.CAR | Access.BUS, Access.CAR)
@@ -79,4 +58,4 @@ def read_sumo_trips(paths: Iterable[str | Path], network: Network) -> tuple[Trip
         mode=np.full(len(size), Mode.CAR),
         kind=[KINDS[kind] for kind in routes.vehicle_class],
     )
-    return trips, Ways(row, np.concatenate([[0], np.cumsum(size[row])]).astype(np.int64), routes.link[kept])
+    return trips, Given(row, np.concatenate([[0], np.cumsum(size[row])]).astype(np.int64), routes.link[kept])

@@ -18,6 +18,7 @@ from .demand import Mode, Trips
 from .events import Events
 from .fleet import Fleet
 from .flow import Flow
+from .given import GivenRoutes
 from .kernels import FORCED_MOVES
 from .moving import Moving, moving
 from .plans import Plans
@@ -63,7 +64,13 @@ class Traffic(Process):
         "delay_per_trip": "mean delay of yesterday's trips by car, minutes",
         "vehicle_km": "distance driven by vehicles on the day before, km",
     }
-    path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"), ("sumo_routes", "*"))
+    path_keys = (
+        ("transit", "*"),
+        ("matrices", "*", "file"),
+        ("matrices", "*", "zones"),
+        ("trip_tables", "*"),
+        ("sumo_routes", "*"),
+    )
     table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise")
 
     @classmethod
@@ -71,7 +78,9 @@ class Traffic(Process):
         """Return what is wrong if nobody moves in a city where nobody lives."""
         if people or settings.matrices or settings.trip_tables or settings.sumo_routes:
             return {}
-        return {"residents": "nobody lives in this city and no trips are given; name matrices, trip_tables or sumo_routes"}
+        return {
+            "residents": "nobody lives in this city and no trips are given; name matrices, trip_tables or sumo_routes"
+        }
 
     def __init__(self, model: Any, settings: TrafficSettings):
         super().__init__(model, settings)
@@ -120,7 +129,7 @@ class Traffic(Process):
         trips, metres, seconds = self.plans.of_day(day, self.model.scenario.clock.date(day), self._commuting())
         settings, transport = self.settings, self.plans.transport
         runs = transport.bus_runs(self._bus_router.graph) if transport and settings.buses and settings.streets else None
-        rows = moving(trips, seconds, runs, settings.streets, self.plans.ways)
+        rows = moving(trips, seconds, runs, settings.streets, self.plans.given)
         ways = self._learn(trips, rows) if day == 0 and self.settings.learning else None
         links = LinkRecord(self.network)
         self.fleet.begin_day(trips, rows, self.plans.driver)
@@ -187,11 +196,8 @@ class Traffic(Process):
             fleet: takes where vehicles are.
         """
         flow = self._flow(rows)
-        keeps = np.zeros(len(rows.depart), np.bool_)
-        keeps[rows.given.row] = True
-        given = Routes(flow, self.router, rows.destination, keeps)
-        given.take(*rows.given)
-        routes = Routes(flow, self.router, rows.destination, ~rows.bus & ~keeps)
+        given = GivenRoutes(flow, self.router, rows)
+        routes = Routes(flow, self.router, rows.destination, ~rows.bus & ~given.mine)
         lines = BusWays(flow, self._bus_router, rows)
         cars = rows.cars
         if ways is not None:
@@ -215,7 +221,6 @@ class Traffic(Process):
                 routes.send(routes.without, cost)
             if events.closing:
                 routes.avoid(cost, events.closed)
-                given.avoid(cost, events.closed)
             then = min(then, events.next_second(now))
             if ways is None:
                 until = int(np.searchsorted(rows.depart[cars], then))
@@ -230,6 +235,7 @@ class Traffic(Process):
                     row = row[uniforms(rerouting, row, window) < self.settings.rerouting]
                 routes.again(row, cost)
             lines.send(then, cost, events)
+            given.send(then, cost, events.closed, closing=events.closing)
             passages += flow.advance(then)
             now = then
             if fleet is not None:

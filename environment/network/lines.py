@@ -281,10 +281,13 @@ def _words(lines: "geopandas.GeoDataFrame", direction: str, meaning: Mapping[Any
     if direction not in lines:
         raise NetworkError(f"direction '{direction}' is neither {', '.join(DIRECTIONS)} nor a column of the lines")
     meaning = meaning or {word: word for word in DIRECTIONS}
-    written = {"" if key is None else f"{key:g}" if isinstance(key, float) else str(key): meaning[key] for key in meaning}
+    written = {
+        "" if key is None else f"{key:g}" if isinstance(key, float) else str(key): meaning[key] for key in meaning
+    }
     values = [None if pd.isna(value) else value for value in lines[direction]]
     words = [
-        written.get("" if value is None else f"{value:g}" if isinstance(value, float) else str(value)) for value in values
+        written.get("" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
+        for value in values
     ]
     unknown = [row for row, word in enumerate(words) if word not in DIRECTIONS]
     if unknown:

@@ -184,7 +184,7 @@ def read_sumo(path: str | Path, additional: Iterable[str | Path] = (), crs: str 
     Args:
         path: the ``.net.xml`` (or ``.net.xml.gz``).
         additional: files with signal programs that replace those of the network.
-        crs: projected CRS of the coordinates, less SUMO's ``netOffset``; without it the UTM zone that the file states, if any.
+        crs: projected CRS of the coordinates less SUMO's ``netOffset``; without it the UTM zone that the file states.
 
     Raises:
         NetworkError: if a file cannot be read, or elements of it do not fit each other; names file, line and object.
@@ -372,7 +372,7 @@ def _shapes(
             ) from None
         if len(corners) < 2:
             corners = [junctions[edge.start], junctions[edge.end]]
-        lines.append(shapely.LineString(np.array(corners) + (east, north)))
+        lines.append(shapely.LineString(np.array(corners) + np.array([east, north])))
     return np.array(lines, object)
 
 

@@ -138,8 +138,8 @@ def read_routes(paths: Iterable[str | Path], network: Network, types: Iterable[s
     """Read vehicles with their routes through a network that :func:`.sumo.read_sumo` made, or that of a city made of it.
 
     Args:
-        paths: ``.rou.xml`` files; vehicles that depart together keep the order in which they are read. Types may be described
-            in any of them.
+        paths: ``.rou.xml`` files; vehicles that depart together keep the order in which they are read. Types may be
+            described in any of them.
         network: where they drive.
         types: files with ``vType`` and ``vTypeDistribution``, if not in the route files themselves.
 

@@ -102,7 +102,8 @@ def city_sumo(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A network of SUMO: .net.xml or .net.xml.gz.")],
     out: CityOutOption,
     additional: Annotated[
-        list[Path] | None, typer.Option("--additional", help="File with signal programs that replace its own; repeatable.")
+        list[Path] | None,
+        typer.Option("--additional", help="File with signal programs that replace its own; repeatable."),
     ] = None,
     name: NameOption = None,
     crs: Annotated[
@@ -112,7 +113,7 @@ def city_sumo(
 ) -> None:
     """Make a city of a network of SUMO: streets, turns and signals, where nobody lives.
 
-    
+    \b
     Example:
         citytwin city sumo bologna.net.xml --additional tls.add.xml --out bologna.city
     """
@@ -124,7 +125,8 @@ def city_sumo(
 @city_app.command("lines")
 def city_lines(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Lines: GeoPackage, GeoJSON, GeoParquet, Shapefile, or a CSV with a column.")
+        Path,
+        typer.Argument(metavar="FILE", help="Lines: GeoPackage, GeoJSON, GeoParquet, Shapefile, CSV."),
     ],
     out: CityOutOption,
     direction: Annotated[
@@ -132,7 +134,9 @@ def city_lines(
     ] = "both",
     meaning: Annotated[
         list[str] | None,
-        typer.Option("--meaning", metavar="VALUE=WORD", help="Direction a value of that column means, as in yes=along."),
+        typer.Option(
+            "--meaning", metavar="VALUE=WORD", help="Direction a value of that column means, as in yes=along."
+        ),
     ] = None,
     speed: Annotated[str, typer.Option("--speed", help="km/h, or the column that holds it.")] = "50",
     lanes: Annotated[str, typer.Option("--lanes", help="Lanes a direction, or the column that holds them.")] = "1",
@@ -151,7 +155,7 @@ def city_lines(
 ) -> None:
     """Make a city of lines of streets, as GIS sections or traffic counts have them, where nobody lives.
 
-    
+    \b
     Example:
         citytwin city lines sections.gpkg --direction oneway --meaning yes=along --meaning no=both --speed vmax \\
             --out town.city
