@@ -393,6 +393,8 @@ class City:
                 if spec.refers:
                     check_range(columns[name], -1 if spec.optional else 0, len(getattr(self, spec.refers)), where)
         check_turns(self.links, self.turns, self._where("turns", "from_link"))
+        if np.any(~(self.links.capacity >= 0)):
+            raise CityError(f"{self._where('links', 'capacity')}: is negative or no number; build the city again")
         check_signals(self.signals, self._where("signals"))
         check_pointer(self.households.first, len(self.people), self._where("households", "first"))
         if not np.array_equal(self.people.household, np.repeat(np.arange(self.homes), np.diff(self.households.first))):

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numba import njit
@@ -45,6 +45,10 @@ _SLOT_SECONDS = 900.0
 _NEVER = 1e18  # s, when a car comes back that does not
 
 
+Coefficient = Annotated[float, Field(ge=-100, le=100)]
+"""Of a utility; beyond, whatever it weighs decides alone."""
+
+
 class ModeSettings(BaseModel):
     """Utilities of the modes, in units of the logit; prices in euros.
 
@@ -70,29 +74,29 @@ class ModeSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    car: float = 0.4
-    passenger: float = -1.4
-    transit: float = 0.0
-    bicycle: float = -0.5
-    walk: float = 1.8
-    car_minute: float = -0.042431
-    passenger_minute: float = -0.069976
-    bicycle_minute: float = -0.093485
-    walk_minute: float = -0.162285
-    transit_minute: float = -0.025501
-    transit_wait_minute: float = -0.021801
-    access_minute: float = -0.031239
-    transfer: float = -0.417658
-    only_bus: float = -1.416309
-    passenger_licence: float = -0.835542
-    transit_licence: float = -0.531426
-    euro: float = -0.310998
-    euro_distance: float = -0.257501
-    distance_reference_m: float = Field(default=4_400.0, gt=0)
-    car_access_minutes: float = Field(default=4.0, ge=0)
-    car_parking_minutes: float = Field(default=4.0, ge=0)
-    car_euro_km: float = Field(default=0.2, ge=0)
-    fare: float = Field(default=3.0, ge=0)
+    car: Coefficient = 0.4
+    passenger: Coefficient = -1.4
+    transit: Coefficient = 0.0
+    bicycle: Coefficient = -0.5
+    walk: Coefficient = 1.8
+    car_minute: Coefficient = -0.042431
+    passenger_minute: Coefficient = -0.069976
+    bicycle_minute: Coefficient = -0.093485
+    walk_minute: Coefficient = -0.162285
+    transit_minute: Coefficient = -0.025501
+    transit_wait_minute: Coefficient = -0.021801
+    access_minute: Coefficient = -0.031239
+    transfer: Coefficient = -0.417658
+    only_bus: Coefficient = -1.416309
+    passenger_licence: Coefficient = -0.835542
+    transit_licence: Coefficient = -0.531426
+    euro: Coefficient = -0.310998
+    euro_distance: Coefficient = -0.257501
+    distance_reference_m: float = Field(default=4_400.0, gt=0, le=1_000_000)
+    car_access_minutes: float = Field(default=4.0, ge=0, le=1_440)
+    car_parking_minutes: float = Field(default=4.0, ge=0, le=1_440)
+    car_euro_km: float = Field(default=0.2, ge=0, le=100)
+    fare: float = Field(default=3.0, ge=0, le=1_000)
 
     @property
     def seconds_per_euro(self) -> float:

@@ -15,7 +15,7 @@ from .demand import Mode, Trips, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
 from .gates import find_gates, freight_trips, through_trips
 from .given import Given, none_given
-from .matrices import read_matrix
+from .matrices import DemandError, read_matrix
 from .modes import Offer, choose_modes
 from .riders import RiderState, Rides
 from .settings import TrafficSettings
@@ -92,7 +92,8 @@ class Plans:
         given = []
         for number, matrix in enumerate(self.settings.matrices):
             zones = self.city.layer("zones") if matrix.zones is None else _read_zones(matrix.zones, self.city)
-            assert zones is not None
+            if zones is None:
+                raise DemandError(f"{matrix.file}: the city has no zones; name a file of them with 'zones'")
             trips = matrix_trips(
                 read_matrix(matrix.file),
                 connect(zones, self.network, matrix.zone_name),
@@ -222,7 +223,13 @@ class Plans:
 def _read_zones(path: str, city: "City") -> Any:
     import geopandas
 
-    return geopandas.read_file(path).to_crs(city.info.crs)
+    try:
+        zones = geopandas.read_file(path)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DemandError(f"{path}: cannot be read as zones ({error})") from None
+    if not isinstance(zones, geopandas.GeoDataFrame) or zones.crs is None:
+        raise DemandError(f"{path}: zones need shapes and a CRS; save them as GeoPackage or GeoJSON")
+    return zones.to_crs(city.info.crs)
 
 
 def _no_trips() -> Trips:

@@ -318,7 +318,7 @@ WRONG = [
         'bundle = "a.city"\n[clock]',
         "[city]",
         "city",
-        "needs exactly one of synthetic, osm, census, one_place, bundle",
+        "needs exactly one of synthetic, osm, census, one_place, sumo, lines, bundle",
     ),
     (
         "synthetic = {",
