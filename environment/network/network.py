@@ -187,10 +187,9 @@ class Network:
         )
         if len(programs):
             link = np.asarray(programs.link)
-            times = (programs[name].astype(float) for name in ("cycle", "offset", "green_start", "green_end"))
-            return network.with_columns(
-                signals=Signals(link, *times, flow=lanes[link] * programs.flow.astype(float) / 3600.0)
-            )
+            times = {name: programs[name].astype(float) for name in ("cycle", "offset", "green_start", "green_end")}
+            flow = lanes[link] * programs.flow.astype(float) / 3600.0
+            return network.with_columns(signals=Signals(link=link, flow=flow, **times))
         signal = np.asarray(city.nodes.signal) > 0
         return with_signals(network, signal, city.info.seed) if signal.any() else network
 
