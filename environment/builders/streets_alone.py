@@ -7,6 +7,7 @@ from typing import Any
 import geopandas
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from ..city import City, CityError, CityInfo, Source
 from ..network.network import Network, NetworkError
@@ -29,7 +30,8 @@ def city_of_network(network: Network, name: str, sources: list[Source]) -> City:
         CityError: if the network has no coordinates, or some in degrees.
     """
     crs = _checked(network.crs, name)
-    layer = network_layer(network, crs)
+    way = _streets(network)
+    layer = network_layer(network, crs).assign(way=way)
     west, south, east, north = (float(edge) for edge in layer.total_bounds + np.repeat([-MARGIN, MARGIN], 2))
     ground = shapely.box(west, south, east, north)
     turns, signals = network.turns, network.signals
@@ -42,7 +44,8 @@ def city_of_network(network: Network, name: str, sources: list[Source]) -> City:
     }
     tables["nodes"] = {"x": network.x, "y": network.y}
     tables["links"] = {name: getattr(network, name) for name in SCHEMA["links"]} | {
-        "capacity": 3600.0 * network.capacity / network.lanes
+        "way": way,
+        "capacity": 3600.0 * network.capacity / network.lanes,
     }
     if turns is not None:
         tables["turns"] = {name: getattr(turns, name) for name in SCHEMA["turns"]}
@@ -60,6 +63,19 @@ def city_of_network(network: Network, name: str, sources: list[Source]) -> City:
         name, crs, (west, south, east, north), 0, (0,) * 7, ("every day",), sources, {"streets": network.report}
     )
     return City(info, tables, [Schedule.from_visits(*nobody, 0)], layers)
+
+
+def _streets(network: Network) -> NDArray[np.int64]:
+    """Return the street of each link: two links alone that lead from one junction to another and back are one street."""
+    low, high = np.minimum(network.start, network.end), np.maximum(network.start, network.end)
+    _, group, size = np.unique(np.stack([low, high], 1), axis=0, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+    pair = np.flatnonzero((size[group] == 2) & (low < high))
+    pair = pair[np.argsort(group[pair], kind="stable")].reshape(-1, 2)
+    pair = pair[network.start[pair[:, 0]] == network.end[pair[:, 1]]]
+    way = network.way.copy()
+    way[pair[:, 1]] = way[pair[:, 0]]
+    return way
 
 
 def network_layer(network: Network, crs: str) -> geopandas.GeoDataFrame:

@@ -106,6 +106,16 @@ class Streets:
                 waiting.setdefault(int(self.start[row]), row)
             elif self.start[row] != self.end[row]:
                 result[row], result[other] = other, row
+        # two alone of one street between two junctions are its directions, though the lines are not equally long
+        key_of = np.stack([low, high, self.way], 1)
+        _, group, size = np.unique(key_of, axis=0, return_inverse=True, return_counts=True)
+        group = group.reshape(-1)
+        rows = np.flatnonzero((size[group] == 2) & (result < 0) & (self.start != self.end))
+        rows = rows[np.argsort(group[rows], kind="stable")]
+        one, other = rows[:-1], rows[1:]
+        opposed = (group[one] == group[other]) & (self.start[one] == self.end[other])
+        one, other = one[opposed], other[opposed]
+        result[one], result[other] = other, one
         return result
 
     def describe(self, links: NDArray[np.int64]) -> str:
