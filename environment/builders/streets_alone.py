@@ -104,7 +104,8 @@ def read_as_city(path: Path, name: str | None, read: Callable[[], Network]) -> C
     try:
         network = read()
     except NetworkError as error:
-        raise CityError(str(error)) from None
+        message = str(error)
+        raise CityError(message if str(path) in message else f"{path}: {message}") from None
     return city_of_network(network, name or path.name.split(".")[0], [_source(path)])
 
 

@@ -150,9 +150,12 @@ def network_of_lines(
 
     used, renumbered = np.unique(np.concatenate([start, end]), return_inverse=True)
     start, end = (part.astype(np.int32) for part in np.split(renumbered, 2))
-    ranks = _column(lines, rank, "rank", least=None).astype(int)
-    if ranks.min() < min(RoadRank) or ranks.max() > max(RoadRank):
-        raise NetworkError(f"column '{rank}': holds {ranks.min()} … {ranks.max()}, allowed is 0 … {max(RoadRank)}")
+    given = _column(lines, rank, "rank", least=None)
+    unknown = np.flatnonzero(~np.isin(given, list(RoadRank)))
+    if len(unknown):
+        row = int(unknown[0])
+        raise NetworkError(f"line {row + 1}: rank is {given[row]:g}, allowed are whole numbers of 0 … {max(RoadRank)}")
+    ranks = given.astype(int)
     count = _column(lines, lanes, "lanes")[rows]
     per_lane = np.array([SATURATION[RoadRank(one)] for one in range(max(RoadRank) + 1)]) / 3600.0
     report = {

@@ -132,9 +132,18 @@ def test_lines_with_attributes(tmp_path):
     assert city.info.report["streets"]["lines"] == 2
 
 
-def test_columns_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(CityError, match="street: there is no column 'strasse'; there are: oneway, vmax, denomination"):
-        City.from_lines(lines_file(tmp_path), street="strasse")
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"street": "strasse"}, "street: there is no column 'strasse'; there are: oneway, vmax, denomination"),
+        ({"rank": 44}, "line 1: rank is 44, allowed are whole numbers of 0 … 11"),
+        ({"rank": 5.5}, "line 1: rank is 5.5, allowed are whole numbers of 0 … 11"),
+        ({"direction": "oneway"}, "line 1: column 'oneway' holds 1.0; 'meaning' must say"),
+    ],
+)
+def test_what_is_wrong_with_lines_is_named(tmp_path, columns, message):
+    with pytest.raises(CityError, match=rf"sections.gpkg: {message}"):
+        City.from_lines(lines_file(tmp_path), **columns)
 
 
 def test_a_new_street_cuts_an_edge_and_its_signal_stays_at_the_end(tmp_path):
