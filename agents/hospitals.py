@@ -225,7 +225,7 @@ class Hospitals:
         return {
             "hospital_occupancy": float(ward),
             "icu_occupancy": float(intensive),
-            "hospitalised": float(self.patients.sum() * PER / len(self._city.people)),
+            "hospitalised": float(self.patients.sum() * PER / max(len(self._city.people), 1)),
         }
 
     def series(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ A bundle is a directory::
 :mod:`schema` declares every column once. Coordinates are metres in the projected CRS of the city.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from .schema import (
     check_pointer,
     check_range,
     check_schedule,
+    check_signals,
     check_turns,
 )
 
@@ -129,6 +130,7 @@ class City:
     nodes: Columns
     links: Columns
     turns: Columns
+    signals: Columns
 
     def __init__(
         self,
@@ -267,6 +269,54 @@ class City:
         fabric.report |= {"census": table.report | fit.report}
         return populate(fabric, seed=seed, households=fit.households, household_zone=fit.zone)
 
+    @classmethod
+    def from_sumo(
+        cls, path: str | Path, additional: Iterable[str | Path] = (), name: str | None = None, crs: str | None = None
+    ) -> "City":
+        """Make a city of a network of SUMO: its streets, turns and signal programs, where nobody lives.
+
+        Args:
+            path: the network (``.net.xml``, ``.net.xml.gz``).
+            additional: files with signal programs that replace those of the network.
+            name: name of the city; without it that of the file.
+            crs: projected CRS of the coordinates, if the file does not state a UTM zone.
+
+        Raises:
+            CityError: if a file cannot be read or used.
+        """
+        from .builders.streets_alone import read_as_city
+        from .network.sumo import read_sumo
+
+        return read_as_city(Path(path), name, lambda: read_sumo(path, additional, crs))
+
+    @classmethod
+    def from_lines(
+        cls,
+        path: str | Path,
+        name: str | None = None,
+        *,
+        geometry: str = "",
+        crs: str = "EPSG:4326",
+        **columns: Any,
+    ) -> "City":
+        """Make a city of lines of streets, where nobody lives.
+
+        Args:
+            path: a CSV with a column of GeoJSON or WKT, or whatever geopandas reads.
+            name: name of the city; without it that of the file.
+            geometry, crs: of a CSV, see :func:`.network.lines.read_lines`.
+            columns: what the attributes mean, as :func:`.network.lines.network_of_lines` takes it.
+
+        Raises:
+            CityError: if the file cannot be read or used.
+        """
+        from .builders.streets_alone import read_as_city
+        from .network.lines import network_of_lines, read_lines
+
+        return read_as_city(
+            Path(path), name, lambda: network_of_lines(read_lines(path, geometry=geometry, crs=crs), **columns)
+        )
+
     # ------------------------------------------------------------------ reading and writing
 
     @classmethod
@@ -344,6 +394,9 @@ class City:
                 if spec.refers:
                     check_range(columns[name], -1 if spec.optional else 0, len(getattr(self, spec.refers)), where)
         check_turns(self.links, self.turns, self._where("turns", "from_link"))
+        if np.any(~(self.links.capacity >= 0)):
+            raise CityError(f"{self._where('links', 'capacity')}: is negative or no number; build the city again")
+        check_signals(self.signals, self._where("signals"))
         check_pointer(self.households.first, len(self.people), self._where("households", "first"))
         check_incomes(self.households.income, self._where("households", "income"))
         if not np.array_equal(self.people.household, np.repeat(np.arange(self.homes), np.diff(self.households.first))):

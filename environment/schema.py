@@ -107,6 +107,9 @@ SCHEMA: dict[str, dict[str, ColumnSpec]] = {
         "rank": ColumnSpec("u1", "place in the hierarchy, motorway to path", values=RoadRank),
         "access": ColumnSpec("u1", "roads.Access bits: car, bicycle, foot, bus"),
         "way": ColumnSpec("i8", "identifier of the street in its source"),
+        "capacity": ColumnSpec(
+            "f4", "vehicles/h that may leave each lane; 0: as many as the rank stands for", fill=0, since=3
+        ),
     },
     "turns": {
         "from_link": ColumnSpec("i4", "link one comes from", "links", fill=0),
@@ -114,6 +117,16 @@ SCHEMA: dict[str, dict[str, ColumnSpec]] = {
         "penalty": ColumnSpec(
             "f4", "seconds that the turn costs on top; infinite: forbidden to cars and buses", fill=0
         ),
+    },
+    "signals": {
+        "link": ColumnSpec(
+            "i4", "link whose end the signal stands at, once for each green window", "links", fill=0, since=3
+        ),
+        "cycle": ColumnSpec("f4", "seconds", fill=0, since=3),
+        "offset": ColumnSpec("f4", "seconds after midnight at which a cycle begins", fill=0, since=3),
+        "green_start": ColumnSpec("f4", "seconds after the begin of the cycle", fill=0, since=3),
+        "green_end": ColumnSpec("f4", "seconds after the begin of the cycle", fill=0, since=3),
+        "flow": ColumnSpec("f4", "vehicles/h that leave each lane of the link during green", fill=0, since=3),
     },
 }
 """Every table and column of a bundle. Tables that number others: see ``refers``."""
@@ -177,6 +190,23 @@ def check_turns(links: Mapping[str, NDArray[Any]], turns: Mapping[str, NDArray[A
         raise CityError(f"{where}: a turn stands there twice; build the city again")
     if np.any(~(turns["penalty"] >= 0)):
         raise CityError(f"{where}: a penalty is negative or no number; build the city again")
+
+
+def check_signals(signals: Mapping[str, NDArray[Any]], where: str) -> None:
+    """Raise CityError unless every green window lies in its cycle, and lets somebody leave.
+
+    Args:
+        signals: columns of the table.
+        where: name of the table in messages.
+    """
+    start, end, cycle = signals["green_start"], signals["green_end"], signals["cycle"]
+    fits = (start >= 0) & (start < end) & (end <= cycle) & np.isfinite(signals["offset"]) & (signals["flow"] > 0)
+    if not fits.all():
+        row = int(np.flatnonzero(~fits)[0])
+        raise CityError(
+            f"{where}: row {row} is green from {start[row]:g} to {end[row]:g} of {cycle[row]:g} s for "
+            f"{signals['flow'][row]:g} vehicles/h; build the city again"
+        )
 
 
 def check_schedule(schedule: Schedule, people: int, places: int, where: Callable[[str], str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..environment.city import City, CityError
+from .documents import CITY_KINDS
 from .sections import CitySettings, DesignedCity
 
 CITIES = "cities"
@@ -38,6 +39,12 @@ def build_city(settings: CitySettings) -> City:
     if settings.one_place is not None:
         room = settings.one_place
         return City.one_place(room.people, age=room.age, name=room.name)
+    if settings.sumo is not None:
+        network = settings.sumo
+        return City.from_sumo(network.file, network.additional, network.name, network.crs)
+    if settings.lines is not None:
+        given = settings.lines.model_dump()
+        return City.from_lines(given.pop("file"), given.pop("name"), **given)
     town = settings.osm
     assert town is not None
     return City.from_osm(
@@ -68,9 +75,9 @@ def check_city(settings: CitySettings) -> None:
         raise CityError(message)
 
 
-def missing_files(settings: CitySettings) -> dict[tuple[str, ...], str]:
+def missing_files(settings: CitySettings) -> dict[tuple[str | int, ...], str]:
     """Return what to say of each file of a city that is not there, by its key below ``[city]``."""
-    missing: dict[tuple[str, ...], str] = {}
+    missing: dict[tuple[str | int, ...], str] = {}
     bundle = settings.bundle
     if bundle is not None and not (Path(bundle) / "city.json").is_file():
         what = "not a city bundle (no city.json)" if Path(bundle).exists() else "no such city bundle"
@@ -78,19 +85,24 @@ def missing_files(settings: CitySettings) -> dict[tuple[str, ...], str]:
         missing["bundle",] = f"{bundle}: {what}; make one, for example: {example}"
     for path, file in settings.files.items():
         if not Path(file).is_file():
-            what = "is not a file" if Path(file).exists() else "no such file"
-            missing[path] = f"{file}: {what}; a path in a scenario starts at the scenario's folder"
+            missing[path] = absent(file)
     return missing
+
+
+def absent(file: str) -> str:
+    """Return what to say of a file of a scenario that is none."""
+    what = "is not a file" if Path(file).exists() else "no such file"
+    return f"{file}: {what}; a path in a scenario starts at the scenario's folder"
 
 
 def bundle_name(settings: CitySettings) -> str:
     """Return a folder name for a built city; it differs wherever the settings do."""
     text = json.dumps(settings.model_dump(mode="json", exclude_none=True), sort_keys=True)
-    source = settings.synthetic or settings.osm or settings.census or settings.one_place
+    source = next((of for of in (getattr(settings, kind) for kind in CITY_KINDS if kind != "bundle") if of), None)
     files = [Path(file).name.partition(".")[0] for file in (settings.bundle, *settings.files.values()) if file]
     named = None if source is None else source.name
     kind = named or (files or ["one place" if settings.one_place is not None else "invented"])[0]
-    size = "" if settings.people is None else f"-{settings.people}"
+    size = f"-{settings.people}" if settings.people else ""
     return f"{slug(kind)}{size}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.city"
 
 

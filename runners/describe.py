@@ -132,6 +132,31 @@ def city_text(facts: dict[str, Any]) -> str:
         facts["name"],
         _line("area", f"{facts['area_km2']:,.1f} km² in {facts['zones']:,} zones{density}"),
         _line("extent", f"{extent}, {facts['crs']}"),
+        *_people_lines(facts),
+        _line("roads", f"{facts['road_km']:,.1f} km, {facts['links']:,} links, {facts['nodes']:,} nodes"),
+        _line("", ", ".join(f"{name} {km:,.1f}" for name, km in facts["road_km_by_rank"].items()) + " km"),
+    ]
+    if share is not None:
+        lines.append(_line("", f"{share:.1%} of the nodes for cars are in the largest connected part"))
+    if facts["people"]:
+        visits = ", ".join(f"{name} {number:.2f}" for name, number in facts["visits_per_person"].items())
+        lines.append(_line("visits", f"{visits} per person"))
+    for source in facts["sources"]:
+        author = source["attribution"] or "origin not stated"
+        lines.append(_line("source", f"{source['name']}: {author} (licence: {source['licence']})"))
+        if source["file"]:
+            lines.append(_line("", f"{source['file']}  sha256 {source['sha256'][:16]}…"))
+    lines += [
+        _line("build" if n == 0 else "", f"{name}: {_plain(v)}") for n, (name, v) in enumerate(facts["report"].items())
+    ]
+    return "\n".join(visible(row) for line in lines for row in line.splitlines())
+
+
+def _people_lines(facts: dict[str, Any]) -> list[str]:
+    """Return the lines about people and what is built for them."""
+    if not facts["people"]:
+        return [_line("people", "nobody lives here; trips are those of files (matrices, trip_tables, sumo_routes)")]
+    return [
         _line("people", f"{facts['people']:,}, mean age {facts['mean_age']}, {facts['women_share']:.1%} women"),
         _shares("ages", facts["ages"]),
         _shares("by day", facts["roles"]),
@@ -142,21 +167,7 @@ def city_text(facts: dict[str, Any]) -> str:
         _counts("sites", facts["sites"]),
         _counts("buildings", facts["buildings"]),
         _line("dwellings", f"{facts['dwellings']:,}"),
-        _line("roads", f"{facts['road_km']:,.1f} km, {facts['links']:,} links, {facts['nodes']:,} nodes"),
-        _line("", ", ".join(f"{name} {km:,.1f}" for name, km in facts["road_km_by_rank"].items()) + " km"),
     ]
-    if share is not None:
-        lines.append(_line("", f"{share:.1%} of the nodes for cars are in the largest connected part"))
-    visits = ", ".join(f"{name} {number:.2f}" for name, number in facts["visits_per_person"].items())
-    lines.append(_line("visits", f"{visits} per person"))
-    for source in facts["sources"]:
-        lines.append(_line("source", f"{source['name']}: {source['attribution']} ({source['licence']})"))
-        if source["file"]:
-            lines.append(_line("", f"{source['file']}  sha256 {source['sha256'][:16]}…"))
-    lines += [
-        _line("build" if n == 0 else "", f"{name}: {_plain(v)}") for n, (name, v) in enumerate(facts["report"].items())
-    ]
-    return "\n".join(visible(row) for line in lines for row in line.splitlines())
 
 
 def _income_lines(incomes: dict[str, Any] | None) -> list[str]:

@@ -19,7 +19,7 @@ MAX_EXTENDS = 20
 MAX_PROBLEMS = 20
 MAX_DEPTH = 50
 """Tables and arrays in one another; no scenario needs a tenth of it, and Python's own limit lies beyond."""
-CITY_KINDS = ("synthetic", "osm", "census", "one_place", "bundle")
+CITY_KINDS = ("synthetic", "osm", "census", "one_place", "sumo", "lines", "bundle")
 
 KeyPath = tuple[str | int, ...]
 

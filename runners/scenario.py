@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ..agents.hospitals import HospitalSettings
 from ..agents.policies import PolicySettings
 from .calibrate.settings import CalibrateSettings
-from .cities import missing_files, redrawn
+from .cities import absent, missing_files, redrawn
 from .designs import SECTION as DESIGN
 from .designs import built_designs, content_of, design_problems, designed
 from .documents import (
@@ -181,20 +181,26 @@ class Scenario:
             raise ScenarioError(problems)
 
     def check_files(self) -> None:
-        """Make sure, without building anything, that the files of the city are there, at every point of the sweep.
+        """Make sure, without building anything, that the files of city and processes are there, at every point of the sweep.
 
         Raises:
             ScenarioError: if one is missing, with the line that names it.
         """
         variants = [self] if not self.sweep.parameters else [self.at_point(point) for point in self.points()]
-        problems = []
+        problems: dict[Problem, None] = {}
         for variant in variants:
-            for path, message in missing_files(variant.city).items():
-                whole = ("city", *path)
+            missing = {("city", *path): message for path, message in missing_files(variant.city).items()}
+            for section in variant.processes:
+                for keys in process_class(section).path_keys:
+                    for whole in _entries(variant.document, (section,), keys):
+                        file = variant.document.nearest(whole).value
+                        if not Path(file).is_file():
+                            missing[whole] = absent(file)
+            for whole, message in missing.items():
                 where = variant.document.nearest(whole).where
-                problems.append(Problem(where, dotted_key(variant.document, whole), message))
+                problems[Problem(where, dotted_key(variant.document, whole), message)] = None
         if problems:
-            raise ScenarioError(problems)
+            raise ScenarioError(list(problems))
 
     def check_bundles(self) -> None:
         """Make sure that the scenario fits its city where that is a bundle, so that it need not be built, at every point.
@@ -390,6 +396,8 @@ _PATHS: tuple[KeyPath, ...] = (
     ("city", "osm", "file"),
     ("city", "osm", "census"),
     ("city", "census", "file"),
+    ("city", "sumo", "file"),
+    ("city", "lines", "file"),
 )
 
 
@@ -399,6 +407,8 @@ def _absolute_paths(document: Node) -> Node:
     drawn = document.get(DESIGN)
     if drawn is not None and isinstance(drawn.value, list):
         paths += [(DESIGN, number, "file") for number in range(len(drawn.value))]
+    for path in _entries(document, ("city",), ("sumo", "additional", "*")):
+        document = document.replaced(path, _absolute_name(document.at(path)))
     for section in sections():
         if document.get(section) is not None:
             paths += [(section, name) for name in process_class(section).file_keys]

@@ -102,6 +102,32 @@ class OnePlaceCity(Section):
     name: Name | None = None
 
 
+class SumoCity(Section):
+    """A network of SUMO, where nobody lives."""
+
+    file: str = Field(min_length=1)
+    additional: list[str] = Field(default_factory=list)
+    name: Name | None = None
+    crs: str | None = Field(default=None, min_length=1)
+
+
+class LinesCity(Section):
+    """Lines of streets, where nobody lives; keys as of ``environment.network.lines.network_of_lines``."""
+
+    file: str = Field(min_length=1)
+    geometry: str = ""
+    crs: str = Field(default="EPSG:4326", min_length=1)
+    direction: str = "both"
+    meaning: dict[str, Literal["along", "against", "both"]] | None = None
+    speed: str | float = 50.0
+    lanes: str | float = 1.0
+    rank: str | int = Field(default=5)
+    snap: float = Field(default=1.0, gt=0)
+    aside: str | float = 0.0
+    street: str | None = Field(default=None, min_length=1)
+    name: Name | None = None
+
+
 class CitySettings(Section):
     """Where the scenario plays: exactly one of these."""
 
@@ -109,6 +135,8 @@ class CitySettings(Section):
     osm: OsmCity | None = None
     census: CensusCity | None = None
     one_place: OnePlaceCity | None = None
+    sumo: SumoCity | None = None
+    lines: LinesCity | None = None
     bundle: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
@@ -121,18 +149,25 @@ class CitySettings(Section):
 
     @property
     def people(self) -> int | None:
-        """Number of people if it is asked for here; None if the city's source decides it."""
+        """Number of people if it is known from here; None if the city's source decides it."""
+        if self.sumo is not None or self.lines is not None:
+            return 0
         source = self.synthetic or self.osm or self.one_place
         return None if source is None else source.people
 
     @property
-    def files(self) -> dict[tuple[str, ...], str]:
+    def files(self) -> dict[tuple[str | int, ...], str]:
         """Files the city is made of, by key; a bundle is a directory and not among them."""
-        files: dict[tuple[str, ...], str | None] = {}
+        files: dict[tuple[str | int, ...], str | None] = {}
         if self.census is not None:
             files["census", "file"] = self.census.file
         if self.osm is not None:
             files["osm", "file"], files["osm", "census"] = self.osm.file, self.osm.census
+        if self.lines is not None:
+            files["lines", "file"] = self.lines.file
+        if self.sumo is not None:
+            files["sumo", "file"] = self.sumo.file
+            files |= {("sumo", "additional", number): file for number, file in enumerate(self.sumo.additional)}
         return {path: file for path, file in files.items() if file is not None}
 
 

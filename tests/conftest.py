@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +18,11 @@ if importlib.util.find_spec("citytwin") is None:
     package = importlib.util.module_from_spec(spec)
     sys.modules["citytwin"] = package
     spec.loader.exec_module(package)
+
+
+# the first example may wait for numba to compile
+settings.register_profile("citytwin", deadline=None)
+settings.load_profile("citytwin")
 
 
 @pytest.fixture(scope="session")

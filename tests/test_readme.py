@@ -34,11 +34,14 @@ def test_traffic_of_the_readme_and_its_guide_is_valid(tmp_path):
     file = re.search(r"^file = .*$", streets, re.M).group()
     drawn = streets.replace(file, 'changes = [{ change = "speed", links = [0], kmh = 20 }]')
     assert len(Scenario.from_text(head + drawn).points()) == 2
-    (section,) = blocks("toml", TRAFFIC)
+    section, alone = blocks("toml", TRAFFIC)
     settings = Scenario.from_text(head + section, folder=tmp_path).processes["traffic"]
     assert settings.reroute == 600
     assert settings.matrices[0].file == str(tmp_path / "od.csv")
     assert settings.trip_tables == (str(tmp_path / "extra-trips.csv"),)
+    scenario = Scenario.from_text('name = "streets"\n' + alone, folder=tmp_path)
+    assert scenario.city.sumo.file == str(tmp_path / "bologna.net.xml")
+    assert scenario.processes["traffic"].sumo_routes[1] == str(tmp_path / "bologna.rou.xml")
 
 
 def test_python_example_runs(tmp_path, import_path):

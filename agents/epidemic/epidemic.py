@@ -100,7 +100,9 @@ class Epidemic(Process):
 
     @classmethod
     def misfits(cls, settings: EpidemicSettings, people: int) -> dict[str, str]:
-        """Return what is wrong if more people are to be infected at the start than there are."""
+        """Return what is wrong if nobody can be infected, or more people are to be at the start than there are."""
+        if not people:
+            return {"disease": "nobody lives in this city; an epidemic needs one with residents"}
         given = sum(settings.first_infections())
         if given <= people:
             return {}

@@ -18,7 +18,20 @@ from ...environment.randomness import key, uniform, uniforms
 from ...environment.roads import Access
 from ..vehicles import VehicleKind
 from .demand import Mode, Trips
-from .matrices import DAY, MODE_NAMES, SHOWN, DemandError, Matrix, Problems, csv_rows, number_in, open_text, time_in
+from .matrices import (
+    DAY,
+    MODE_NAMES,
+    MOST_ROWS,
+    SHOWN,
+    DemandError,
+    Matrix,
+    Problems,
+    csv_rows,
+    header_of,
+    number_in,
+    open_text,
+    time_in,
+)
 
 if TYPE_CHECKING:
     import geopandas
@@ -246,17 +259,17 @@ def _table(path: Path) -> dict[str, list[str]]:
         import pyarrow.parquet
 
         try:
+            rows = pyarrow.parquet.read_metadata(path).num_rows
+            if rows > MOST_ROWS:
+                raise DemandError(f"{path}: {rows:,} rows, at most {MOST_ROWS:,} are read; divide the file")
             read = pyarrow.parquet.read_table(path)
         except (pyarrow.ArrowException, OSError) as error:
             raise DemandError(f"{path}: cannot be read as Parquet ({error})") from None
         return {name: ["" if v is None else str(v) for v in read[name].to_pylist()] for name in read.column_names}
     with open_text(path) as file:
         reader = csv.reader(file, strict=True)
-        header = [name.strip() for name in next(reader, [])]
+        header = header_of(reader, path)
         columns: dict[str, list[str]] = {name: [] for name in header}
-        if len(columns) < len(header):
-            twice = next(name for name in header if header.count(name) > 1)
-            raise DemandError(f"{path}:1: column '{twice}' is there more than once; name every column once")
         for row in csv_rows(reader, path):
             if len(row) != len(header):
                 raise DemandError(

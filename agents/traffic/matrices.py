@@ -16,7 +16,10 @@ DAY = 86_400.0
 """Seconds of a day."""
 MAX_BYTES = 1_000_000_000
 """Largest file that is read."""
+MOST_ROWS = 10_000_000
+"""Cells of a matrix, and rows of a table of trips, that are read; each takes some 200 bytes of memory."""
 MODE_NAMES = {mode.name.lower(): mode for mode in Mode}
+FEWER = "leave out those without trips, or join zones"
 SHOWN = 20
 """Problems listed in one message."""
 
@@ -118,7 +121,7 @@ def read_csv(
     cells: list[tuple[str, str, float, int]] = []
     with open_text(path) as file:
         reader = csv.reader(file, strict=True)
-        header = [name.strip() for name in next(reader, [])]
+        header = header_of(reader, path)
         lacking = [name for name in (origin, destination, *wanted) if name not in header]
         if lacking:
             raise DemandError(f"{path}:1: no column '{lacking[0]}'; there are: {', '.join(header) or 'none'}")
@@ -175,6 +178,8 @@ def read_visum(path: str | Path) -> Matrix:
             if len(words) != 3:
                 problems.add(line, f"'{' '.join(words)[:40]}' is no cell; write origin, destination and trips")
                 continue
+            if len(cells) >= MOST_ROWS:
+                raise DemandError(f"{path}:{line}: more than {MOST_ROWS:,} cells; {FEWER}")
             number = _trips_of(words[2], line, f"{words[0]} → {words[1]}", "trips", problems)
             cells.append((words[0], words[1], number * scale, int(Mode.CAR)))
     problems.refuse()
@@ -257,9 +262,21 @@ def open_text(path: Path) -> Any:
         raise DemandError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
+def header_of(reader: Any, path: Path) -> list[str]:
+    """Return the names of columns in the first row of a CSV reader; DemandError if one is there twice."""
+    header = [name.strip() for name in next(csv_rows(reader, path), [])]
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise DemandError(f"{path}:1: column '{twice[0]}' is there more than once; name every column once")
+    return header
+
+
 def csv_rows(reader: Any, path: Path) -> Iterator[list[str]]:
-    """Yield the rows of a CSV reader; DemandError where the file is no CSV."""
+    """Yield the rows of a CSV reader; DemandError where the file is no CSV, or has too many."""
     try:
-        yield from reader
+        for number, row in enumerate(reader):
+            if number >= MOST_ROWS:
+                raise DemandError(f"{path}:{reader.line_num}: more than {MOST_ROWS:,} rows; {FEWER}")
+            yield row
     except csv.Error as error:
         raise DemandError(f"{path}:{reader.line_num}: {error}") from None

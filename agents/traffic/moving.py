@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..vehicles import VehicleKind
 from .buses import Buses
 from .demand import Mode, Trips
+from .given import Given, none_given
 
 SIZES = {VehicleKind.BUS: 2, VehicleKind.TRUCK: 2}
 """Cars whose room a vehicle takes: passenger car equivalents of trucks and buses on level streets (HCM 2010, exhibit 11-10:
@@ -22,8 +23,10 @@ class Moving:
     Attributes:
         trip: int32 (trips,) row of each trip.
         run: int32 (runs,) row of each run of a bus.
-        cars: int64 rows of trips that vehicles make on the streets, buses left out; between two places at one node there
-            is no street.
+        cars: int64 rows of trips that vehicles make on the streets and choose their route, buses left out; between two
+            places at one node there is no street.
+        car_trip: int64 trip of each of these.
+        given: routes of those that keep to them.
         runs: the runs of buses, None without.
         bus: bool (rows,) which rows are runs of buses.
         depart: float64 (rows,) seconds after midnight, as planned.
@@ -38,6 +41,8 @@ class Moving:
     trip: NDArray[np.int32]
     run: NDArray[np.int32]
     cars: NDArray[np.int64]
+    car_trip: NDArray[np.int64]
+    given: Given
     runs: Buses | None
     bus: NDArray[np.bool_]
     depart: NDArray[np.float64]
@@ -49,7 +54,13 @@ class Moving:
     kind: NDArray[np.uint8]
 
 
-def moving(trips: Trips, seconds: NDArray[np.float64], runs: Buses | None = None, streets: bool = True) -> Moving:
+def moving(
+    trips: Trips,
+    seconds: NDArray[np.float64],
+    runs: Buses | None = None,
+    streets: bool = True,
+    given: Given | None = None,
+) -> Moving:
     """Put trips and runs of buses in one order.
 
     Args:
@@ -57,8 +68,13 @@ def moving(trips: Trips, seconds: NDArray[np.float64], runs: Buses | None = None
         seconds: float64 (trips,) time of those that do not use the streets as vehicles.
         runs: of buses, which go after trips that leave at the same second.
         streets: False for a day on which nobody uses the streets as a vehicle.
+        given: routes that some trips keep to; these may end where they begin.
     """
-    on = (trips.mode == Mode.CAR) & (trips.origin != trips.destination) & streets
+    kept = given if given is not None and streets else none_given()
+    chooses = (trips.mode == Mode.CAR) & (trips.origin != trips.destination) & streets
+    on = chooses.copy()
+    on[kept.row], chooses[kept.row] = True, False
+    car_trip = np.flatnonzero(chooses)
     size = np.ones(len(trips), np.int32)
     for kind, cars in SIZES.items():
         size[trips.kind == kind] = cars
@@ -74,7 +90,7 @@ def moving(trips: Trips, seconds: NDArray[np.float64], runs: Buses | None = None
         row = np.arange(len(trips), dtype=np.int32)
         none = np.zeros(0, np.int32)
         bus = np.zeros(len(trips), np.bool_)
-        return Moving(row, none, np.flatnonzero(on), None, bus, previous=trips.previous, **columns)
+        return Moving(row, none, car_trip, car_trip, kept, None, bus, previous=trips.previous, **columns)
     of_runs = {name: getattr(runs, name) for name in ("depart", "origin", "destination", "seconds")}
     of_runs["size"] = np.full(len(runs), SIZES[VehicleKind.BUS], np.int32)
     of_runs["kind"] = np.full(len(runs), VehicleKind.BUS, np.uint8)
@@ -86,7 +102,9 @@ def moving(trips: Trips, seconds: NDArray[np.float64], runs: Buses | None = None
     return Moving(
         trip,
         run,
-        trip[on].astype(np.int64),
+        trip[car_trip].astype(np.int64),
+        car_trip,
+        kept._replace(row=trip[kept.row].astype(np.int64)),
         runs,
         order >= len(trips),
         previous=previous[order],

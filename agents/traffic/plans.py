@@ -16,11 +16,13 @@ from .cars import means_of
 from .demand import Mode, Trips, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
 from .gates import find_gates, freight_trips, through_trips
-from .matrices import read_matrix
+from .given import Given, none_given
+from .matrices import DemandError, read_matrix
 from .modes import Choice, Offer, choose_modes
 from .parking import Parking
 from .riders import Riders, RiderState, Rides, ride
 from .settings import TrafficSettings
+from .sumo_trips import read_sumo_trips
 from .transit import PublicTransport
 
 if TYPE_CHECKING:
@@ -60,10 +62,12 @@ class Plans:
         transport: public transport, None without.
         parking: places in streets and what drivers expect of them; None where none are counted.
         driver: int32 (trips,) of the latest day: trip by car on which a passenger rides along, −1 for others.
+        given: routes of the trips of the latest day that keep to them.
         means: what people have to move with.
     """
 
     driver: NDArray[np.int32]
+    given: Given
     _riders: Riders
     _on_foot: NDArray[np.float32]
 
@@ -88,8 +92,15 @@ class Plans:
         )
         self.gates = find_gates(network)
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
-        self.transport = None if settings.transit == "none" else PublicTransport(city, network, feeds, designs, threads)
+        nobody = settings.transit == "invented" and not len(city.people)  # for whom no lines are invented
+        self.transport = (
+            None if settings.transit == "none" or nobody else PublicTransport(city, network, feeds, designs, threads)
+        )
         self._given = self._read_given()
+        self._given_routes = none_given()
+        if settings.sumo_routes:
+            trips, self._given_routes = read_sumo_trips(settings.sumo_routes, network)
+            self._given.insert(0, trips)
 
     def _choose(self, own: Trips, offer: Offer, day: int) -> Choice:
         """Choose modes by an offer, with the time that parking is expected to take.
@@ -122,7 +133,8 @@ class Plans:
         given = []
         for number, matrix in enumerate(self.settings.matrices):
             zones = self.city.layer("zones") if matrix.zones is None else _read_zones(matrix.zones, self.city)
-            assert zones is not None
+            if zones is None:
+                raise DemandError(f"{matrix.file}: the city has no zones; name a file of them with 'zones'")
             trips = matrix_trips(
                 read_matrix(matrix.file),
                 connect(zones, self.network, matrix.zone_name),
@@ -157,6 +169,7 @@ class Plans:
         seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)
         trips = own.with_columns(mode=choice.mode)
         self.driver = choice.ride
+        self.given = self._given_routes
         others = [*self._given, *self._others(day)]
         metres[~np.isfinite(metres)] = 0.0
         seconds[~np.isfinite(seconds)] = 0.0
@@ -169,6 +182,7 @@ class Plans:
         placed[order], placed[-1] = np.arange(len(order), dtype=np.int32), -1
         self.driver = np.full(len(order), -1, np.int32)
         self.driver[placed[: len(trips)]] = placed[choice.ride]
+        self.given = self.given._replace(row=placed[len(trips) + self.given.row].astype(np.int64))
         metres, seconds = (
             np.concatenate([column, np.zeros(len(order) - len(column))])[order] for column in (metres, seconds)
         )
@@ -317,7 +331,13 @@ def _in_turn(previous, planned, seconds, waits, depart, arrive):
 def _read_zones(path: str, city: "City") -> Any:
     import geopandas
 
-    return geopandas.read_file(path).to_crs(city.info.crs)
+    try:
+        zones = geopandas.read_file(path)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DemandError(f"{path}: cannot be read as zones ({error})") from None
+    if not isinstance(zones, geopandas.GeoDataFrame) or zones.crs is None:
+        raise DemandError(f"{path}: zones need shapes and a CRS; save them as GeoPackage or GeoJSON")
+    return zones.to_crs(city.info.crs)
 
 
 def _no_trips() -> Trips:

@@ -72,6 +72,7 @@ class TrafficSettings(BaseModel):
         gates: through traffic between the ends of large streets, and freight; None for neither.
         matrices: trips between zones from files, on top of the residents'.
         trip_tables: files of single trips, likewise.
+        sumo_routes: files of SUMO with vehicles that keep to their routes, and with the types of these.
         streets: False for a model of people's trips without flow: cars then take the time of empty streets.
         emissions: whether grams of CO2, nitrogen oxides and particles are counted.
         air: weather in which emissions spread to where people are; None for no concentrations.
@@ -96,6 +97,7 @@ class TrafficSettings(BaseModel):
     gates: GateSettings | None = None
     matrices: tuple[MatrixSettings, ...] = ()
     trip_tables: tuple[str, ...] = ()
+    sumo_routes: tuple[str, ...] = ()
     streets: StrictBool = True
     emissions: StrictBool = True
     air: AirSettings | None = None

@@ -19,6 +19,7 @@ from .demand import Mode, Trips
 from .events import Events
 from .fleet import Fleet
 from .flow import Flow
+from .given import GivenRoutes
 from .kernels import FORCED_MOVES
 from .learning import DISAPPOINTED, PERIODS, Drivers, Knowledge, Known, learn
 from .moving import Moving, moving
@@ -67,8 +68,23 @@ class Traffic(Process):
         "delay_per_trip": "mean delay of yesterday's trips by car, minutes",
         "vehicle_km": "distance driven by vehicles on the day before, km",
     }
-    path_keys = (("transit", "*"), ("matrices", "*", "file"), ("matrices", "*", "zones"), ("trip_tables", "*"))
+    path_keys = (
+        ("transit", "*"),
+        ("matrices", "*", "file"),
+        ("matrices", "*", "zones"),
+        ("trip_tables", "*"),
+        ("sumo_routes", "*"),
+    )
     table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise", "parking")
+
+    @classmethod
+    def misfits(cls, settings: TrafficSettings, people: int) -> dict[str, str]:
+        """Return what is wrong if nobody moves in a city where nobody lives."""
+        if people or settings.matrices or settings.trip_tables or settings.sumo_routes:
+            return {}
+        return {
+            "residents": "nobody lives in this city and no trips are given; name matrices, trip_tables or sumo_routes"
+        }
 
     def __init__(self, model: Any, settings: TrafficSettings):
         super().__init__(model, settings)
@@ -119,7 +135,7 @@ class Traffic(Process):
         trips, metres, seconds = self.plans.of_day(day, date, self._prices(events))
         settings, transport = self.settings, self.plans.transport
         runs = transport.bus_runs(self._bus_router.graph) if transport and settings.buses and settings.streets else None
-        rows = moving(trips, seconds, runs, settings.streets)
+        rows = moving(trips, seconds, runs, settings.streets, self.plans.given)
         known = self._learn(trips, rows) if day == 0 and settings.learning else None
         links = LinkRecord(self.network)
         self.fleet.begin_day(trips, rows, self.plans.driver)
@@ -157,7 +173,7 @@ class Traffic(Process):
 
     def _learn(self, trips: Trips, rows: Moving) -> Known:
         """Live through the first day again and again, and return the routes that drivers come to take."""
-        cars = np.flatnonzero(rows.origin[rows.trip] >= 0)
+        cars = rows.car_trip
         drivers = Drivers(cars, trips.origin[cars], trips.destination[cars], trips.depart[cars])
 
         def live(known: Known) -> LinkRecord:
@@ -214,7 +230,8 @@ class Traffic(Process):
             fleet: takes where vehicles are; without it nobody changes the route on the way.
         """
         flow, knowledge = self._flow(rows), self.knowledge
-        routes = Routes(flow, self.router, rows.destination, ~rows.bus)
+        given = GivenRoutes(flow, self.router, rows)
+        routes = Routes(flow, self.router, rows.destination, ~rows.bus & ~given.mine)
         lines = BusRoutes(flow, self._bus_router, rows)
         cars, every = rows.cars, self.settings.reroute
         passages: list[tuple[NDArray[Any], ...]] = []
@@ -241,6 +258,7 @@ class Traffic(Process):
             if fleet is not None:
                 routes.again(self._reconsidering(now, flow, routes.under_way(), routes, fleet), price)
             lines.send(then, seconds, events)
+            given.send(then, price, events.now.closed, closing=events.closing)
             passages += flow.advance(then)
             now = then
             if fleet is not None:

@@ -20,7 +20,7 @@ SHORTEST = 0.1
 ADDED: dict[str, Any] = {"bus_lane": False, "bike_lane": False, "toll": 0.0, "parking": np.nan}
 """Columns that a design gives the layer ``roads``, with what stands there where nothing is known."""
 
-_LINKS = ("start", "end", "length", "speed", "lanes", "rank", "access", "way")
+_LINKS = ("start", "end", "length", "speed", "lanes", "rank", "access", "way", "capacity")
 
 
 class Streets:
@@ -29,13 +29,14 @@ class Streets:
     Attributes:
         x, y: float64 (nodes,) m.
         signal: uint8 (nodes,).
-        start, end, length, speed, lanes, rank, access, way: (links,) columns of the table ``links``.
+        start, end, length, speed, lanes, rank, access, way, capacity: (links,) columns of the table ``links``.
         bus_lane, bike_lane: bool (links,).
         toll: float64 (links,) money for a passage by car.
         parking: float64 (links,) places at the kerb, nan where unknown.
         lines: (links,) shapely LineStrings in the CRS of the city.
         names: (links,) names of the streets, "" where there is none.
-        turns: columns of the table ``turns``.
+        edges: (links,) what routes in files call the links, "" for those that these do not know.
+        turns, signals: columns of these tables.
     """
 
     start: NDArray[np.int32]
@@ -46,6 +47,7 @@ class Streets:
     rank: NDArray[np.uint8]
     access: NDArray[np.uint8]
     way: NDArray[np.int64]
+    capacity: NDArray[np.float32]
     bus_lane: NDArray[np.bool_]
     bike_lane: NDArray[np.bool_]
     toll: NDArray[np.float64]
@@ -59,16 +61,18 @@ class Streets:
         for name in _LINKS:
             setattr(self, name, np.array(city.links[name]))
         self.turns = {name: np.array(values) for name, values in city.turns.items()}
+        self.signals = {name: np.array(values) for name, values in city.signals.items()}
         layer = city.layer("roads")
         count = len(self.start)
         if layer is not None and len(layer) == count:
             self.lines = np.array(layer.geometry.to_numpy(), object)
             named = layer["name"] if "name" in layer.columns else [""] * count
             self.names = np.array([name if isinstance(name, str) else "" for name in named], object)
+            self.edges = np.array(layer["edge"] if "edge" in layer.columns else [""] * count, object)
         else:
             ends = np.stack([self.start, self.end], 1)
             self.lines = shapely.linestrings(np.stack([self.x[ends], self.y[ends]], -1))
-            self.names = np.full(count, "", object)
+            self.names, self.edges = np.full(count, "", object), np.full(count, "", object)
         for name, values in street_columns(city).items():
             setattr(self, name, values)
 
@@ -102,6 +106,16 @@ class Streets:
                 waiting.setdefault(int(self.start[row]), row)
             elif self.start[row] != self.end[row]:
                 result[row], result[other] = other, row
+        # two alone of one street between two junctions are its directions, though the lines are not equally long
+        key_of = np.stack([low, high, self.way], 1)
+        _, group, size = np.unique(key_of, axis=0, return_inverse=True, return_counts=True)
+        group = group.reshape(-1)
+        rows = np.flatnonzero((size[group] == 2) & (result < 0) & (self.start != self.end))
+        rows = rows[np.argsort(group[rows], kind="stable")]
+        one, other = rows[:-1], rows[1:]
+        opposed = (group[one] == group[other]) & (self.start[one] == self.end[other])
+        one, other = one[opposed], other[opposed]
+        result[one], result[other] = other, one
         return result
 
     def describe(self, links: NDArray[np.int64]) -> str:
@@ -129,7 +143,7 @@ class Streets:
         """Add a link and return its number.
 
         Args:
-            like: its columns; those of :data:`ADDED` may be left out.
+            like: its columns; those of :data:`ADDED`, and ``edge``, may be left out.
             line: its shape, from start to end.
             name: name of its street.
         """
@@ -143,6 +157,7 @@ class Streets:
         self.lines = np.append(self.lines, np.array([None], object))
         self.lines[-1] = line
         self.names = np.append(self.names, np.array([name], object))
+        self.edges = np.append(self.edges, np.array([like.get("edge", "")], object))
         return self.links - 1
 
     def row(self, link: int) -> dict[str, Any]:
@@ -168,12 +183,13 @@ class Streets:
             second = self.row(row)
             whole, parking = float(second["length"]), second["parking"]
             second |= {"start": node, "length": max(whole * (1 - part), SHORTEST), "parking": parking * (1 - part)}
+            second["edge"] = self.edges[row]
             second["toll"] *= 1 - part
             new = self.add_link(second, tail, self.names[row])
             self.end[row], self.length[row], self.lines[row] = node, max(whole * part, SHORTEST), head
             self.parking[row], self.toll[row] = parking * part, self.toll[row] * part
-            from_link = self.turns["from_link"]
-            from_link[from_link == row] = new  # one turns off where the second part ends
+            for last in (self.turns["from_link"], self.signals["link"]):
+                last[last == row] = new  # one turns off where the second part ends, and waits there
         self._twins = None
         return node
 
@@ -213,6 +229,7 @@ class Streets:
                 "rank": RoadRank[values["rank"].upper()],
                 "access": access,
                 "way": way,
+                "capacity": 0,
             }
             rows.append(self.add_link(like, shape, values["name"]))
         return rows
@@ -235,11 +252,12 @@ class Streets:
     # ------------------------------------------------------------------ back to a city
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return the tables ``nodes``, ``links`` and ``turns`` of a city."""
+        """Return the tables ``nodes``, ``links``, ``turns`` and ``signals`` of a city."""
         return {
             "nodes": {"x": self.x, "y": self.y, "signal": self.signal},
             "links": {name: getattr(self, name) for name in _LINKS},
             "turns": self.turns,
+            "signals": self.signals,
         }
 
     def layer(
@@ -266,6 +284,8 @@ class Streets:
             "design": np.array([touched.get(link, "") for link in range(self.links)], object),
             **{name: getattr(self, name) for name in ADDED},
         }
+        if old is not None and "edge" in old.columns:
+            columns["edge"] = self.edges
         return geopandas.GeoDataFrame(columns, geometry=self.lines, crs=crs)
 
 

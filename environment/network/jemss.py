@@ -144,11 +144,11 @@ def read_roads(nodes: str | Path, arcs: str | Path, crs: str) -> JemssRoads:
     if lines.get("miscData", {}).get("arcForm", ["directed"])[0] == "undirected":
         start, end = np.concatenate([start, end]), np.concatenate([end, start])
         length, seconds = np.tile(length, 2), [np.tile(mode, 2) for mode in seconds]
-    for mode, column in zip(modes, seconds, strict=True):
-        wrong = np.flatnonzero(~(column > 0))
+    for mode, times in zip(modes, seconds, strict=True):
+        wrong = np.flatnonzero(~(times > 0))
         if len(wrong):
             raise NetworkError(
-                f"{arcs}: arc {wrong[0] + 1}: {mode} is {column[wrong[0]] / DAY:g} days; must be above 0"
+                f"{arcs}: arc {wrong[0] + 1}: {mode} is {times[wrong[0]] / DAY:g} days; must be above 0"
             )
     one = np.ones(len(start))
     network = Network(

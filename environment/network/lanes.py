@@ -41,6 +41,8 @@ def with_bus_lanes(network: Network) -> Network:
     by_link = {name: column for name, column in vars(network).items() if isinstance(column, np.ndarray)}
     columns = {name: column[row] for name, column in by_link.items() if name not in _BY_NODE}
     columns |= {"access": access, "lanes": lanes, "capacity": capacity, "street": row}
+    if network.edges is not None:  # routes of files do not know them
+        columns["edges"] = np.where(lane, "", network.edges[row])
     if network.toll is not None:
         columns["toll"] = np.where(lane, 0.0, network.toll[row])
     return network.with_columns(**columns, turns=_turns(network, street), signals=_signals(network, street))

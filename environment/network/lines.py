@@ -89,6 +89,7 @@ def network_of_lines(
     rank: str | RoadRank = RoadRank.UNCLASSIFIED,
     snap: float = 1.0,
     aside: str | float = 0.0,
+    street: str | None = None,
 ) -> Network:
     """Make a network of lines, one link a line and direction.
 
@@ -99,13 +100,15 @@ def network_of_lines(
     Args:
         lines: LineStrings (or MultiLineStrings of one piece) with a CRS; other than in metres, it is projected to UTM.
         direction: ``"along"`` the line as drawn, ``"against"`` it, ``"both"``, or the name of a column.
-        meaning: which of these words each value of that column stands for; missing values are found under None.
+        meaning: which of these words each value of that column stands for, by the value or as it is written; missing values
+            are found under None or "".
         speed: km/h, or the name of a column.
         lanes: of one direction, or the name of a column.
         rank: :class:`~citytwin.environment.roads.RoadRank`, or the name of a column of its numbers.
         snap: m.
         aside: m that the lines lie to the right of the middle of their street, or the name of a column; ends are
             joined as if they lay in the middle.
+        street: column with the names of streets.
 
     Raises:
         NetworkError: naming row and column, if a line is none, has no CRS, or a value is missing or not above 0.
@@ -147,9 +150,12 @@ def network_of_lines(
 
     used, renumbered = np.unique(np.concatenate([start, end]), return_inverse=True)
     start, end = (part.astype(np.int32) for part in np.split(renumbered, 2))
-    ranks = _column(lines, rank, "rank", least=None).astype(int)
-    if ranks.min() < min(RoadRank) or ranks.max() > max(RoadRank):
-        raise NetworkError(f"column '{rank}': holds {ranks.min()} … {ranks.max()}, allowed is 0 … {max(RoadRank)}")
+    given = _column(lines, rank, "rank", least=None)
+    unknown = np.flatnonzero(~np.isin(given, list(RoadRank)))
+    if len(unknown):
+        row = int(unknown[0])
+        raise NetworkError(f"line {row + 1}: rank is {given[row]:g}, allowed are whole numbers of 0 … {max(RoadRank)}")
+    ranks = given.astype(int)
     count = _column(lines, lanes, "lanes")[rows]
     per_lane = np.array([SATURATION[RoadRank(one)] for one in range(max(RoadRank) + 1)]) / 3600.0
     report = {
@@ -168,6 +174,7 @@ def network_of_lines(
         report[f"links {word} connected"] = int(both.sum())
         report[f"share of km {word} connected"] = round(float(length[rows][both].sum() / length[rows].sum()), 4)
     return Network(
+        shapes=drawn[~twice],
         x=x[used],
         y=y[used],
         start=start,
@@ -181,6 +188,7 @@ def network_of_lines(
         way=rows.astype(np.int64),
         through=np.ones(len(used), bool),
         crs=projected.crs.to_string(),
+        names=_names(lines, street),
         report=report,
     )
 
@@ -276,15 +284,33 @@ def _words(lines: "geopandas.GeoDataFrame", direction: str, meaning: Mapping[Any
     if direction not in lines:
         raise NetworkError(f"direction '{direction}' is neither {', '.join(DIRECTIONS)} nor a column of the lines")
     meaning = meaning or {word: word for word in DIRECTIONS}
+    written = {
+        "" if key is None else f"{key:g}" if isinstance(key, float) else str(key): meaning[key] for key in meaning
+    }
     values = [None if pd.isna(value) else value for value in lines[direction]]
-    unknown = [row for row, value in enumerate(values) if meaning.get(value) not in DIRECTIONS]
+    words = [
+        written.get("" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
+        for value in values
+    ]
+    unknown = [row for row, word in enumerate(words) if word not in DIRECTIONS]
     if unknown:
         known = ", ".join(f"{value!r}" for value in meaning)
         raise NetworkError(
             f"line {unknown[0] + 1}: column '{direction}' holds {values[unknown[0]]!r}; 'meaning' must say for each value "
             f"whether it is {', '.join(DIRECTIONS)}, and knows {known}"
         )
-    return np.array([meaning[value] for value in values])
+    return np.array(words)
+
+
+def _names(lines: "geopandas.GeoDataFrame", street: str | None) -> dict[int, str]:
+    """Return the names of streets by line."""
+    import pandas as pd
+
+    if street is None:
+        return {}
+    if street not in lines:
+        raise NetworkError(f"street: there is no column '{street}'; there are: {', '.join(map(str, lines.columns))}")
+    return {row: str(name) for row, name in enumerate(lines[street]) if not pd.isna(name)}
 
 
 def _column(

@@ -87,12 +87,14 @@ class Network:
         through: bool (nodes,) whether trips may pass the node; False for zones where trips only begin and end.
         crs: projected CRS, empty if coordinates mean nothing.
         names: names of streets by ``way``.
+        edges: (links,) what files of routes call the links, "" for those that these do not know; None where there are none.
         toll: float64 (links,) money to be paid for a passage by car.
         bus_lane, bike_lane: bool (links,) whether the link has such a lane; None where none has.
         parking: float64 (links,) places to park at the kerb, nan where unknown; None where nothing is known.
         street: int32 (links,) link of the streets to which each link belongs, of a network with lanes of their own (see
             :func:`.lanes.with_bus_lanes`); None where every link is its own street.
         turns, signals: None if there are none.
+        shapes: (links,) shapely LineStrings from start to end; None where all are straight.
         report: what was repaired or assumed while reading, by name.
     """
 
@@ -110,6 +112,7 @@ class Network:
     through: NDArray[np.bool_]
     crs: str = ""
     names: dict[int, str] = field(default_factory=dict)
+    edges: NDArray[Any] | None = None
     toll: NDArray[np.float64] | None = None
     bus_lane: NDArray[np.bool_] | None = None
     bike_lane: NDArray[np.bool_] | None = None
@@ -117,6 +120,7 @@ class Network:
     street: NDArray[np.int32] | None = None
     turns: Turns | None = None
     signals: Signals | None = None
+    shapes: NDArray[Any] | None = None
     report: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -154,12 +158,13 @@ class Network:
     def of_city(cls, city: "City") -> "Network":
         """Return the streets of a city with its turns and signals.
 
-        Capacities follow from rank and lanes (:data:`SATURATION`). Where the city has traffic signals, links get
-        default programs and their saturation flows, see :func:`.signals.with_signals`.
+        Capacities are those of the city, and follow from rank and lanes (:data:`SATURATION`) where it states none. So are
+        the programs of its signals; where only is known at which junctions these stand, links get default programs and
+        their saturation flows, see :func:`.signals.with_signals`.
         """
         from .signals import with_signals
 
-        links, turns = city.links, city.turns
+        links, turns, programs = city.links, city.turns, city.signals
         per_lane = np.array([SATURATION[rank] for rank in RoadRank]) / 3600.0
         lanes = np.maximum(links.lanes.astype(float), 1.0)
         layer = city.layer("roads")
@@ -180,13 +185,14 @@ class Network:
             length=links.length.astype(float),
             speed=links.speed.astype(float),
             lanes=lanes,
-            capacity=lanes * per_lane[links.rank],
+            capacity=lanes * np.where(links.capacity > 0, links.capacity.astype(float) / 3600.0, per_lane[links.rank]),
             access=np.asarray(links.access),
             rank=np.asarray(links.rank),
             way=np.asarray(links.way),
             through=np.ones(len(city.nodes), bool),
             crs=city.info.crs,
             names=names,
+            edges=np.asarray(layer["edge"], object) if layer is not None and "edge" in layer.columns else None,
             toll=designed("toll", float),
             bus_lane=designed("bus_lane", bool),
             bike_lane=designed("bike_lane", bool),
@@ -195,6 +201,11 @@ class Network:
             if len(turns)
             else None,
         )
+        if len(programs):
+            link = np.asarray(programs.link)
+            times = {name: programs[name].astype(float) for name in ("cycle", "offset", "green_start", "green_end")}
+            flow = lanes[link] * programs.flow.astype(float) / 3600.0
+            return network.with_columns(signals=Signals(link=link, flow=flow, **times))
         signal = np.asarray(city.nodes.signal) > 0
         return with_signals(network, signal, city.info.seed) if signal.any() else network
 

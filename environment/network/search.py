@@ -128,6 +128,17 @@ def _in_order(rows, first, found, link):
 
 
 @njit(cache=True, nogil=True)
+def _climbed(parent, above, low, chain, size):
+    """Append a state and those above it to a chain of so many as far as they are not ``above`` yet; return its size."""
+    while low >= 0 and not above[low]:
+        above[low] = True
+        chain[size] = low
+        size += 1
+        low = parent[low]
+    return size
+
+
+@njit(cache=True, nogil=True)
 def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, ends, rows, length):
     """Fill ``length`` of some pairs and return their links one after the other.
 
@@ -177,11 +188,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                     there[low] = 0.0
                     there_by[low] = _ALONE
                     chains += 1
-                    while low >= 0 and not above[low]:
-                        above[low] = True
-                        goals[goal_count] = low
-                        goal_count += 1
-                        low = parent[low]
+                    goal_count = _climbed(parent, above, low, goals, goal_count)
                     continue
                 for j in range(into_first[state], into_first[state + 1]):
                     if not through[into_tail[j]]:
@@ -191,11 +198,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                     if weight[into_arc[j]] < there[low]:
                         there[low] = weight[into_arc[j]]
                         there_by[low] = _STEP - into_arc[j]
-                    while low >= 0 and not above[low]:
-                        above[low] = True
-                        goals[goal_count] = low
-                        goal_count += 1
-                        low = parent[low]
+                    goal_count = _climbed(parent, above, low, goals, goal_count)
             if chains > 1:
                 goals[:goal_count].sort()
             for k in range(goal_count):
@@ -204,6 +207,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                 step = there[low]
                 if step == np.inf:
                     continue
+                # as up again below: a function for both would cost a quarter of the whole search
                 for j in range(down_first[low], down_first[low + 1]):
                     if step + down_cost[j] < there[down_head[j]]:
                         there[down_head[j]] = step + down_cost[j]
@@ -217,10 +221,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
             low = rank[state]
             here[low] = 0.0
             here_by[low] = _ALONE
-            while low >= 0:
-                known[sources] = low
-                sources += 1
-                low = parent[low]
+            sources = _climbed(parent, above, low, known, 0)
         else:
             for arc in range(arc_first[state], arc_first[state + 1]):
                 other = arc_head[arc]
@@ -233,11 +234,7 @@ def _search(hierarchy, shortcuts, graph, back, weight, by_node, member, begins, 
                 if weight[arc] < here[low]:
                     here[low] = weight[arc]
                     here_by[low] = _STEP - arc
-                while low >= 0 and not above[low]:
-                    above[low] = True
-                    known[sources] = low
-                    sources += 1
-                    low = parent[low]
+                sources = _climbed(parent, above, low, known, sources)
             if sources > 1:
                 known[:sources].sort()
         for k in range(sources):

@@ -138,6 +138,7 @@ class _Edge:
     kind: str
     where: str
     name: str = ""
+    shape: str = ""
     length: float = 0.0
     speed: float = 0.0
     lanes: list[Access] = field(default_factory=list)
@@ -170,10 +171,11 @@ class _Program:
     states: list[str] = field(default_factory=list)
 
 
-def read_sumo(path: str | Path, additional: Iterable[str | Path] = ()) -> Network:
+def read_sumo(path: str | Path, additional: Iterable[str | Path] = (), crs: str | None = None) -> Network:
     """Read a network of SUMO.
 
-    One link an edge; ``way`` is its number and ``names`` its identifier in SUMO. Lanes are those for cars, where there
+    One link an edge; ``way`` is its number, ``edges`` its identifier in SUMO, ``names`` the name of the street if the file
+    holds one, else the identifier. Lanes are those for cars, where there
     are any, so a bus lane beside others is not part of the capacity, 1,800 vehicles/h a lane. A turn is forbidden if
     no lanes connect the two edges; turning back is, unless there is no other way on. A link with a signal is green when
     any of its connections is; its flow is that of the lanes open then, on average over the green. Programs run as
@@ -182,6 +184,7 @@ def read_sumo(path: str | Path, additional: Iterable[str | Path] = ()) -> Networ
     Args:
         path: the ``.net.xml`` (or ``.net.xml.gz``).
         additional: files with signal programs that replace those of the network.
+        crs: projected CRS of the coordinates less SUMO's ``netOffset``; without it the UTM zone that the file states.
 
     Raises:
         NetworkError: if a file cannot be read, or elements of it do not fit each other; names file, line and object.
@@ -195,7 +198,7 @@ def read_sumo(path: str | Path, additional: Iterable[str | Path] = ()) -> Networ
             if number not in programs:
                 raise NetworkError(f"{program.where}: there is no signal '{number}' in {path}")
             programs[number] = program
-    crs, east, north = _coordinates(location)
+    crs, east, north = _coordinates(location, crs)
     used = sorted({node for edge in edges.values() for node in (edge.start, edge.end)})
     missing = [(edge, node) for edge in edges.values() for node in (edge.start, edge.end) if node not in junctions]
     if missing:
@@ -235,7 +238,9 @@ def read_sumo(path: str | Path, additional: Iterable[str | Path] = ()) -> Networ
         way=np.arange(len(edges), dtype=np.int64),
         through=np.ones(len(used), bool),
         crs=crs,
-        names=dict(enumerate(edges)),
+        names={row: edge.name or edge.id for row, edge in enumerate(edges.values())},
+        edges=np.array(list(edges), object),
+        shapes=_shapes(edges.values(), junctions, east, north),
         turns=turns,
         signals=signals,
         report=dict(report),
@@ -269,6 +274,7 @@ def _read_net(
                 attributes.get("type", ""),
                 element.where,
                 attributes.get("name", ""),
+                attributes.get("shape", ""),
             )
             if edge.id in edges:
                 raise NetworkError(f"{element.where}: edge '{edge.id}' stands there twice")
@@ -334,17 +340,40 @@ def _rank(kind: str) -> RoadRank:
     return RoadRank[name] if name in RoadRank.__members__ else RoadRank.UNCLASSIFIED
 
 
-def _coordinates(location: dict[str, str]) -> tuple[str, float, float]:
+def _coordinates(location: dict[str, str], crs: str | None) -> tuple[str, float, float]:
     """Return the CRS, and what to add to the coordinates of the file to be in it; "" if it is not said."""
-    projection = location.get("projParameter", "!")
-    zone = re.search(r"\+proj=utm\b.*?\+zone=(\d{1,2})\b", projection)
-    if not zone or not 1 <= int(zone[1]) <= 60 or "+ellps=WGS84" not in projection:
-        return "", 0.0, 0.0
+    if crs is None:
+        projection = location.get("projParameter", "!")
+        zone = re.search(r"\+proj=utm\b.*?\+zone=(\d{1,2})\b", projection)
+        if not zone or not 1 <= int(zone[1]) <= 60 or "+ellps=WGS84" not in projection:
+            return "", 0.0, 0.0
+        crs = f"EPSG:{(32700 if '+south' in projection else 32600) + int(zone[1])}"
     try:
         east, north = (float(value) for value in location["netOffset"].split(","))
     except (KeyError, ValueError):
         raise NetworkError("the <location> of the network needs netOffset='east,north'") from None
-    return f"EPSG:{(32700 if '+south' in projection else 32600) + int(zone[1])}", -east, -north
+    return crs, -east, -north
+
+
+def _shapes(
+    edges: Iterable[_Edge], junctions: dict[str, tuple[float, float]], east: float, north: float
+) -> NDArray[np.object_]:
+    """Return the lines of edges as drawn, straight ones between their junctions."""
+    import shapely
+
+    lines = []
+    for edge in edges:
+        points = [point.split(",") for point in edge.shape.split()]
+        try:
+            corners = [(float(point[0]), float(point[1])) for point in points]
+        except (ValueError, IndexError):
+            raise NetworkError(
+                f"{edge.where}: shape='{edge.shape[:40]}' of edge '{edge.id}' must be points as in '0,0 10,5'"
+            ) from None
+        if len(corners) < 2:
+            corners = [junctions[edge.start], junctions[edge.end]]
+        lines.append(shapely.LineString(np.array(corners) + np.array([east, north])))
+    return np.array(lines, object)
 
 
 def _turns(

@@ -66,13 +66,37 @@ class Routes:
     stop_seconds: NDArray[np.float64]
 
 
+def links_of_edges(network: Network) -> dict[str, list[int]]:
+    """Return the links of each edge in the order in which they are driven: one, or more where a design has cut the edge.
+
+    Raises:
+        NetworkError: if no link is an edge.
+    """
+    if network.edges is None:
+        raise NetworkError("the streets are no edges of SUMO; make the city of its network: citytwin city sumo …")
+    parts: dict[str, list[int]] = {}
+    for row, edge in enumerate(network.edges.tolist()):
+        if edge:
+            parts.setdefault(edge, []).append(row)
+    for edge, rows in parts.items():
+        if len(rows) > 1:
+            following = {int(network.start[row]): row for row in rows}
+            ends = {int(network.end[row]) for row in rows}
+            at = next((row for row in rows if int(network.start[row]) not in ends), rows[0])
+            chain = [at]
+            while len(chain) < len(rows):
+                chain.append(following[int(network.end[chain[-1]])])
+            parts[edge] = chain
+    return parts
+
+
 def read_stops(path: str | Path, network: Network) -> Stops:
     """Read bus stops on the streets of a network that :func:`.sumo.read_sumo` made.
 
     Raises:
         NetworkError: if the file cannot be read, or a stop lies on a lane that the network lacks, or beyond its ends.
     """
-    link_of = {name: row for row, name in network.names.items()}
+    link_of = {edge: links[0] for edge, links in links_of_edges(network).items()}
     ids, rows, spans = [], [], []
     for element in elements(path, _ROOTS):
         if element.name != "busStop" or not element.begins:
@@ -111,10 +135,11 @@ class _Vehicle:
 
 
 def read_routes(paths: Iterable[str | Path], network: Network, types: Iterable[str | Path] = ()) -> Routes:
-    """Read vehicles with their routes through a network that :func:`.sumo.read_sumo` made.
+    """Read vehicles with their routes through a network that :func:`.sumo.read_sumo` made, or that of a city made of it.
 
     Args:
-        paths: ``.rou.xml`` files; vehicles that depart together keep the order in which they are read.
+        paths: ``.rou.xml`` files; vehicles that depart together keep the order in which they are read. Types may be
+            described in any of them.
         network: where they drive.
         types: files with ``vType`` and ``vTypeDistribution``, if not in the route files themselves.
 
@@ -122,7 +147,7 @@ def read_routes(paths: Iterable[str | Path], network: Network, types: Iterable[s
         NetworkError: naming file, line, vehicle and edge, if a file cannot be read, holds flows or trips without
             routes, or a route uses an edge that is not there, or two that do not follow each other.
     """
-    link_of = {name: row for row, name in network.names.items()}
+    link_of = links_of_edges(network)
     kinds = _Types()
     vehicles: list[_Vehicle] = []
     for path in types:
@@ -207,23 +232,19 @@ class _Types:
         return self._classes[vehicle.type]
 
 
-def _route(element: Element, vehicle: _Vehicle | None, network: Network, link_of: dict[str, int]) -> list[int]:
+def _route(element: Element, vehicle: _Vehicle | None, network: Network, link_of: dict[str, list[int]]) -> list[int]:
     """Return the links of a route, each beginning where the one before ends."""
     owner = f"vehicle '{vehicle.id}'" if vehicle else f"route '{element.text('id')}'"
     names = element.text("edges").split()
     for name in names:
         if name not in link_of:
             raise NetworkError(f"{element.where}: {owner} drives on edge '{name}', which the network does not hold")
-    links = [link_of[name] for name in names]
-    if not links:
+    if not names:
         raise NetworkError(f"{element.where}: {owner} has a route without edges")
-    for one, other in pairwise(links):
-        if network.end[one] != network.start[other]:
-            raise NetworkError(
-                f"{element.where}: {owner} drives from edge '{network.names[one]}' to '{network.names[other]}', "
-                "which do not meet"
-            )
-    return links
+    for one, other in pairwise(names):
+        if network.end[link_of[one][-1]] != network.start[link_of[other][0]]:
+            raise NetworkError(f"{element.where}: {owner} drives from edge '{one}' to '{other}', which do not meet")
+    return [link for name in names for link in link_of[name]]
 
 
 def _close(vehicle: _Vehicle, named: dict[str, list[int]]) -> None:

@@ -216,6 +216,45 @@ def states_by_node(graph: Graph) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 
 @njit(cache=True, nogil=True)
+def _taken_off(heap_cost, heap_state, size):
+    """Take the top off a heap of so many entries: the last one sinks from there; return how many are left."""
+    size -= 1
+    sinking = heap_cost[size]
+    sunk = heap_state[size]
+    hole = 0
+    while True:
+        child = 2 * hole + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap_cost[child + 1] < heap_cost[child]:
+            child += 1
+        if heap_cost[child] >= sinking:
+            break
+        heap_cost[hole] = heap_cost[child]
+        heap_state[hole] = heap_state[child]
+        hole = child
+    heap_cost[hole] = sinking
+    heap_state[hole] = sunk
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _put_on(heap_cost, heap_state, size, cost, state):
+    """Put an entry on a heap of so many: it rises from the end; return how many there are now."""
+    hole = size
+    while hole > 0:
+        parent = (hole - 1) >> 1
+        if heap_cost[parent] <= cost:
+            break
+        heap_cost[hole] = heap_cost[parent]
+        heap_state[hole] = heap_state[parent]
+        hole = parent
+    heap_cost[hole] = cost
+    heap_state[hole] = state
+    return size + 1
+
+
+@njit(cache=True, nogil=True)
 def _trees(graph, back, weight, by_node, member, ends, choice, costs):
     """Fill rows of ``choice`` and ``costs``, one a destination, by Dijkstra's method; ``weight`` is by rows of ``back``."""
     first, tail, place = back.first, back.tail, back.place
@@ -240,24 +279,7 @@ def _trees(graph, back, weight, by_node, member, ends, choice, costs):
         while size > 0:
             here = heap_cost[0]
             state = heap_state[0]
-            # take the top off: the last entry sinks from there
-            size -= 1
-            sinking = heap_cost[size]
-            sunk = heap_state[size]
-            hole = 0
-            while True:
-                child = 2 * hole + 1
-                if child >= size:
-                    break
-                if child + 1 < size and heap_cost[child + 1] < heap_cost[child]:
-                    child += 1
-                if heap_cost[child] >= sinking:
-                    break
-                heap_cost[hole] = heap_cost[child]
-                heap_state[hole] = heap_state[child]
-                hole = child
-            heap_cost[hole] = sinking
-            heap_state[hole] = sunk
+            size = _taken_off(heap_cost, heap_state, size)
             if here > best[state]:
                 continue  # a cheaper way to it was found after this entry
             if node[state] != goal and not through[state]:
@@ -268,17 +290,7 @@ def _trees(graph, back, weight, by_node, member, ends, choice, costs):
                 if there < best[other]:
                     best[other] = there
                     place_of[other] = place[k]
-                    hole = size
-                    size += 1
-                    while hole > 0:
-                        parent = (hole - 1) >> 1
-                        if heap_cost[parent] <= there:
-                            break
-                        heap_cost[hole] = heap_cost[parent]
-                        heap_state[hole] = heap_state[parent]
-                        hole = parent
-                    heap_cost[hole] = there
-                    heap_state[hole] = other
+                    size = _put_on(heap_cost, heap_state, size, there, other)
                 elif there == best[other] and here < there < np.inf and place[k] < place_of[other]:
                     place_of[other] = place[k]
         if len(choice):
@@ -306,23 +318,7 @@ def _costs_from(first, head, weight, through, node, begins, limit, costs):
         while size > 0:
             here = heap_cost[0]
             state = heap_state[0]
-            size -= 1
-            sinking = heap_cost[size]
-            sunk = heap_state[size]
-            hole = 0
-            while True:
-                child = 2 * hole + 1
-                if child >= size:
-                    break
-                if child + 1 < size and heap_cost[child + 1] < heap_cost[child]:
-                    child += 1
-                if heap_cost[child] >= sinking:
-                    break
-                heap_cost[hole] = heap_cost[child]
-                heap_state[hole] = heap_state[child]
-                hole = child
-            heap_cost[hole] = sinking
-            heap_state[hole] = sunk
+            size = _taken_off(heap_cost, heap_state, size)
             if here > best[state]:
                 continue
             costs[row, node[state]] = min(costs[row, node[state]], here)
@@ -336,16 +332,6 @@ def _costs_from(first, head, weight, through, node, begins, limit, costs):
                         touched[seen] = other
                         seen += 1
                     best[other] = there
-                    hole = size
-                    size += 1
-                    while hole > 0:
-                        parent = (hole - 1) >> 1
-                        if heap_cost[parent] <= there:
-                            break
-                        heap_cost[hole] = heap_cost[parent]
-                        heap_state[hole] = heap_state[parent]
-                        hole = parent
-                    heap_cost[hole] = there
-                    heap_state[hole] = other
+                    size = _put_on(heap_cost, heap_state, size, there, other)
         for k in range(seen):
             best[touched[k]] = np.inf

@@ -21,6 +21,8 @@ from .timetable import DAY, RouteType, TransitError
 
 LARGEST_FILE = 8 * 1024**3
 """Bytes of one file of a feed, unpacked: the stop times of a whole country take some 2 GB."""
+MOST_DEPARTURES = 1_000_000
+"""Departures of trips that are repeated at a headway."""
 LONGEST_LINE = 1 << 20
 """Characters of a line of a feed."""
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -89,6 +91,9 @@ class Feed:
             reader = csv.reader(self.lines(file, text))
             try:
                 head = [name.strip() for name in next(reader, [])]
+                twice = [name for name in (*columns, *optional) if head.count(name) > 1]
+                if twice:
+                    raise self.wrong(file, 1, f"column '{twice[0]}' is there more than once; name every column once")
                 missing = [name for name in columns if name not in head]
                 if missing:
                     raise self.wrong(
@@ -339,7 +344,7 @@ class Feed:
         self.repeats: dict[int, list[float]] = {}
         if "frequencies.txt" not in self.names:
             return
-        file = "frequencies.txt"
+        file, departures = "frequencies.txt", 0
         for line, (trip, start, end, headway) in self.rows(file, ("trip_id", "start_time", "end_time", "headway_secs")):
             row = self.trip_row.get(trip, -1)
             if row < 0:
@@ -350,6 +355,9 @@ class Feed:
             step = self.whole(file, line, "headway_secs", headway)
             if step <= 0 or last < begin:
                 raise self.wrong(file, line, f"trip '{trip}': every {headway} s, {start} to {end}; must be above 0")
+            departures += int((last - begin) // step)
+            if departures > MOST_DEPARTURES:
+                raise self.wrong(file, line, f"more than {MOST_DEPARTURES:,} departures; is headway_secs in seconds?")
             self.repeats.setdefault(row, []).extend(np.arange(begin, last, step).tolist())
 
     def read_transfers(self) -> None:

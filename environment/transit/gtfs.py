@@ -85,6 +85,12 @@ def _join(feeds: list[Feed], crs: str | None, within: tuple[float, float, float,
     if within is not None:
         west, south, east, north = within
         kept &= (x >= west) & (x <= east) & (y >= south) & (y <= north)
+        if not kept.any():
+            raise TransitError(
+                f"{', '.join(str(feed.path) for feed in feeds)}: no stop lies within the city, ({west:.0f}, {south:.0f}) to "
+                f"({east:.0f}, {north:.0f}) in {crs}; stops are around longitude {np.nanmedian(lon):.2f}, latitude "
+                f"{np.nanmedian(lat):.2f}: is this the feed of another city?"
+            )
     stop_first = np.cumsum([0] + [len(feed.lon) for feed in feeds])
     route_first = np.cumsum([0] + [len(feed.route_name) for feed in feeds])
     runs = [feed.runs(kept[low:high]) for feed, low, high in zip(feeds, stop_first, stop_first[1:], strict=False)]

@@ -67,8 +67,10 @@ def invented_timetable(city: "City", *, weekend: bool = False) -> Timetable:
         weekend: with the headways of a Saturday or Sunday.
 
     Raises:
-        TransitError: if the city has no streets that buses may use.
+        TransitError: if nobody lives in the city, or it has no streets that buses may use.
     """
+    if not len(city.people):
+        raise TransitError(f"{city.info.name}: nobody lives here for whom lines could be invented; give a GTFS feed")
     network = Network.of_city(city)
     streets = _larger_streets(network)
     homes = slice(0, city.homes)

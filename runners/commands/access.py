@@ -183,6 +183,8 @@ def _read_points(
         if place is None:
             column = "a column population" if path else "--points with a column population"
             raise AccessError(f"streets alone say nothing of people: give {column}, or a city bundle")
+        if not len(place.people):
+            raise AccessError(f"{place.info.name}: nobody lives in this city; give --points with a column population")
         origins = residents_of(place, cell)
     if opportunities is None:
         if place is None:

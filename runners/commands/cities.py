@@ -97,6 +97,96 @@ def city_census(
     _keep_city(lambda: City.from_census(file, seed=seed, name=name), out, as_json)
 
 
+@city_app.command("sumo")
+def city_sumo(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A network of SUMO: .net.xml or .net.xml.gz.")],
+    out: CityOutOption,
+    additional: Annotated[
+        list[Path] | None,
+        typer.Option("--additional", help="File with signal programs that replace its own; repeatable."),
+    ] = None,
+    name: NameOption = None,
+    crs: Annotated[
+        str | None, typer.Option("--crs", help="Projected CRS of the coordinates, if the file states no UTM zone.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a city of a network of SUMO: streets, turns and signals, where nobody lives.
+
+    \b
+    Example:
+        citytwin city sumo bologna.net.xml --additional tls.add.xml --out bologna.city
+    """
+    from ...environment.city import City
+
+    _keep_city(lambda: City.from_sumo(file, additional or (), name, crs), out, as_json)
+
+
+@city_app.command("lines")
+def city_lines(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Lines: GeoPackage, GeoJSON, GeoParquet, Shapefile, CSV."),
+    ],
+    out: CityOutOption,
+    direction: Annotated[
+        str, typer.Option("--direction", help="along the lines as drawn, against, both, or the column that says it.")
+    ] = "both",
+    meaning: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--meaning", metavar="VALUE=WORD", help="Direction a value of that column means, as in yes=along."
+        ),
+    ] = None,
+    speed: Annotated[str, typer.Option("--speed", help="km/h, or the column that holds it.")] = "50",
+    lanes: Annotated[str, typer.Option("--lanes", help="Lanes a direction, or the column that holds them.")] = "1",
+    rank: Annotated[
+        str, typer.Option("--rank", help="Rank, 0 motorway to 11 path, or the column that holds it.")
+    ] = "5",
+    street: Annotated[str | None, typer.Option("--street", help="Column with the names of streets.")] = None,
+    snap: Annotated[float, typer.Option("--snap", help="Metres within which ends are one junction.")] = 1.0,
+    aside: Annotated[
+        str, typer.Option("--aside", help="Metres that lines lie to the right of their street, or the column.")
+    ] = "0",
+    geometry: Annotated[str, typer.Option("--geometry", help="Column of a CSV that holds the lines.")] = "",
+    crs: Annotated[str, typer.Option("--crs", help="CRS of a CSV.")] = "EPSG:4326",
+    name: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a city of lines of streets, as GIS sections or traffic counts have them, where nobody lives.
+
+    \b
+    Example:
+        citytwin city lines sections.gpkg --direction oneway --meaning yes=along --meaning no=both --speed vmax \\
+            --out town.city
+    """
+    from ...environment.city import City
+
+    pairs = [text.rpartition("=") for text in meaning or ()]
+    wrong = [text for text, (_, sign, word) in zip(meaning or (), pairs, strict=True) if not sign or not word]
+    if wrong:
+        raise typer.BadParameter(f"--meaning {wrong[0]}: write VALUE=WORD, as in yes=along")
+    columns = {
+        "direction": direction,
+        "meaning": {value: word for value, _, word in pairs} or None,
+        "speed": _number_or_name(speed),
+        "lanes": _number_or_name(lanes),
+        "rank": _number_or_name(rank),
+        "aside": _number_or_name(aside),
+        "snap": snap,
+        "street": street,
+    }
+    _keep_city(lambda: City.from_lines(file, name, geometry=geometry, crs=crs, **columns), out, as_json)
+
+
+def _number_or_name(text: str) -> float | str:
+    """Return a number where the text is one, else the text, which names a column."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
     from ...environment.city import CityError
     from ..describe import city_facts, city_text
@@ -164,6 +254,8 @@ def city_contacts(
     from ..describe import contacts_text
 
     city = City.load(bundle)
+    if not len(city.people):
+        raise CityError(f"{bundle}: nobody lives in this city, so nobody meets")
     ages = bands.split(",")
     if not all(age.strip().isdigit() for age in ages):
         raise CityError(f"--bands {bands}: write the first age of each band, as in 0,18,65")

@@ -103,17 +103,19 @@ def compared(
         found: dict[str, Any] = {}
         even: dict[str, Sides] = {}
         if TRIPS in tables:
-            found["travel"], found["cross"], minutes = gains(results, point, baseline)
+            travel, cross, minutes = gains(results, point, baseline)
+            if len(travel):  # there is none where nobody of the city made a trip
+                found["travel"], found["cross"] = travel, cross
             even |= {"travel": minutes} if minutes else {}
         before, after = (city_of(results, number).people.household for number in (baseline, point))
-        if np.array_equal(before, after):
+        if np.array_equal(before, after) and len(before):
             if {"air", "noise"} & set(tables):
                 found["exposure"], breathed = compare_exposure(results, point, baseline)
                 even |= breathed
             found["access"], jobs = reach.compare(point, baseline)
             even |= {f"jobs_{mode}": sides for mode, sides in jobs.items()}
             found["notes"] = tuple(reach.notes)
-        else:
+        elif len(before) or len(after):
             found["notes"] = ("The cities of these points have other people: access and exposure are not compared",)
         if LINKS in tables:
             crs = city_of(results, baseline).info.crs

@@ -95,7 +95,7 @@ def follow(model, kind, ages, steps):
     return log
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ages=st.lists(st.integers(0, 100), max_size=8), steps=STEPS)
 def test_the_same_steps_show_the_same(ages, steps):
     assert follow(RowModel(rng=5), Person, ages, steps) == follow(mesa.Model(rng=5), Plain, ages, steps)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 from cities import SOUTH, WEST, tiny_city
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from citytwin.environment.grid import CityGrid, picture
@@ -31,7 +31,6 @@ class TestCells:
     def test_borders_belong_to_the_cell_in_the_north_east(self, grid):
         assert grid.cell_of(100, 100) == grid.cell_of(150, 150)
 
-    @settings(deadline=None)
     @given(
         points=st.lists(st.tuples(st.floats(-10, 1010), st.floats(-10, 710)), max_size=20),
         cell=st.floats(7, 300),

@@ -1,5 +1,6 @@
 """Small scenarios and results that the tests of the runners share."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from cities import tiny_city
 from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City
+from citytwin.runners import cli
 from citytwin.runners.scenario import Scenario
 
 
@@ -30,3 +32,26 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("swept") / "results"
     sweep(Scenario.from_text(SWEPT), out=out, workers=2)
     return out
+
+
+class Answer:
+    """What a command left behind: exit code, output and errors."""
+
+    def __init__(self, code: int, out: str, err: str):
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """Call the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["citytwin", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        assert "Traceback (most" not in captured.err + captured.out
+        return Answer(int(end.value.code or 0), captured.out, captured.err)
+
+    return called

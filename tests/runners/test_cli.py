@@ -13,7 +13,7 @@ import pytest
 from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City
-from citytwin.runners import cli, curves
+from citytwin.runners import curves
 from citytwin.runners.commands import common
 from citytwin.runners.documents import shipped
 from citytwin.runners.results import Results
@@ -24,6 +24,8 @@ COMMANDS = [
     ["city", "synthetic"],
     ["city", "osm"],
     ["city", "census"],
+    ["city", "sumo"],
+    ["city", "lines"],
     ["city", "show"],
     ["city", "contacts"],
     ["check"],
@@ -36,29 +38,6 @@ COMMANDS = [
     ["init"],
     ["warm"],
 ]
-
-
-class Answer:
-    """What a command left behind: exit code, output and errors."""
-
-    def __init__(self, code: int, out: str, err: str):
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Call the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["citytwin", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        assert "Traceback (most" not in captured.err + captured.out
-        return Answer(int(end.value.code or 0), captured.out, captured.err)
-
-    return called
 
 
 def start(code: str, *words: str) -> "subprocess.CompletedProcess[str]":

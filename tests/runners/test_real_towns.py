@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +128,47 @@ tables = ["trips", "links"]
     # nobody drives faster than the street allows
     free = streets.network.free_time[links["link"]]
     assert np.all(links["travel_seconds"] >= 0.999 * free)
+
+
+def test_the_morning_of_bologna_from_the_files_of_sumo(tmp_path: Path) -> None:
+    """All 11,000 cars of the scenario on their routes: what links count is what the files say."""
+    folder = DATA / "bologna_mobility" / "joined"
+    (tmp_path / "bologna.toml").write_text(
+        f"""
+name = "Bologna, a morning hour"
+[city]
+sumo = {{ file = "{folder}/joined_buslanes.net.xml", additional = ["{folder}/joined_tls.add.xml"], name = "Bologna" }}
+[clock]
+days = 1
+[traffic]
+residents = false
+sumo_routes = ["{folder}/joined_vtypes.add.xml", "{folder}/joined.rou.xml"]
+[output]
+tables = ["trips", "links"]
+"""
+    )
+    outputs = CityModel(Scenario.load(tmp_path / "bologna.toml")).run()
+    trips, links, summary = outputs["trips"], outputs["links"], outputs["summary"]
+    assert summary["trips"].tolist() == [11_000]
+    assert summary["not_arrived"].tolist() == [0]
+    mean = (trips["arrive"] - trips["depart"]).mean()
+    assert 0.9 * 333 < mean < 460  # SUMO 1.28 on the same files: single vehicles, and queues
+    routes = ET.parse(folder / "joined.rou.xml").getroot().iter("route")
+    driven = Counter(edge for route in routes for edge in route.get("edges").split())
+    city = City.load(City.from_sumo(folder / "joined_buslanes.net.xml").save(tmp_path / "bologna.city"))
+    counted = np.bincount(links["link"], links["left"], len(city.links))
+    assert dict(zip(city.layer("roads")["edge"], counted.astype(int), strict=True)) == {
+        edge: driven[edge] for edge in city.layer("roads")["edge"]
+    }
+
+
+def test_the_sections_of_rennes_become_a_city() -> None:
+    """2,859 sections of one direction each, drawn 6 m beside the middle of two-way streets."""
+    file = DATA / "rennes_traffic" / "etat_du_trafic_temps_reel_2025-11-04.csv"
+    columns = {"direction": "along", "speed": "vitesse_maxi", "aside": 6.0, "snap": 7.0, "street": "denomination"}
+    city = City.from_lines(file, "Rennes", **columns)
+    report = city.info.report["streets"]
+    assert report["lines"] == 2_859
+    assert len(city.links) == 2_859 - report["lines without length left out"] - report["links drawn twice left out"]
+    assert report["links strongly connected"] > 0.95 * len(city.links)
+    assert "Rue de Nantes" in set(city.layer("roads")["name"])

@@ -318,7 +318,7 @@ WRONG = [
         'bundle = "a.city"\n[clock]',
         "[city]",
         "city",
-        "needs exactly one of synthetic, osm, census, one_place, bundle",
+        "needs exactly one of synthetic, osm, census, one_place, sumo, lines, bundle",
     ),
     (
         "synthetic = {",
@@ -650,7 +650,7 @@ def _mutated(document: dict, choices: st.DataObject) -> None:
         return
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_whatever_a_file_holds_it_is_read_or_refused_with_reasons(choices: st.DataObject) -> None:
     document = tomllib.loads(GOOD)

@@ -81,7 +81,7 @@ def quarters(draw):
     return streets, closed, people, offers, draw(st.sampled_from(["walk", "bicycle", "car"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(quarters(), st.floats(0.1, 8.0), st.tuples(st.floats(-60, 560), st.floats(-60, 560)))
 def test_access_is_monotone(case, limit, spot):
     streets, closed, people, offers, mode = case

@@ -97,7 +97,7 @@ def test_nobody_arrives_before_the_lower_bound_in_porto_alegre():
         assert first <= table.arrival[row] - table.departure[row - 1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(small_timetables(), small_timetables(), st.integers(0, 25))
 def test_a_line_more_never_makes_anybody_later(table, more, depart):
     """Cumulative access can only grow: the second timetable's stops are a walk of 5 s from those of the first."""

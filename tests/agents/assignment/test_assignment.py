@@ -74,7 +74,7 @@ def cheapest(streets, cost, origin):
     return least
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(random_streets(), st.data())
 def test_trees(case, data):
     streets, _ = case
@@ -205,7 +205,7 @@ def test_directions_of_frank_wolfe_are_conjugate(known):
     assert conjugate >= 10
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(random_streets())
 def test_both_methods_find_what_no_trip_can_better(case):
     streets, trips = case

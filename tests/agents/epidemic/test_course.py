@@ -141,7 +141,7 @@ def diseases(draw):
     return states
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(diseases())
 def test_any_disease_compiles_to_chances_and_laws_that_are_those_of_the_file(states):
     disease = disease_of(*states)

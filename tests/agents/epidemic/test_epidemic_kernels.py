@@ -155,7 +155,7 @@ def run_twin(model, days, confined):
     return [np.array([getattr(person, named.get(name, name)) for person in twin.people]) for name in STATE] + list(rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     policies=POLICIES,

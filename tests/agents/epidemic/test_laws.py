@@ -43,7 +43,7 @@ def test_whole_days_keep_the_mean_of_the_law(keys):
     assert mean + 0.5 == pytest.approx(keys["mean"], rel=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["gamma", "lognormal", "weibull", "exponential"]),
     st.floats(0.51, 60),

@@ -82,7 +82,7 @@ class Twin:
         return QUARANTINED if person in self.quarantined else FREE
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     at=st.sampled_from(["result", "onset", "both"]),
     days=st.integers(1, 5),

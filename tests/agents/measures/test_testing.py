@@ -83,7 +83,7 @@ class Twin:
 shares = st.sampled_from([0.0, 0.1, 0.5, 1.0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     symptomatic=shares,
     random=shares,

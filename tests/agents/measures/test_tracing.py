@@ -93,7 +93,7 @@ def disturb(model, rng):
 names = st.sampled_from(sorted(SETTINGS))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     share=st.dictionaries(names, st.sampled_from([0.0, 0.4, 1.0])),
     delay=st.dictionaries(names, st.integers(0, 3)),

@@ -99,7 +99,7 @@ class Twin:
 efficacies = st.lists(st.floats(0, 1), min_size=2, max_size=2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     product=st.fixed_dictionaries(
         dict.fromkeys(EFFECTS, efficacies)

@@ -30,7 +30,7 @@ def test_draws_are_those_of_randomness():
     assert draws(purpose, who, when).tolist() == [uniform(purpose, w, d) for w, d in zip(who, when, strict=True)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 10_000)), min_size=1, max_size=12), st.data())
 def test_tasks_of_an_incident_do_not_depend_on_other_incidents(given_incidents, data):
     kind = np.array([NAMES.index(name) for name, _ in given_incidents])
@@ -52,7 +52,7 @@ def test_tasks_of_an_incident_do_not_depend_on_other_incidents(given_incidents, 
     np.testing.assert_array_equal(fewer.incident[rows], number[everything.incident[others]])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=20), st.integers(0, 5))
 def test_every_incident_has_its_units_and_waits_for_work_of_its_own(names, seed):
     incidents = Incidents.of(np.arange(len(names)) * 50.0, kind=[NAMES.index(name) for name in names], node=0)

@@ -40,13 +40,13 @@ worlds = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(worlds)
 def test_kernel_and_twin_agree(world):
     assert_equal(world.run_centre(), world.run_twin())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(worlds, st.lists(st.integers(0, 6000), max_size=40), st.integers(1, 6))
 def test_work_in_parts_is_the_same_to_the_bit(world, stops, parts):
     whole = world.run_centre()

@@ -187,7 +187,7 @@ class TestEmergencies:
         assert (tasks.person == -1).all()
         assert tasks.scene[0] != tasks.scene[2]  # two at one place are two
 
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     @given(st.lists(st.integers(0, 100), min_size=1, max_size=10, unique=True), st.data())
     def test_draws_belong_to_the_person(self, calls, people, data):
         posted = [Emergency(100.0 * person, "illness", "epidemic", person) for person in people]

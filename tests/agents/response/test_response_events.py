@@ -260,7 +260,7 @@ TEXTS = st.sampled_from(
 ) | st.text(max_size=6)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(TEXTS, min_size=3, max_size=6), max_size=4), st.sampled_from(["refuse", "skip"]), st.booleans()
 )

@@ -107,6 +107,28 @@ class TestCsv:
         with pytest.raises(DemandError, match="cannot be read"):
             read_matrix(tmp_path / "none.csv")
 
+    @pytest.mark.parametrize("header", ["origin,destination,trips,trips", "origin,origin,destination,trips"])
+    def test_a_column_that_is_there_twice(self, csv_file, header):
+        twice = header.split(",")[-1] if header.endswith("trips,trips") else "origin"
+        with pytest.raises(DemandError, match=rf"od\.csv:1: column '{twice}' is there more than once"):
+            read_csv(csv_file(f"{header}\n1,2,3,4\n"))
+
+    def test_more_cells_than_are_read(self, csv_file, monkeypatch):
+        monkeypatch.setattr("citytwin.agents.traffic.matrices.MOST_ROWS", 2)
+        text = "origin,destination,trips\n1,2,3\n2,1,4\n"
+        assert read_matrix(csv_file(text)).total == 7
+        with pytest.raises(DemandError, match=r"od\.csv:4: more than 2 rows; leave out those without trips"):
+            read_matrix(csv_file(text + "3,1,1\n"))
+        visum = TestVisum.TEXT
+        assert len(read_matrix(csv_file(visum, "od.txt")).trips) == 2
+        with pytest.raises(DemandError, match=r"od\.txt:9: more than 2 cells"):
+            read_matrix(csv_file(visum + "1 1 1\n", "od.txt"))
+
+    def test_a_file_larger_than_is_read(self, csv_file, monkeypatch):
+        monkeypatch.setattr("citytwin.agents.traffic.matrices.MAX_BYTES", 10)
+        with pytest.raises(DemandError, match="has 29 bytes, at most 10 are read"):
+            read_matrix(csv_file("origin,destination,trips\n1,2\n"))
+
     def test_unknown_mode_of_a_column(self, csv_file):
         with pytest.raises(DemandError, match="'boat' is none of"):
             read_csv(csv_file("origin,destination,ferry\n1,2,3\n"), modes={"ferry": "boat"})
@@ -251,6 +273,14 @@ class TestTrips:
             with pytest.raises(DemandError, match="weights"):
                 departures(np.array([0.5]), 0, 1, wrong)
 
+    @pytest.mark.parametrize("trips", [[1e8, 1.0, 0.0], [2.0**24, 0.0, 0.0], [1e300, 1e300, 1e300]])
+    def test_more_trips_than_there_can_be(self, trips):
+        matrix = Matrix(**(vars(self.MATRIX) | {"trips": np.array(trips)}))
+        with pytest.raises(
+            DemandError, match=r"od\.csv: .* trips in all; at most 100,000,000, and 16,777,216 in a cell"
+        ):
+            matrix_trips(matrix, self.CONNECTORS, seed=1)
+
     def test_zones_without_nodes_are_named(self):
         with pytest.raises(DemandError, match=r"od\.csv: 1 zones have trips but no nodes in the network: 'b'"):
             matrix_trips(self.MATRIX, connectors({"a": 0}), seed=1)
@@ -302,6 +332,21 @@ class TestTables:
     def test_columns_that_are_missing(self, csv_file, network):
         with pytest.raises(DemandError, match="needs the columns depart, and origin, destination or from_x"):
             read_trip_table(csv_file("depart,origin\n1,0\n"), network)
+
+    def test_a_column_that_is_there_twice(self, csv_file, network):
+        with pytest.raises(DemandError, match=r"od\.csv:1: column 'depart' is there more than once"):
+            read_trip_table(csv_file("depart,origin,destination,depart\n1,0,1,2\n"), network)
+
+    def test_more_rows_than_are_read(self, tmp_path, csv_file, network, monkeypatch):
+        import pandas
+
+        pandas.DataFrame({"depart": [1.0] * 3, "origin": 0, "destination": 8}).to_parquet(tmp_path / "trips.parquet")
+        for module in ("matrices", "direct"):
+            monkeypatch.setattr(f"citytwin.agents.traffic.{module}.MOST_ROWS", 2)
+        with pytest.raises(DemandError, match=r"od\.csv:4: more than 2 rows"):
+            read_trip_table(csv_file("depart,origin,destination\n1,0,8\n2,0,8\n3,0,8\n"), network)
+        with pytest.raises(DemandError, match=r"trips\.parquet: 3 rows, at most 2 are read"):
+            read_trip_table(tmp_path / "trips.parquet", network)
 
     def test_a_file_that_is_no_parquet(self, csv_file, network):
         with pytest.raises(DemandError, match="cannot be read as Parquet"):

@@ -34,7 +34,7 @@ def ways(run):
     return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), vehicles=st.integers(1, 400))
 def test_vehicles_arrive_as_in_the_twin(seed, vehicles):
     rng = np.random.Generator(np.random.PCG64(seed))

@@ -86,7 +86,7 @@ def points(stops, seconds):
     return Walks(np.arange(stops + 1), np.arange(stops), np.full(stops, seconds))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(scenes(), st.sampled_from([np.inf, 150.0, 240.0]))
 def test_riders_are_those_of_plain_python(scene, until):
     timetable, origin, destination, depart = scene
@@ -105,7 +105,7 @@ def test_riders_are_those_of_plain_python(scene, until):
     assert (done.load <= np.repeat(timetable.capacity, np.diff(timetable.trip_time_first))).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scenes())
 def test_with_room_for_all_everybody_arrives_as_planned_or_sooner(scene):
     timetable, origin, destination, depart = scene

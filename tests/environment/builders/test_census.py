@@ -349,7 +349,7 @@ def test_weights_are_those_of_least_relative_entropy():
     assert found[keep] == pytest.approx(solved.x, abs=0.001)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     people=st.integers(150, 1500),
     seed=st.integers(0, 1000),

@@ -81,7 +81,7 @@ def test_living_alone_by_age_is_smooth(country):
     assert share.argmin() in (1, 2) and share.argmax() == 6
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 400), st.integers(0, 10))
 def test_any_small_number_of_people(people, seed):
     sample = sample_households(people, seed)

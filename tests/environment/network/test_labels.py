@@ -66,7 +66,7 @@ def streets_with_costs(draw):
 
 
 class TestLabels:
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(streets_with_costs())
     def test_labels_say_what_dijkstra_says(self, case):
         check(*case)

@@ -137,7 +137,7 @@ def test_pieces_that_meet_are_one_line():
         (drawn(*CORNER, limit=[50, None]), {"speed": "limit"}, "line 2: speed is .*nan"),
         (drawn(*CORNER, limit=["fast", 50]), {"speed": "limit"}, "line 1: speed is 'fast'"),
         (drawn(*CORNER), {"lanes": -1.0}, "line 1: lanes is -1.0"),
-        (drawn(*CORNER, order=[6, 99]), {"rank": "order"}, "column 'order': holds 6 … 99"),
+        (drawn(*CORNER, order=[6, 99]), {"rank": "order"}, "line 2: rank is 99, allowed are whole numbers of 0 … 11"),
         (drawn(*CORNER), {"direction": "east"}, "direction 'east' is neither along, against, both nor a column"),
         (drawn(*CORNER, d=[1, 2]), {"direction": "d", "meaning": {1: "along"}}, "line 2: column 'd' holds 2"),
         (drawn([(0, 0), (0, 0)]), {}, "no line is longer than 1 m"),

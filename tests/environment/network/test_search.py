@@ -40,7 +40,7 @@ def check_ways(streets, cost, first, link, pairs, costs):
 
 
 class TestWays:
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(networks(most_nodes=12, most_links=45))
     def test_ways_are_those_of_trees(self, case):
         streets, cost = case

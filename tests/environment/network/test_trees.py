@@ -74,7 +74,7 @@ class TestAgainstScipy:
 
 
 class TestAgainstSearchOverLinks:
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(networks())
     def test_costs_and_ways(self, case):
         streets, cost = case
@@ -97,7 +97,7 @@ class TestAgainstSearchOverLinks:
                 assert streets.through[streets.end[links[:-1]]].all()
                 assert not forbidden & set(pairwise(links))
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(networks())
     def test_the_smallest_arc_of_equal_ways_is_taken(self, case):
         streets, cost = case
@@ -119,7 +119,7 @@ class TestAgainstSearchOverLinks:
                 best = int(np.argmin(ways)) if ways and min(ways) < np.inf else NO_ARC
                 assert choice[destination, state] == best
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(networks(most_nodes=14, most_links=50))
     def test_a_hierarchy_gives_the_same_bytes(self, case):
         streets, cost = case
@@ -132,7 +132,7 @@ class TestAgainstSearchOverLinks:
             assert np.array_equal(np.tile(one[1], (times, 1)), many[1])
             assert np.array_equal(np.tile(one[0], (times, 1)), many[0])
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(networks())
     def test_closing_links_equals_infinite_cost(self, case):
         streets, cost = case

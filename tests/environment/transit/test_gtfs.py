@@ -247,11 +247,26 @@ BROKEN = [
         {"transfers": "from_stop_id,to_stop_id,transfer_type\na,x,2"},
         "transfers.txt, line 2: to_stop_id 'x' is not in stops",
     ),
+    (
+        {"frequencies": "trip_id,start_time,end_time,headway_secs\n" + "early,00:00:00,99:00:00,1\n" * 3},
+        "frequencies.txt, line 4: more than 1,000,000 departures; is headway_secs in seconds?",
+    ),
+    (
+        {"stop_times": FEED["stop_times.txt"].replace("stop_id", "trip_id", 1)},
+        "stop_times.txt, line 1: column 'trip_id' is there more than once",
+    ),
     ({"stop_times": FEED["stop_times.txt"].replace("8:20:00", "100:20:00")}, "line 5: time '100:20:00'; write it"),
     ({"routes": FEED["routes.txt"] + "\n" + "x" * (1 << 20)}, "routes.txt: a line is longer than 1,048,576 characters"),
     ({"routes": FEED["routes.txt"] + '\n"' + "x" * 200_000}, "routes.txt, line 4: field larger than field limit"),
     ({"stops": FEED["stops.txt"].encode() + b"\n\xff,X,52,10"}, "stops.txt, line"),
 ]
+
+
+def test_a_feed_of_another_city_is_refused(feed):
+    with pytest.raises(
+        TransitError, match=r"no stop lies within the city, \(0, 0\) to \(9, 9\) in EPSG:25832; stops are around"
+    ):
+        read_gtfs(feed(), "2024-05-02", crs="EPSG:25832", within=(0.0, 0.0, 9.0, 9.0))
 
 
 @pytest.mark.parametrize(("files", "words"), BROKEN, ids=[words[:40] for _, words in BROKEN])

@@ -27,7 +27,7 @@ def every_stop(stops: int) -> Walks:
 accesses = st.dictionaries(st.integers(0, 6), st.sampled_from([0.0, 10.0, 30.0]), min_size=1, max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(small_timetables(), accesses, st.integers(0, 25), st.integers(1, 4), st.sampled_from([60.0, 150.0, 86_400.0]))
 def test_arrivals_are_those_of_riding_every_trip(timetable, access, depart, vehicles, limit):
     depart = 10.0 * depart
@@ -36,7 +36,7 @@ def test_arrivals_are_those_of_riding_every_trip(timetable, access, depart, vehi
     assert out[0, 0].tolist() == earliest(timetable, access, depart, vehicles, limit)[1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(small_timetables(), accesses, st.lists(st.integers(0, 25), min_size=2, max_size=5), st.integers(1, 4))
 def test_many_departures_at_once_are_the_same_as_one_by_one(timetable, access, departs, vehicles):
     departs = [10.0 * d for d in departs]
@@ -45,7 +45,7 @@ def test_many_departures_at_once_are_the_same_as_one_by_one(timetable, access, d
     assert together.tolist() == np.array(alone).tolist()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(small_timetables(), accesses, st.integers(0, 25), st.integers(1, 4))
 def test_journeys_can_be_ridden_and_arrive_first(timetable, access, depart, vehicles):
     depart = 10.0 * depart
@@ -84,7 +84,7 @@ def test_journeys_can_be_ridden_and_arrive_first(timetable, access, depart, vehi
         assert now == ride[j]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(small_timetables(), accesses, st.integers(0, 25), st.sampled_from([0.0, 15.0]))
 def test_a_search_for_one_destination_finds_what_a_search_for_all_does(timetable, access, depart, last):
     egress = Walks(
@@ -101,7 +101,7 @@ def test_a_search_for_one_destination_finds_what_a_search_for_all_does(timetable
             assert getattr(alone, name).tolist() == getattr(together, name)[legs].tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(small_timetables(), accesses, st.dictionaries(st.integers(0, 6), st.sampled_from([0.0, 20.0]), min_size=1))
 def test_travel_times_end_with_the_best_last_walk(timetable, access, egress):
     ride, _ = earliest(timetable, access, 50.0, 3, 200.0)
