@@ -70,8 +70,8 @@ def _streets(network: Network) -> NDArray[np.int64]:
     low, high = np.minimum(network.start, network.end), np.maximum(network.start, network.end)
     _, group, size = np.unique(np.stack([low, high], 1), axis=0, return_inverse=True, return_counts=True)
     group = group.reshape(-1)
-    pair = np.flatnonzero((size[group] == 2) & (low < high))
-    pair = pair[np.argsort(group[pair], kind="stable")].reshape(-1, 2)
+    two = np.flatnonzero((size[group] == 2) & (low < high))
+    pair = two[np.argsort(group[two], kind="stable")].reshape(-1, 2)
     pair = pair[network.start[pair[:, 0]] == network.end[pair[:, 1]]]
     way = network.way.copy()
     way[pair[:, 1]] = way[pair[:, 0]]

@@ -112,10 +112,10 @@ class Streets:
         group = group.reshape(-1)
         rows = np.flatnonzero((size[group] == 2) & (result < 0) & (self.start != self.end))
         rows = rows[np.argsort(group[rows], kind="stable")]
-        one, other = rows[:-1], rows[1:]
-        opposed = (group[one] == group[other]) & (self.start[one] == self.end[other])
-        one, other = one[opposed], other[opposed]
-        result[one], result[other] = other, one
+        there, back = rows[:-1], rows[1:]
+        opposed = (group[there] == group[back]) & (self.start[there] == self.end[back])
+        there, back = there[opposed], back[opposed]
+        result[there], result[back] = back, there
         return result
 
     def describe(self, links: NDArray[np.int64]) -> str:
