@@ -105,7 +105,7 @@ def ways(side: int, vehicles: int, rng: np.random.Generator) -> tuple[NDArray[np
 def move(links: int, vehicles: int, seed: int) -> dict[str, float]:
     """Move so many vehicles for a day through so many links."""
     from citytwin.agents.traffic.flow import Flow
-    from citytwin.agents.traffic.kernels import ARRIVED, MOVES, PATH_AT
+    from citytwin.agents.traffic.layout import ARRIVED, MOVES, PATH_AT
     from citytwin.environment.network.graph import make_graph
     from citytwin.environment.roads import Access
 

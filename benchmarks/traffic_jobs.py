@@ -120,7 +120,7 @@ def memory() -> float:
 def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, float]:
     """Single cars; every trip is written to a Parquet file, which counts."""
     from citytwin.agents.traffic.flow import Flow
-    from citytwin.agents.traffic.kernels import CENTIMETRES, FREE_MILLISECONDS, MOVES
+    from citytwin.agents.traffic.layout import CENTIMETRES, FREE_MILLISECONDS, MOVES
     from citytwin.agents.traffic.record import standing_seconds
     from citytwin.environment.network.graph import make_graph
     from citytwin.environment.network.trees import next_arcs
@@ -147,13 +147,13 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
         spent = {"routes": 0.0, "flow": 0.0}
         for begin in np.arange(0.0, horizon, REROUTE):
             at = cpu()
-            tables = next_arcs(graph, cost, zones)[None]
+            tables = next_arcs(graph, cost, zones)
             spent["routes"] += cpu() - at
             at = cpu()
             flow.advance(begin + REROUTE, tables)
             spent["flow"] += cpu() - at
-            left = flow.state.left
-            seen = np.where(left > 0, flow.state.spent / np.maximum(left, 1), standing_seconds(cars.network, flow))
+            left = flow.left
+            seen = np.where(left > 0, flow.spent / np.maximum(left, 1), standing_seconds(cars.network, flow))
             cost = 0.5 * cost + 0.5 * np.maximum(seen, free)
             flow.clear()
         at = cpu()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.hierarchy import Hierarchy, make_hierarchy
 from ...environment.network.search import Priced, price, priced_paths
-from .kernels import PATH_AT
+from .layout import PATH_AT
 
 if TYPE_CHECKING:
     from .events import Events
@@ -135,7 +135,7 @@ class Routes:
     def _queued(self) -> NDArray[np.bool_]:
         """Return which trips wait to enter their first link, (trips,)."""
         waiting = np.zeros(len(self.flow.origin), np.bool_)
-        waiting[_queued(self.flow.state.queue_head, self.flow.state.queue_next)] = True
+        waiting[_queued(self.flow.streets.arms["queue_head"], self.flow.state.queue_next)] = True
         return waiting
 
     def take(self, trips: NDArray[np.int64], first: NDArray[np.int64], link: NDArray[np.int32]) -> None:

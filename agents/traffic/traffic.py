@@ -19,7 +19,7 @@ from .demand import Mode, Trips
 from .events import Events
 from .fleet import Fleet
 from .flow import Flow
-from .kernels import FORCED_MOVES
+from .layout import FORCED_MOVES
 from .moving import Moving, moving
 from .parking import NO_PARKING, Parked, figures_of
 from .plans import Plans
