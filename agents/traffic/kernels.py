@@ -131,6 +131,12 @@ def flow(
     for now in range(begin, end):
         if log_time.size - counters[LOG] < log_time.size // 2:
             return now
+        event = bucket[0, now % BUCKETS]
+        while event >= 0:
+            if event < queues:
+                leaving = links[event]
+                prefetch(vehicles, places[leaving.place_first + leaving.head].vehicle)
+            event = events[event].next
         departures(
             streets, state, vehicles, tables, destination_node, path, origin, previous, duration, order, now, step
         )
@@ -295,6 +301,7 @@ def flow(
                 if leaving.vehicles > 0:
                     behind = places[leaving.place_first + leaving.head]
                     prefetch(vehicles, behind.vehicle)
+                    prefetch(vehicles, places[leaving.place_first + _wrapped(leaving.head + 1, leaving.ring)].vehicle)
                     moment = _in_green(leaving, max(np.float64(behind.exit), leaving.next_exit), windows)
                     push(bucket, events, 0, number, moment, now, step)
                 if leaving.waiting >= 0 and not leaving.granted:
@@ -332,6 +339,7 @@ def flow(
             entering.entered += 1
             entering.vehicles += 1
             entering.units += size
+            prefetch(places, entering.place_first + _wrapped(entering.head + entering.units, entering.ring))
             entering.next_entry = max(time, entering.next_entry) + size * entering.entry_headway
             if entering.vehicles == 1:
                 moment = _in_green(entering, max(np.float64(tail.exit), entering.next_exit), windows)
