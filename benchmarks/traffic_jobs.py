@@ -125,6 +125,7 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
     from citytwin.environment.network.graph import make_graph
     from citytwin.environment.network.trees import next_arcs
     from citytwin.environment.roads import Access
+    from citytwin.runners.store import ROW_GROUP, encoding
 
     def work(cars: Cars, horizon: float, path: Path) -> dict[str, float]:
         import pyarrow
@@ -166,7 +167,12 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
             "distance_m": (flow.vehicles[:, CENTIMETRES] / 100.0).astype(np.float32),
             "free_seconds": (flow.vehicles[:, FREE_MILLISECONDS] / 1000.0).astype(np.float32),
         }
-        parquet.write_table(pyarrow.table(table), path)
+        columns = pyarrow.table(table)
+        # as the store of results writes numbers, see runners/store.py
+        codes = {field.name: encoding(field.type) for field in columns.schema}
+        parquet.write_table(
+            columns, path, compression="zstd", use_dictionary=False, column_encoding=codes, row_group_size=ROW_GROUP
+        )
         done = np.isfinite(arrive)
         flow.balance()  # raises where a car was lost
         return {

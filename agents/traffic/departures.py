@@ -62,9 +62,7 @@ def join_queue(trip, link, time, arms, bucket, events, queue_next, now, step):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def departures(
-    streets, state, vehicles, tables, destination_node, path, origin, previous, duration, order, now, step
-):
+def departures(streets, state, vehicles, tables, destination_node, path, origin, previous, duration, order, now, step):
     """Begin all trips of the bucket ``now``; arguments as those of :func:`.kernels.flow`."""
     arms, arc_link, depart_arc = streets.arms, streets.arc_link, streets.depart_arc
     bucket, events, late, queue_next = state.bucket, state.events, state.late, state.queue_next

@@ -64,14 +64,12 @@ class Flow:
         logged: bool (trips,) whose passages are written down.
         step: seconds of a bucket of the calendar, which orders events and nothing else.
         stuck: seconds after which a blocked vehicle is forced on; 0 for never.
-        jam_spacing, reaction_time: metres and seconds of a car in a standing queue.
-        wave: m/s of the backward wave; without it jam spacing over reaction time.
+        jam_spacing: metres of a car in a standing queue.
+        wave: m/s of the backward wave; without it jam spacing over :data:`REACTION_TIME`.
 
     Attributes:
         streets, state: what the kernel works on, see :mod:`.layout`.
         vehicles: int32 (trips, 8), columns as in :mod:`.layout`.
-        raised_waves: links whose backward wave has been raised so that they carry their capacity.
-        capped: links whose capacity is more than their lanes can carry.
 
     Raises:
         ValueError: if departures do not rise, or a signal does not fit.
@@ -94,7 +92,6 @@ class Flow:
         step: float = 1.0,
         stuck: float = 0.0,
         jam_spacing: float = JAM_SPACING,
-        reaction_time: float = REACTION_TIME,
         wave: float | None = None,
     ):
         trips = len(depart)
@@ -102,9 +99,7 @@ class Flow:
             raise ValueError("departures must rise; sort the trips by 'depart'")
         self.network, self.graph = network, graph
         self.step, self.stuck = float(step), float(stuck)
-        self.raised_waves = 0
-        self.capped = 0
-        self.streets = self._streets(jam_spacing, wave or jam_spacing / reaction_time)
+        self.streets = self._streets(jam_spacing, wave or jam_spacing / REACTION_TIME)
         self._headway = np.stack([self.streets.links["headway"], self.streets.links["entry_headway"]])
         self.state = _state(network.links, trips, 0 if classes is None else int(classes.max(initial=0)))
         self.vehicles = aligned((trips, 8), np.int32)
@@ -139,13 +134,11 @@ class Flow:
         if signals is not None:
             exit_flow[signals.link] = signals.flow
         most = network.lanes / jam_spacing * network.speed
-        self.capped = int(np.count_nonzero(exit_flow >= most * 0.99))
         exit_flow = np.minimum(exit_flow, np.where(np.isfinite(exit_flow), most * 0.99, np.inf))
         per_lane = np.where(np.isfinite(exit_flow), exit_flow / network.lanes, 0.0)
         # kj u w / (u + w) >= q  <=>  w >= q / (kj − q / u)
         least = per_lane / (1.0 / jam_spacing - per_lane / network.speed)
         waves = np.clip(least, wave, max(FASTEST_WAVE, wave))
-        self.raised_waves = int(np.count_nonzero(least > wave))
         allowed = network.lanes / jam_spacing * network.speed * waves / (network.speed + waves)
         places = np.maximum(np.rint(network.length * network.lanes / jam_spacing), 1).astype(np.int64)
         ring = places + np.maximum(np.ceil(places * OVERFULL), 1).astype(np.int64) if self.stuck > 0 else places
@@ -177,14 +170,6 @@ class Flow:
             arc_penalty=np.asarray(graph.arc_penalty if np.any(graph.arc_penalty > 0) else [], np.float32),
             depart_arc=np.stack([graph.depart, graph.first[graph.depart]], axis=1).astype(np.int32),
         )
-
-    def set_weights(self, weight: NDArray[np.float64]) -> None:
-        """Give arms other priorities where they merge: what they pass on stands in the ratio of their weights.
-
-        Args:
-            weight: float64 (links,) above 0.
-        """
-        self.streets.arms["cost"][: self.network.links] = 1.0 / weight
 
     def close(self, closed: NDArray[np.bool_]) -> None:
         """Let nobody enter some links from now on, (links,); who is on them leaves. Links not named are open again."""

@@ -131,11 +131,14 @@ def flow(
     for now in range(begin, end):
         if log_time.size - counters[LOG] < log_time.size // 2:
             return now
+        # the rows of those whose turn comes in this bucket are fetched from memory all at once, not one after the other
         event = bucket[0, now % BUCKETS]
         while event >= 0:
             if event < queues:
                 leaving = links[event]
                 prefetch(vehicles, places[leaving.place_first + leaving.head].vehicle)
+            elif event < grants:
+                prefetch(vehicles, arms[event].queue_head)
             event = events[event].next
         departures(
             streets, state, vehicles, tables, destination_node, path, origin, previous, duration, order, now, step

@@ -41,8 +41,8 @@ def test_a_link_discharges_at_its_capacity(validity, capacity):
 def test_no_more_enter_than_the_diagram_allows():
     run = Run(line([2000.0, 1000.0], [10.0, 10.0]), stream(3.0, 1000, 0, 2)).until(10_000)
     entries = run.entries(0)
-    # the coded capacity is beyond kj u = 4, so the wave is raised; what then enters obeys the diagram of that wave
-    assert run.flow.capped == 2
+    # the coded capacity is beyond kj u = 4, so the wave is raised to 20 m/s; what then enters obeys the diagram of that wave
+    assert (len(entries) - 1) / (entries[-1] - entries[0]) == pytest.approx(KJ * U * 20.0 / (U + 20.0), rel=0.005)
     plain = Run(line([2000.0, 1000.0], [QMAX, QMAX]), stream(3.0, 1000, 0, 2)).until(10_000)
     entries = plain.entries(0)
     assert (len(entries) - 1) / (entries[-1] - entries[0]) == pytest.approx(QMAX, rel=0.005)
@@ -124,9 +124,9 @@ def test_a_standing_queue_starts_backwards_at_the_speed_of_the_wave():
 
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
 def test_two_full_arms_merge_by_their_priority(validity, share):
-    streets = network([(0, 2), (1, 2), (2, 3)], [1000.0, 1000.0, 1000.0], [QMAX, QMAX, 0.4], speed=U)
+    # the priority of an arm is its capacity; both have more than they may send
+    streets = network([(0, 2), (1, 2), (2, 3)], 1000.0, [QMAX * share, QMAX * (1 - share), 0.4], speed=U)
     run = Run(streets, stream(0.8, 3000, 0, 3) + stream(0.8, 3000, 1, 3))
-    run.flow.set_weights(np.array([share, 1 - share, 1.0]))
     run.until(1000)
     before = run.flow.left[:3].copy()
     run.until(3000)
@@ -139,7 +139,6 @@ def test_two_full_arms_merge_by_their_priority(validity, share):
 def test_what_an_arm_does_not_use_goes_to_the_other():
     streets = network([(0, 2), (1, 2), (2, 3)], 1000.0, [QMAX, QMAX, 0.4], speed=U)
     run = Run(streets, stream(0.1, 4000, 0, 3) + stream(0.8, 4000, 1, 3))
-    run.flow.set_weights(np.array([0.5, 0.5, 1.0]))
     run.until(2000)
     before = run.flow.left[:3].copy()
     run.until(4000)
