@@ -1,14 +1,18 @@
 """Ask the processor for a line of memory that will be needed soon."""
 
+from typing import Any
+
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 
-@intrinsic
-def prefetch(typingctx, array, index):
-    """Fetch the line of an element into the caches, without waiting for it; nothing is read or changed."""
-    del typingctx
+def _prefetch(typing_context, array, index):
+    """Fetch the line of an element, or of a row, into the caches without waiting for it; nothing is changed.
+
+    LLVM's ``llvm.prefetch``, for reading, to be kept in all caches. The index must not be negative.
+    """
+    del typing_context
 
     def generate(context, builder, signature, arguments):
         kind = signature.args[0]
@@ -25,3 +29,6 @@ def prefetch(typingctx, array, index):
         return context.get_dummy_value()
 
     return types.void(array, index), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
