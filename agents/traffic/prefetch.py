@@ -22,9 +22,8 @@ def _prefetch(typing_context, array, index):
         pointer = cgutils.get_item_pointer(context, builder, kind, view, [place] + [zero] * (kind.ndim - 1))
         byte = ir.IntType(8).as_pointer()
         number = ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0"
-        )
+        kind_of_call = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind_of_call)
         builder.call(function, [builder.bitcast(pointer, byte), number(0), number(3), number(1)])
         return context.get_dummy_value()
 
