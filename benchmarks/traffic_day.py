@@ -57,7 +57,7 @@ def city_day(people: int, seed: int) -> dict[str, float]:
 
     import citytwin as ct
     from citytwin.agents.traffic.flow import Flow
-    from citytwin.agents.traffic.kernels import MOVES
+    from citytwin.agents.traffic.layout import MOVES
     from citytwin.agents.traffic.plans import Plans
     from citytwin.agents.traffic.record import LinkRecord
     from citytwin.agents.traffic.routes import BusRoutes, Routes

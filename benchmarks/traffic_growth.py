@@ -22,37 +22,59 @@ LEAST_VEHICLES = 100_000
 """Vehicles of the smallest networks, so that there is something to measure."""
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 """Of the palette of Okabe and Ito, told apart by all readers."""
-COPIED = 1 << 25
-"""Float64 values of the copy that measures bandwidth, 256 MB, beyond all caches."""
 LINE = 64
 """Bytes that a processor fetches at once."""
+COPIED = 1 << 25
+"""Float64 values of the copy that measures bandwidth, 256 MB, beyond all caches."""
 
-# What a passage from one link into the next touches in agents/traffic/kernels.py, where nobody waits and there are no
-# signals: elements of each array that are only read, and those that are also written.
-READ = {
-    "event_next": 1, "event_time": 1, "head": 1, "slots": 4, "slot_vehicle": 1, "slot_exit": 1, "end_state": 1, "path": 1,
-    "closed": 1, "places": 2, "gaps": 2, "gap_time": 1, "left_units": 1, "next_exit": 1, "wait_head": 2, "target": 1,
-    "free": 2, "gap": 1, "headway": 1, "entry_headway": 1, "centimetres": 1, "milliseconds": 1, "signal_first": 2,
-}  # fmt: skip
-WRITTEN = {
-    "bucket": 2, "event_next": 1, "event_time": 1, "head": 1, "vehicles": 2, "slot_vehicle": 1, "slot_exit": 1,
-    "gap_time": 1, "entered_units": 1, "left_units": 1, "next_exit": 1, "next_entry": 1, "entered": 1, "left": 1,
-    "spent": 1, "vehicle": 1,
-}  # fmt: skip
-NOT_LINES = 5
-"""Elements of the above that need no line of their own: three ends of ranges (slots, signal_first), which lie beside their
-beginnings, and two of the calendar, which stays in the caches."""
+# What a passage from one link into the next touches in agents/traffic/kernels.py, where nobody waits, there are no signals
+# and the link entered is empty: records of agents/traffic/layout.py with the fields only read and those also written.
+TOUCHED = (
+    ("EVENT", ("time", "next"), ()),  # of the link left
+    ("EVENT", (), ("time", "next")),  # of the link entered
+    (
+        "LINK",  # left
+        ("free", "headway", "gap", "place_first", "ring", "windows", "waiting"),
+        ("head", "vehicles", "units", "next_exit", "left", "spent"),
+    ),
+    (
+        "LINK",  # entered
+        (
+            "free",
+            "entry_headway",
+            "place_first",
+            "places",
+            "ring",
+            "centimetres",
+            "windows",
+            "closed",
+            "head",
+            "waiting",
+            "next_exit",
+        ),
+        ("vehicles", "units", "next_entry", "entered"),
+    ),
+    ("PLACE", ("exit", "vehicle"), ("free_at",)),  # at the end of the link left
+    ("PLACE", ("free_at",), ("exit", "vehicle")),  # at the beginning of the link entered
+)
+ROW_READ, ROW_WRITTEN, ROW = 8, 12, 32
+"""Bytes of the row of the vehicle: size and flags, next link and metres and seconds driven; and its size."""
+WAY = 4
+"""Bytes of the next link in the paths."""
 
 
-def bytes_touched(flow: Any) -> tuple[float, float]:
+def bytes_touched() -> tuple[float, float]:
     """Return the bytes that a passage touches (written ones twice), and those of the lines in which they lie at most."""
-    sizes = {name: array.itemsize for part in (flow.streets, flow.state) for name, array in part._asdict().items()}
-    sizes["path"] = flow.path.itemsize
-    sizes["vehicle"] = flow.vehicles.itemsize * flow.vehicles.shape[1]
-    named = sum(count * sizes[name] for name, count in READ.items())
-    named += sum(2 * count * sizes[name] for name, count in WRITTEN.items())
-    elements = sum(READ.values()) + sum(WRITTEN.values()) - NOT_LINES
-    return float(named), float(elements * LINE)
+    from citytwin.agents.traffic import layout
+
+    named = ROW_READ + 2 * ROW_WRITTEN + WAY
+    lines = [ROW, WAY]
+    for name, read, written in TOUCHED:
+        record = getattr(layout, name)
+        sizes = {field: kind.itemsize for field, (kind, _) in record.fields.items()}
+        named += sum(sizes[field] for field in read) + 2 * sum(sizes[field] for field in written)
+        lines.append(record.itemsize)
+    return float(named), float(sum(-(-size // LINE) * LINE for size in lines))
 
 
 def grid(links: int) -> tuple[Any, int]:
@@ -105,7 +127,7 @@ def ways(side: int, vehicles: int, rng: np.random.Generator) -> tuple[NDArray[np
 def move(links: int, vehicles: int, seed: int) -> dict[str, float]:
     """Move so many vehicles for a day through so many links."""
     from citytwin.agents.traffic.flow import Flow
-    from citytwin.agents.traffic.kernels import ARRIVED, MOVES, PATH_AT
+    from citytwin.agents.traffic.layout import ARRIVED, MOVES, PATH_AT
     from citytwin.environment.network.graph import make_graph
     from citytwin.environment.roads import Access
 
@@ -135,7 +157,7 @@ def move(links: int, vehicles: int, seed: int) -> dict[str, float]:
     moves = int(flow.state.counters[MOVES])
     if int(flow.state.counters[ARRIVED]) != vehicles or moves != vehicles * HOPS:
         raise RuntimeError(f"{flow.state.counters[ARRIVED]} of {vehicles} vehicles arrived with {moves} passages")
-    named, lines = bytes_touched(flow)
+    named, lines = bytes_touched()
     return {
         "links": network.links,
         "vehicles": vehicles,
@@ -151,13 +173,13 @@ def move(links: int, vehicles: int, seed: int) -> dict[str, float]:
 
 
 def bandwidth() -> float:
-    """Return the bytes a second that this core copies, read and written ones together, the best of 5."""
+    """Return the bytes a processor second that this core copies, read and written ones together, the best of 5."""
     source, target = np.ones(COPIED), np.zeros(COPIED)
     best = 0.0
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         np.copyto(target, source)
-        best = max(best, 2 * source.nbytes / (time.perf_counter() - began))
+        best = max(best, 2 * source.nbytes / (time.process_time() - began))
     return best
 
 
@@ -167,9 +189,9 @@ def scattered() -> float:
     place = np.random.default_rng(1).integers(0, COPIED, len(out))
     best = np.inf
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         np.take(source, place, out=out, mode="clip")
-        best = min(best, (time.perf_counter() - began) / len(out))
+        best = min(best, (time.process_time() - began) / len(out))
     return float(best)
 
 

@@ -120,11 +120,12 @@ def memory() -> float:
 def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, float]:
     """Single cars; every trip is written to a Parquet file, which counts."""
     from citytwin.agents.traffic.flow import Flow
-    from citytwin.agents.traffic.kernels import CENTIMETRES, FREE_MILLISECONDS, MOVES
+    from citytwin.agents.traffic.layout import CENTIMETRES, FREE_MILLISECONDS, MOVES
     from citytwin.agents.traffic.record import standing_seconds
     from citytwin.environment.network.graph import make_graph
     from citytwin.environment.network.trees import next_arcs
     from citytwin.environment.roads import Access
+    from citytwin.runners.store import ROW_GROUP, encoding
 
     def work(cars: Cars, horizon: float, path: Path) -> dict[str, float]:
         import pyarrow
@@ -147,13 +148,13 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
         spent = {"routes": 0.0, "flow": 0.0}
         for begin in np.arange(0.0, horizon, REROUTE):
             at = cpu()
-            tables = next_arcs(graph, cost, zones)[None]
+            tables = next_arcs(graph, cost, zones)
             spent["routes"] += cpu() - at
             at = cpu()
             flow.advance(begin + REROUTE, tables)
             spent["flow"] += cpu() - at
-            left = flow.state.left
-            seen = np.where(left > 0, flow.state.spent / np.maximum(left, 1), standing_seconds(cars.network, flow))
+            left = flow.left
+            seen = np.where(left > 0, flow.spent / np.maximum(left, 1), standing_seconds(cars.network, flow))
             cost = 0.5 * cost + 0.5 * np.maximum(seen, free)
             flow.clear()
         at = cpu()
@@ -166,7 +167,12 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
             "distance_m": (flow.vehicles[:, CENTIMETRES] / 100.0).astype(np.float32),
             "free_seconds": (flow.vehicles[:, FREE_MILLISECONDS] / 1000.0).astype(np.float32),
         }
-        parquet.write_table(pyarrow.table(table), path)
+        columns = pyarrow.table(table)
+        # as the store of results writes numbers, see runners/store.py
+        codes = {field.name: encoding(field.type) for field in columns.schema}
+        parquet.write_table(
+            columns, path, compression="zstd", use_dictionary=False, column_encoding=codes, row_group_size=ROW_GROUP
+        )
         done = np.isfinite(arrive)
         flow.balance()  # raises where a car was lost
         return {

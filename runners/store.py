@@ -286,7 +286,7 @@ class Store:
                     schema,
                     compression="zstd",
                     use_dictionary=text,
-                    column_encoding={field.name: code for field in schema if (code := _encoding(field.type))},
+                    column_encoding={field.name: code for field in schema if (code := encoding(field.type))},
                 ) as writer:
                     for start in range(0, len(whole), ROW_GROUP):
                         writer.write_table(whole.slice(start, ROW_GROUP).combine_chunks(), row_group_size=ROW_GROUP)
@@ -354,7 +354,8 @@ def blamed(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
         raise StoreError(f"{path}: damaged, or not of this sweep ({what}); {remedy}") from None
 
 
-def _encoding(kind: "pa.DataType") -> str | None:
+def encoding(kind: "pa.DataType") -> str | None:
+    """Return how a column of a type is written to Parquet, None for text, which has a dictionary."""
     import pyarrow as pa
 
     if pa.types.is_integer(kind) or pa.types.is_temporal(kind):

@@ -45,7 +45,7 @@ class Run:
         columns = np.array(sorted(trips), float).reshape(-1, 3)
         self.planned = columns[:, 0]
         ends, row = np.unique(columns[:, 2].astype(np.int32), return_inverse=True)
-        self.tables = next_arcs(self.graph, streets.free_time, ends)[None]
+        self.tables = next_arcs(self.graph, streets.free_time, ends)
         arguments = {"jam_spacing": 5.0, "wave": 5.0} | more  # the diagram of the cases with known answers
         self.flow = Flow(
             streets,

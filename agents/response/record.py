@@ -217,8 +217,8 @@ class Record:
             on_duty = spent[units].sum() - spent[units, board.OFF].sum()
             figures[f"{name}_busy"] = float(spent[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
             figures[f"{name}_units"] = int(units.sum())
-        for name in ("brought_to_hospital", "diverted", "late_handovers", "door_hours"):
-            figures[name] = sum(row[name] for row in self._series)
+        for total in ("brought_to_hospital", "diverted", "late_handovers", "door_hours"):
+            figures[total] = sum(row[total] for row in self._series)
         handovers = np.isfinite(table["bay"])
         minutes = (table["bay"] - table["at_hospital"] + table["handover"])[handovers] / 60.0
         figures["handover_minutes"] = float(minutes.mean()) if len(minutes) else 0.0

@@ -134,8 +134,8 @@ class Events:
             flow: the vehicles.
             cleared: whether the counts of the flow will be cleared next.
         """
-        state = flow.state
-        left = state.left - (state.left_of[_BUS - 1] if len(state.left_of) >= _BUS else 0)
+        left_of = flow.state.left_of
+        left = flow.left - (left_of[_BUS - 1] if len(left_of) >= _BUS else 0)
         if self.now.toll.any():
             self.paid += float(((left - self._counted) * self.now.toll).sum())
         self._counted = np.zeros_like(left) if cleared else left

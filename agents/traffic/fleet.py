@@ -14,7 +14,7 @@ from ...environment.network.lanes import street_of
 from ...environment.network.network import JAM_SPACING
 from ..vehicles import Vehicle, VehicleKind, VehicleState
 from .demand import Mode, Trips
-from .kernels import SIZE
+from .layout import SIZE
 
 if TYPE_CHECKING:
     from ..rows import RowModel
@@ -234,22 +234,20 @@ def under_way(flow: "Flow", now: float) -> Moment:
     Whoever has not reached the end of the link drives at its free speed up to the queue; vehicles of a queue stand one
     behind the other at jam spacing, side by side on several lanes.
     """
-    state, streets = flow.state, flow.streets
+    streets, network = flow.streets, flow.network
     row, link, position, speed = _under_way(
-        streets.slots, state.head, state.vehicles, state.slot_vehicle, state.slot_exit, state.queue_head, state.queue_next,
-        flow.vehicles, flow.network.length, streets.free, JAM_SPACING / flow.network.lanes, now,
+        streets.links, streets.arms["queue_head"][network.links :], streets.places, flow.state.queue_next, flow.vehicles,
+        network.length, JAM_SPACING / network.lanes, now,
     )  # fmt: skip
     return Moment(now, row, street_of(flow.network, link), position, speed)
 
 
 @njit(cache=True, nogil=True)
-def _under_way(
-    slots, head, count, slot_vehicle, slot_exit, queue_head, queue_next, vehicles, length, free, spacing, now
-):
+def _under_way(links, queue_head, places, queue_next, vehicles, length, spacing, now):
     """Return (row, link, position, speed) of all vehicles on links and in queues of departures."""
     size = 0
-    for link in range(count.size):
-        size += count[link]
+    for link in range(links.size):
+        size += links[link].vehicles
         vehicle = queue_head[link]
         while vehicle >= 0:
             size += 1
@@ -257,20 +255,20 @@ def _under_way(
     row, on = np.empty(size, np.int32), np.empty(size, np.int32)
     position, speed = np.zeros(size, np.float32), np.zeros(size, np.float32)
     n = 0
-    for link in range(count.size):
+    for link in range(links.size):
         most = length[link]
-        for k in range(count[link]):
-            slot = slots[link] + head[link] + k
-            if slot >= slots[link + 1]:
-                slot -= slots[link + 1] - slots[link]
-            remaining = slot_exit[slot] - now
-            at = length[link] * min(1.0 - remaining / free[link], 1.0)
-            row[n], on[n] = slot_vehicle[slot], link
+        free, ring, place = links[link].free, links[link].ring, links[link].head
+        for _ in range(links[link].vehicles):
+            stand = places[links[link].place_first + place]
+            remaining = stand.exit - now
+            at = length[link] * min(1.0 - remaining / free, 1.0)
+            row[n], on[n] = stand.vehicle, link
             position[n] = max(min(at, most), 0.0)
             if remaining > 0 and at < most:
-                speed[n] = length[link] / free[link]
-            most = min(most, max(at, 0.0)) - spacing[link] * vehicles[slot_vehicle[slot], SIZE]
+                speed[n] = length[link] / free
+            most = min(most, max(at, 0.0)) - spacing[link] * vehicles[stand.vehicle, SIZE]
             most = max(most, 0.0)
+            place = (place + vehicles[stand.vehicle, SIZE]) % ring
             n += 1
         vehicle = queue_head[link]
         while vehicle >= 0:

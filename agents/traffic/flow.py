@@ -8,7 +8,30 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.network import JAM_SPACING, Network, NetworkError
 from . import kernels
-from .kernels import BUCKETS, CLASS, DESTINATION, FLAGS, LOGGED, PATH_AT, SIZE, State, Streets
+from .layout import (
+    AFTER,
+    ARM,
+    ARRIVED,
+    BUCKETS,
+    CLASS,
+    DEPARTED,
+    DESTINATION,
+    EVENT,
+    FLAGS,
+    LINK,
+    LOG,
+    LOGGED,
+    PATH_AT,
+    PLACE,
+    SIZE,
+    UNDER_WAY,
+    UNREACHABLE,
+    WAITING,
+    WINDOW,
+    State,
+    Streets,
+    aligned,
+)
 
 REACTION_TIME = 1.0
 """Seconds after which a driver in a queue follows the one ahead (Newell's τ; UXsim's default). The backward wave then runs
@@ -41,13 +64,12 @@ class Flow:
         logged: bool (trips,) whose passages are written down.
         step: seconds of a bucket of the calendar, which orders events and nothing else.
         stuck: seconds after which a blocked vehicle is forced on; 0 for never.
-        jam_spacing, reaction_time: metres and seconds of a car in a standing queue.
-        wave: m/s of the backward wave; without it jam spacing over reaction time.
+        jam_spacing: metres of a car in a standing queue.
+        wave: m/s of the backward wave; without it jam spacing over :data:`REACTION_TIME`.
 
     Attributes:
-        depart, arrive: float64 (trips,) seconds; nan where it has not happened.
-        entered, left, spent: (links,) vehicles and their seconds since :meth:`clear`; ``left_of`` (classes, links).
-        counters: int64, see :mod:`.kernels`.
+        streets, state: what the kernel works on, see :mod:`.layout`.
+        vehicles: int32 (trips, 8), columns as in :mod:`.layout`.
 
     Raises:
         ValueError: if departures do not rise, or a signal does not fit.
@@ -70,7 +92,6 @@ class Flow:
         step: float = 1.0,
         stuck: float = 0.0,
         jam_spacing: float = JAM_SPACING,
-        reaction_time: float = REACTION_TIME,
         wave: float | None = None,
     ):
         trips = len(depart)
@@ -78,12 +99,10 @@ class Flow:
             raise ValueError("departures must rise; sort the trips by 'depart'")
         self.network, self.graph = network, graph
         self.step, self.stuck = float(step), float(stuck)
-        self.raised_waves = 0
-        self.capped = 0
-        self.streets = self._streets(jam_spacing, wave or jam_spacing / reaction_time)
-        self._headway = np.stack([self.streets.headway, self.streets.entry_headway])
-        self.state = _state(self.streets, trips, 0 if classes is None else int(classes.max(initial=0)))
-        self.vehicles = np.zeros((trips, 8), np.int32)
+        self.streets = self._streets(jam_spacing, wave or jam_spacing / REACTION_TIME)
+        self._headway = np.stack([self.streets.links["headway"], self.streets.links["entry_headway"]])
+        self.state = _state(network.links, trips, 0 if classes is None else int(classes.max(initial=0)))
+        self.vehicles = aligned((trips, 8), np.int32)
         self.vehicles[:, DESTINATION] = destination
         self.vehicles[:, PATH_AT] = -1
         self.vehicles[:, SIZE] = 1 if size is None else size
@@ -92,11 +111,10 @@ class Flow:
             self.vehicles[:, FLAGS] |= classes.astype(np.int32) << CLASS
         self.origin = np.ascontiguousarray(origin, np.int32)
         self.destination_node = np.ascontiguousarray(destination_node, np.int32)
-        self.follow = np.full((2, trips), -1, np.int32)
-        if previous is not None:
-            self.follow[1] = previous
-            with_before = np.flatnonzero(self.follow[1] >= 0)
-            self.follow[0, self.follow[1, with_before]] = with_before
+        self.previous = np.full(trips, -1, np.int32) if previous is None else np.asarray(previous, np.int32)
+        self.vehicles[:, AFTER] = -1
+        with_before = np.flatnonzero(self.previous >= 0)
+        self.vehicles[self.previous[with_before], AFTER] = with_before
         self.planned = np.zeros((2, trips))
         if duration is not None:
             self.planned[0] = duration
@@ -104,7 +122,7 @@ class Flow:
         self.order = np.array([0, trips], np.int64)
         self.bucket = int(depart[0] / step) if trips else 0
         self.path = np.full(1, -1, np.int32)
-        self.tables = np.zeros((1, 1, 1), np.uint8)
+        self.tables = np.zeros((1, 1), np.uint8)
 
     # ------------------------------------------------------------------ what it is made of
 
@@ -112,52 +130,46 @@ class Flow:
         network, graph = self.network, self.graph
         signals = network.signals
         exit_flow = network.capacity.copy()
-        signal_first, cycle, green_start, green_end = _windows(network)
+        signal_first, windows = _windows(network)
         if signals is not None:
             exit_flow[signals.link] = signals.flow
         most = network.lanes / jam_spacing * network.speed
-        self.capped = int(np.count_nonzero(exit_flow >= most * 0.99))
         exit_flow = np.minimum(exit_flow, np.where(np.isfinite(exit_flow), most * 0.99, np.inf))
         per_lane = np.where(np.isfinite(exit_flow), exit_flow / network.lanes, 0.0)
         # kj u w / (u + w) >= q  <=>  w >= q / (kj − q / u)
         least = per_lane / (1.0 / jam_spacing - per_lane / network.speed)
         waves = np.clip(least, wave, max(FASTEST_WAVE, wave))
-        self.raised_waves = int(np.count_nonzero(least > wave))
         allowed = network.lanes / jam_spacing * network.speed * waves / (network.speed + waves)
-        places = np.maximum(np.rint(network.length * network.lanes / jam_spacing), 1).astype(np.int32)
-        room = places + np.maximum(np.ceil(places * OVERFULL), 1).astype(np.int64) if self.stuck > 0 else places
+        places = np.maximum(np.rint(network.length * network.lanes / jam_spacing), 1).astype(np.int64)
+        ring = places + np.maximum(np.ceil(places * OVERFULL), 1).astype(np.int64) if self.stuck > 0 else places
         weight = np.where(np.isfinite(network.capacity), network.capacity, allowed)
+        links = aligned(network.links, LINK)
+        links["free"] = network.free_time
+        links["headway"] = np.where(np.isfinite(exit_flow), 1.0 / np.maximum(exit_flow, 1e-12), 0.0)
+        links["entry_headway"] = 1.0 / allowed
+        links["gap"] = network.length / waves
+        links["places"], links["ring"] = places, ring
+        links["place_first"] = np.cumsum(ring) - ring
+        links["centimetres"] = np.rint(network.length * 100)
+        links["end_state"] = graph.end_state
+        links["end_node"] = graph.node[graph.end_state]
+        links["arc_first"] = graph.first[graph.end_state]
+        links["window_first"], links["windows"] = signal_first[:-1], np.diff(signal_first)
+        links["waiting"] = -1
+        arms = aligned(2 * network.links, ARM)
+        # who departs is let in like one lane of an arm
+        arms["cost"] = np.concatenate([1.0 / weight, network.lanes / weight])
+        for name in ("shared", "target", "queue_head"):
+            arms[name] = -1
         return Streets(
-            free=network.free_time,
-            headway=np.where(np.isfinite(exit_flow), 1.0 / np.maximum(exit_flow, 1e-12), 0.0),
-            entry_headway=1.0 / allowed,
-            gap=network.length / waves,
-            places=places,
-            slots=np.concatenate([[0], np.cumsum(room, dtype=np.int64)]),
-            gaps=np.concatenate([[0], np.cumsum(places, dtype=np.int64)]),
-            # who departs is let in like one lane of an arm
-            cost=np.concatenate([1.0 / weight, network.lanes / weight]),
-            centimetres=np.rint(network.length * 100).astype(np.int32),
-            milliseconds=np.rint(network.free_time * 1000).astype(np.int32),
-            end_state=np.asarray(graph.end_state, np.int32),
-            state_first=np.asarray(graph.first, np.int32),
+            links=links,
+            arms=arms,
+            places=aligned(int(ring.sum()), PLACE),
+            windows=windows,
             arc_link=np.asarray(graph.arc_link, np.int32),
             arc_penalty=np.asarray(graph.arc_penalty if np.any(graph.arc_penalty > 0) else [], np.float32),
-            node=np.asarray(graph.node, np.int32),
-            depart=np.asarray(graph.depart, np.int32),
-            signal_first=signal_first,
-            cycle=cycle,
-            green_start=green_start,
-            green_end=green_end,
+            depart_arc=np.stack([graph.depart, graph.first[graph.depart]], axis=1).astype(np.int32),
         )
-
-    def set_weights(self, weight: NDArray[np.float64]) -> None:
-        """Give arms other priorities where they merge: what they pass on stands in the ratio of their weights.
-
-        Args:
-            weight: float64 (links,) above 0.
-        """
-        self.streets.cost[: self.network.links] = 1.0 / weight
 
     def close(self, closed: NDArray[np.bool_] | NDArray[np.uint8]) -> None:
         """Let some vehicles enter some links no more; who is on them leaves. Links not named are open again.
@@ -165,7 +177,7 @@ class Flow:
         Args:
             closed: (links,) bit c is set where vehicles of class c may not enter; True for those of no class, 0.
         """
-        self.state.closed[:] = closed
+        self.streets.links["closed"] = closed
 
     def change(self, link: NDArray[np.int32], speed: NDArray[np.float64], lanes: NDArray[np.float64]) -> None:
         """Give links other speeds and lanes from now on; whoever is on them drives on as they began.
@@ -177,19 +189,17 @@ class Flow:
             speed: (n,) m/s.
             lanes: (n,) above 0; exits and entrances carry as much more or less.
         """
-        streets, network = self.streets, self.network
+        links, network = self.streets.links, self.network
         ratio = network.lanes[link] / lanes
-        streets.free[link] = network.length[link] / speed
-        streets.milliseconds[link] = np.rint(streets.free[link] * 1000)
-        streets.headway[link] = self._headway[0, link] * ratio
-        streets.entry_headway[link] = self._headway[1, link] * ratio
+        links["free"][link] = network.length[link] / speed
+        links["headway"][link] = self._headway[0, link] * ratio
+        links["entry_headway"][link] = self._headway[1, link] * ratio
 
     def clear(self) -> None:
         """Set the counts of passages back to zero."""
-        self.state.entered[:] = 0
-        self.state.left[:] = 0
+        for name in ("entered", "left", "spent"):
+            self.streets.links[name] = 0
         self.state.left_of[:] = 0
-        self.state.spent[:] = 0.0
 
     # ------------------------------------------------------------------ moving
 
@@ -198,7 +208,7 @@ class Flow:
 
         Args:
             until: seconds; whole steps are made.
-            tables: uint8 (tables, destinations, states) for vehicles without a path, see
+            tables: uint8 (destinations, states) for vehicles without a path, see
                 :func:`~citytwin.environment.network.trees.next_arcs`; those of the last call hold where none are given.
 
         Returns:
@@ -211,9 +221,9 @@ class Flow:
         while self.bucket < end:
             self.bucket = kernels.flow(
                 self.streets, self.state, self.vehicles, self.tables, self.destination_node, self.path, self.origin,
-                self.follow, self.planned, self.order, self.bucket, end, self.step, self.stuck,
+                self.previous, self.planned, self.order, self.bucket, end, self.step, self.stuck,
             )  # fmt: skip
-            written = int(self.state.counters[kernels.LOG])
+            written = int(self.state.counters[LOG])
             if written == LOG_SIZE:
                 raise RuntimeError("more passages in a step than the log holds; log fewer vehicles")
             if written:
@@ -225,7 +235,7 @@ class Flow:
                         state.log_time[:written].copy(),
                     )
                 )
-                state.counters[kernels.LOG] = 0
+                state.counters[LOG] = 0
         return passages
 
     @property
@@ -241,7 +251,22 @@ class Flow:
     @property
     def on_links(self) -> NDArray[np.int32]:
         """Number of vehicles on each link."""
-        return self.state.vehicles
+        return self.streets.links["vehicles"]
+
+    @property
+    def entered(self) -> NDArray[np.int32]:
+        """Vehicles that have entered each link since :meth:`clear`."""
+        return self.streets.links["entered"]
+
+    @property
+    def left(self) -> NDArray[np.int32]:
+        """Vehicles that have left each link since :meth:`clear`; ``state.left_of`` those of each class."""
+        return self.streets.links["left"]
+
+    @property
+    def spent(self) -> NDArray[np.float64]:
+        """Seconds on each link of those that have left it since :meth:`clear`."""
+        return self.streets.links["spent"]
 
     def balance(self) -> dict[str, int]:
         """Return where all trips are; ``departed`` is the sum of the others.
@@ -251,81 +276,52 @@ class Flow:
         """
         counters = self.state.counters
         found = {
-            "departed": int(counters[kernels.DEPARTED]),
-            "arrived": int(counters[kernels.ARRIVED]),
-            "on links": int(counters[kernels.UNDER_WAY]),
-            "waiting": int(counters[kernels.WAITING]),
-            "without a way": int(counters[kernels.UNREACHABLE]),
+            "departed": int(counters[DEPARTED]),
+            "arrived": int(counters[ARRIVED]),
+            "on links": int(counters[UNDER_WAY]),
+            "waiting": int(counters[WAITING]),
+            "without a way": int(counters[UNREACHABLE]),
         }
         departed, *others = found.values()
-        if departed != sum(others) or found["on links"] != int(self.state.vehicles.sum(dtype=np.int64)):
-            raise RuntimeError(f"vehicles were lost: {found}, {self.state.vehicles.sum()} on links")
+        if departed != sum(others) or found["on links"] != int(self.on_links.sum(dtype=np.int64)):
+            raise RuntimeError(f"vehicles were lost: {found}, {self.on_links.sum()} on links")
         return found
 
 
-def _windows(
-    network: Network,
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return green windows in order of links: first (links + 1,), cycle, start, end; one over the end is cut in two."""
+def _windows(network: Network) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the first green window of each link (links + 1,), and WINDOW records; one over the end is cut in two."""
     signals = network.signals
+    first = np.zeros(network.links + 1, np.int64)
     if signals is None:
-        nothing = np.zeros(0)
-        return np.zeros(network.links + 1, np.int32), nothing, nothing, nothing
+        return first, np.zeros(0, WINDOW)
     start = (signals.offset + signals.green_start) % signals.cycle
     end = start + (signals.green_end - signals.green_start)
     over = end > signals.cycle
     link = np.concatenate([signals.link, signals.link[over]])
-    cycle = np.concatenate([signals.cycle, signals.cycle[over]])
-    begins = np.concatenate([start, np.zeros(int(over.sum()))])
-    ends = np.concatenate([np.minimum(end, signals.cycle), (end - signals.cycle)[over]])
-    order = np.lexsort((begins, link))
-    first = np.zeros(network.links + 1, np.int32)
+    windows = np.zeros(len(link), WINDOW)
+    windows["cycle"] = np.concatenate([signals.cycle, signals.cycle[over]])
+    windows["start"] = np.concatenate([start, np.zeros(int(over.sum()))])
+    windows["end"] = np.concatenate([np.minimum(end, signals.cycle), (end - signals.cycle)[over]])
+    order = np.lexsort((windows["start"], link))
+    link, windows = link[order], windows[order]
     np.cumsum(np.bincount(link, minlength=network.links), out=first[1:])
-    if np.any(ends[order] <= begins[order]):
-        row = int(link[order][ends[order] <= begins[order]][0])
-        raise NetworkError(f"signal of link {row}: a green window must have a length above 0")
-    return first, cycle[order], begins[order], ends[order]
+    empty = windows["end"] <= windows["start"]
+    if np.any(empty):
+        raise NetworkError(f"signal of link {link[empty][0]}: a green window must have a length above 0")
+    return first, windows
 
 
-def _state(streets: Streets, trips: int, classes: int) -> State:
-    links = len(streets.free)
-
+def _state(links: int, trips: int, classes: int) -> State:
     def none(*shape: int) -> NDArray[np.int32]:
         return np.full(shape, -1, np.int32)
 
     return State(
-        slot_vehicle=none(int(streets.slots[-1])),
-        slot_exit=np.zeros(int(streets.slots[-1]), np.float32),
-        gap_time=np.zeros(int(streets.gaps[-1])),
-        head=np.zeros(links, np.int32),
-        vehicles=np.zeros(links, np.int32),
-        entered_units=np.zeros(links, np.int64),
-        left_units=np.zeros(links, np.int64),
-        next_exit=np.zeros(links),
-        next_entry=np.zeros(links),
-        queue_head=none(links),
-        queue_tail=none(links),
-        queue_next=none(trips),
-        target=none(2 * links),
-        ready=np.zeros(2 * links),
-        arc=none(2 * links),
-        wait_next=none(2 * links),
-        wait_head=none(links),
-        share=np.zeros(2 * links),
-        shared=none(2 * links),
-        current=np.zeros(links),
         bucket=none(2, BUCKETS),
-        event_next=none(5 * links),
-        event_time=np.zeros(5 * links),
-        granted=np.zeros(links, np.bool_),
-        timed=np.zeros(2 * links, np.bool_),
+        events=aligned(5 * links, EVENT),
         late=none(BUCKETS),
+        queue_next=none(trips),
         depart=np.full(trips, np.nan),
         arrive=np.full(trips, np.nan),
-        closed=np.zeros(links, np.uint8),
-        entered=np.zeros(links, np.int64),
-        left=np.zeros(links, np.int64),
-        spent=np.zeros(links),
         left_of=np.zeros((classes, links), np.int64),
         counters=np.zeros(16, np.int64),
         log_vehicle=np.zeros(LOG_SIZE, np.int32),

@@ -15,189 +15,100 @@ Events lie in a calendar of buckets of ``step`` seconds. They carry their exact 
 order events of the same bucket are taken, not how long anything lasts.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-NOWHERE = 255
-"""Choice in a table of routes that means: no way leads there."""
+from .departures import RETRY, departures, join_queue, next_trip, push
+from .layout import (
+    ARRIVED,
+    BUCKETS,
+    CENTIMETRES,
+    CLASS,
+    DESTINATION,
+    EVENTS,
+    FLAGS,
+    FORCED,
+    FORCED_MOVES,
+    FREE_MILLISECONDS,
+    LOG,
+    LOGGED,
+    MOVES,
+    NOWHERE,
+    PATH_AT,
+    SIZE,
+    UNDER_WAY,
+    WAITING,
+)
+from .prefetch import prefetch
 
-DESTINATION, PATH_AT, SIZE, FLAGS, CENTIMETRES, FREE_MILLISECONDS, FORCED, TABLE = range(8)
-"""Columns of the table of vehicles."""
-LOGGED = 1
-"""Flag of a vehicle whose passages are written down."""
-CLASS = 1
-"""Bits right of those of the flags that hold the class of a vehicle; class 0 is not counted apart."""
-
-MOVES, ARRIVED, FORCED_MOVES, UNREACHABLE, DEPARTED, EVENTS, WAITING, UNDER_WAY, LOG = range(9)
-"""Entries of the counters."""
-
-BUCKETS = 4096
-PENDING = -1.0
-"""Time of departure of a trip that waits for the same person's trip before."""
-RETRY = 60.0  # s after which a vehicle tries again to enter a closed link (assumed)
 _EPSILON = 1e-6  # s; times closer than this are the same time
 
 
-class Streets(NamedTuple):
-    """What does not change while vehicles move; one entry a link unless it says otherwise.
-
-    Attributes:
-        free: float64 free-flow seconds.
-        headway: float64 seconds that a vehicle of size 1 keeps the exit of the link, 0 if nothing limits it.
-        entry_headway: float64 seconds that it keeps the entrance.
-        gap: float64 seconds that a gap takes from the end of the link to its beginning.
-        places: int32 vehicles of size 1 that the link holds.
-        slots: int64 (links + 1,) first slot of each link in the rings of vehicles; the stuck rule has those beyond
-            ``places``.
-        gaps: int64 (links + 1,) first entry of each link in the rings of gaps, ``places`` each.
-        cost: float64 (2 links,) 1/weight at merges, of links and then of the queues of departures into them.
-        centimetres, milliseconds: int32 length and free-flow time.
-        end_state: int32 routing state at the end of each link.
-        state_first, arc_link: int32 arcs of states, see :class:`~citytwin.environment.network.graph.Graph`.
-        arc_penalty: float32 (arcs,) seconds; empty if no turn takes time.
-        node: int32 (states,) node of each state.
-        depart: int32 (nodes,) state in which a trip begins.
-        signal_first: int32 (links + 1,) green windows of each link.
-        cycle, green_start, green_end: float64 (windows,) seconds; the start is in seconds after midnight modulo the cycle.
-    """
-
-    free: NDArray[np.float64]
-    headway: NDArray[np.float64]
-    entry_headway: NDArray[np.float64]
-    gap: NDArray[np.float64]
-    places: NDArray[np.int32]
-    slots: NDArray[np.int64]
-    gaps: NDArray[np.int64]
-    cost: NDArray[np.float64]
-    centimetres: NDArray[np.int32]
-    milliseconds: NDArray[np.int32]
-    end_state: NDArray[np.int32]
-    state_first: NDArray[np.int32]
-    arc_link: NDArray[np.int32]
-    arc_penalty: NDArray[np.float32]
-    node: NDArray[np.int32]
-    depart: NDArray[np.int32]
-    signal_first: NDArray[np.int32]
-    cycle: NDArray[np.float64]
-    green_start: NDArray[np.float64]
-    green_end: NDArray[np.float64]
-
-
-class State(NamedTuple):
-    """What changes. An arm is a link (0 … links − 1) or the queue of departures into a link (links … 2 links − 1).
-
-    Attributes:
-        slot_vehicle, slot_exit: rings of vehicles: int32 who, float32 when it has driven the link.
-        gap_time: float64 rings of gaps: when the place becomes free.
-        head, vehicles: int32 (links,) first slot and number of vehicles.
-        entered_units, left_units: int64 (links,) sizes of all that entered and left.
-        next_exit, next_entry: float64 (links,) when exit and entrance are free again.
-        queue_head, queue_tail: int32 (links,) queue of departures, −1 if empty; linked by ``queue_next`` (vehicles,).
-        target: int32 (arms,) link that the arm waits for, −1 if it does not wait.
-        ready: float64 (arms,) since when its head is ready.
-        arc: int32 (arms,) arc that the head wants to take, −1 for paths.
-        wait_next: int32 (arms,) next arm that waits for the same link; ``wait_head`` (links,) the first.
-        share: float64 (arms,) virtual time; ``shared`` int32 (arms,) link where it counts; ``current`` float64 (links,).
-        bucket: int32 (2, BUCKETS) first event of each bucket: readiness of arms and stuck timers, then grants of links.
-        event_next, event_time: int32, float64 (5 links,): arms, then links (grants), then arms (timers).
-        granted: bool (links,) whether a grant is in the calendar; ``timed`` bool (arms,) whether a timer is.
-        late: int32 (BUCKETS,) first vehicle that departs late in each bucket, linked by ``queue_next``.
-        depart, arrive: float64 (vehicles,) seconds; nan where it has not happened.
-        closed: uint8 (links,) bit c is set where vehicles of class c may not enter, see CLASS.
-        entered, left, spent: int64, int64, float64 (links,) vehicles and their seconds since the caller cleared them.
-        left_of: int64 (classes, links) those of ``left`` that belong to the first class, the second ….
-        counters: int64, see MOVES ….
-        log_vehicle, log_link, log_time: passages written down (int32, int32, float64).
-    """
-
-    slot_vehicle: NDArray[np.int32]
-    slot_exit: NDArray[np.float32]
-    gap_time: NDArray[np.float64]
-    head: NDArray[np.int32]
-    vehicles: NDArray[np.int32]
-    entered_units: NDArray[np.int64]
-    left_units: NDArray[np.int64]
-    next_exit: NDArray[np.float64]
-    next_entry: NDArray[np.float64]
-    queue_head: NDArray[np.int32]
-    queue_tail: NDArray[np.int32]
-    queue_next: NDArray[np.int32]
-    target: NDArray[np.int32]
-    ready: NDArray[np.float64]
-    arc: NDArray[np.int32]
-    wait_next: NDArray[np.int32]
-    wait_head: NDArray[np.int32]
-    share: NDArray[np.float64]
-    shared: NDArray[np.int32]
-    current: NDArray[np.float64]
-    bucket: NDArray[np.int32]
-    event_next: NDArray[np.int32]
-    event_time: NDArray[np.float64]
-    granted: NDArray[np.bool_]
-    timed: NDArray[np.bool_]
-    late: NDArray[np.int32]
-    depart: NDArray[np.float64]
-    arrive: NDArray[np.float64]
-    closed: NDArray[np.uint8]
-    entered: NDArray[np.int64]
-    left: NDArray[np.int64]
-    spent: NDArray[np.float64]
-    left_of: NDArray[np.int64]
-    counters: NDArray[np.int64]
-    log_vehicle: NDArray[np.int32]
-    log_link: NDArray[np.int32]
-    log_time: NDArray[np.float64]
+@njit(inline="always")
+def _wrapped(place, ring):
+    """Return a place of a ring, given one that may be beyond its end."""
+    while place >= ring:
+        place -= ring
+    return place
 
 
 @njit(inline="always")
-def _push(bucket, event_next, event_time, family, event, time, now, step):
-    """Put an event into the calendar; one beyond its horizon lies in the last bucket and is put again from there."""
-    event_time[event] = time
-    place = max(np.int64(time / step), now)
-    place = min(place, now + BUCKETS - 2) % BUCKETS
-    event_next[event] = bucket[family, place]
-    bucket[family, place] = event
+def _full(link, size):
+    """Return whether a vehicle finds no room on a link; one that is larger than the link has it alone."""
+    return link.units + size > link.places and link.units > 0
 
 
 @njit(inline="always")
-def _later(time, now, step):
-    """Return the bucket in which somebody departs late, the next one at the earliest."""
-    return (now + min(max(np.int64(time / step) - now, 1), BUCKETS - 1)) % BUCKETS
+def _free_at(link, places, size):
+    """Return when the entrance is free and the gap has come that a vehicle of a size fills, on a link with room for it."""
+    place = link.head + link.units + min(size, link.places) - 1 + link.ring - link.places
+    return max(link.next_entry, places[link.place_first + _wrapped(place, link.ring)].free_at)
 
 
 @njit(inline="always")
-def _green(time, first, last, cycle, green_start, green_end):
-    """Return the first moment from ``time`` on at which one of the windows first … last − 1 is green."""
-    best = np.inf
-    for window in range(first, last):
-        phase = time % cycle[window]
-        if phase < green_start[window]:
-            moment = time + green_start[window] - phase
-        elif phase < green_end[window]:
+def _in_green(link, time, windows):
+    """Return the first moment from ``time`` on at which the exit of a link has green."""
+    best = time if link.windows == 0 else np.inf
+    for number in range(link.window_first, link.window_first + link.windows):
+        window = windows[number]
+        phase = time % window.cycle
+        if phase < window.start:
+            moment = time + window.start - phase
+        elif phase < window.end:
             moment = time
         else:
-            moment = time + cycle[window] - phase + green_start[window]
+            moment = time + window.cycle - phase + window.start
         best = min(best, moment)
     return best
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
+def stop_waiting(arms, link, number):
+    """Take an arm from the list of those that wait for a link."""
+    arms[number].target = -1
+    if link.waiting == number:
+        link.waiting = arms[number].wait_next
+    else:
+        before = link.waiting
+        while arms[before].wait_next != number:
+            before = arms[before].wait_next
+        arms[before].wait_next = arms[number].wait_next
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def flow(
-    streets, state, vehicles, tables, destination_node, path, origin, follow, duration, order, begin, end, step, stuck
+    streets, state, vehicles, tables, destination_node, path, origin, previous, duration, order, begin, end, step, stuck
 ):
     """Move all vehicles from ``begin`` to ``end`` and return the bucket reached.
 
     Args:
-        streets, state: as declared above; the state is changed in place.
-        vehicles: int32 (vehicles, 8), columns DESTINATION … TABLE.
-        tables: uint8 (tables, destinations, states) arc to take, counted from the first of the state.
+        streets, state: as declared in :mod:`.layout`; both are changed in place.
+        vehicles: int32 (vehicles, 8), columns DESTINATION … AFTER.
+        tables: uint8 (destinations, states) arc to take, counted from the first of the state.
         destination_node: int32 (destinations,).
         path: int32, links of the paths of vehicles that have one, each closed by −1.
         origin: int32 (vehicles,) node; −1 for a vehicle that does not use the streets but arrives after ``duration``.
-        follow: int32 (2, vehicles) trip that the same person makes next, and the one before; −1 if there is none.
+        previous: int32 (vehicles,) trip that the same person makes before; −1 if there is none.
         duration: float64 (2, vehicles) seconds of trips that do not use the streets, of others the least between the arrival
             of the trip before and their departure; and when each trip is planned to begin, in rising order.
         order: int64 (2,) the next trip to depart, and the number of trips.
@@ -208,401 +119,240 @@ def flow(
     Returns:
         The bucket that comes next: ``end``, or an earlier one if the log is nearly full and has to be emptied.
     """
-    links = streets.free.size
-    free, headway, entry_headway, gap, places = (
-        streets.free,
-        streets.headway,
-        streets.entry_headway,
-        streets.gap,
-        streets.places,
-    )
-    slots, gaps, cost = streets.slots, streets.gaps, streets.cost
-    centimetres, milliseconds, end_state = streets.centimetres, streets.milliseconds, streets.end_state
-    state_first, arc_link, arc_penalty = streets.state_first, streets.arc_link, streets.arc_penalty
-    node, depart_state, signal_first = streets.node, streets.depart, streets.signal_first
-    cycle, green_start, green_end = streets.cycle, streets.green_start, streets.green_end
-    slot_vehicle, slot_exit, gap_time = state.slot_vehicle, state.slot_exit, state.gap_time
-    head, count, entered_units, left_units = state.head, state.vehicles, state.entered_units, state.left_units
-    next_exit, next_entry = state.next_exit, state.next_entry
-    queue_head, queue_tail, queue_next = state.queue_head, state.queue_tail, state.queue_next
-    target, ready, arc, wait_next, wait_head = state.target, state.ready, state.arc, state.wait_next, state.wait_head
-    share, shared, current = state.share, state.shared, state.current
-    bucket, event_next, event_time = state.bucket, state.event_next, state.event_time
-    granted, timed, late = state.granted, state.timed, state.late
-    depart, arrive, closed = state.depart, state.arrive, state.closed
-    entered, left, spent, counters = state.entered, state.left, state.spent, state.counters
-    left_of = state.left_of
+    links, arms, places, windows = streets.links, streets.arms, streets.places, streets.windows
+    arc_link, arc_penalty, depart_arc = streets.arc_link, streets.arc_penalty, streets.depart_arc
+    bucket, events, late, queue_next = state.bucket, state.events, state.late, state.queue_next
+    depart, arrive, left_of, counters = state.depart, state.arrive, state.left_of, state.counters
     log_vehicle, log_link, log_time = state.log_vehicle, state.log_link, state.log_time
-
-    planned = duration[1]
     lasting = duration[0]
-    grants = 2 * links
-    timers = 3 * links
+    queues = links.size  # arms from here on are queues of departures
+    grants = 2 * links.size
+    timers = 3 * links.size
     for now in range(begin, end):
         if log_time.size - counters[LOG] < log_time.size // 2:
             return now
+        # the rows of those whose turn comes in this bucket are fetched from memory all at once, not one after the other
+        event = bucket[0, now % BUCKETS]
+        while event >= 0:
+            if event < queues:
+                leaving = links[event]
+                prefetch(vehicles, places[leaving.place_first + leaving.head].vehicle)
+            elif event < grants:
+                prefetch(vehicles, arms[event].queue_head)
+            event = events[event].next
+        departures(
+            streets, state, vehicles, tables, destination_node, path, origin, previous, duration, order, now, step
+        )
         limit = (now + 1) * step
-        # ------------------------------------------------------------ departures
-        trip = late[now % BUCKETS]
-        late[now % BUCKETS] = -1
-        while True:
-            following = -1
-            if trip >= 0:
-                following = queue_next[trip]
-                time = arrive[trip]  # where a late departure waits, its time stands here
-                arrive[trip] = np.nan
-                if time >= limit:  # beyond the horizon when it was put here
-                    place = _later(time, now, step)
-                    arrive[trip] = time
-                    queue_next[trip] = late[place]
-                    late[place] = trip
-                    trip = following
-                    continue
-            else:
-                if order[0] >= order[1] or planned[order[0]] >= limit:
-                    break
-                trip = order[0]
-                order[0] += 1
-                time = planned[trip]
-                before = follow[1, trip]
-                rest = lasting[trip] if origin[trip] >= 0 else 0.0
-                if before >= 0 and not (depart[before] >= 0 and arrive[before] + rest <= time):
-                    if not depart[before] >= 0 or np.isnan(arrive[before]):
-                        depart[trip] = PENDING  # goes as soon as the trip before has arrived
-                    else:
-                        moment = arrive[before] + rest
-                        place = _later(moment, now, step)
-                        arrive[trip] = moment
-                        queue_next[trip] = late[place]
-                        late[place] = trip
-                    trip = -1
-                    continue
-            depart[trip] = time
-            counters[DEPARTED] += 1
-            if origin[trip] < 0:
-                arrive[trip] = time + lasting[trip]
-                counters[ARRIVED] += 1
-                after = follow[0, trip]
-                if after >= 0 and depart[after] == PENDING:
-                    moment = arrive[trip] + (lasting[after] if origin[after] >= 0 else 0.0)
-                    place = _later(moment, now, step)
-                    arrive[after] = moment
-                    queue_next[after] = late[place]
-                    late[place] = after
-                trip = following
-                continue
-            destination = vehicles[trip, DESTINATION]
-            link = -1
-            if vehicles[trip, PATH_AT] >= 0:
-                link = path[vehicles[trip, PATH_AT]]
-                if link >= 0:
-                    vehicles[trip, PATH_AT] += 1
-            elif destination >= 0 and destination_node[destination] != origin[trip]:
-                at = depart_state[origin[trip]]
-                choice = tables[vehicles[trip, TABLE], destination, at]
-                if choice == NOWHERE:
-                    counters[UNREACHABLE] += 1
-                    trip = following
-                    continue
-                link = arc_link[state_first[at] + choice]
-            elif destination < 0:  # a closure leaves it no way at present: it asks again
-                depart[trip] = np.nan
-                counters[DEPARTED] -= 1
-                place = _later(time + RETRY, now, step)
-                arrive[trip] = time + RETRY
-                queue_next[trip] = late[place]
-                late[place] = trip
-                trip = following
-                continue
-            if link < 0:  # begins and ends at one node
-                arrive[trip] = time
-                counters[ARRIVED] += 1
-                after = follow[0, trip]
-                if after >= 0 and depart[after] == PENDING:
-                    moment = time + (lasting[after] if origin[after] >= 0 else 0.0)
-                    place = _later(moment, now, step)
-                    arrive[after] = moment
-                    queue_next[after] = late[place]
-                    late[place] = after
-                trip = following
-                continue
-            queue_next[trip] = -1
-            if queue_head[link] < 0:
-                queue_head[link] = trip
-                _push(bucket, event_next, event_time, 0, links + link, time, now, step)
-            else:
-                queue_next[queue_tail[link]] = trip
-            queue_tail[link] = trip
-            counters[WAITING] += 1
-            trip = following
-
-        # ------------------------------------------------------------ events of this bucket
         place = now % BUCKETS
         while True:
             family = 0 if bucket[0, place] >= 0 else 1
             event = bucket[family, place]
             if event < 0:
                 break
-            bucket[family, place] = event_next[event]
-            time = event_time[event]
+            bucket[family, place] = events[event].next
+            time = events[event].time
             if time >= limit:
-                _push(bucket, event_next, event_time, family, event, time, now + 1, step)
+                push(bucket, events, family, event, time, now + 1, step)
                 continue
             counters[EVENTS] += 1
-            arm = -1
-            into = -1
-            taken = -1
-            if event < grants:
-                # the head of an arm is ready
-                arm = event
-                size = 1
-                if arm < links:
-                    vehicle = slot_vehicle[slots[arm] + head[arm]]
+            if event < grants:  # the head of an arm is ready
+                number = event
+                into = -1
+                taken = -1
+                if number < queues:
+                    leaving = links[number]
+                    vehicle = places[leaving.place_first + leaving.head].vehicle
                     size = vehicles[vehicle, SIZE]
-                    at = end_state[arm]
                     if vehicles[vehicle, PATH_AT] >= 0:
                         into = path[vehicles[vehicle, PATH_AT]]
-                    elif destination_node[vehicles[vehicle, DESTINATION]] != node[at]:
-                        choice = tables[vehicles[vehicle, TABLE], vehicles[vehicle, DESTINATION], at]
+                    elif destination_node[vehicles[vehicle, DESTINATION]] != leaving.end_node:
+                        choice = tables[vehicles[vehicle, DESTINATION], leaving.end_state]
                         if choice == NOWHERE:  # a closure has cut it off: it waits for another table
-                            _push(bucket, event_next, event_time, 0, arm, time + RETRY, now, step)
+                            push(bucket, events, 0, number, time + RETRY, now, step)
                             continue
-                        taken = state_first[at] + choice
+                        taken = leaving.arc_first + choice
                         into = arc_link[taken]
                 else:
-                    into = arm - links
-                    vehicle = queue_head[into]
+                    into = number - queues
+                    vehicle = arms[number].queue_head
                     size = vehicles[vehicle, SIZE]
                 if into >= 0:
+                    entering = links[into]
                     of = vehicles[vehicle, FLAGS] >> CLASS
                     other = into
-                    if arm >= links and vehicles[vehicle, PATH_AT] >= 0:  # it may have another way by now
+                    if number >= queues and vehicles[vehicle, PATH_AT] >= 0:  # it may have another way by now
                         other = path[vehicles[vehicle, PATH_AT] - 1]
-                    if other != into or closed[into] >> of & 1:
-                        if arm >= links and vehicles[vehicle, PATH_AT] < 0:
-                            at = depart_state[origin[vehicle]]
-                            choice = tables[vehicles[vehicle, TABLE], vehicles[vehicle, DESTINATION], at]
+                    if other != into or entering.closed >> of & 1:
+                        if number >= queues and vehicles[vehicle, PATH_AT] < 0:
+                            choice = tables[vehicles[vehicle, DESTINATION], depart_arc[origin[vehicle], 0]]
                             if choice != NOWHERE:
-                                other = arc_link[state_first[at] + choice]
-                        if other == into or closed[other] >> of & 1:
-                            _push(bucket, event_next, event_time, 0, arm, time + RETRY, now, step)
+                                other = arc_link[depart_arc[origin[vehicle], 1] + choice]
+                        if other == into or links[other].closed >> of & 1:
+                            push(bucket, events, 0, number, time + RETRY, now, step)
                             continue
-                        queue_head[into] = queue_next[vehicle]
-                        if queue_head[into] >= 0:
-                            _push(bucket, event_next, event_time, 0, arm, time, now, step)
-                        queue_next[vehicle] = -1
-                        if queue_head[other] < 0:
-                            queue_head[other] = vehicle
-                            _push(bucket, event_next, event_time, 0, links + other, time, now, step)
-                        else:
-                            queue_next[queue_tail[other]] = vehicle
-                        queue_tail[other] = vehicle
+                        arms[number].queue_head = queue_next[vehicle]
+                        if arms[number].queue_head >= 0:
+                            push(bucket, events, 0, number, time, now, step)
+                        join_queue(vehicle, other, time, arms, bucket, events, queue_next, now, step)
                         continue
-                    blocked = (
-                        entered_units[into] - left_units[into] + size > places[into]
-                        and entered_units[into] > left_units[into]
-                    )
-                    free_at = next_entry[into]
-                    if not blocked:
-                        last = entered_units[into] + size - 1
-                        free_at = max(free_at, gap_time[gaps[into] + last % places[into]])
-                    if blocked or free_at > time + _EPSILON or wait_head[into] >= 0:
-                        target[arm] = into
-                        ready[arm] = time
-                        arc[arm] = taken
-                        wait_next[arm] = wait_head[into]
-                        wait_head[into] = arm
-                        if shared[arm] != into:
-                            shared[arm] = into
-                            share[arm] = current[into]
+                    full = _full(entering, size)
+                    free_at = entering.next_entry if full else _free_at(entering, places, size)
+                    if full or free_at > time + _EPSILON or entering.waiting >= 0:
+                        arm = arms[number]
+                        arm.ready, arm.arc = time, taken
+                        arm.vehicle, arm.size = vehicle, size
+                        arm.target, arm.wait_next, entering.waiting = into, entering.waiting, number
+                        if arm.shared != into:
+                            arm.shared = into
+                            arm.share = entering.current
                         else:
-                            share[arm] = max(share[arm], current[into])
-                        if not blocked and not granted[into]:
-                            granted[into] = True
-                            _push(bucket, event_next, event_time, 1, grants + into, max(free_at, time), now, step)
-                        if stuck > 0 and arm < links and not timed[arm]:  # departures are not forced, they wait
-                            timed[arm] = True
-                            _push(bucket, event_next, event_time, 0, timers + arm, time + stuck, now, step)
+                            arm.share = max(arm.share, entering.current)
+                        if not full and not entering.granted:
+                            entering.granted = True
+                            push(bucket, events, 1, grants + into, max(free_at, time), now, step)
+                        if stuck > 0 and number < queues and not arm.timed:  # departures are not forced, they wait
+                            arm.timed = True
+                            push(bucket, events, 0, timers + number, time + stuck, now, step)
                         continue
-            elif event < timers:
-                # a link may take one of the arms that wait for it
+            elif event < timers:  # a link may take one of the arms that wait for it
                 into = event - grants
-                granted[into] = False
-                if closed[into]:  # those who may enter all the same do so when they are asked again
-                    arm = wait_head[into]
-                    wait_head[into] = -1
-                    while arm >= 0:
-                        target[arm] = -1
-                        _push(bucket, event_next, event_time, 0, arm, time, now, step)
-                        arm = wait_next[arm]
+                entering = links[into]
+                entering.granted = False
+                if entering.closed:  # those who may enter all the same do so when they are asked again
+                    number = entering.waiting
+                    entering.waiting = -1
+                    while number >= 0:
+                        arms[number].target = -1
+                        push(bucket, events, 0, number, time, now, step)
+                        number = arms[number].wait_next
                     continue
-                while True:
-                    arm = -1
-                    soonest = np.inf
-                    waiting = wait_head[into]
+                number = -1
+                moment = time
+                while entering.waiting >= 0:
+                    # of those that are ready the one with the least virtual time, otherwise the first to become ready
+                    number = -1
+                    is_ready = False
+                    least = np.inf
+                    waiting = entering.waiting
                     while waiting >= 0:
-                        if ready[waiting] <= time + _EPSILON:
-                            if (
-                                arm < 0
-                                or soonest > -np.inf
-                                or share[waiting] < share[arm]
-                                or (share[waiting] == share[arm] and waiting < arm)
-                            ):
-                                arm = waiting
-                                soonest = -np.inf
-                        elif soonest > -np.inf and (
-                            ready[waiting] < soonest or (ready[waiting] == soonest and waiting < arm)
+                        arm = arms[waiting]
+                        ready = arm.ready <= time + _EPSILON
+                        value = arm.share if ready else arm.ready
+                        if (ready and not is_ready) or (
+                            ready == is_ready and (value < least or (value == least and waiting < number))
                         ):
-                            arm = waiting
-                            soonest = ready[waiting]
-                        waiting = wait_next[waiting]
-                    if arm < 0:
+                            number, is_ready, least = waiting, ready, value
+                        waiting = arm.wait_next
+                    moment = max(time, arms[number].ready)
+                    green = _in_green(links[number], moment, windows) if number < queues else moment
+                    if green <= moment + _EPSILON:
                         break
-                    moment = max(time, ready[arm])
-                    if arm < links and signal_first[arm + 1] > signal_first[arm]:
-                        green = _green(moment, signal_first[arm], signal_first[arm + 1], cycle, green_start, green_end)
-                        if green > moment + _EPSILON:  # its green has ended while it waited
-                            if wait_head[into] == arm:
-                                wait_head[into] = wait_next[arm]
-                            else:
-                                waiting = wait_head[into]
-                                while wait_next[waiting] != arm:
-                                    waiting = wait_next[waiting]
-                                wait_next[waiting] = wait_next[arm]
-                            target[arm] = -1
-                            _push(bucket, event_next, event_time, 0, arm, green, now, step)
-                            continue
-                    break
-                if arm < 0:
+                    stop_waiting(arms, entering, number)  # its green has ended while it waited
+                    push(bucket, events, 0, number, green, now, step)
+                    number = -1
+                if number < 0:
                     continue
-                vehicle = slot_vehicle[slots[arm] + head[arm]] if arm < links else queue_head[into]
-                size = vehicles[vehicle, SIZE]
-                if (
-                    entered_units[into] - left_units[into] + size > places[into]
-                    and entered_units[into] > left_units[into]
-                ):
+                arm = arms[number]
+                vehicle, size = arm.vehicle, arm.size
+                if _full(entering, size):
                     continue  # it is asked again when somebody leaves
-                last = entered_units[into] + size - 1
-                free_at = max(next_entry[into], gap_time[gaps[into] + last % places[into]])
+                free_at = _free_at(entering, places, size)
                 if free_at > moment + _EPSILON:
-                    granted[into] = True
-                    _push(bucket, event_next, event_time, 1, event, free_at, now, step)
+                    entering.granted = True
+                    push(bucket, events, 1, event, free_at, now, step)
                     continue
                 time = moment
-                taken = arc[arm]
-                current[into] = share[arm]
-                share[arm] += size * cost[arm]
-            else:
-                # a stuck timer
-                arm = event - timers
-                timed[arm] = False
-                into = target[arm]
+                taken = arm.arc
+                entering.current = arm.share
+                arm.share += size * arm.cost
+                stop_waiting(arms, entering, number)
+            else:  # a stuck timer
+                number = event - timers
+                arm = arms[number]
+                arm.timed = False
+                into = arm.target
                 if into < 0:
                     continue
-                vehicle = slot_vehicle[slots[arm] + head[arm]] if arm < links else queue_head[into]
-                size = vehicles[vehicle, SIZE]
-                overfull = count[into] >= slots[into + 1] - slots[into]
-                if ready[arm] + stuck > time + _EPSILON or overfull or closed[into]:
-                    timed[arm] = True
-                    again = ready[arm] + stuck if ready[arm] + stuck > time + _EPSILON else time + stuck
-                    _push(bucket, event_next, event_time, 0, event, again, now, step)
+                entering = links[into]
+                vehicle, size = arm.vehicle, arm.size
+                early = arm.ready + stuck > time + _EPSILON
+                if early or entering.units + size > entering.ring or entering.closed:
+                    arm.timed = True
+                    again = arm.ready + stuck if early else time + stuck
+                    push(bucket, events, 0, event, again, now, step)
                     continue
-                taken = arc[arm]
+                taken = arm.arc
                 vehicles[vehicle, FORCED] += 1
                 counters[FORCED_MOVES] += 1
+                stop_waiting(arms, entering, number)
 
             # -------------------------------------------------------- the move
-            if target[arm] >= 0:
-                if wait_head[into] == arm:
-                    wait_head[into] = wait_next[arm]
-                else:
-                    waiting = wait_head[into]
-                    while wait_next[waiting] != arm:
-                        waiting = wait_next[waiting]
-                    wait_next[waiting] = wait_next[arm]
-                target[arm] = -1
-            if arm < links:
-                vehicle = slot_vehicle[slots[arm] + head[arm]]
-                size = vehicles[vehicle, SIZE]
-                spent[arm] += time - slot_exit[slots[arm] + head[arm]] + free[arm]
-                left[arm] += 1
+            if number < queues:
+                leaving = links[number]
+                leaving.spent += time - places[leaving.place_first + leaving.head].exit + leaving.free
+                leaving.left += 1
                 of = vehicles[vehicle, FLAGS] >> CLASS
                 if of > 0:
-                    left_of[of - 1, arm] += 1
-                head[arm] += 1
-                if head[arm] == slots[arm + 1] - slots[arm]:
-                    head[arm] = 0
-                count[arm] -= 1
-                for unit in range(left_units[arm], left_units[arm] + size):
-                    gap_time[gaps[arm] + unit % places[arm]] = time + gap[arm]
-                left_units[arm] += size
-                next_exit[arm] = time + size * headway[arm]
-                if count[arm] > 0:
-                    moment = max(np.float64(slot_exit[slots[arm] + head[arm]]), next_exit[arm])
-                    if signal_first[arm + 1] > signal_first[arm]:
-                        moment = _green(moment, signal_first[arm], signal_first[arm + 1], cycle, green_start, green_end)
-                    _push(bucket, event_next, event_time, 0, arm, moment, now, step)
-                if wait_head[arm] >= 0 and not granted[arm]:
-                    granted[arm] = True
-                    free_at = max(next_entry[arm], gap_time[gaps[arm] + entered_units[arm] % places[arm]])
-                    _push(bucket, event_next, event_time, 1, grants + arm, max(free_at, time), now, step)
+                    left_of[of - 1, number] += 1
+                for _ in range(size):
+                    places[leaving.place_first + leaving.head].free_at = time + leaving.gap
+                    leaving.head = _wrapped(leaving.head + 1, leaving.ring)
+                leaving.units -= size
+                leaving.vehicles -= 1
+                leaving.next_exit = time + size * leaving.headway
+                if leaving.vehicles > 0:
+                    behind = places[leaving.place_first + leaving.head]
+                    prefetch(vehicles, behind.vehicle)
+                    prefetch(vehicles, places[leaving.place_first + _wrapped(leaving.head + 1, leaving.ring)].vehicle)
+                    moment = _in_green(leaving, max(np.float64(behind.exit), leaving.next_exit), windows)
+                    push(bucket, events, 0, number, moment, now, step)
+                if leaving.waiting >= 0 and not leaving.granted:
+                    leaving.granted = True
+                    moment = max(_free_at(leaving, places, 1), time)
+                    push(bucket, events, 1, grants + number, moment, now, step)
                 counters[MOVES] += 1
             else:
-                vehicle = queue_head[into]
-                size = vehicles[vehicle, SIZE]
-                queue_head[into] = queue_next[vehicle]
-                if queue_head[into] >= 0:
-                    _push(bucket, event_next, event_time, 0, arm, time, now, step)
+                arm = arms[number]
+                arm.queue_head = queue_next[vehicle]
+                if arm.queue_head >= 0:
+                    push(bucket, events, 0, number, time, now, step)
                 counters[WAITING] -= 1
                 counters[UNDER_WAY] += 1
-            if into < 0:
-                # it has arrived
+            if into < 0:  # it has arrived
                 arrive[vehicle] = time
                 counters[ARRIVED] += 1
                 counters[UNDER_WAY] -= 1
-                after = follow[0, vehicle]
-                if after >= 0 and depart[after] == PENDING:
-                    moment = time + (lasting[after] if origin[after] >= 0 else 0.0)
-                    next_place = _later(moment, now, step)
-                    arrive[after] = moment
-                    queue_next[after] = late[next_place]
-                    late[next_place] = after
-            else:
-                if arm < links and vehicles[vehicle, PATH_AT] >= 0:
-                    vehicles[vehicle, PATH_AT] += 1
-                vehicles[vehicle, CENTIMETRES] += centimetres[into]
-                vehicles[vehicle, FREE_MILLISECONDS] += milliseconds[into]
-                entered[into] += 1
-                tail = head[into] + count[into]
-                if tail >= slots[into + 1] - slots[into]:
-                    tail -= slots[into + 1] - slots[into]
-                done = time + free[into]
-                if arc_penalty.size > 0 and arm < links:
-                    if taken < 0:
-                        at = end_state[arm]
-                        taken = state_first[at]
-                        while arc_link[taken] != into:
-                            taken += 1
-                    done += arc_penalty[taken]
-                slot_vehicle[slots[into] + tail] = vehicle
-                slot_exit[slots[into] + tail] = done
-                count[into] += 1
-                entered_units[into] += size
-                next_entry[into] = max(time, next_entry[into]) + size * entry_headway[into]
-                if count[into] == 1:
-                    moment = max(np.float64(slot_exit[slots[into] + tail]), next_exit[into])
-                    if signal_first[into + 1] > signal_first[into]:
-                        moment = _green(
-                            moment, signal_first[into], signal_first[into + 1], cycle, green_start, green_end
-                        )
-                    _push(bucket, event_next, event_time, 0, into, moment, now, step)
-                if wait_head[into] >= 0 and not granted[into] and entered_units[into] - left_units[into] < places[into]:
-                    granted[into] = True
-                    free_at = max(next_entry[into], gap_time[gaps[into] + entered_units[into] % places[into]])
-                    _push(bucket, event_next, event_time, 1, grants + into, max(free_at, time), now, step)
-                if vehicles[vehicle, FLAGS] & LOGGED and counters[LOG] < log_time.size:
-                    log_vehicle[counters[LOG]] = vehicle
-                    log_link[counters[LOG]] = into
-                    log_time[counters[LOG]] = time
-                    counters[LOG] += 1
+                next_trip(vehicle, time, vehicles, origin, lasting, late, queue_next, depart, arrive, now, step)
+                continue
+            if number < queues and vehicles[vehicle, PATH_AT] >= 0:
+                vehicles[vehicle, PATH_AT] += 1
+            entering = links[into]
+            vehicles[vehicle, CENTIMETRES] += entering.centimetres
+            vehicles[vehicle, FREE_MILLISECONDS] += np.int64(np.rint(entering.free * 1000.0))
+            done = time + entering.free
+            if arc_penalty.size > 0 and number < queues:
+                if taken < 0:
+                    taken = links[number].arc_first
+                    while arc_link[taken] != into:
+                        taken += 1
+                done += arc_penalty[taken]
+            tail = places[entering.place_first + _wrapped(entering.head + entering.units, entering.ring)]
+            tail.vehicle, tail.exit = vehicle, done
+            entering.entered += 1
+            entering.vehicles += 1
+            entering.units += size
+            prefetch(places, entering.place_first + _wrapped(entering.head + entering.units, entering.ring))
+            entering.next_entry = max(time, entering.next_entry) + size * entering.entry_headway
+            if entering.vehicles == 1:
+                moment = _in_green(entering, max(np.float64(tail.exit), entering.next_exit), windows)
+                push(bucket, events, 0, into, moment, now, step)
+            if entering.waiting >= 0 and not entering.granted and entering.units < entering.places:
+                entering.granted = True
+                push(bucket, events, 1, grants + into, max(_free_at(entering, places, 1), time), now, step)
+            if vehicles[vehicle, FLAGS] & LOGGED and counters[LOG] < log_time.size:
+                log_vehicle[counters[LOG]] = vehicle
+                log_link[counters[LOG]] = into
+                log_time[counters[LOG]] = time
+                counters[LOG] += 1
     return end

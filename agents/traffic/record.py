@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..vehicles import VehicleKind
-from .kernels import CENTIMETRES, FORCED, FREE_MILLISECONDS
+from .layout import CENTIMETRES, FORCED, FREE_MILLISECONDS
 
 if TYPE_CHECKING:
     from ...environment.network.network import Network
@@ -53,14 +53,14 @@ class LinkRecord:
     def note(self, quarter: int, flow: "Flow") -> None:
         """Keep what has passed since the flow was cleared, and clear it."""
         quarter = min(quarter, QUARTERS - 1)
-        state = flow.state
-        left = self.left[quarter] + state.left
-        spent = self.seconds[quarter] * self.left[quarter] + state.spent
-        self.entered[quarter] += state.entered.astype(np.int32)
+        left = self.left[quarter] + flow.left
+        spent = self.seconds[quarter] * self.left[quarter] + flow.spent
+        self.entered[quarter] += flow.entered
         self.seconds[quarter] = np.where(left > 0, spent / np.maximum(left, 1), standing_seconds(self.network, flow))
         self.left[quarter] = left
-        self.left_of[: len(state.left_of), quarter] += state.left_of.astype(np.int32)
-        self.vehicles[quarter] = state.vehicles
+        left_of = flow.state.left_of
+        self.left_of[: len(left_of), quarter] += left_of.astype(np.int32)
+        self.vehicles[quarter] = flow.on_links
         flow.clear()
 
     def table(self, day: int) -> dict[str, NDArray[Any]]:

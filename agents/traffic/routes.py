@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from ...environment.network.graph import Graph
 from ...environment.network.hierarchy import Hierarchy, make_hierarchy
 from ...environment.network.search import Priced, price, priced_paths
-from .kernels import PATH_AT, _push
+from .departures import push
+from .kernels import stop_waiting
+from .layout import PATH_AT
 
 if TYPE_CHECKING:
     from .events import Events
@@ -143,11 +145,10 @@ class Routes:
     def _ask_again(self) -> None:
         """Let vehicles that wait for a link that is not on their route any more wait for the one that is."""
         flow, state = self.flow, self.flow.state
+        streets = flow.streets
         _ask_again(
-            flow.streets.slots, state.head, state.slot_vehicle, state.queue_head, state.target, state.wait_head,
-            state.wait_next, state.bucket, state.event_next, state.event_time, flow.vehicles, flow.path, flow.bucket,
-            flow.step,
-        )  # fmt: skip
+            streets.links, streets.arms, state.bucket, state.events, flow.vehicles, flow.path, flow.bucket, flow.step
+        )
 
     def slower(
         self, row: NDArray[np.int64], seconds: NDArray[np.float64], expected: NDArray[np.float64], by: float
@@ -167,7 +168,7 @@ class Routes:
     def _queued(self) -> NDArray[np.bool_]:
         """Return which trips wait to enter their first link, (trips,)."""
         waiting = np.zeros(len(self.flow.origin), np.bool_)
-        waiting[_queued(self.flow.state.queue_head, self.flow.state.queue_next)] = True
+        waiting[_queued(self.flow.streets.arms["queue_head"], self.flow.state.queue_next)] = True
         return waiting
 
     def take(self, trips: NDArray[np.int64], first: NDArray[np.int64], link: NDArray[np.int32]) -> None:
@@ -299,29 +300,16 @@ def _queued(queue_head, queue_next):
 
 
 @njit(cache=True, nogil=True)
-def _ask_again(
-    slots, head, slot_vehicle, queue_head, target, wait_head, wait_next, bucket, event_next, event_time, vehicles, path, now,
-    step,
-):  # fmt: skip
+def _ask_again(links, arms, bucket, events, vehicles, path, now, step):
     """Take heads of arms that wait for a link they do not want any more from its list, and ask them again."""
-    links = head.size
-    for arm in range(2 * links):
-        into = target[arm]
+    for number in range(arms.size):
+        into = arms[number].target
         if into < 0:
             continue
-        vehicle = slot_vehicle[slots[arm] + head[arm]] if arm < links else queue_head[arm - links]
-        at = vehicles[vehicle, PATH_AT]
-        if at < 0 or path[at if arm < links else at - 1] == into:
-            continue
-        if wait_head[into] == arm:
-            wait_head[into] = wait_next[arm]
-        else:
-            before = wait_head[into]
-            while wait_next[before] != arm:
-                before = wait_next[before]
-            wait_next[before] = wait_next[arm]
-        target[arm] = -1
-        _push(bucket, event_next, event_time, 0, arm, now * step, now, step)
+        at = vehicles[arms[number].vehicle, PATH_AT]
+        if at >= 0 and path[at if number < links.size else at - 1] != into:
+            stop_waiting(arms, links[into], number)
+            push(bucket, events, 0, number, now * step, now, step)
 
 
 @njit(cache=True, nogil=True)

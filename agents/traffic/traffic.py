@@ -20,7 +20,7 @@ from .events import Events
 from .fleet import Fleet
 from .flow import Flow
 from .given import GivenRoutes
-from .kernels import FORCED_MOVES
+from .layout import FORCED_MOVES
 from .learning import DISAPPOINTED, PERIODS, Drivers, Knowledge, Known, learn
 from .moving import Moving, moving
 from .parking import NO_PARKING, Parked, figures_of

@@ -147,9 +147,7 @@ def read_roads(nodes: str | Path, arcs: str | Path, crs: str) -> JemssRoads:
     for mode, times in zip(modes, seconds, strict=True):
         wrong = np.flatnonzero(~(times > 0))
         if len(wrong):
-            raise NetworkError(
-                f"{arcs}: arc {wrong[0] + 1}: {mode} is {times[wrong[0]] / DAY:g} days; must be above 0"
-            )
+            raise NetworkError(f"{arcs}: arc {wrong[0] + 1}: {mode} is {times[wrong[0]] / DAY:g} days; must be above 0")
     one = np.ones(len(start))
     network = Network(
         x=np.asarray(x, float),

@@ -172,7 +172,7 @@ def test_the_morning_peak_flows_as_in_sumo(validity, network, routes, stuck):
     source = "SUMO 1.28 on the same files: 333 s with single vehicles, 460 s with queues"
     validity("Bologna", f"mean seconds of a trip, {rule}", mean, within=(0.9 * 333, 460), source=source)
     driven = np.bincount(link, minlength=network.links)
-    assert np.array_equal(flow.state.left, driven)  # every car has passed each link of its route
+    assert np.array_equal(flow.left, driven)  # every car has passed each link of its route
 
 
 def _ways(routes, rows):

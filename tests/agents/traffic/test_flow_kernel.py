@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traffic_networks import Run, network
 
-from citytwin.agents.traffic.kernels import PATH_AT
+from citytwin.agents.traffic.layout import PATH_AT
 
 
 def grid(side, rng):
@@ -22,7 +22,7 @@ def grid(side, rng):
 
 def ways(run):
     """Return the way that the tables give each trip."""
-    graph, table = run.graph, run.tables[0]
+    graph, table = run.graph, run.tables
     found = []
     for origin, row in zip(run.flow.origin, run.flow.vehicles[:, 0], strict=True):
         state, way = graph.depart[origin], []
@@ -43,8 +43,8 @@ def test_vehicles_arrive_as_in_the_twin(seed, vehicles):
     # in steps so short that events of a bucket come in order of time
     run = Run(streets, trips, step=0.0001).until(1500)
     s = run.flow.streets
-    links = list(zip(s.free, s.headway, s.entry_headway, s.gap, s.places.tolist(), strict=True))
-    expected = flow_twin.flow(links, s.cost.tolist(), list(zip(run.planned, ways(run), strict=True)), 1500)
+    links = s.links[["free", "headway", "entry_headway", "gap", "places"]].tolist()
+    expected = flow_twin.flow(links, s.arms["cost"].tolist(), list(zip(run.planned, ways(run), strict=True)), 1500)
     expected = np.array([np.nan if time is None else time for time in expected])
     np.testing.assert_allclose(run.flow.arrive, expected, rtol=0, atol=1e-6)
 
