@@ -49,7 +49,12 @@ def city_of(first, kind, days, *, age=None, activity=None, zones=1, week=(0,) * 
         return np.array(columns.get(table, {}).get(name, empty), spec.dtype)
 
     tables = {
-        table: {name: column(table, name, spec) for name, spec in specs.items()} for table, specs in SCHEMA.items()
+        table: {
+            name: column(table, name, spec)
+            for name, spec in specs.items()
+            if spec.fill is None or name in columns.get(table, {})
+        }
+        for table, specs in SCHEMA.items()
     }
     schedules = [
         Schedule.from_visits(
