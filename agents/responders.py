@@ -1,13 +1,13 @@
 """Responders: crews of the fire, ambulance and police services."""
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+
+import numpy as np
+from shapely import Point
 
 from ..environment.places import SiteKind
+from ..environment.positions import site_point
 from .rows import Column, RowAgent
-
-if TYPE_CHECKING:
-    from shapely import Point
 
 DAY = 86_400  # s
 
@@ -50,11 +50,14 @@ class Responder(RowAgent):
     y = Column("f8", float("nan"), unit="m", doc="northing of it")
 
     @property
-    def geometry(self) -> "Point | None":
-        """Point where the crew is, or the junction that it comes to next, in the city's CRS; None while it is nowhere."""
-        from shapely import Point
+    def geometry(self) -> Point | None:
+        """Point where the crew is, or the junction that it comes to next, in the city's CRS.
 
-        return Point(self.x, self.y) if self.x == self.x else None
+        A crew that has not been anywhere is at its station, or nowhere (None) if it has none.
+        """
+        if np.isfinite(self.x):
+            return Point(self.x, self.y)
+        return site_point(self.model.city, self.station) if self.station >= 0 else None
 
     def on_shift(self, time_of_day: float) -> bool:
         """Say whether the crew works at a time of day (s since midnight); shifts may pass midnight."""

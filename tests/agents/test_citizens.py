@@ -161,7 +161,7 @@ class TestResponders:
         number = [kind for kind, *_ in SITES].index(SiteKind.FIRE_STATION)
         crew = Responder(model, service=Service.FIRE, station=number, crew=6)
         assert crew.geometry == shapely.Point(WEST + 100, SOUTH + 900)
-        crew.link, crew.position_m, crew.state = 0, 50.0, ResponderState.EN_ROUTE
+        crew.x, crew.y, crew.state = WEST + 50, SOUTH, ResponderState.EN_ROUTE
         assert crew.geometry == shapely.Point(WEST + 50, SOUTH)
         assert Responder(model).geometry is None
 
