@@ -48,6 +48,7 @@ class Calls:
         scenes: how to get there.
         factor: number by which the rates of all kinds are multiplied.
         causes: further causes, to be numbered in this order.
+        skills: names of all skills, in the order of their bits.
 
     Raises:
         CallError: if a kind names a zone that the city has not.
@@ -64,7 +65,9 @@ class Calls:
         scenes: Scenes,
         factor: float = 1.0,
         causes: Sequence[str] = (),
+        skills: Sequence[str] = (),
     ):
+        self._skills = tuple(skills)
         self._city, self._presence, self._seed = city, presence, seed
         self.kinds, self.services, self.scenes = dict(kinds), services, scenes
         self.causes = tuple(dict.fromkeys((RATES, EVENTS, *causes)))
@@ -191,7 +194,9 @@ class Calls:
         self, cause: str, scene: Scene, called: NDArray[np.float64], **columns: NDArray[np.generic] | int
     ) -> Tasks:
         incidents = Incidents.of(called, **scene._asdict(), **columns)
-        return tasks_of(incidents, self.kinds, self.services, self._seed, source=cause, causes=self.causes)
+        return tasks_of(
+            incidents, self.kinds, self.services, self._seed, source=cause, causes=self.causes, skills=self._skills
+        )
 
 
 class _KindRate:

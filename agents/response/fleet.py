@@ -12,7 +12,7 @@ from ...environment.randomness import key, uniforms
 from .dispatch import FIRST_SERVICE, Fleet
 from .kinds import SERVICES, ServiceName
 from .scenes import CallError, Scenes
-from .settings import FleetSettings, StationSettings
+from .settings import FleetSettings, StationSettings, most_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ PEOPLE_PER_UNIT: dict[ServiceName, int] = {"ambulance": 25_000, "fire": 20_000, 
 """Residents for whom there is one unit on duty where a scenario does not say (assumed)."""
 CREW: dict[ServiceName, int] = {"ambulance": 2, "fire": 4, "police": 2}
 """People in a unit; four in an engine by NFPA 1710, the others assumed."""
+FARTHEST = 3600.0
+"""Seconds on foot from the nearest street beyond which a station or hospital lies off the streets (assumed)."""
 NORMAL = 0
 """Mode of travel without lights."""
 
@@ -74,6 +76,7 @@ class Fleets:
         crew: int32 (units,) people.
         services: names of the services that there are.
         skills: names of skills, a bit each.
+        hours: int32 (units, 2) when the shift of each begins and ends, seconds after midnight; 0 and a day for all day.
         driving: for each mode of travel the speed over that of others on empty streets, and the share of their delay.
 
     Raises:
@@ -166,7 +169,7 @@ class Fleets:
                 )
         scene = self._scenes.at_points(x, y)
         for number, name in enumerate(names):
-            if scene.access[number] > 3600:
+            if scene.access[number] > FARTHEST:
                 raise FleetError(
                     f"response.fleet.{fleet}: station '{name}' lies off the streets, an hour's walk from the nearest"
                 )
@@ -203,6 +206,12 @@ class Fleets:
                 )
                 weight = np.where(asked < 0, np.bincount(near, minlength=len(stations)) + 1, 0)
                 given = given + _at_least_one(weight, left)
+            most = max(total, 0) + most_at_once(fleet.shifts)
+            if fleet.crews is not None and most > fleet.crews:
+                raise FleetError(
+                    f"response.fleet.{name}.crews: {most} units are on duty at once, but there are {fleet.crews} crews; "
+                    "raise crews, or say how many units there are"
+                )
             columns["station"].append(first + np.repeat(np.arange(len(stations)), given))
             units = int(given.sum())
             columns["of"].append(np.full(units, number))
@@ -218,9 +227,21 @@ class Fleets:
         settings = list(self.fleets.items())
         self.service = np.array([SERVICES[service_of(*settings[fleet])] for fleet in self.of], np.uint8)
         self.crew = np.array([settings[f][1].crew or CREW[service_of(*settings[f])] for f in self.of], np.int32)
+        self.hours = np.tile(np.array([0, int(DAY)], np.int32), (len(self.of), 1))
+        for unit in np.flatnonzero(self._shift >= 0):
+            works = settings[self.of[unit]][1].shifts[self._shift[unit]]
+            self.hours[unit] = works.start, works.end
         self.services: tuple[ServiceName, ...] = tuple(
             name for name, service in SERVICES.items() if np.any(self.service == service)
         )
+
+    def skills_of(self, service: ServiceName) -> list[set[str]]:
+        """Return the skills that the crews of each fleet of a service have, and of those that help it."""
+        return [
+            set(fleet.skills)
+            for number, (name, fleet) in enumerate(self.fleets.items())
+            if (service_of(name, fleet) == service or service in fleet.helps) and np.any(self.of == number)
+        ]
 
     def fleet(self) -> Fleet:
         """Return the units as the kernel takes them."""

@@ -4,7 +4,7 @@ Every attribute of a task has draws of its own, which belong to the incident: wh
 happens, the work at the scene of incident 17 lasts as long. So two policies with one seed answer the same tasks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -136,6 +136,7 @@ def tasks_of(
     *,
     source: str,
     causes: tuple[str, ...],
+    skills: Sequence[str] = (),
 ) -> Tasks:
     """Return the tasks that incidents ask, with all that chance decides about them.
 
@@ -146,6 +147,7 @@ def tasks_of(
         seed: seed of the run.
         source: where the incidents come from, one of ``causes``; incidents of different sources have different draws.
         causes: names that the column ``cause`` numbers.
+        skills: names of all skills, in the order of their bits; others are not asked for.
     """
     blocks = _Blocks()
     for number, (name, kind) in enumerate(kinds.items()):
@@ -153,7 +155,7 @@ def tasks_of(
         if len(rows):
             of_kind = incidents.rows(rows) if len(rows) < len(incidents) else incidents
             luck = _Luck(of_kind, seed, source, name)
-            _KindTasks(of_kind, kind, services, luck, blocks, rows).add()
+            _KindTasks(of_kind, kind, services, luck, blocks, rows, skills).add()
     return blocks.tasks(incidents, causes.index(source))
 
 
@@ -194,9 +196,14 @@ class _KindTasks:
         luck: _Luck,
         blocks: _Blocks,
         numbers: NDArray[np.int64],
+        skills: Sequence[str],
     ):
         self.incidents, self.kind, self.services, self.luck = incidents, kind, services, luck
         self.blocks, self.numbers = blocks, numbers
+        self.skill = {
+            name: sum(1 << bit for bit, skill in enumerate(skills) if skill in unit.skills)
+            for name, unit in kind.units.items()
+        }
         self.ready = incidents.called + kind.call_taking.of(luck.of("call taking"))
         steps = np.cumsum(kind.priorities)
         drawn = np.searchsorted(steps, luck.or_severity("priority") * steps[-1], side="right")
@@ -243,6 +250,7 @@ class _KindTasks:
                 "service": SERVICES[name],
                 "priority": self.priority[rows],
                 "patience": self.patience[rows],
+                "skill": self.skill[name],
                 "after": -1 if unit.after is None else self.first[unit.after][rows],
                 **{what: self._time(law, f"{what} {name}", rows, number) for what, law in times.items()},
                 **(_NO_PATIENT | columns),

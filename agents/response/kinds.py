@@ -101,6 +101,7 @@ class UnitSettings(Part):
         scene: time at the scene.
         turnout, clear: as in :class:`ServiceSettings`, where they differ for this kind.
         after: service whose work must be done before that of this one begins, as for people under rubble.
+        skills: what each of these crews must be able to do, see ``skills`` of a fleet.
     """
 
     number: Annotated[Whole, Field(ge=1, le=50)] = 1
@@ -108,6 +109,7 @@ class UnitSettings(Part):
     turnout: AnyLaw | None = None
     clear: AnyLaw | None = None
     after: ServiceName | None = None
+    skills: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=50)], ...], Field(max_length=8)] = ()
 
 
 class CasualtySettings(Part):

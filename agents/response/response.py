@@ -25,7 +25,7 @@ from .decisions import Dispatcher
 from .dispatch import Centre, Departments, make_rules
 from .doors import BEDS_USED
 from .events import read_events
-from .fleet import DAY, FleetError, Fleets
+from .fleet import DAY, FARTHEST, FleetError, Fleets
 from .incidents import draws
 from .kinds import SERVICES
 from .record import Record
@@ -100,6 +100,7 @@ class Response(Process):
         city = self.presence.city
         self.network = with_bus_lanes(Network.of_city(city))  # as the traffic has it
         scenes = Scenes(city, self.network)
+        self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
         self.calls = Calls(
             city,
             self.presence,
@@ -109,17 +110,17 @@ class Response(Process):
             scenes=scenes,
             factor=settings.calls,
             causes=(EPIDEMIC, TRANSFER),
+            skills=self._skills(),
         )
         clock = model.scenario.clock
         self._events = [
             read_events(file, city, list(settings.kinds), clock.start, clock.days) for file in settings.events
         ]
-        self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
         self._served = np.array([SERVICES[name] for name in self.fleets.services], np.uint8)
         fleet = self.fleets.fleet()
         sites = np.flatnonzero(city.sites.kind == SiteKind.HOSPITAL)
         self.hospital_site = sites.astype(np.int32)
-        hospital_node = scenes.at_points(city.sites.x[sites], city.sites.y[sites]).node
+        hospital_node = self._doorsteps(scenes)
         self.travel = Travel(self.network, np.concatenate([self.fleets.stations.node, hospital_node]))
         self._seconds = self._driven(0.0, settings.travel, None)
         roads = self.travel.roads(self._seconds)
@@ -145,11 +146,50 @@ class Response(Process):
             service=self.fleets.service,
             station=self.fleets.stations.site[self.fleets.station],
             crew=self.fleets.crew,
+            shift_start=self.fleets.hours[:, 0],
+            shift_end=self.fleets.hours[:, 1],
             x=self.fleets.stations.x[self.fleets.station],
             y=self.fleets.stations.y[self.fleets.station],
         )
 
     # ------------------------------------------------------------------ making
+
+    def _skills(self) -> tuple[str, ...]:
+        """Return the skills that crews have.
+
+        Raises:
+            FleetError: if a kind asks for one that no crew of the service has.
+        """
+        for name, kind in self.settings.kinds.items():
+            for service, unit in kind.units.items():
+                if service not in self.fleets.services:
+                    continue
+                there = self.fleets.skills_of(service)
+                if not any(set(unit.skills) <= skills for skills in there):
+                    have = ", ".join(sorted(set().union(*there))) or "none"
+                    raise FleetError(
+                        f"response.kinds.{name}.units.{service}.skills: no {service} crew has {', '.join(unit.skills)}; "
+                        f"skills that there are: {have}; add them to a fleet"
+                    )
+        return self.fleets.skills
+
+    def _doorsteps(self, scenes: Scenes) -> NDArray[np.int32]:
+        """Return the node of each hospital.
+
+        Raises:
+            FleetError: if one lies off the streets.
+        """
+        sites = self.presence.city.sites
+        x, y = sites.x[self.hospital_site], sites.y[self.hospital_site]
+        scene = scenes.at_points(x, y)
+        far = np.flatnonzero(scene.access > FARTHEST)
+        if len(far):
+            number = int(far[0])
+            raise FleetError(
+                f"hospital {number} (site {self.hospital_site[number]}) at ({x[number]:.0f}, {y[number]:.0f}) m lies off "
+                "the streets: no ambulance gets within an hour's walk; mend the city's streets or leave the hospital out"
+            )
+        return scene.node
 
     def _rules(self, told: DispatchSettings, roads: board.Roads, asks: "Sequence[int]") -> board.Rules:
         stations, units = len(self.fleets.stations), len(self.fleets.station)
@@ -262,7 +302,11 @@ class Response(Process):
                 if "ambulance" in kind.units and kind.casualties is None:
                     load += calls / 7 / DAY * kind.transported * kind.admitted * kind.bed.mean
         beds = np.maximum(self.presence.city.sites.capacity[self.hospital_site].astype(np.int64), 1)
-        return quota(beds, round(load)) if hospitals else np.zeros(0, np.int64)
+        if not hospitals:
+            return np.zeros(0, np.int64)
+        usual = quota(beds, round(load))
+        shared = getattr(self.model, "hospitals", None)
+        return usual if shared is None else np.minimum(usual, shared.beds[:, 0] - shared.limit[:, 0])
 
     def _works_at(self, site: int) -> NDArray[np.bool_]:
         city = self.presence.city
@@ -305,7 +349,7 @@ class Response(Process):
         self._open_hospitals()
         closures = self._closures(date)
         moments = np.arange(start, end, self.settings.travel)
-        moments = np.unique(np.concatenate([moments, start + closures.moments, [end]]))
+        moments = np.unique(np.concatenate([moments, start + closures.moments[closures.moments < DAY], [end]]))
         for begin, stop in itertools.pairwise(moments):
             self._drive(self._driven(begin - start, stop - start, closures.closed(begin - start)))
             self.centre.run(stop)
@@ -317,8 +361,8 @@ class Response(Process):
 
     def _add(self, tasks: Tasks) -> None:
         """Add the tasks of services that there are."""
-        kept = np.isin(tasks.service, self._served) & (tasks.ready >= self.centre.now)
-        self.centre.add(tasks.rows(kept))
+        kept = tasks.rows(np.isin(tasks.service, self._served))
+        self.centre.add(replace(kept, ready=np.maximum(kept.ready, self.centre.now)))  # who is told late is late
 
     def _absent(self, people: NDArray[np.int64]) -> float:
         """Return the share of some people who do not come to work today, because they are ill, isolated or away."""
@@ -406,6 +450,8 @@ class Response(Process):
         offers = self.centre.departments.offers
         at, needs = table["at"][self._looked :], table["specialty"][self._looked :]
         taken = np.isfinite(table["bay"][self._looked :])
+        number = list(self.settings.kinds).index(TRANSFER)
+        taken &= table["kind"][self._looked :] != number
         misplaced = taken & (needs > 0) & ((offers[np.maximum(at, 0)] >> needs) & 1 == 0)
         rows = self._looked + np.flatnonzero(misplaced)
         open_ = np.flatnonzero(table["outcome"] <= Outcome.IN_SERVICE)
@@ -414,6 +460,7 @@ class Response(Process):
         someone = np.any((offers >> table["specialty"][rows][:, None]) & 1, axis=1) if len(rows) else np.zeros(0, bool)
         rows = rows[someone]
         self._moved = np.concatenate([self._moved, rows])
+        self.centre.state.given[rows, board.BED] = 0.0  # the bed is in the other hospital
         called = np.maximum(table["bay"][rows] + self.settings.departments.transfer_after, now)
         place = self.centre.stations + table["at"][rows]
         luck = {
@@ -423,7 +470,7 @@ class Response(Process):
         unit = kind.units["ambulance"]
         return Tasks.of(
             ready=called,
-            kind=list(self.settings.kinds).index(TRANSFER),
+            kind=number,
             cause=self.calls.causes.index(TRANSFER),
             priority=int(np.argmax(kind.priorities)),
             node=self.travel.places[place],
