@@ -46,6 +46,18 @@ class Measure:
 PEAKS = ("peak_infectious", "peak_day")
 """Measures that are bounds where :func:`still_rising`."""
 
+
+def _of_service(service: str, label: str) -> tuple[Measure, ...]:
+    """Return the measures of an emergency service."""
+    return (
+        Measure(f"{service}_calls", f"calls for {label}", "calls", if_any=True),
+        Measure(f"{service}_response_median_minutes", f"{label}, median response", "min", 1.0, 2, if_any=True),
+        Measure(f"{service}_response_p90_minutes", f"{label}, 90 % reached within", "min", 1.0, 2, if_any=True),
+        Measure(f"{service}_in_time_share", f"{label} in time", "%", 100.0, 1, "percentage points", if_any=True),
+        Measure(f"{service}_busy", f"{label} busy", "% of duty", 100.0, 1, "percentage points", if_any=True),
+    )
+
+
 MEASURES = (
     Measure("attack_rate", "attack rate", "%", 100.0, 1, "percentage points"),
     Measure("infections", "infections", "people"),
@@ -82,6 +94,16 @@ MEASURES = (
     Measure("noise_above_65", "people above 65 dB Lden", "%", 100.0, 1, "percentage points", if_any=True),
     Measure("not_arrived", "not arrived", "trips", if_any=True),
     Measure("forced_moves", "forced moves", "vehicles", if_any=True),
+    *_of_service("ambulance", "ambulances"),
+    *_of_service("fire", "fire engines"),
+    *_of_service("police", "police"),
+    Measure("tasks_waiting", "units still waited for", "units", if_any=True),
+    Measure("tasks_cancelled", "callers who gave up", "units", if_any=True),
+    Measure("tasks_lost", "left to others", "units", if_any=True),
+    Measure("brought_to_hospital", "brought to hospital", "patients", if_any=True),
+    Measure("handover_minutes", "handover", "min", 1.0, 2, if_any=True),
+    Measure("late_handovers", "handovers above 30 min", "times", if_any=True),
+    Measure("diverted", "sent on to another hospital", "patients", if_any=True),
 )
 """What is compared; columns that a summary lacks are left out."""
 

@@ -29,7 +29,8 @@ def compare(
 ) -> None:
     """Say how each point of a sweep differs from a baseline, runs of one seed paired.
 
-    Where the results have trips and links: who gains and who loses travel time by zone, age, income and mode; jobs,
+    Where the results have incidents: how soon help came, by service, priority and zone.
+    Where they have trips and links: who gains and who loses travel time by zone, age, income and mode; jobs,
     schools and care that residents reach within 15 and 30 minutes; vehicle-km, and streets that became rat runs; and of
     superblocks, or the polygons of --area, through traffic inside and what was displaced around. With the tables air and
     noise: what traffic lays on whom at home.
@@ -40,6 +41,7 @@ def compare(
         citytwin compare results/superblock --area superblock.geojson --green parks.geojson --out compared/
     """
     from ..planning.change import compared, write_changes
+    from ..planning.response_text import response_facts, response_text
     from ..planning.text import planning_text
     from ..report import WIDTH, text_report
     from ..results import Results
@@ -51,12 +53,17 @@ def compare(
         from ..describe import comparison_facts
 
         planning = {change.point: change.facts() for change in changes}
-        facts = [point | planning.get(point["point"], {}) for point in comparison_facts(opened, baseline)]
+        response = response_facts(opened, baseline)
+        facts = [
+            point | planning.get(point["point"], {}) | response.get(point["point"], {})
+            for point in comparison_facts(opened, baseline)
+        ]
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        text = planning_text(opened, changes, baseline)
         width = min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH)
-        typer.echo(text_report(opened, baseline, width) + (f"\n\n{text}" if text else ""))
+        report = text_report(opened, baseline, width)
+        texts = [report, planning_text(opened, changes, baseline), response_text(opened, baseline)]
+        typer.echo("\n\n".join(text for text in texts if text))
     for path in written:
         typer.echo(f"Table: {path}", err=as_json)
 

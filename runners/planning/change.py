@@ -62,13 +62,14 @@ class Change:
 
     def facts(self) -> dict[str, Any]:
         """Return all of it, JSON-able; None stands for what is not known."""
-        facts: dict[str, Any] = {name: _records(frame) for name, frame in self.frames().items()}
+        facts: dict[str, Any] = {name: records(frame) for name, frame in self.frames().items()}
         if self.traffic is not None:
             facts["rat_runs"] = {place: [asdict(run) for run in named] for place, named in self.rat_runs.items()}
         return facts | ({"notes": list(self.notes)} if self.notes else {})
 
 
-def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return the rows of a frame, JSON-able; None for what is not known."""
     return [
         {name: None if isinstance(value, float) and not isfinite(value) else value for name, value in row.items()}
         for row in frame.to_dict("records")

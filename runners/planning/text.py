@@ -29,7 +29,7 @@ def planning_text(results: "Results", changes: Iterable[Change], baseline: int) 
     for change in changes:
         lines += ["", title_of(results, change.point, baseline)]
         for head, (heads, rows), note in grids(change):
-            lines += ["", *textwrap.wrap(head, WIDTH), *_table(heads, rows), *textwrap.wrap(note, WIDTH)]
+            lines += ["", *textwrap.wrap(head, WIDTH), *table_lines(heads, rows), *textwrap.wrap(note, WIDTH)]
         for note in change.notes:
             lines += ["", *textwrap.wrap(note, WIDTH)]
     return "\n".join(lines[1:])
@@ -41,7 +41,7 @@ def title_of(results: "Results", point: int, baseline: int) -> str:
     return f"Point {point} against point {baseline}: {point_label(results.points[point], names)}"
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
+def table_lines(heads: list[str], rows: list[list[str]]) -> list[str]:
     """Return a table whose first column is flush left, long names in it cut."""
     names = [row[0] if len(row[0]) <= LONGEST else row[0][: LONGEST - 1] + "…" for row in rows]
     width = max(map(len, names))
