@@ -94,8 +94,9 @@ def write_maps(results: "Results", folder: Path, point: int, shown: Shown) -> li
 
 
 def has_areas(results: "Results") -> bool:
-    """Return whether results hold anything by zone or cell."""
-    return not {ZONE_TABLE, CELL_TABLE}.isdisjoint(results.tables)
+    """Return whether results hold infections by zone or cell."""
+    kept = {ZONE_TABLE, CELL_TABLE} & set(results.tables)
+    return any({"new_infections", "infections"} & set(results.table(name).columns) for name in kept)
 
 
 def city_of(results: "Results", point: int) -> "City":

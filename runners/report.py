@@ -270,6 +270,7 @@ def html_report(results: "Results", baseline: int = 0) -> str:
     """Return the page that :func:`write_report` writes."""
     from .curves import has_curves
     from .planning.page import planning_html
+    from .planning.response_page import response_html
 
     frame, measures = _compared(results, baseline)
     name = html.escape(results.scenario.name)
@@ -291,6 +292,7 @@ def html_report(results: "Results", baseline: int = 0) -> str:
             *(_html_table(results, *differences_grid(results, frame, part, baseline), baseline) for part in shown),
         ]
     parts += planning_html(results, baseline)
+    parts += response_html(results, baseline)
     failures = results.failures
     if failures:
         items = "".join(f"<li>{html.escape(run)}: {html.escape(what)}</li>" for run, what in failures.items())

@@ -16,6 +16,7 @@ from ...environment.network.network import Network
 from ...environment.places import SiteKind
 from ...environment.randomness import key
 from ...environment.roads import Access
+from ..hospitals import NONE
 from ..presence import FREE
 from ..process import Process
 from ..responders import Responder, ResponderState
@@ -398,7 +399,7 @@ class Response(Process):
     def _open_hospitals(self) -> None:
         """Open as many bays and beds as staff and other patients leave today.
 
-        Whoever needs a bed and found none lies in a bay of the hospital nearest to their home; one bay is always kept for
+        Whoever needs a bed and found none at all lies in a bay of the hospital nearest to their home; one bay is always kept for
         emergencies (assumed).
         """
         if not len(self.hospital_site):
@@ -409,7 +410,7 @@ class Response(Process):
         hospitals = getattr(self.model, "hospitals", None)
         beds = None
         if hospitals is not None:
-            bays = bays - self._boarding(hospitals.lacking)
+            bays = bays - self._boarding(hospitals.lacking[hospitals.bed[hospitals.lacking] == NONE])
             if self.settings.departments.beds:
                 beds = self._reserved + np.maximum(hospitals.limit[:, 0] - hospitals.patients[:, 0], 0)
         bays = np.where(self._bays < 0, -1, np.maximum(np.round(bays), 1))

@@ -97,7 +97,7 @@ def map_results(
         str | None,
         typer.Option(
             "--what",
-            help="Shown: attack, infections, deaths; flow, speed, delay, co2, nox, pm10 of streets; air; noise.",
+            help="Shown: attack, infections, deaths; flow, speed, delay, co2, nox, pm10 of streets; air; noise; response.",
         ),
     ] = None,
     baseline: Annotated[
@@ -112,7 +112,8 @@ def map_results(
     Infections and deaths by zone and by grid cell, where the scenario keeps them: [output] with by_zone = true,
     tables = ["cells"], or both. Flow, speed, delay and emissions by street, where it keeps tables = ["links"]; of a
     second point also how they differ from the baseline. Concentrations and noise of traffic, where it keeps
-    tables = ["air", "noise"].
+    tables = ["air", "noise"]. How soon ambulances, fire engines and police come, by zone, where it has [response] and
+    by_zone = true.
 
     \b
     Examples:
@@ -123,11 +124,12 @@ def map_results(
     from ..geo import SHOWN, has_areas, write_maps
     from ..planning.burden import BURDEN_TABLES, write_burden
     from ..planning.reading import LINKS
+    from ..planning.response_pictures import MAP, has_response_zones, write_response
     from ..planning.streets import STREET_FIGURES, write_streets
     from ..results import Results
 
-    if what is not None and what not in (*SHOWN, *STREET_FIGURES, *BURDEN_TABLES):
-        allowed = ", ".join([*SHOWN, *STREET_FIGURES, *BURDEN_TABLES])
+    if what is not None and what not in (*SHOWN, *STREET_FIGURES, *BURDEN_TABLES, MAP):
+        allowed = ", ".join([*SHOWN, *STREET_FIGURES, *BURDEN_TABLES, MAP])
         raise typer.BadParameter(f"'{what}' is not available; allowed: {allowed}", param_hint="--what")
     opened = Results(results)
     folder = out or results / "maps"
@@ -136,7 +138,9 @@ def map_results(
     burden = [name for name in BURDEN_TABLES if name == what or (what is None and name in opened.tables)]
     for name in burden:
         written += write_burden(opened, folder, point, name)
-    if not (streets or burden) or (what is None and has_areas(opened)):
+    response = what == MAP or (what is None and has_response_zones(opened))
+    written += write_response(opened, folder, point) if response else []
+    if not (streets or burden or response) or (what is None and has_areas(opened)):
         written += write_maps(opened, folder, point, SHOWN[what or "attack"])
     for path in written:
         typer.echo(f"Map: {path}")

@@ -39,7 +39,7 @@ def planning_html(results: "Results", baseline: int) -> list[str]:
             parts.append(_map(results, change.point, baseline))
         for head, (heads, rows), note in grids(change):
             parts += [f'<p class="note">{html.escape(". ".join(text for text in (head, note) if text))}</p>']
-            parts.append(_table(heads, rows))
+            parts.append(table_html(heads, rows))
         parts += [f'<p class="note">{html.escape(note)}</p>' for note in change.notes]
     return parts
 
@@ -59,7 +59,7 @@ def _map(results: "Results", point: int, baseline: int | None) -> str:
     return f'<figure><img alt="{what}" src="{source}"><figcaption>{note}</figcaption></figure>'
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> str:
+def table_html(heads: list[str], rows: list[list[str]]) -> str:
     """Return a table; every cell carries its heading, which a phone shows beside it."""
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
     lines = []

@@ -104,8 +104,10 @@ def _zone_grid(frame: "pd.DataFrame", *, alone: bool) -> tuple[str, Grid, str]:
     for service, part in frame.groupby("service", sort=False):
         rows.append([str(service), *[""] * (2 if alone else 3)])
         shown = part.sort_values(by, ascending=False, kind="stable")
-        for row in shown.head(ZONES).to_dict("records"):
-            rows.append([f"  {row['zone']}", amount(row["calls"], _COUNT), *_cells(row, "mean", _MINUTES, alone=alone)])
+        rows += [
+            [f"  {row['zone']}", amount(row["calls"], _COUNT), *_cells(row, "mean", _MINUTES, alone=alone)]
+            for row in shown.head(ZONES).to_dict("records")
+        ]
     what = "Zones that are reached slowest" if alone else "Zones that lose most"
     note = f"at most {ZONES} of each service, of those with {FEW} calls a run or more; --json has all"
     return what, (["", "calls", *_heads("mean", "min", alone=alone)], rows), note
