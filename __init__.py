@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .agents.authorities import Policy
     from .agents.citizens import Citizen
+    from .agents.responders import Responder
+    from .agents.response.decisions import Dispatcher
     from .agents.rows import Column
     from .agents.rules import rule
     from .agents.vehicles import Vehicle
@@ -29,7 +31,9 @@ _HOME = {
     "CityError": ".environment.city",
     "Citizen": ".agents.citizens",
     "Column": ".agents.rows",
+    "Dispatcher": ".agents.response.decisions",
     "Policy": ".agents.authorities",
+    "Responder": ".agents.responders",
     "Vehicle": ".agents.vehicles",
     "rule": ".agents.rules",
     "CityModel": ".runners.model",
@@ -47,7 +51,9 @@ __all__ = [
     "CityError",
     "CityModel",
     "Column",
+    "Dispatcher",
     "Policy",
+    "Responder",
     "Results",
     "Scenario",
     "ScenarioError",

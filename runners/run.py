@@ -76,6 +76,28 @@ sample = 0.1
 [output]
 tables = ["trips", "links", "trajectories"]
 """,
+    "response": """
+name = "warm-up"
+[city]
+synthetic.people = 1_000
+[clock]
+days = 2
+[hospitals]
+[response]
+calls = 100
+[response.fleet.ambulance]
+units = 3
+[response.departments]
+bays_per_100_000 = 100
+choice = "divert"
+[response.dispatch]
+move_up = "maximal cover"
+unit = "coverage"
+queue = "closest"
+[output]
+tables = ["incidents", "units", "departments"]
+by_zone = true
+""",
 }
 """By process, a small scenario that needs all of its kernels."""
 

@@ -399,8 +399,8 @@ class Response(Process):
     def _open_hospitals(self) -> None:
         """Open as many bays and beds as staff and other patients leave today.
 
-        Whoever needs a bed and found none at all lies in a bay of the hospital nearest to their home; one bay is always kept for
-        emergencies (assumed).
+        Whoever needs a bed and found none at all lies in a bay of the hospital nearest to their home; one bay is always
+        kept for emergencies (assumed).
         """
         if not len(self.hospital_site):
             return
