@@ -1,0 +1,101 @@
+"""Figures of emergency response against the tasks that they are of."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from response_towns import model
+
+from citytwin.agents.response.record import LATE_HANDOVER, STATE_NAMES, first_reached
+
+BUSY = "calls = 100\n[response.fleet.ambulance]\nunits = 2\n"
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.booleans()), max_size=30))
+def test_the_first_to_arrive_counts(rows):
+    group = np.array([g for g, _, _ in rows], np.int64)
+    arrived = np.array([float(a) if there else np.nan for _, a, there in rows])
+    called = np.full(len(rows), -1.0)
+    found, seconds = first_reached(called, arrived, group)
+    expected = {}
+    for row, (g, a, there) in enumerate(rows):
+        if there and (g not in expected or a < arrived[expected[g]]):
+            expected[g] = row
+    assert found.tolist() == sorted(expected.values())
+    np.testing.assert_array_equal(seconds, arrived[found] + 1)
+
+
+@pytest.fixture(scope="module")
+def town():
+    made = model(BUSY, days=4)
+    made.run()
+    return made
+
+
+def test_days_add_up_to_the_run(town):
+    outputs = town.outputs()
+    series, summary = outputs["series"], {name: value[0] for name, value in outputs["summary"].items()}
+    for service in ("ambulance", "fire", "police"):
+        for figure in ("calls", "reached"):
+            assert series[f"{service}_{figure}"].sum() == summary[f"{service}_{figure}"]
+        in_time = summary[f"{service}_in_time_share"] * summary[f"{service}_reached"]
+        assert series[f"{service}_in_time"].sum() == pytest.approx(in_time)
+        assert summary[f"{service}_calls"] > 0
+    assert series["brought_to_hospital"].sum() == summary["brought_to_hospital"]
+
+
+def test_zones_add_up_to_the_city(town):
+    outputs = town.outputs()
+    zones, series = outputs["zone_series"], outputs["series"]
+    for figure in ("ambulance_calls", "police_reached", "fire_in_time"):
+        by_day = [zones[figure][zones["day"] == day].sum() for day in range(4)]
+        assert by_day == series[figure].tolist()
+    minutes = np.nan_to_num(zones["ambulance_response_minutes"]) * zones["ambulance_reached"]
+    total = series["ambulance_response_minutes"] * series["ambulance_reached"]
+    assert minutes.sum() == pytest.approx(total.sum())
+
+
+def test_figures_are_those_of_the_incidents(town):
+    outputs = town.outputs()
+    found, summary = outputs["incidents"], {name: value[0] for name, value in outputs["summary"].items()}
+    ambulances = found["service"] == 10
+    times = {}
+    for incident, called, arrived in zip(
+        found["incident"][ambulances], found["called"][ambulances], found["arrived"][ambulances], strict=True
+    ):
+        if np.isfinite(arrived):
+            times[incident] = min(times.get(incident, np.inf), arrived - called)
+    minutes = np.array(list(times.values())) / 60
+    assert summary["ambulance_response_minutes"] == pytest.approx(minutes.mean())
+    assert summary["ambulance_response_median_minutes"] == pytest.approx(np.median(minutes))
+    assert summary["ambulance_response_p90_minutes"] == pytest.approx(np.percentile(minutes, 90))
+    handover = (found["bay"] - found["at_hospital"] + found["handover"])[np.isfinite(found["bay"])]
+    assert summary["handover_minutes"] == pytest.approx(handover.mean() / 60)
+    assert summary["late_handovers"] == (handover > LATE_HANDOVER).sum()
+
+
+def test_units_are_in_one_state_at_any_time(town):
+    units = town.outputs()["units"]
+    seconds = np.sum([units[f"{name}_seconds"] for name in STATE_NAMES], axis=0)
+    np.testing.assert_allclose(seconds, 86_400.0)
+    assert len(units["unit"]) == 4 * len(town.responders)
+    ended = np.isfinite(town.processes[0].centre.table()["free"])
+    assert units["tasks"].sum() == ended.sum()
+
+
+def test_departments_receive_whom_units_bring(town):
+    outputs = town.outputs()
+    doors, series = outputs["departments"], outputs["series"]
+    assert doors["arrived"].sum() == series["brought_to_hospital"].sum() > 0
+    assert (doors["bays_used"] <= doors["bays"]).all()
+    assert doors["late_handovers"].sum() == series["late_handovers"].sum()
+
+
+def test_a_day_without_calls_has_figures_all_the_same():
+    quiet = model("calls = 0\n", days=1)
+    quiet.run()
+    outputs = quiet.outputs()
+    assert outputs["series"]["ambulance_calls"].tolist() == [0]
+    assert np.isnan(outputs["summary"]["ambulance_response_median_minutes"][0])
+    assert outputs["incidents"]["called"].tolist() == []
+    assert outputs["series"]["handover_minutes"].tolist() == [0.0]
