@@ -136,7 +136,13 @@ class Gamma(Law):
 
 
 def _table(value: Any) -> Any:
-    return {"law": "constant", "time": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"law": "constant", "time": value}
+    if isinstance(value, dict) and "law" not in value:
+        raise ValueError(
+            'law is missing; allowed: constant, exponential, lognormal, weibull, gamma; or a time, as in "60 s"'
+        )
+    return value
 
 
 AnyLaw = Annotated[

@@ -399,8 +399,8 @@ class Response(Process):
     def _open_hospitals(self) -> None:
         """Open as many bays and beds as staff and other patients leave today.
 
-        Whoever needs a bed and found none at all lies in a bay of the hospital nearest to their home; one bay is always
-        kept for emergencies (assumed).
+        Whoever needs a bed and found none at all lies in a bay of the hospital nearest to their home, as far as
+        ``departments.boarders`` lets them; a bay at least is always kept for emergencies (assumed).
         """
         if not len(self.hospital_site):
             return
@@ -410,7 +410,8 @@ class Response(Process):
         hospitals = getattr(self.model, "hospitals", None)
         beds = None
         if hospitals is not None:
-            bays = bays - self._boarding(hospitals.lacking[hospitals.bed[hospitals.lacking] == NONE])
+            boarding = self._boarding(hospitals.lacking[hospitals.bed[hospitals.lacking] == NONE])
+            bays = bays - np.minimum(boarding, self.settings.departments.boarders * bays)
             if self.settings.departments.beds:
                 beds = self._reserved + np.maximum(hospitals.limit[:, 0] - hospitals.patients[:, 0], 0)
         bays = np.where(self._bays < 0, -1, np.maximum(np.round(bays), 1))

@@ -203,16 +203,18 @@ class DepartmentSettings(Part):
         beds: whether patients who are admitted need beds of ``[hospitals]``, and board in their bay while there is none.
         specialties: specialties of hospitals, by number or name; those not named here offer all.
         transfer_after: time after which a patient who lies where it is not offered what is needed is moved on.
+        boarders: share of the bays that people take at most who need a bed of ``[hospitals]`` and found none anywhere.
         staff: whether bays close with staff who are absent.
     """
 
-    choice: HospitalRule = "nearest"
+    choice: HospitalRule = "divert"
     bays_per_100_000: Annotated[Number, Field(ge=0, le=10_000)] = 19.0
     # 73 bays for 100 calls a day (AmbModelOpen, NHS England), of which 100,000 people have 26
     divert_at: Annotated[Whole, Field(ge=0, le=1000)] = 1
     beds: StrictBool = True
     specialties: dict[Name, tuple[Literal[SPECIALTIES[1:]], ...]] = Field(default_factory=dict)  # type: ignore[valid-type]
     transfer_after: Annotated[Seconds, Field(ge=0, le=7 * DAY)] = 7200.0  # assumed
+    boarders: Share = 0.5  # assumed
     staff: StrictBool = True
 
 

@@ -1,0 +1,110 @@
+"""The section ``[response]``: what it refuses, each with the key that is wrong and what is allowed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from response_towns import scenario
+
+from citytwin.agents.response.settings import ResponseSettings, ShiftSettings, most_at_once
+from citytwin.runners.documents import ScenarioError
+
+DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        ("calls = -1", "response.calls", "greater than or equal to 0"),
+        ("colour = 1", "response.colour", "unknown key"),
+        ('services = ["coastguard"]', "response.services[0]", "'ambulance', 'fire' or 'police'"),
+        ("targets = []", "response.targets", "at least 1"),
+        ("targets = [-5]", "response.targets[0]", 'a number and a unit, as in "60 s"'),
+        ('travel = "10 min"', "response.travel", "greater than or equal to 900"),
+        ("[response.fleet.boats]\nunits = 1", "response", "fleet.boats.service is missing; allowed: ambulance, fire"),
+        ('services = ["fire"]\n[response.fleet.ambulance]', "response", "'ambulance' is not among services"),
+        (
+            f"[response.fleet.fire]\nunits = 2\ncrews = 4\nshifts = [{DAY_SHIFT}]",
+            "response.fleet.fire",
+            "5 are on duty",
+        ),
+        ("[response.fleet.fire]\nunits = -1", "response.fleet.fire.units", "greater than or equal to 0"),
+        ("[response.fleet.fire]\nstations = [{}]", "response.fleet.fire.stations[0]", "where is it?"),
+        ("[response.fleet.fire]\nstations = [{ x = 1.0 }]", "response.fleet.fire.stations[0]", "give one of: site; x"),
+        (
+            "[response.fleet.fire]\nstations = [{ site = 1, x = 1.0, y = 2.0 }]",
+            "response.fleet.fire.stations[0]",
+            "one of",
+        ),
+        ("[response.fleet.fire]\nstations = [{ longitude = 200.0, latitude = 5.0 }]", "response.fleet.fire", "180"),
+        (
+            '[response.fleet.fire]\nshifts = [{ from = "7", until = "9", units = 1 }]',
+            "response.fleet.fire",
+            "time of day",
+        ),
+        (
+            '[response.fleet.fire]\nshifts = [{ from = "24:30", until = "09:00", units = 1 }]',
+            "response.fleet",
+            "time of day",
+        ),
+        ("[response.dispatch]\nredispatch = [[0, 2]]", "response.dispatch", "is not more urgent; 0 goes first"),
+        ('[response.dispatch]\nmove_up = "compliance"', "response.dispatch", "belong together"),
+        ('[response.dispatch]\ncompliance = [["A"]]', "response.dispatch", "belong together"),
+        (
+            '[response.dispatch]\nmove_up = "compliance"\ncompliance = [["A", "B"]]',
+            "response.dispatch",
+            "row 1 holds 2",
+        ),
+        ('[response.dispatch]\nunit = "random"', "response.dispatch.unit", "'nearest' or 'coverage'"),
+        ("[response.departments]\nbays_per_100_000 = -1", "response.departments.bays_per_100_000", "or equal to 0"),
+        ('[response.departments]\nspecialties = { A = ["magic"] }', "response.departments.specialties", "trauma"),
+        ('[response.kinds.illness]\ncall_taking = "-5 s"', "response.kinds.illness.call_taking", "a number and a unit"),
+        ("[response.kinds.illness]\nunits.ambulance.scene.mean = -5", "response.kinds.illness", "a number and a unit"),
+        ('[response.kinds.illness]\nunits.ambulance.skills = [""]', "response.kinds.illness", "at least 1"),
+        (
+            '[[response.events]]\nfile = "a.csv"\ntime = "t"\nx = "x"\ny = "y"\nkind = "flu"',
+            "response",
+            "'flu' is no kind",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(text, key, message):
+    with pytest.raises(ScenarioError) as wrong:
+        scenario(text)
+    told = [(problem.key, problem.message) for problem in wrong.value.problems]
+    assert any(where.startswith(key) and message in what for where, what in told), told
+
+
+def test_defaults_are_a_whole_section():
+    settings = ResponseSettings.model_validate({})
+    assert settings.kinds["illness"].units["ambulance"].skills == ()
+    assert {"ambulance", "fire", "police"} == set(settings.service_times)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 95), st.integers(0, 96), st.integers(1, 5), st.sets(st.integers(0, 6), min_size=1)),
+        max_size=4,
+    )
+)
+def test_most_at_once_is_the_most_of_all_quarters_of_a_week(told):
+    def clock(quarter):
+        return f"{quarter // 4}:{quarter % 4 * 15:02d}"
+
+    shifts = tuple(
+        ShiftSettings.model_validate(
+            {"from": clock(start), "until": clock(end), "units": units, "weekdays": tuple(sorted(days))}
+        )
+        for start, end, units, days in told
+    )
+    working = [0] * (7 * 96)
+    for start, end, units, days in told:
+        for day in days:
+            for quarter in range(day * 96 + start, day * 96 + (end if start < end else 96 + end)):
+                working[quarter % len(working)] += units
+    assert most_at_once(shifts) == max(working)
+
+
+def test_a_station_is_somewhere():
+    with pytest.raises(ValidationError, match="where is it"):
+        ResponseSettings.model_validate({"fleet": {"ambulance": {"stations": [{"units": 2}]}}})
