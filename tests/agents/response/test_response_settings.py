@@ -56,10 +56,18 @@ DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
             "row 1 holds 2",
         ),
         ('[response.dispatch]\nunit = "random"', "response.dispatch.unit", "allowed: nearest or coverage"),
-        ("[response.departments]\nbays_per_100_000 = -1", "response.departments.bays_per_100_000", "must be at least 0"),
+        (
+            "[response.departments]\nbays_per_100_000 = -1",
+            "response.departments.bays_per_100_000",
+            "must be at least 0",
+        ),
         ('[response.departments]\nspecialties = { A = ["magic"] }', "response.departments.specialties", "trauma"),
         ('[response.kinds.illness]\ncall_taking = "-5 s"', "response.kinds.illness.call_taking", "a number and a unit"),
-        ("[response.kinds.illness]\nunits.ambulance.scene.mean = -5", "response.kinds.illness", "law is missing; allowed"),
+        (
+            "[response.kinds.illness]\nunits.ambulance.scene.mean = -5",
+            "response.kinds.illness",
+            "law is missing; allowed",
+        ),
         ('[response.kinds.illness]\nunits.ambulance.skills = [""]', "response.kinds.illness", "at least 1"),
         (
             '[[response.events]]\nfile = "a.csv"\ntime = "t"\nx = "x"\ny = "y"\nkind = "flu"',
