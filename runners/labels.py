@@ -105,6 +105,8 @@ def scenario_text(scenario: "Scenario") -> str:
         f"  clock     {clock.days} days from {clock.start}",
         f"  processes {', '.join(scenario.processes)}",
     ]
+    if "response" in scenario.processes:
+        lines.append(f"  response  {response_text(scenario.processes['response'])}")
     for number, design in enumerate(scenario.designs):
         lines.append(f"  {'design' if number == 0 else '':<9} {design.name}{'' if design.built else ' (not built)'}")
     lines += [f"  {'policy' if n == 0 else '':<9} {policy.name}" for n, policy in enumerate(scenario.policies)]
@@ -137,6 +139,26 @@ def policy_text(policy: "PolicySettings") -> str:
     if policy.fatigue:
         parts.append(f"falling by {policy.fatigue:.0%} in 30 days in force")
     return "; ".join(parts)
+
+
+def response_text(settings: Any) -> str:
+    """Return who answers calls and by which rules, in one line.
+
+    Args:
+        settings: the section ``[response]``.
+    """
+    who = []
+    for name, fleet in settings.fleet.items():
+        always = "as many as the city needs" if fleet.units is None else f"{fleet.units:,}"
+        by_shift = sum(shift.units for shift in fleet.shifts)
+        who.append(f"{name} {always}" + (f" and {by_shift:,} by shift" if by_shift else ""))
+    named = {fleet.service or name for name, fleet in settings.fleet.items() if not fleet.neighbour}
+    others = [service for service in settings.services or ("ambulance", "fire", "police") if service not in named]
+    if others:
+        who.append(f"{', '.join(others)} as the city has them")
+    rules = [f"unit {settings.dispatch.unit}", f"free units {settings.dispatch.move_up}"]
+    files = [f"events of {event.file}" for event in settings.events]
+    return "; ".join([*who, *rules, f"hospitals {settings.departments.choice}", *files])
 
 
 _MEASURES = {"test": "tests", "trace": "traces contacts", "isolate": "isolates", "vaccinate": "vaccinates"}

@@ -130,6 +130,11 @@ def swept(tmp_path_factory):
 def test_check_says_what_would_run(call):
     code, out, _ = call("check", "town.toml", scenario=SWEPT)
     assert code == 0 and "processes response" in out and "units: 1, 2" in out
+    assert (
+        "response  ambulance, fire, police as the city has them; unit nearest; free units home; hospitals divert" in out
+    )
+    code, out, _ = call("check", "ambulances")
+    assert code == 0 and "response  ambulance 8 and 2 by shift; unit nearest; free units home" in out
 
 
 def test_compare_tells_how_soon_help_came(call, swept):
