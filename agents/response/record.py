@@ -213,7 +213,8 @@ class Record:
             figures |= _quantiles(f"{name}_response", seconds)
             figures[f"{name}_reached"] = len(rows)
             in_time = seconds <= self._targets[table["priority"][rows]]
-            figures[f"{name}_in_time_share"] = float(in_time.mean()) if len(rows) else float("nan")
+            calls = figures[f"{name}_calls"]
+            figures[f"{name}_in_time_share"] = float(in_time.sum() / calls) if calls else float("nan")
             on_duty = spent[units].sum() - spent[units, board.OFF].sum()
             figures[f"{name}_busy"] = float(spent[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
             figures[f"{name}_units"] = int(units.sum())

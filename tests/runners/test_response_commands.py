@@ -155,6 +155,8 @@ def test_compare_tells_how_soon_help_came(call, swept):
     told = facts[1]["measures"]["ambulance_response_median_minutes"]
     assert row["median_change"] == pytest.approx(told["difference"])
     assert row["median_before"] == pytest.approx(facts[0]["measures"]["ambulance_response_median_minutes"]["mean"])
+    share = facts[1]["measures"]["ambulance_in_time_share"]
+    assert row["in_time_change"] == pytest.approx(share["difference"])
     assert row["late_change"] < 0  # a second ambulance
 
 

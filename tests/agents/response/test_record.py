@@ -38,7 +38,7 @@ def test_days_add_up_to_the_run(town):
     for service in ("ambulance", "fire", "police"):
         for figure in ("calls", "reached"):
             assert series[f"{service}_{figure}"].sum() == summary[f"{service}_{figure}"]
-        in_time = summary[f"{service}_in_time_share"] * summary[f"{service}_reached"]
+        in_time = summary[f"{service}_in_time_share"] * summary[f"{service}_calls"]
         assert series[f"{service}_in_time"].sum() == pytest.approx(in_time)
         assert summary[f"{service}_calls"] > 0
     assert series["brought_to_hospital"].sum() == summary["brought_to_hospital"]
