@@ -12,6 +12,7 @@ from citytwin import Scenario
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAFFIC = (ROOT / "docs" / "traffic.md").read_text(encoding="utf-8")
+RESPONSE = (ROOT / "docs" / "response.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "epidemics.md").read_text(encoding="utf-8")
 
 
@@ -20,7 +21,7 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 def test_scenario_of_the_readme_is_valid(tmp_path):
-    scenario, _ = blocks("toml")
+    scenario, _, _ = blocks("toml")
     (tmp_path / "kampen.osm.pbf").write_bytes(b"")
     (tmp_path / "scenario.toml").write_text(scenario, encoding="utf-8")
     loaded = Scenario.load(tmp_path / "scenario.toml")
@@ -30,7 +31,7 @@ def test_scenario_of_the_readme_is_valid(tmp_path):
 
 def test_traffic_of_the_readme_and_its_guide_is_valid(tmp_path):
     head = 'name = "streets"\n[city]\nsynthetic = { people = 2_000 }\n'
-    _, streets = blocks("toml")
+    _, streets, _ = blocks("toml")
     file = re.search(r"^file = .*$", streets, re.M).group()
     drawn = streets.replace(file, 'changes = [{ change = "speed", links = [0], kmh = 20 }]')
     assert len(Scenario.from_text(head + drawn).points()) == 2
@@ -42,6 +43,26 @@ def test_traffic_of_the_readme_and_its_guide_is_valid(tmp_path):
     scenario = Scenario.from_text('name = "streets"\n' + alone, folder=tmp_path)
     assert scenario.city.sumo.file == str(tmp_path / "bologna.net.xml")
     assert scenario.processes["traffic"].sumo_routes[1] == str(tmp_path / "bologna.rou.xml")
+
+
+def test_response_of_the_readme_and_its_guide_is_valid(tmp_path):
+    head = 'name = "response"\n[city]\nsynthetic = { people = 2_000 }\n'
+    assert len(Scenario.from_text(head + blocks("toml")[2]).points()) == 6
+    section, kinds, events = blocks("toml", RESPONSE)
+    assert Scenario.from_text(head + section).processes["response"].fleet["ambulance"].crews == 12
+    settings = Scenario.from_text(head + kinds + events, folder=tmp_path).processes["response"]
+    assert settings.kinds["drowning"].units["fire"].number == 2
+    assert settings.events[0].file == str(tmp_path / "2019_accidents.csv")
+
+
+def test_dispatcher_of_the_guide_runs(tmp_path, import_path):
+    (example,) = (block for block in blocks("python", RESPONSE) if "Dispatcher" in block)
+    (tmp_path / "example.py").write_text(example, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, env=import_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of 10 units are under way or at work at midnight" in done.stdout
 
 
 def test_python_example_runs(tmp_path, import_path):

@@ -1,12 +1,22 @@
 """The section ``[response]``: what it refuses, each with the key that is wrong and what is allowed."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from response_towns import scenario
 
-from citytwin.agents.response.settings import ResponseSettings, ShiftSettings, most_at_once
+from citytwin.agents.response.settings import (
+    DepartmentSettings,
+    DispatchSettings,
+    FleetSettings,
+    ResponseSettings,
+    ShiftSettings,
+    most_at_once,
+)
 from citytwin.runners.documents import ScenarioError
 
 DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
@@ -111,6 +121,17 @@ def test_most_at_once_is_the_most_of_all_quarters_of_a_week(told):
             for quarter in range(day * 96 + start, day * 96 + (end if start < end else 96 + end)):
                 working[quarter % len(working)] += units
     assert most_at_once(shifts) == max(working)
+
+
+def test_the_guide_has_every_key_and_its_section_is_valid():
+    guide = (Path(__file__).parents[3] / "docs" / "response.md").read_text(encoding="utf-8")
+    section = guide.partition("```toml\n")[2].partition("```")[0]
+    told = scenario(section.partition("[response]\n")[2]).processes["response"]
+    assert told.dispatch.compliance == (("North",), ("North", "Mill"))
+    for part in (ResponseSettings, FleetSettings, DispatchSettings, DepartmentSettings):
+        written = set(re.findall(r"^(\w+) =", section, re.MULTILINE))
+        missing = set(part.model_fields) - written - {"kinds", "service_times", "events", "fleet", "dispatch"}
+        assert missing - {"departments", "service"} == set(), part
 
 
 def test_a_station_is_somewhere():
