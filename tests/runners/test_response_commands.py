@@ -77,7 +77,7 @@ def call(monkeypatch, capsys, tmp_path):
         ('[response.kinds.illness]\nzones = { "Atlantis" = 2.0 }', "the city has no zone 'Atlantis'"),
         ('[response.kinds.illness]\nunits.ambulance.skills = ["surgery"]', "no ambulance crew has surgery"),
         ('[response.kinds.illness]\ncall_taking = "-5 s"', "call_taking"),
-        ('[response.departments]\nspecialties = { "St. X" = ["stroke"] }', "the city has no hospital 'St. X'"),
+        ('departments.specialties = { "St. X" = ["stroke"] }', "the city has no hospital 'St. X'"),
         ('[response.dispatch]\nmove_up = "compliance"\ncompliance = [["X"]]', "there is no station 'X'"),
     ],
 )
