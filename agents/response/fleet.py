@@ -222,7 +222,8 @@ class Fleets:
             columns["shift"].append(shift)
             first += len(stations)
         self.of = np.concatenate(columns["of"]).astype(np.int32)
-        self.station = np.concatenate(columns["station"]).astype(np.int32)
+        same, self.stations = _once(self.stations)
+        self.station = same[np.concatenate(columns["station"])].astype(np.int32)
         self._shift = np.concatenate(columns["shift"])
         settings = list(self.fleets.items())
         self.service = np.array([SERVICES[service_of(*settings[fleet])] for fleet in self.of], np.uint8)
@@ -356,6 +357,15 @@ def _joined_stations(found: list[tuple[Stations, NDArray[np.int64]]]) -> Station
         tuple(name for part in stations for name in part.name),
         *(np.concatenate([getattr(part, name) for part in stations]) for name in ("site", "x", "y", "node", "zone")),
     )
+
+
+def _once(stations: Stations) -> tuple[NDArray[np.int32], Stations]:
+    """Return the row that each station then has, and each once that several fleets have in one place."""
+    row: dict[tuple[float, float], int] = {}
+    same = np.array([row.setdefault(at, len(row)) for at in zip(stations.x.tolist(), stations.y.tolist(), strict=True)])
+    _, kept = np.unique(same, return_index=True)
+    columns = (getattr(stations, name)[kept] for name in ("site", "x", "y", "node", "zone"))
+    return same.astype(np.int32), Stations(tuple(stations.name[number] for number in kept), *columns)
 
 
 def _at_least_one(weight: NDArray[np.int64], total: int) -> NDArray[np.int64]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from ...environment.builders.households import quota
 from ...environment.design.design import events_of
@@ -15,48 +14,33 @@ from ...environment.network.lanes import lane_events, with_bus_lanes
 from ...environment.network.network import Network
 from ...environment.places import SiteKind
 from ...environment.randomness import key
-from ...environment.roads import Access
 from ..hospitals import NONE
 from ..presence import FREE
 from ..process import Process
 from ..responders import Responder, ResponderState
 from . import board
 from .calls import Calls
+from .closures import Closures
 from .decisions import Dispatcher
-from .dispatch import Centre, Departments, make_rules
+from .dispatch import Centre, Departments
 from .doors import BEDS_USED
 from .events import read_events
 from .fleet import DAY, FARTHEST, FleetError, Fleets
 from .incidents import draws
 from .kinds import SERVICES
 from .record import Record
+from .rules import rules_of
 from .scenes import Scenes
-from .settings import DispatchSettings, ResponseSettings
+from .settings import ResponseSettings
 from .tasks import SPECIALTIES, Outcome, Tasks
 from .travel import Travel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...environment.design.timed import StreetEvents
     from ..presence import Presence
 
 EPIDEMIC, TRANSFER = "epidemic", "transfer"
 EVERYTHING = 255
 """Bits of a hospital that offers all specialties."""
-MOST_POINTS = 2_000
-"""Demand points that rules of cover reckon with at most."""
-_RULES = {
-    "nearest": board.NEAREST,
-    "coverage": board.COVERAGE,
-    "first": board.FIRST,
-    "closest": board.CLOSEST,
-    "divert": board.DIVERTING,
-    "least time": board.LEAST_TIME,
-    "home": board.HOMEWARD,
-    "maximal cover": board.MAXIMAL_COVER,
-    "compliance": board.COMPLIANCE,
-}
 _STATES = {
     board.OFF: ResponderState.OUT_OF_SERVICE,
     board.IDLE: ResponderState.AT_STATION,
@@ -127,7 +111,8 @@ class Response(Process):
         roads = self.travel.roads(self._seconds)
         dispatcher_class = getattr(model, "dispatcher_class", Dispatcher)
         self.dispatcher = dispatcher_class(model)
-        rules = self._rules(settings.dispatch, roads, dispatcher_class.asks())
+        homes = scenes.at_places(city.people.household).node
+        rules = rules_of(settings, self.fleets, roads, homes, dispatcher_class.asks())
         self._bays = self._all_bays()
         self.centre = Centre(roads, fleet, self._departments(), rules, dispatcher=self.dispatcher)
         targets = np.array([*settings.targets, *[settings.targets[-1]] * board.PRIORITIES])[: board.PRIORITIES]
@@ -191,68 +176,6 @@ class Response(Process):
                 "the streets: no ambulance gets within an hour's walk; mend the city's streets or leave the hospital out"
             )
         return scene.node
-
-    def _rules(self, told: DispatchSettings, roads: board.Roads, asks: "Sequence[int]") -> board.Rules:
-        stations, units = len(self.fleets.stations), len(self.fleets.station)
-        settings = self.settings
-        covers = told.unit == "coverage" or told.move_up == "maximal cover"
-        return make_rules(
-            stations=stations,
-            units=units,
-            dispatch=_RULES[told.unit],
-            queue=_RULES[told.queue],
-            hospital=board.NEAREST_HOSPITAL
-            if settings.departments.choice == "nearest"
-            else _RULES[settings.departments.choice],
-            move=_RULES[told.move_up],
-            hold_out=told.hold_out,
-            hold_from=1,
-            loss=not told.queueing,
-            scene_lights=told.lights_from,
-            hospital_lights=told.hospital_lights_from,
-            aid_after=np.inf if told.help_after is None else told.help_after,
-            busy=told.busy,
-            redispatch=told.redispatch,
-            target=settings.targets,
-            cover=self._cover(roads, told.cover_within) if covers else None,
-            compliance=self._compliance(told) if told.compliance else None,
-            asks=asks,
-        )
-
-    def _cover(
-        self, roads: board.Roads, within: float
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-        """Return which nodes with people each station covers, and how many live there, as shares."""
-        city = self.presence.city
-        node = self.calls.scenes.at_places(city.people.household).node
-        people = np.bincount(node, minlength=self.network.nodes)
-        points = np.flatnonzero(people)
-        if len(points) > MOST_POINTS:  # the most populous, which stand for the others
-            points = np.sort(points[np.argsort(-people[points], kind="stable")[:MOST_POINTS]])
-        near = (
-            roads.from_place[min(1, len(self.fleets.driving) - 1), points][:, : len(self.fleets.stations)]
-            <= 1000 * within
-        )
-        rows = csr_matrix(near.T)
-        weight = people[points] / max(people[points].sum(), 1)
-        return rows.indptr.astype(np.int32), rows.indices.astype(np.int32), weight.astype(float)
-
-    def _compliance(self, told: DispatchSettings) -> NDArray[np.int32]:
-        """Return the table of stations to hold by number of free units.
-
-        Raises:
-            ValueError: if it names a station that there is not.
-        """
-        stations = self.fleets.stations
-        table = np.zeros((len(told.compliance) + 1, len(stations)), np.int32)
-        for number, row in enumerate(told.compliance, 1):
-            for name in row:
-                place = name if isinstance(name, int) else stations.name.index(name) if name in stations.name else -1
-                if not 0 <= place < len(stations):
-                    there = ", ".join(f"{n} {name!r}" for n, name in enumerate(stations.name))
-                    raise FleetError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
-                table[number, place] += 1
-        return table
 
     def _all_bays(self) -> NDArray[np.int32]:
         """Return the bays of each hospital if all staff are there, −1 where they are not limited."""
@@ -371,7 +294,7 @@ class Response(Process):
 
     # ------------------------------------------------------------------ streets
 
-    def _closures(self, date: datetime.date) -> "Closures":
+    def _closures(self, date: datetime.date) -> Closures:
         """Return what designs close for some of a day."""
         timed = [design for design in self.model.scenario.built_designs() if design.timed]
         if not timed:
@@ -478,6 +401,7 @@ class Response(Process):
             node=self.travel.places[place],
             x=self.network.x[self.travel.places[place]],
             y=self.network.y[self.travel.places[place]],
+            zone=self.presence.city.sites.zone[self.hospital_site[table["at"][rows]]],
             person=table["person"][rows],
             turnout=kind.law("ambulance", "turnout", self.settings.service_times).of(luck["turnout"]),
             scene=unit.scene.of(luck["scene"]),
@@ -528,28 +452,3 @@ class Response(Process):
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Return the tables that the scenario asks for."""
         return self.record.tables(self.model.scenario.output.tables)
-
-
-class Closures:
-    """Which links emergency vehicles cannot enter during a day.
-
-    Args:
-        network: the streets.
-        events: what changes; None for nothing.
-
-    Attributes:
-        moments: seconds after midnight at which something changes.
-    """
-
-    def __init__(self, network: Network, events: "StreetEvents | None"):
-        self._links, self._events = network.links, events
-        self.moments = np.zeros(0) if events is None else np.unique(events.second)
-
-    def closed(self, second: float) -> NDArray[np.bool_] | None:
-        """Return which links (links,) are closed at a moment; None if nothing changes all day."""
-        if self._events is None:
-            return None
-        closed = np.zeros(self._links, bool)
-        for row in range(int(np.searchsorted(self._events.second, second, side="right"))):
-            closed[self._events.link[row]] = not self._events.access[row] & (Access.CAR | Access.BUS)
-        return closed

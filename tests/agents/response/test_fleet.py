@@ -126,6 +126,15 @@ def test_there_are_at_most_eight_skills():
         fleets(told)
 
 
+def test_fleets_share_the_stations_in_which_both_stand():
+    told = {name: {"service": "ambulance", "units": 2} for name in ("basic", "advanced")}
+    told["fire"] = {"units": 1, "stations": [{"site": 8}, {"site": 7}]}
+    made = fleets(told, ["ambulance", "fire"])
+    assert made.stations.name == ("Ambulance station 1", "Fire station 1")
+    assert made.station.tolist() == [0, 0, 0, 0, 0]
+    assert fleets(told | {"fire": {"units": 2}}, ["ambulance", "fire"]).station.tolist() == [0, 0, 0, 0, 1, 1]
+
+
 # ---------------------------------------------------------------------- who does what
 
 

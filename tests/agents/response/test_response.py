@@ -259,6 +259,7 @@ def test_patients_who_lie_where_they_cannot_be_treated_are_moved_on_once():
     due = misplaced & (found["bay"] < 3.5 * DAY)
     assert due.sum() <= moved.sum() <= misplaced.sum()
     assert set(found["at"][moved & np.isfinite(found["bay"])].tolist()) == {0}
+    assert (found["zone"][moved] == process.presence.city.sites.zone[6]).all()  # where they lay
     people = found["person"][moved]
     assert len(people) == len(set(people.tolist()))
     assert (process.centre.state.given[np.flatnonzero(due), board.BED] == 0).all()

@@ -1,0 +1,92 @@
+"""The rules of a scenario as the dispatch centre takes them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from . import board
+from .dispatch import make_rules
+from .fleet import FleetError, Fleets, Stations
+from .settings import DispatchSettings, ResponseSettings
+
+MOST_POINTS = 2_000
+"""Demand points that rules of cover reckon with at most."""
+_RULES = {
+    "nearest": board.NEAREST,
+    "coverage": board.COVERAGE,
+    "first": board.FIRST,
+    "closest": board.CLOSEST,
+    "home": board.HOMEWARD,
+    "maximal cover": board.MAXIMAL_COVER,
+    "compliance": board.COMPLIANCE,
+}
+_HOSPITALS = {"nearest": board.NEAREST_HOSPITAL, "divert": board.DIVERTING, "least time": board.LEAST_TIME}
+
+
+def rules_of(
+    settings: ResponseSettings, fleets: Fleets, roads: board.Roads, homes: NDArray[np.int32], asks: Sequence[int]
+) -> board.Rules:
+    """Return the rules of the kernel.
+
+    Args:
+        settings: the section of the scenario.
+        fleets: the units.
+        roads: travel at the beginning.
+        homes: (people,) node nearest to the home of each.
+        asks: questions that Python decides.
+
+    Raises:
+        FleetError: if a compliance table names a station that there is not.
+    """
+    told = settings.dispatch
+    covers = told.unit == "coverage" or told.move_up == "maximal cover"
+    return make_rules(
+        stations=len(fleets.stations),
+        units=len(fleets.station),
+        dispatch=_RULES[told.unit],
+        queue=_RULES[told.queue],
+        hospital=_HOSPITALS[settings.departments.choice],
+        move=_RULES[told.move_up],
+        hold_out=told.hold_out,
+        hold_from=1,
+        loss=not told.queueing,
+        scene_lights=told.lights_from,
+        hospital_lights=told.hospital_lights_from,
+        aid_after=np.inf if told.help_after is None else told.help_after,
+        busy=told.busy,
+        redispatch=told.redispatch,
+        target=settings.targets,
+        cover=_cover(fleets, roads, homes, told.cover_within) if covers else None,
+        compliance=_compliance(fleets.stations, told) if told.compliance else None,
+        asks=asks,
+    )
+
+
+def _cover(
+    fleets: Fleets, roads: board.Roads, homes: NDArray[np.int32], within: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """Return which nodes with people each station covers, and how many live there, as shares."""
+    people = np.bincount(homes)
+    points = np.flatnonzero(people)
+    if len(points) > MOST_POINTS:  # the most populous, which stand for the others
+        points = np.sort(points[np.argsort(-people[points], kind="stable")[:MOST_POINTS]])
+    with_lights = min(1, len(fleets.driving) - 1)
+    near = roads.from_place[with_lights, points][:, : len(fleets.stations)] <= 1000 * within
+    rows = csr_matrix(near.T)
+    weight = people[points] / max(people[points].sum(), 1)
+    return rows.indptr.astype(np.int32), rows.indices.astype(np.int32), weight.astype(float)
+
+
+def _compliance(stations: Stations, told: DispatchSettings) -> NDArray[np.int32]:
+    """Return the table of stations to hold by number of free units."""
+    table = np.zeros((len(told.compliance) + 1, len(stations)), np.int32)
+    for number, row in enumerate(told.compliance, 1):
+        for name in row:
+            place = name if isinstance(name, int) else stations.name.index(name) if name in stations.name else -1
+            if not 0 <= place < len(stations):
+                there = ", ".join(f"{n} {name!r}" for n, name in enumerate(stations.name))
+                raise FleetError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
+            table[number, place] += 1
+    return table
