@@ -90,6 +90,10 @@ def has_responses(results: "Results") -> bool:
     return INCIDENTS in results.tables and "response" in results.scenario.processes
 
 
+Paired = list[tuple[Responses | None, Responses]]
+"""Runs of one seed at the baseline, None if there is nothing to compare with, and at a point."""
+
+
 @dataclass(frozen=True)
 class Answered:
     """How soon help came at a point, against a baseline; ``before`` is missing for the baseline itself.
@@ -118,21 +122,17 @@ def answered(results: "Results", baseline: int = 0) -> Iterator[Answered]:
     if not has_responses(results):
         return
     names = _zone_names(results, baseline)
+    base = {run: responses_of(results, baseline, run) for run in runs_of(results, baseline).values()}
     others = sorted(set(results.summary["point"].tolist()) - {baseline})
     for point in others or [baseline]:
         if point == baseline:
-            pairs: list[tuple[Responses | None, Responses]] = [
-                (None, responses_of(results, point, run)) for run in runs_of(results, point).values()
-            ]
+            pairs: Paired = [(None, run) for run in base.values()]
         else:
             pairs = [
-                (responses_of(results, baseline, first), responses_of(results, point, second))
+                (base[first], responses_of(results, point, second))
                 for _, first, second in run_pairs(results, point, baseline)
             ]
         yield Answered(point, _by_priority(pairs), _by_zone(pairs, names), _evenness(pairs))
-
-
-Paired = list[tuple[Responses | None, Responses]]
 
 
 def _by_priority(pairs: Paired) -> "pd.DataFrame":
