@@ -232,9 +232,8 @@ class Fleets:
         for unit in np.flatnonzero(self._shift >= 0):
             works = settings[self.of[unit]][1].shifts[self._shift[unit]]
             self.hours[unit] = works.start, works.end
-        self.services: tuple[ServiceName, ...] = tuple(
-            name for name, service in SERVICES.items() if np.any(self.service == service)
-        )
+        there = {service_of(name, fleet) for name, fleet in self.fleets.items()}
+        self.services: tuple[ServiceName, ...] = tuple(name for name in SERVICES if name in there)
 
     def skills_of(self, service: ServiceName) -> list[set[str]]:
         """Return the skills that the crews of each fleet of a service have, and of those that help it."""

@@ -151,7 +151,7 @@ class Response(Process):
                 if service not in self.fleets.services:
                     continue
                 there = self.fleets.skills_of(service)
-                if not any(set(unit.skills) <= skills for skills in there):
+                if unit.skills and not any(set(unit.skills) <= skills for skills in there):
                     have = ", ".join(sorted(set().union(*there))) or "none"
                     raise FleetError(
                         f"response.kinds.{name}.units.{service}.skills: no {service} crew has {', '.join(unit.skills)}; "

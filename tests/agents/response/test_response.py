@@ -63,6 +63,17 @@ def test_what_is_asked_of_services_that_there_are_not_is_left_out():
     assert table(town)["service"].tolist() == [Service.AMBULANCE]
 
 
+def test_calls_for_a_service_without_units_wait():
+    town = model(BUSY + "[response.fleet.ambulance]\nunits = 0\n")
+    town.run()
+    found = table(town)
+    ambulances = found["service"] == 10
+    assert ambulances.sum() > 30 and np.isnan(found["sent"][ambulances]).all()
+    summary = town.outputs()["summary"]
+    assert summary["ambulance_in_time_share"][0] == 0 and summary["ambulance_busy"][0] == 0
+    assert summary["tasks_waiting"][0] >= ambulances.sum()
+
+
 SKILLED = """
 [response.fleet.basic]
 service = "ambulance"
