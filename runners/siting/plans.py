@@ -27,7 +27,7 @@ MOST_BUSY = 0.95
 """Busy share at most that plans are made with, where calls are more than the units can serve; assumed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Proposal:
     """A plan and the objectives that it comes from.
 

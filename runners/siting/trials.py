@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ LEAST_CALLS = 30
 """Calls from which the share of a zone says something; assumed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What became of the calls of one run.
 
@@ -54,7 +54,7 @@ class Outcome:
     zone_seconds: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
     """A plan with the outcomes of its runs, one a replicate."""
 
@@ -74,13 +74,15 @@ class Judged:
         return float(self.values(figure).mean())
 
     def interval(self, figure: str) -> tuple[float, float]:
-        """Return the t interval of the mean of a figure."""
-        return interval(self.values(figure))
+        """Return the t interval of the mean of a figure; not numbers with one run, or where a value is infinite."""
+        return _interval(self.values(figure))
 
     def difference(self, figure: str, base: "Judged") -> tuple[float, float, float]:
         """Return the mean difference to another plan on the same calls, run by run, and its t interval."""
-        pairs = self.values(figure) - base.values(figure)
-        return float(pairs.mean()), *interval(pairs)
+        ours, theirs = self.values(figure), base.values(figure)
+        known = np.isfinite(ours) & np.isfinite(theirs)
+        pairs = np.where(known, ours, np.nan) - np.where(known, theirs, np.nan)
+        return float(pairs.mean()), *_interval(pairs)
 
     def total(self, name: str) -> NDArray[Any]:
         """Return the sum of a column over the runs."""
@@ -117,6 +119,7 @@ class Trials:
     def __init__(self, question: "Question", sites: "Sites", seeds: Sequence[int], workers: int = 1):
         self._question, self._sites, self._seeds = question, sites, tuple(seeds)
         self._context = (str(question.bundle), files_of([question.base]), question.streets, SERVICES[question.service])
+        self._judged: dict[bytes, Judged] = {}
         self._pool: Executor | None = None
         if workers > 1:
             self._pool = ProcessPoolExecutor(workers, get_context("spawn"))
@@ -129,24 +132,27 @@ class Trials:
             self._pool.shutdown(cancel_futures=True)
 
     def judge(self, plans: Sequence["Proposal"], done: Callable[[int, int], None] = lambda *_: None) -> list[Judged]:
-        """Run each plan once for each seed.
+        """Run each plan once for each seed; one that was judged before is not run again.
 
         Args:
             plans: the plans.
             done: told how many runs of how many are done.
         """
+        new = [plan for plan in plans if plan.units.tobytes() not in self._judged]
         tasks = [
             (self._question.of_plan(self._sites, plan.units), self._question.fleet, seed, *self._context)
-            for plan in plans
+            for plan in new
             for seed in self._seeds
         ]
-        found = self._pool.map(_run, tasks) if self._pool is not None else map(_run, tasks)
         outcomes = []
-        for outcome in found:
+        for outcome in self._pool.map(_run, tasks) if self._pool is not None else map(_run, tasks):
             outcomes.append(outcome)
             done(len(outcomes), len(tasks))
         each = len(self._seeds)
-        return [Judged(plan, tuple(outcomes[n * each : (n + 1) * each])) for n, plan in enumerate(plans)]
+        for number, plan in enumerate(new):
+            runs = tuple(outcomes[number * each : (number + 1) * each])
+            self._judged[plan.units.tobytes()] = Judged(plan, runs)
+        return [replace(self._judged[plan.units.tobytes()], plan=plan) for plan in plans]
 
 
 _Task = tuple[Mapping[str, Any], str, int, str, Mapping[str, Any], "StreetsToday", int]
@@ -219,6 +225,10 @@ def outcome_of(response: Response, fleet: str, service: int, end: float) -> Outc
         by_zone(reached),
         np.bincount(zone[inside & reached], seconds[inside & reached], minlength=zones),
     )
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    return interval(values) if np.isfinite(values).all() else (float("nan"), float("nan"))
 
 
 def _percentile(seconds: NDArray[np.float64], share: float) -> float:
