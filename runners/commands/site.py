@@ -85,11 +85,12 @@ def site(
                 say=say,
                 done=lambda done, total: move(done, total, None, ""),
             )
+        if as_json:
+            said = json.dumps(facts(found), indent=2, ensure_ascii=False)
+        else:
+            said = text(found, min(shutil.get_terminal_size((100, 24)).columns, 140))
         if out is not None:
             write(found, out)
-    if as_json:
-        typer.echo(json.dumps(facts(found), indent=2, ensure_ascii=False))
-    else:
-        typer.echo(text(found, min(shutil.get_terminal_size((100, 24)).columns, 140)))
+    typer.echo(said)
     if out is not None:
         typer.echo(f"Plans, cover and maps: {out}", err=as_json)

@@ -73,7 +73,7 @@ def expected_calls(question: "Question", seed: int) -> Demand:
     x, y = tasks.x[rows], tasks.y[rows]
     side = CELL
     while len(np.unique(_cells(x, y, side), axis=0)) > MOST_CELLS:
-        side *= 1.5
+        side *= 1.2
     spots, cell = np.unique(_cells(x, y, side), axis=0, return_inverse=True)
     cell = cell.ravel()
     total = np.bincount(cell, calls)
