@@ -170,7 +170,11 @@ def _known(value: float) -> float | None:
 def _zone_names(answer: Answer) -> list[str]:
     layer = answer.question.city.layer("zones")
     count = max(len(answer.question.city.zones), 1)
-    return [str(name) for name in layer["name"]] if layer is not None and "name" in layer else [str(n) for n in range(count)]
+    return (
+        [str(name) for name in layer["name"]]
+        if layer is not None and "name" in layer
+        else [str(n) for n in range(count)]
+    )
 
 
 # ---------------------------------------------------------------------- for people

@@ -76,13 +76,14 @@ def expected_calls(question: "Question", seed: int) -> Demand:
         side *= 1.2
     spots, cell = np.unique(_cells(x, y, side), axis=0, return_inverse=True)
     cell = cell.ravel()
-    total = np.bincount(cell, calls)
+    total = np.bincount(cell, calls).astype(float)
+    middle = (spots + 0.5) * float(side)
     return Demand(
         total,
-        (spots[:, 0] + 0.5) * side,
-        (spots[:, 1] + 0.5) * side,
+        middle[:, 0],
+        middle[:, 1],
         _usual(cell, tasks.node[rows], calls),
-        np.bincount(cell, calls * tasks.access[rows]) / total,
+        np.bincount(cell, calls * tasks.access[rows]).astype(float) / total,
         side,
         float(np.average(delay, weights=calls)),
     )

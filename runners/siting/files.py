@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
     from .answer import Answer
 
-UNITS = "shares from 0 to 1; times in seconds; _low and _high: interval of the mean; _difference: to the plan compared with"
+UNITS = (
+    "shares from 0 to 1; times in seconds; _low and _high: interval of the mean; _difference: to the plan compared with"
+)
 
 
 def write(answer: "Answer", folder: Path) -> list[Path]:
     """Write an answer into a folder that is there and empty.
 
-    ``plans.parquet`` has a row a plan; ``plan_1.geojson`` … hold the stations (degrees), ``plan_1.toml`` … the same as a part
-    of a scenario; ``cover.parquet`` (GeoParquet) a row a cell from which calls come, with the seconds to the first unit under
-    each plan; ``map.png`` shows the best plan and ``today.png`` that of today.
+    ``plans.parquet`` has a row a plan; ``plan_1.geojson`` … hold the stations (degrees), ``plan_1.toml`` … the same as a
+    part of a scenario; ``cover.parquet`` (GeoParquet) a row a cell from which calls come, with the seconds to the first
+    unit under each plan; ``map.png`` shows the best plan and ``today.png`` that of today.
 
     Raises:
         StoreError: if something cannot be written.
@@ -87,25 +89,31 @@ def _stations(plan: dict[str, Any], path: Path) -> Path:
         }
         for station in plan["stands"]
     ]
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False), encoding="utf-8")
+    path.write_text(
+        json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False), encoding="utf-8"
+    )
     return path
 
 
 def _scenario(answer: "Answer", plan: dict[str, Any], path: Path) -> Path:
     """Write the stations of a plan as a scenario file has them."""
     question = answer.question
-    lines = [f"[response.fleet.{json.dumps(question.fleet)}]", f"units = {plan['units'] - question.working}", "stations = ["]
-    for station in plan["stands"]:
-        lines.append(
-            f"  {{ name = {json.dumps(station['name'], ensure_ascii=False)}, longitude = {station['longitude']}, "
-            f"latitude = {station['latitude']}, units = {station['units']} }},"
-        )
+    lines = [
+        f"[response.fleet.{json.dumps(question.fleet)}]",
+        f"units = {plan['units'] - question.working}",
+        "stations = [",
+    ]
+    lines += [
+        f"  {{ name = {json.dumps(station['name'], ensure_ascii=False)}, longitude = {station['longitude']}, "
+        f"latitude = {station['latitude']}, units = {station['units']} }},"
+        for station in plan["stands"]
+    ]
     path.write_text("\n".join([*lines, "]", ""]), encoding="utf-8")
     return path
 
 
 def cover_layer(answer: "Answer") -> "geopandas.GeoDataFrame":
-    """Return a row a cell: expected calls a day, and seconds from the call to the first unit under each plan if all are free."""
+    """Return a row a cell: expected calls a day, and under each plan seconds from the call to the first unit, if it is free."""
     import geopandas
     import shapely
 

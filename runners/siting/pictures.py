@@ -38,7 +38,6 @@ def draw(answer: "Answer", plan: "Judged") -> "Figure":
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
     from matplotlib.patheffects import withStroke
-
     from shapely import get_coordinates
 
     city, sites, units = answer.question.city, answer.sites, plan.plan.units
@@ -80,7 +79,14 @@ def draw(answer: "Answer", plan: "Judged") -> "Figure":
         )  # fmt: skip
     given_up = np.flatnonzero(units[: sites.today] == 0)
     axes.scatter(
-        sites.x[given_up], sites.y[given_up], s=60, marker="X", color=GIVEN_UP, edgecolors="white", linewidths=0.9, zorder=5
+        sites.x[given_up],
+        sites.y[given_up],
+        s=60,
+        marker="X",
+        color=GIVEN_UP,
+        edgecolors="white",
+        linewidths=0.9,
+        zorder=5,
     )
     hospitals = np.asarray(city.sites.kind) == SiteKind.HOSPITAL
     axes.scatter(
@@ -90,12 +96,15 @@ def draw(answer: "Answer", plan: "Judged") -> "Figure":
     keys: list[Any] = [
         Line2D([], [], color=STATION, marker="o", markersize=12, markeredgecolor="white", linestyle="none",
                label="station and its units"),
-        Line2D([], [], color=HOSPITAL, marker="P", markersize=8, markeredgecolor="white", linestyle="none", label="hospital"),
+        Line2D([], [], color=HOSPITAL, marker="P", markersize=8, markeredgecolor="white", linestyle="none",
+               label="hospital"),
         Line2D([], [], color=_ROADS, linewidth=1.2, label="main road"),
     ]  # fmt: skip
     if len(given_up):
         keys.append(
-            Line2D([], [], color=GIVEN_UP, marker="X", markersize=8, linestyle="none", label="today's station, not used")
+            Line2D(
+                [], [], color=GIVEN_UP, marker="X", markersize=8, linestyle="none", label="today's station, not used"
+            )
         )
     if len(late):
         keys.append(Patch(facecolor="white", edgecolor=STATION, hatch="////", label=f"later than {standard:g} min"))
@@ -110,7 +119,9 @@ def draw(answer: "Answer", plan: "Judged") -> "Figure":
         bar.ax.axhline(standard, color=STATION, linewidth=2)
     named = city.info.name[:1].upper() + city.info.name[1:]
     number = answer.plans.index(plan) + 1
-    axes.set_title(f"{named}: {answer.question.service}, plan {number}", loc="left", fontsize=14, fontweight="bold", pad=18)
+    axes.set_title(
+        f"{named}: {answer.question.service}, plan {number}", loc="left", fontsize=14, fontweight="bold", pad=18
+    )
     below = (
         f"units: {plan.plan.size}, stations: {plan.plan.stations} ({', '.join(plan.plan.methods)}): "
         f"{answer.covered(units):.0%} of calls within {standard:g} min of a free unit; "

@@ -88,7 +88,7 @@ class Ground:
     @property
     def reached(self) -> NDArray[np.bool_]:
         """Cells that some site reaches, (cells,)."""
-        return np.isfinite(self.seconds).any(1)
+        return np.asarray(np.isfinite(self.seconds).any(1))
 
 
 def ground_of(question: "Question", demand: "Demand", sites: "Sites") -> Ground:
@@ -121,14 +121,22 @@ def check(wanted: Wanted, ground: Ground, working: int) -> None:
     if wanted.keep and not ground.today:
         raise SitingError("--keep: the city has no station of this service that could stay")
     if wanted.stations is not None and not 1 <= wanted.stations <= len(ground.most):
-        raise SitingError(f"--stations {wanted.stations}: there are {len(ground.most)} sites; give a number from 1 to that")
+        raise SitingError(
+            f"--stations {wanted.stations}: there are {len(ground.most)} sites; give a number from 1 to that"
+        )
     if wanted.stations is not None and wanted.keep and wanted.stations < ground.today:
-        raise SitingError(f"--stations {wanted.stations}: {ground.today} stations stay by --keep; give at least so many")
+        raise SitingError(
+            f"--stations {wanted.stations}: {ground.today} stations stay by --keep; give at least so many"
+        )
     for size in wanted.sizes:
         if size > most:
             raise SitingError(f"--units {size}: the sites hold {most} units; ask for fewer, or for more sites")
         if size < least:
-            why = "one at each station that stays" if wanted.keep and least == ground.today else "those that work in shifts"
+            why = (
+                "one at each station that stays"
+                if wanted.keep and least == ground.today
+                else "those that work in shifts"
+            )
             raise SitingError(f"--units {size}: at least {least} are needed, {why}; ask for more")
 
 
@@ -240,4 +248,3 @@ def _with_one_less(
     if not found:
         raise SitingError(f"{size} units do not fit at so few stations; allow more with --stations")
     return found
-

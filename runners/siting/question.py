@@ -1,4 +1,4 @@
-"""What ``citytwin site`` is asked: the city, the rules of a scenario that plans are judged by, and the fleet to be placed."""
+"""What ``citytwin site`` is asked: the city, the rules that plans are judged by, and the fleet to be placed."""
 
 import re
 from collections.abc import Mapping
@@ -127,13 +127,13 @@ def units_of(text: str) -> list[int]:
             )
         sizes |= set(range(low, high + 1))
     if len(sizes) > MOST_SIZES:
-        raise SitingError(f"--units {text}: these are {len(sizes)} fleet sizes; at most {MOST_SIZES} are compared at once")
+        raise SitingError(
+            f"--units {text}: these are {len(sizes)} fleet sizes; at most {MOST_SIZES} are compared at once"
+        )
     return sorted(sizes)
 
 
-def read_question(
-    where: str, service: str, folder: Path, *, standard: str | None = None, days: int = 14, replicates: int = 8
-) -> Question:
+def read_question(where: str, service: str, folder: Path, *, standard: str | None = None, days: int = 14) -> Question:
     """Read city and scenario.
 
     Args:
@@ -143,7 +143,6 @@ def read_question(
         standard: time from the call within which every call is to be reached, as ``"8 min"``; without, the scenario's
             targets by priority.
         days: days of each simulation.
-        replicates: runs of each plan; their seeds follow that of the scenario.
 
     Raises:
         SitingError, ScenarioError, CityError, CallError: naming what is wrong.
@@ -187,9 +186,7 @@ def read_question(
     if stands or (told_where is not None and told_where.stations is not None):
         own = {} if told_where is None else {fleet: told_where}
         today = Fleets(city, own, (SERVICE_NAMES[service],), scenes, scenario.seed)
-    return Question(
-        city, bundle, scenario, base, SERVICE_NAMES[service], fleet, streets, network, scenes, today
-    )
+    return Question(city, bundle, scenario, base, SERVICE_NAMES[service], fleet, streets, network, scenes, today)
 
 
 SERVICE_NAMES: dict[str, ServiceName] = {name: name for name in SERVICES}
@@ -206,15 +203,13 @@ def _standard(text: str) -> str:
     return text
 
 
-def _fleets(
-    settings: ResponseSettings, told: Mapping[str, Any], service: str
-) -> tuple[str, dict[str, Any], list[str]]:
+def _fleets(settings: ResponseSettings, told: Mapping[str, Any], service: str) -> tuple[str, dict[str, Any], list[str]]:
     """Return the fleet to place, the fleets that matter to its calls, and their services."""
     own = [n for n, f in settings.fleet.items() if service_of(n, f) == service and not f.neighbour]
     if len(own) > 1:
         raise SitingError(
-            f"response.fleet: {', '.join(own)} all belong to the service {service}; plans are for one fleet, so join them or "
-            "mark the others as neighbours"
+            f"response.fleet: {', '.join(own)} all belong to the service {service}; plans are for one fleet, so join "
+            "them or mark the others as neighbours"
         )
     matter = {
         name: told[name]

@@ -55,9 +55,7 @@ def answer(
             raise SitingError(f"--method {method}: there are {', '.join(METHODS)}")
     if by not in BETTER_HIGH:
         raise SitingError(f"--by {by}: there are {', '.join(BETTER_HIGH)}")
-    wanted = Wanted(
-        sorted(set(sizes or [question.units_today])), methods, stations, keep, question.settings.targets[0]
-    )
+    wanted = Wanted(sorted(set(sizes or [question.units_today])), methods, stations, keep, question.settings.targets[0])
     seed = question.scenario.seed
     say("drawing expected calls")
     demand = expected_calls(question, seed + replicates)
@@ -72,7 +70,7 @@ def answer(
         say("finding out how busy units are")
         load = _load(trials, now or propose(ground, wanted, wanted.sizes[0], 0.3)[0])
         busy = {size: min(load / size, 1.0) for size in wanted.sizes}
-        plans = {}
+        plans: dict[bytes, Proposal] = {}
         say("proposing plans")
         for size in wanted.sizes:
             same = _today(question, ground, size)

@@ -21,7 +21,7 @@ STATIONS, INSTITUTIONS, GRID = "stations", "sites", "grid"
 GRID_SITES = 120
 """Street corners that ``grid`` offers, about; assumed."""
 NEAR = 1_000.0
-"""Metres around the city, and from the nearest street that emergency vehicles reach, within which a site may lie; assumed."""
+"""Metres around the city, and from the nearest street for emergency vehicles, within which a site may lie; assumed."""
 TABLES, LAYERS = (".csv",), (".geojson", ".gpkg")
 _KINDS = (
     SiteKind.AMBULANCE_STATION,
@@ -185,14 +185,18 @@ def within(points: Points, bounds: tuple[float, float, float, float], where: str
         )
     if inside.all():
         return points, []
-    return points.rows(inside), [f"{where}: {np.count_nonzero(~inside):,} of {len(inside):,} points lie outside the city."]
+    return points.rows(inside), [
+        f"{where}: {np.count_nonzero(~inside):,} of {len(inside):,} points lie outside the city."
+    ]
 
 
 def _corners(question: "Question", demand: "Demand") -> Points:
     """Return street corners spread over where calls come from, each that of most calls in its square."""
     side = demand.side
     while True:
-        square = np.unique(np.floor(np.column_stack([demand.x, demand.y]) / side), axis=0, return_inverse=True)[1].ravel()
+        square = np.unique(np.floor(np.column_stack([demand.x, demand.y]) / side), axis=0, return_inverse=True)[
+            1
+        ].ravel()
         if square.max() < GRID_SITES:
             break
         side *= 1.2
@@ -247,7 +251,9 @@ def read_sites(path: Path, crs: str) -> Points:
         raise SitingError(f"{path}: holds no points")
     lost = np.flatnonzero(~(np.isfinite(x) & np.isfinite(y)))
     if len(lost):
-        raise SitingError(f"{path}: rows {named(lost + 1)} cannot be placed in {crs}; are longitude and latitude swapped?")
+        raise SitingError(
+            f"{path}: rows {named(lost + 1)} cannot be placed in {crs}; are longitude and latitude swapped?"
+        )
     column = next((name for name in table if str(name).lower().endswith("name")), None)
     names = [f"point {row + 1}" for row in range(len(table))]
     if column is not None:

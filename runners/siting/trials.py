@@ -223,7 +223,7 @@ def outcome_of(response: Response, fleet: str, service: int, end: float) -> Outc
         by_zone(np.ones(len(zone), bool)),
         by_zone(in_time),
         by_zone(reached),
-        np.bincount(zone[inside & reached], seconds[inside & reached], minlength=zones),
+        np.bincount(zone[inside & reached], seconds[inside & reached], minlength=zones).astype(float),
     )
 
 

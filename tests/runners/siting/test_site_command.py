@@ -7,9 +7,11 @@ import geopandas
 import numpy as np
 import pandas
 import pytest
+from cities import tiny_city
 from epidemic_cities import homes_only
 
 from citytwin.environment.city import City
+from citytwin.environment.places import SiteKind
 from citytwin.runners import cli
 from citytwin.runners.scenario import Scenario
 
@@ -57,7 +59,9 @@ def test_plans_are_ranked_and_compared_with_today(call):
     assert means == sorted(means)
     today = facts["plans"][facts["compared_with"] - 1]
     assert today["methods"][0] == "as today"
-    assert today["stands"] == [{"name": "Corner", "units": 2, **{k: today["stands"][0][k] for k in ("longitude", "latitude")}, "today": True}]
+    assert today["stands"] == [
+        {"name": "Corner", "units": 2, **{k: today["stands"][0][k] for k in ("longitude", "latitude")}, "today": True}
+    ]
     assert today["mean_difference"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
     best = facts["plans"][0]
     assert best["mean_difference"]["mean"] == pytest.approx(best["mean"]["mean"] - today["mean"]["mean"])
@@ -95,7 +99,8 @@ def test_a_plan_is_a_part_of_a_scenario_and_a_file_of_candidates(call, tmp_path,
     assert call(*QUICK, "--units", "3", "--method", "median", "--out", "plans")[0] == 0
     facts = json.loads(call(*QUICK, "--units", "3", "--method", "median", "--json")[1])
     (tmp_path / "again.toml").write_text(
-        f'name = "again"\n[city]\nbundle = "{town_folder / "town.city"}"\n' + (tmp_path / "plans" / "plan_1.toml").read_text()
+        f'name = "again"\n[city]\nbundle = "{town_folder / "town.city"}"\n'
+        + (tmp_path / "plans" / "plan_1.toml").read_text()
     )
     fleet = Scenario.load(tmp_path / "again.toml").processes["response"].fleet["ambulance"]
     assert [station.units for station in fleet.stations] == [s["units"] for s in facts["plans"][0]["stands"]]
@@ -111,7 +116,19 @@ def test_workers_change_nothing(call, import_path, monkeypatch):
 
 
 def test_a_city_without_a_scenario(call, town_folder):
-    facts = json.loads(call(*QUICK, "--service", "fire", "--standard", "10 min", "--candidates", "sites", "--json", where=town_folder / "town.city")[1])
+    facts = json.loads(
+        call(
+            *QUICK,
+            "--service",
+            "fire",
+            "--standard",
+            "10 min",
+            "--candidates",
+            "sites",
+            "--json",
+            where=town_folder / "town.city",
+        )[1]
+    )
     assert facts["service"] == "fire"
     assert facts["standard_seconds"] == [600]
     assert facts["plans"][0]["stands"][0]["name"] == "Fire station 1"
@@ -124,7 +141,7 @@ def test_a_city_without_a_scenario(call, town_folder):
         (("--units", "many"), "as in 12, 8,10,12 or 8-14"),
         (("--units", "9-3"), "as in 12"),
         (("--units", "1-90"), "at most 50 are compared at once"),
-        (("--standard", "8"), 'must be a number and a unit, as in "10 min" (given \'8\')'),
+        (("--standard", "8"), "must be a number and a unit, as in \"10 min\" (given '8')"),
         (("--standard", "0 min"), "must be above 0"),
         (("--method", "luck"), "--method luck: there are coverage, expected, median, centre"),
         (("--by", "beauty"), "--by beauty: there are in_time, median"),
@@ -174,6 +191,23 @@ def test_a_city_without_streets(call, tmp_path):
     assert code == 2
     assert "has no streets on which emergency vehicles can go round" in err
     assert not (tmp_path / "plans").exists()
+
+
+def test_a_city_without_a_station_of_the_service(call, tmp_path):
+    city = tiny_city(300)
+    kind = np.asarray(city.sites.kind)
+    kind[kind == SiteKind.POLICE_STATION] = SiteKind.FIRE_STATION
+    city.save(tmp_path / "unguarded.city")
+    words = (*QUICK, "--service", "police", "--units", "2", "--method", "median")
+    facts = json.loads(call(*words, "--out", "plans", "--json", where="unguarded.city")[1])
+    assert facts["compared_with"] == 1
+    assert facts["notes"] == ["The city has no police station: plans are compared with plan 1."]
+    assert [plan["methods"] for plan in facts["plans"]] == [["median"]]
+    assert not (tmp_path / "plans" / "today.png").exists()
+    for option in ("--keep", "--candidates=stations"):
+        code, _, err = call(*words, option, where="unguarded.city")
+        assert code == 2
+        assert "the city has no" in err
 
 
 def test_stations_off_the_streets_are_named(call, tmp_path, town_folder):

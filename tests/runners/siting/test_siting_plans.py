@@ -32,9 +32,7 @@ def plans_of(ground, size):
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    seed=st.integers(0, 2**16), size=st.integers(2, 6), stations=st.none() | st.integers(2, 6), keep=st.booleans()
-)
+@given(seed=st.integers(0, 2**16), size=st.integers(2, 6), stations=st.none() | st.integers(2, 6), keep=st.booleans())
 def test_plans_are_as_wanted(seed, size, stations, keep):
     ground = random_ground(seed)
     asked = wanted(size=size, stations=stations, keep=keep)
