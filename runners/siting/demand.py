@@ -77,7 +77,7 @@ def expected_calls(question: "Question", seed: int) -> Demand:
     spots, cell = np.unique(_cells(x, y, side), axis=0, return_inverse=True)
     cell = cell.ravel()
     total = np.bincount(cell, calls).astype(float)
-    middle = (spots + 0.5) * float(side)
+    middle = ((spots + 0.5) * side).astype(float)
     return Demand(
         total,
         middle[:, 0],

@@ -113,7 +113,7 @@ def _scenario(answer: "Answer", plan: dict[str, Any], path: Path) -> Path:
 
 
 def cover_layer(answer: "Answer") -> "geopandas.GeoDataFrame":
-    """Return a row a cell: expected calls a day, and under each plan seconds from the call to the first unit, if it is free."""
+    """Return a row a cell: expected calls a day, and under each plan seconds from a call to the first unit if it is free."""
     import geopandas
     import shapely
 
