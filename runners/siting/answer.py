@@ -222,11 +222,11 @@ def text(answer: Answer, width: int = 100) -> str:
 
 def _line(answer: Answer, number: int, plan: Judged) -> str:
     low, high = plan.interval("in_time")
-    in_time = f"{100 * plan.mean('in_time'):.1f}{_half(low, high)}"
+    in_time = "–" if math.isnan(plan.mean("in_time")) else f"{100 * plan.mean('in_time'):.1f}{_half(low, high)}"
     difference = "–"
     if plan is not answer.base:
         mean, low, high = plan.difference("in_time", answer.base)
-        difference = f"{100 * mean:+.1f}{_half(low, high)}"
+        difference = "–" if math.isnan(mean) else f"{100 * mean:+.1f}{_half(low, high)}"
     worst = plan.worst_zone()[0]
     return (
         f"{number:>3} {_short(', '.join(plan.plan.methods), 18):<19}{plan.plan.size:>6}{plan.plan.stations:>9}{in_time:>12}"

@@ -125,3 +125,16 @@ def test_today_with_other_units_and_shifts(question, town_folder, tmp_path):
     fleet = shifts.of_plan(sites, units)["response"]["fleet"]["ambulance"]
     assert fleet["units"] == 2  # and one in shifts
     assert [station["units"] for station in fleet["stations"]] == [2, 1]
+
+
+def test_who_helps_out_is_kept_and_others_are_left_aside(question, town_folder, tmp_path):
+    text = (town_folder / "often.toml").read_text().replace('services = ["ambulance"]\n', "")
+    text += '[response.fleet.fire]\nunits = 1\nhelps = ["ambulance"]\n[response.fleet.police]\nunits = 3\n'
+    (tmp_path / "helped.toml").write_text(text)
+    helped = read_question(str(tmp_path / "helped.toml"), "ambulance", tmp_path, days=1)
+    assert set(helped.settings.fleet) == {"ambulance", "fire"}
+    assert helped.settings.services == ("ambulance", "fire")
+    assert helped.units_today == question.units_today
+    police = read_question(str(tmp_path / "helped.toml"), "police", tmp_path, days=1)
+    assert set(police.settings.fleet) == {"police"}
+    assert (police.units_today, police.settings.targets) == (3, (180.0, 240.0))
