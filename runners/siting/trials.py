@@ -1,7 +1,9 @@
 """Plans judged by simulation: the same calls for all, several runs of each, figures with intervals."""
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
@@ -14,6 +16,7 @@ from ...agents.response import board
 from ...agents.response.kinds import SERVICES
 from ...agents.response.record import BUSY_STATES
 from ...agents.response.response import Response
+from ...agents.response.siting.plan import SitingError
 from ...environment.city import City
 from ...environment.equity import gini
 from ..compare import interval
@@ -122,7 +125,8 @@ class Trials:
         self._judged: dict[bytes, Judged] = {}
         self._pool: Executor | None = None
         if workers > 1:
-            self._pool = ProcessPoolExecutor(workers, get_context("spawn"))
+            alone = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who waits for them
+            self._pool = ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, alone)
 
     def __enter__(self) -> "Trials":
         return self
@@ -137,6 +141,9 @@ class Trials:
         Args:
             plans: the plans.
             done: told how many runs of how many are done.
+
+        Raises:
+            SitingError: if a worker was killed.
         """
         new = [plan for plan in plans if plan.units.tobytes() not in self._judged]
         tasks = [
@@ -145,9 +152,14 @@ class Trials:
             for seed in self._seeds
         ]
         outcomes = []
-        for outcome in self._pool.map(_run, tasks) if self._pool is not None else map(_run, tasks):
-            outcomes.append(outcome)
-            done(len(outcomes), len(tasks))
+        try:
+            for outcome in self._pool.map(_run, tasks) if self._pool is not None else map(_run, tasks):
+                outcomes.append(outcome)
+                done(len(outcomes), len(tasks))
+        except BrokenProcessPool:
+            raise SitingError(
+                "a worker was killed, perhaps for want of memory; try again with fewer --workers"
+            ) from None
         each = len(self._seeds)
         for number, plan in enumerate(new):
             runs = tuple(outcomes[number * each : (number + 1) * each])

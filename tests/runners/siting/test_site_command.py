@@ -9,6 +9,7 @@ import pandas
 import pytest
 from cities import tiny_city
 from epidemic_cities import homes_only
+from sumo_files import net
 
 from citytwin.environment.city import City
 from citytwin.environment.places import SiteKind
@@ -208,6 +209,15 @@ def test_a_city_without_a_station_of_the_service(call, tmp_path):
         code, _, err = call(*words, option, where="unguarded.city")
         assert code == 2
         assert "the city has no" in err
+
+
+def test_a_city_where_nobody_lives(call, tmp_path):
+    net(folder=tmp_path)
+    (tmp_path / "crossing.toml").write_text('name = "crossing"\n[city]\nsumo = { file = "town.net.xml" }\n[response]\n')
+    code, _, err = call(*QUICK, "--out", "plans", where="crossing.toml")
+    assert code == 2
+    assert "nobody calls the service ambulance" in err
+    assert not (tmp_path / "plans").exists()
 
 
 def test_stations_off_the_streets_are_named(call, tmp_path, town_folder):
