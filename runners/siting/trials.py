@@ -19,6 +19,7 @@ from ...agents.response.response import Response
 from ...agents.response.siting.plan import SitingError
 from ...environment.city import City
 from ...environment.equity import gini
+from ...environment.network.labels import Labels
 from ..compare import interval
 from ..model import CityModel
 from ..scenario import Scenario, files_of
@@ -173,17 +174,20 @@ _Task = tuple[Mapping[str, Any], str, int, str, Mapping[str, Any], "StreetsToday
 def _run(task: _Task) -> Outcome:
     """Run a plan once."""
     data, fleet, seed, bundle, files, streets, service = task
-    model = CityModel(Scenario.from_dict(data, files), _city(bundle), seed)
+    city, known = _city(bundle)
+    model = CityModel(Scenario.from_dict(data, files), city, seed)
     model.streets_today = streets
+    response = next(process for process in model.processes if isinstance(process, Response))
+    response.travel.known = known
     while model.running:
         model.step()
-    response = next(process for process in model.processes if isinstance(process, Response))
     return outcome_of(response, fleet, service, model.scenario.clock.days * 86_400.0)
 
 
 @lru_cache(maxsize=1)
-def _city(path: str) -> City:
-    return City.load(path)
+def _city(path: str) -> tuple[City, dict[bytes, Labels]]:
+    """Return a city, and what is known of travel in it: the streets of all runs are those of one day."""
+    return City.load(path), {}
 
 
 def outcome_of(response: Response, fleet: str, service: int, end: float) -> Outcome:
