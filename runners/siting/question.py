@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,47 +149,48 @@ def read_question(where: str, service: str, folder: Path, *, standard: str | Non
     """
     if service not in SERVICES:
         raise SitingError(f"--service {service}: there are {', '.join(SERVICES)}")
-    targets = None if standard is None else [_standard(standard)]
-    if (Path(where) / "city.json").is_file() or Path(where).is_dir():
-        city = City.load(where)
-        told = {"name": city.info.name[:50], "city": {"bundle": str(Path(where).resolve())}}
-        base = Scenario.from_dict(told | {"clock": {"days": days}, "response": {"services": [service]}})
-    else:
-        base = Scenario.load(where).at_point({})
-        base.check_files()
-    bundle = prepare_cities([base.city], folder)[0]
-    city = City.load(bundle)
-    data = base.to_dict()
-    kept = {name: data[name] for name in ("name", "seed", "city", DESIGN) if name in data}
-    kept["clock"] = data.get("clock", {}) | {"days": days}
-    response = dict(data.get("response", {}))
+    kind = cast(ServiceName, service)
+    targets = {} if standard is None else {"targets": [_standard(standard)]}
+    base = _base(where, service)
     settings = base.processes.get("response", ResponseSettings())
     assert isinstance(settings, ResponseSettings)
-    fleet, response["fleet"], response["services"] = _fleets(settings, response.get("fleet", {}), service)
-    if targets is not None:
-        response["targets"] = targets
     if settings.dispatch.move_up == "compliance":
         raise SitingError(
             "response.dispatch.move_up: a compliance table names stations that plans may give up; "
             'write "home" or "maximal cover" to compare plans'
         )
-    files = files_of([base])
-    scenario = Scenario.from_dict(kept | {"response": response}, files)
+    data, files = base.to_dict(), files_of([base])
+    kept = {name: data[name] for name in ("name", "seed", "city", DESIGN) if name in data}
+    clock, response = data.get("clock", {}), data.get("response", {})
+    fleet, fleets, services = _fleets(settings, response.get("fleet", {}), service)
+    judged = {"clock": clock | {"days": days}, "response": response | {"fleet": fleets, "services": services} | targets}
+    scenario = Scenario.from_dict(kept | judged, files)
+    bundle = prepare_cities([base.city], folder)[0]
+    city = City.load(bundle)
     network = Network.of_city(city)
     scenes = Scenes(city, network)
-    streets = _traffic(base, data, kept, files, city) if "traffic" in base.processes else StreetsToday()
-    read = scenario.processes["response"]
-    assert isinstance(read, ResponseSettings)
-    told_where = read.fleet.get(fleet)
-    stands = bool(np.any(city.sites.kind == SiteKind(SERVICES[SERVICE_NAMES[service]])))
+    streets = StreetsToday()
+    if "traffic" in base.processes:
+        one_day = {"clock": clock | {"days": 1}, "traffic": data["traffic"]}
+        model = CityModel(Scenario.from_dict(kept | one_day, files), city, base.seed)
+        model.run()
+        streets = model.streets_today
+    own = {name: told for name, told in settings.fleet.items() if name == fleet}
     today = None
-    if stands or (told_where is not None and told_where.stations is not None):
-        own = {} if told_where is None else {fleet: told_where}
-        today = Fleets(city, own, (SERVICE_NAMES[service],), scenes, scenario.seed)
-    return Question(city, bundle, scenario, base, SERVICE_NAMES[service], fleet, streets, network, scenes, today)
+    if np.any(city.sites.kind == SiteKind(SERVICES[kind])) or any(told.stations is not None for told in own.values()):
+        today = Fleets(city, own, (kind,), scenes, scenario.seed)
+    return Question(city, bundle, scenario, base, kind, fleet, streets, network, scenes, today)
 
 
-SERVICE_NAMES: dict[str, ServiceName] = {name: name for name in SERVICES}
+def _base(where: str, service: str) -> Scenario:
+    """Return the scenario, or for a city one in which the service works by the rules that are shipped."""
+    if not Path(where).is_dir():
+        base = Scenario.load(where).at_point({})
+        base.check_files()
+        return base
+    name = City.load(where).info.name[:50]
+    bundle = {"bundle": str(Path(where).resolve())}
+    return Scenario.from_dict({"name": name, "city": bundle, "response": {"services": [service]}})
 
 
 def _standard(text: str) -> str:
@@ -218,13 +219,3 @@ def _fleets(settings: ResponseSettings, told: Mapping[str, Any], service: str) -
     }
     services = {service, *(service_of(name, settings.fleet[name]) for name in matter)}
     return own[0] if own else service, matter, sorted(services)
-
-
-def _traffic(
-    base: Scenario, data: Mapping[str, Any], kept: Mapping[str, Any], files: Mapping[str, Any], city: City
-) -> StreetsToday:
-    """Return the streets of the scenario's first day of traffic."""
-    one = dict(kept) | {"clock": data.get("clock", {}) | {"days": 1}, "traffic": data["traffic"]}
-    model = CityModel(Scenario.from_dict(one, files), city, base.seed)
-    model.run()
-    return model.streets_today
