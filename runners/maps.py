@@ -87,7 +87,7 @@ def draw_map(city: "City") -> "Figure":
     figure, axes = frame(city, city.info.bounds)
     _draw_people(figure, axes, city)
     _draw_buildings(axes, city)
-    _draw_roads(axes, city)
+    draw_roads(axes, city)
     _draw_sites(axes, city)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0)
     people = f"{len(city.people):,}"
@@ -188,7 +188,7 @@ def _draw_buildings(axes: "Axes", city: "City") -> None:
     axes.add_collection(outlines)
 
 
-def _draw_roads(axes: "Axes", city: "City", least: RoadRank = RoadRank.PATH, plain: str | None = None) -> None:
+def draw_roads(axes: "Axes", city: "City", least: RoadRank = RoadRank.PATH, plain: str | None = None) -> None:
     """Draw the roads, down to some rank, in colours by rank or in a plain one."""
     import shapely
     from matplotlib.collections import LineCollection
@@ -312,7 +312,7 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     )
     drawn.set_zorder(1)
     axes.add_collection(drawn)
-    _draw_roads(axes, city, RoadRank.TERTIARY, INK)
+    draw_roads(axes, city, RoadRank.TERTIARY, INK)
     hospitals = np.asarray(city.sites.kind) == SiteKind.HOSPITAL
     axes.scatter(
         city.sites.x[hospitals],

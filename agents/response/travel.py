@@ -1,13 +1,14 @@
 """How long units travel: streets under their present state, for each way of driving."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...environment.network.graph import Graph, make_graph
 from ...environment.network.hierarchy import Hierarchy, make_hierarchy
-from ...environment.network.labels import cost_tables, make_labels
+from ...environment.network.labels import Labels, cost_tables, make_labels
 from ...environment.network.network import Network
 from ...environment.roads import Access
 from .board import Roads
@@ -23,12 +24,19 @@ class Travel:
     Args:
         network: the streets.
         places: (places,) nodes of the stations and then of the hospitals.
+
+    Attributes:
+        known: where the same streets come again and again, as in many runs with the traffic of one day: labels by the
+            seconds that they were made of, which travel on the same network may share. None where they do not.
     """
+
+    known: dict[bytes, Labels] | None = None
 
     def __init__(self, network: Network, places: ArrayLike):
         self.graph: Graph = make_graph(network.with_columns(turns=None), Access.CAR | Access.BUS)
         self.places = np.ascontiguousarray(places, np.int32)
         self._hierarchy: Hierarchy = make_hierarchy(self.graph)
+        self._made: dict[bytes, Roads] = {}
 
     def roads(self, seconds: Sequence[ArrayLike]) -> Roads:
         """Return the tables of travel.
@@ -39,7 +47,18 @@ class Travel:
         Raises:
             NetworkError: as :func:`~citytwin.environment.network.labels.make_labels`.
         """
-        made = [make_labels(self.graph, cost, self._hierarchy) for cost in seconds]
+        if self.known is None:
+            return self._tables([make_labels(self.graph, cost, self._hierarchy) for cost in seconds])
+        keys = [blake2b(np.ascontiguousarray(cost, float).tobytes()).digest() for cost in seconds]
+        whole = b"".join(keys)
+        if whole not in self._made:
+            for key, cost in zip(keys, seconds, strict=True):
+                if key not in self.known:
+                    self.known[key] = make_labels(self.graph, cost, self._hierarchy)
+            self._made[whole] = self._tables([self.known[key] for key in keys])
+        return self._made[whole]
+
+    def _tables(self, made: list[Labels]) -> Roads:
         tables = [cost_tables(labels, self.places) for labels in made]
         out_first, out_hub, out_cost = _joined(made, 1)
         in_first, in_hub, in_cost = _joined(made, 4)

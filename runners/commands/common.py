@@ -20,6 +20,7 @@ MISTAKES = {
     "agents.assignment.streets.AssignmentError",
     "agents.epidemic.transmission.TransmissionError",
     "agents.response.scenes.CallError",
+    "agents.response.siting.plan.SitingError",
     "agents.rules.GroupsError",
     "agents.traffic.emissions.EmissionError",
     "agents.traffic.matrices.DemandError",
