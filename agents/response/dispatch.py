@@ -229,6 +229,7 @@ class Centre:
             chance=np.full(units, np.inf),
             from_node=np.zeros(units, np.int32),
             leaving=np.zeros(units),
+            way=np.zeros(units, np.int32),
         )
         return _with_heaps(state)
 

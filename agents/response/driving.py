@@ -5,7 +5,21 @@ from numba import njit
 
 from ...environment.network.labels import NEVER, between
 from ...environment.network.trees import NO_ARC
-from .board import AT_NODE, GOAL, LEFT, MODE, NODE, RETURNING, SENT, STATE, TASK, TO_HOSPITAL
+from .board import (
+    AT_NODE,
+    DRIVEN,
+    GOAL,
+    LEFT,
+    MODE,
+    NODE,
+    PASSED,
+    REST,
+    RETURNING,
+    SENT,
+    STATE,
+    TASK,
+    TO_HOSPITAL,
+)
 
 
 @njit(cache=True, nogil=True)
@@ -18,59 +32,75 @@ def drive(roads, mode, origin, destination):
 
 
 @njit(cache=True, nogil=True)
-def ahead(roads, mode, node, place, goal, elapsed):
-    """Return the next node on the way from ``node`` to a place (or to the node ``goal`` if that is −1), and ms to it.
+def least_drive(roads, mode, origin, destination):
+    """Return milliseconds from one node to another, or less: what the ways from and to places allow.
+
+    A way cannot be shorter than the difference between what its two ends are away from a place.
+    """
+    least = 0
+    for place in range(roads.to_place.shape[2]):
+        least = max(
+            least,
+            roads.from_place[mode, destination, place] - roads.from_place[mode, origin, place],
+            roads.to_place[mode, origin, place] - roads.to_place[mode, destination, place],
+        )
+    return least
+
+
+@njit(cache=True, nogil=True)
+def ahead(roads, unit, u, goal, elapsed):
+    """Return the next node on the way of a unit to its place (or to the node ``goal`` if it has none), and ms to it.
 
     Args:
-        elapsed: ms since it left ``node``.
+        elapsed: ms since it left; what it has passed is kept, so that it must not be less the next time.
     """
-    first, head, weight = roads.first, roads.head, roads.weight
-    here, left = node, elapsed
-    if place >= 0:
-        next_arc = roads.next_arc
-        while left > 0 and next_arc[mode, here, place] < NO_ARC:
-            arc = first[here] + next_arc[mode, here, place]
-            step = weight[mode, arc]
-            if left < step:
-                return head[arc], step - left
-            left -= step
-            here = head[arc]
-        return here, 0.0
-    rest = drive(roads, mode, here, goal)
+    mode, place = unit[u, MODE], unit[u, GOAL]
+    here, driven, rest, before = unit[u, PASSED], unit[u, DRIVEN], unit[u, REST], -1
+    left = elapsed - driven
+    further = 0.0
+    node = here
     while left > 0 and 0 < rest < NEVER:
-        arc, after = first[here], NEVER
-        for candidate in range(first[here], first[here + 1]):
-            cost = weight[mode, candidate]
-            if cost <= rest:
-                arc, after = candidate, drive(roads, mode, head[candidate], goal)
-                if cost + after == rest:
-                    break
-        step = weight[mode, arc]
+        if place >= 0:
+            arc = roads.first[here] + roads.next_arc[mode, here, place]
+        else:
+            arc = _arc_towards(roads, mode, here, before, goal, rest)
+        step, node = roads.weight[mode, arc], roads.head[arc]
         if left < step:
-            return head[arc], step - left
+            further = step - left
+            break
         left -= step
-        here, rest = head[arc], after
-    return here, 0.0
+        driven += step
+        rest -= step
+        before, here = here, node
+    unit[u, PASSED], unit[u, DRIVEN], unit[u, REST] = here, driven, rest
+    return node, further
+
+
+@njit(cache=True, nogil=True)
+def _arc_towards(roads, mode, node, before, goal, rest):
+    """Return the first arc of a node that is on a quickest way, of ``rest`` ms, to a goal; it does not lead back."""
+    likely = -1
+    for arc in range(roads.first[node], roads.first[node + 1]):
+        there = roads.head[arc]
+        spare = rest - roads.weight[mode, arc]
+        if spare < 0 or there == before or least_drive(roads, mode, there, goal) > spare:
+            continue
+        if likely >= 0 and roads.weight[mode, likely] + drive(roads, mode, roads.head[likely], goal) == rest:
+            return likely
+        likely = arc
+    return likely
 
 
 @njit(cache=True, nogil=True)
 def positions(roads, state, now):
     """Return the node at which each unit is, or that it comes to next."""
     unit, left = state.unit, state.unit_time
-    nodes = np.empty(len(unit), np.int32)
+    nodes = unit[:, NODE].copy()
     for u in range(len(unit)):
-        nodes[u] = unit[u, NODE]
         doing = unit[u, STATE]
         if (doing in (SENT, TO_HOSPITAL, RETURNING)) and now > left[u, LEFT]:
             goal = state.fixed[unit[u, TASK], AT_NODE] if doing == SENT else -1
-            nodes[u] = ahead(
-                roads,
-                unit[u, MODE],
-                unit[u, NODE],
-                unit[u, GOAL],
-                goal,
-                1000.0 * (now - left[u, LEFT]),
-            )[0]
+            nodes[u] = ahead(roads, unit, u, goal, 1000.0 * (now - left[u, LEFT]))[0]
     return nodes
 
 
