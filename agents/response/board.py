@@ -64,7 +64,7 @@ class Roads(NamedTuple):
         out_first, out_hub, out_cost, in_first, in_hub, in_cost: labels, those of the modes one after the other;
             the firsts are (modes, nodes + 1).
         to_place, from_place: int32 (modes, nodes, places) ms; places are the stations and then the hospitals.
-        next_arc: uint8 (modes, nodes, places) arc on the way to a place, counted from the first of the node; 255 for none.
+        next_arc: uint8 (modes, places, nodes) arc on the way to a place, counted from the first of the node; 255 for none.
         place_node: int32 (places,).
     """
 
@@ -127,6 +127,7 @@ class State(NamedTuple):
         counter: int64; stack: int32; ask: int32 (5,).
         chance: float64 (units,), from_node: int32 (units,), leaving: float64 (units,), way: int32 (units,): when each could
             be at the scene (not at all: infinite), from which node, leaving when, driving how many ms.
+        known: int32 (2, nodes) always ``NEVER``, to work on.
     """
 
     unit: NDArray[np.int32]
@@ -157,3 +158,4 @@ class State(NamedTuple):
     from_node: NDArray[np.int32]
     leaving: NDArray[np.float64]
     way: NDArray[np.int32]
+    known: NDArray[np.int32]

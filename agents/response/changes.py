@@ -61,7 +61,7 @@ def replan(old, new, state, stations, rule, now):
         task = unit[u, TASK]
         goal = -1 if doing != SENT else fixed[task, AT_NODE]
         if now > unit_time[u, LEFT]:
-            node, rest = ahead(old, unit, u, goal, 1000.0 * (now - unit_time[u, LEFT]))
+            node, rest = ahead(old, unit, u, goal, 1000.0 * (now - unit_time[u, LEFT]), state.known[1])
             depart(unit, unit_time, u, node, now + 0.001 * rest, 0)
             if doing == SENT and node == goal and rest == 0.0:
                 continue  # on foot from the street

@@ -48,22 +48,48 @@ def least_drive(roads, mode, origin, destination):
 
 
 @njit(cache=True, nogil=True)
-def ahead(roads, unit, u, goal, elapsed):
+def learn(roads, mode, destination, known):
+    """Write down what hubs are away from a node, for :func:`drive_there` from many others to it."""
+    for k in range(roads.in_first[mode, destination], roads.in_first[mode, destination + 1]):
+        known[roads.in_hub[k]] = roads.in_cost[k]
+
+
+@njit(cache=True, nogil=True)
+def forget(roads, mode, destination, known):
+    """Undo :func:`learn`."""
+    for k in range(roads.in_first[mode, destination], roads.in_first[mode, destination + 1]):
+        known[roads.in_hub[k]] = NEVER
+
+
+@njit(cache=True, nogil=True)
+def drive_there(roads, mode, origin, known):
+    """Return milliseconds from a node to the one that is known."""
+    least = NEVER
+    for k in range(roads.out_first[mode, origin], roads.out_first[mode, origin + 1]):
+        least = min(least, roads.out_cost[k] + known[roads.out_hub[k]])
+    return least
+
+
+@njit(cache=True, nogil=True)
+def ahead(roads, unit, u, goal, elapsed, known):
     """Return the next node on the way of a unit to its place (or to the node ``goal`` if it has none), and ms to it.
 
     Args:
         elapsed: ms since it left; what it has passed is kept, so that it must not be less the next time.
+        known: int32 (nodes,) all :data:`NEVER`, to work on.
     """
     mode, place = unit[u, MODE], unit[u, GOAL]
     here, driven, rest, before = unit[u, PASSED], unit[u, DRIVEN], unit[u, REST], -1
     left = elapsed - driven
     further = 0.0
     node = here
+    if place < 0 and left > 0:
+        learn(roads, mode, goal, known)
     while left > 0 and 0 < rest < NEVER:
         if place >= 0:
-            arc = roads.first[here] + roads.next_arc[mode, here, place]
+            arc = roads.first[here] + roads.next_arc[mode, place, here]
         else:
-            arc = _arc_towards(roads, mode, here, before, goal, rest)
+            arc = _arc_there(roads, mode, here, before, rest, known)
         step, node = roads.weight[mode, arc], roads.head[arc]
         if left < step:
             further = step - left
@@ -72,20 +98,20 @@ def ahead(roads, unit, u, goal, elapsed):
         driven += step
         rest -= step
         before, here = here, node
+    if place < 0 and elapsed > unit[u, DRIVEN]:
+        forget(roads, mode, goal, known)
     unit[u, PASSED], unit[u, DRIVEN], unit[u, REST] = here, driven, rest
     return node, further
 
 
 @njit(cache=True, nogil=True)
-def _arc_towards(roads, mode, node, before, goal, rest):
-    """Return the first arc of a node that is on a quickest way, of ``rest`` ms, to a goal; it does not lead back."""
+def _arc_there(roads, mode, node, before, rest, known):
+    """Return the first arc of a node that is on a quickest way, of ``rest`` ms, to the one that is known; never back."""
     likely = -1
     for arc in range(roads.first[node], roads.first[node + 1]):
-        there = roads.head[arc]
-        spare = rest - roads.weight[mode, arc]
-        if spare < 0 or there == before or least_drive(roads, mode, there, goal) > spare:
+        if roads.weight[mode, arc] > rest or roads.head[arc] == before:
             continue
-        if likely >= 0 and roads.weight[mode, likely] + drive(roads, mode, roads.head[likely], goal) == rest:
+        if likely >= 0 and roads.weight[mode, likely] + drive_there(roads, mode, roads.head[likely], known) == rest:
             return likely
         likely = arc
     return likely
@@ -100,23 +126,23 @@ def positions(roads, state, now):
         doing = unit[u, STATE]
         if (doing in (SENT, TO_HOSPITAL, RETURNING)) and now > left[u, LEFT]:
             goal = state.fixed[unit[u, TASK], AT_NODE] if doing == SENT else -1
-            nodes[u] = ahead(roads, unit, u, goal, 1000.0 * (now - left[u, LEFT]))[0]
+            nodes[u] = ahead(roads, unit, u, goal, 1000.0 * (now - left[u, LEFT]), state.known[1])[0]
     return nodes
 
 
 @njit(cache=True, nogil=True)
 def next_arcs(first, head, weight, to_place):
-    """Return the arc from every node to every place, (nodes, places), counted from the first of the node.
+    """Return the arc from every node to every place, (places, nodes), counted from the first of the node.
 
     Of several that are on a quickest way it is the first; :data:`NO_ARC` at the place itself and where no way leads.
     """
     nodes, places = to_place.shape
-    arcs = np.full((nodes, places), NO_ARC, np.uint8)
+    arcs = np.full((places, nodes), NO_ARC, np.uint8)
     for node in range(nodes):
         for arc in range(first[node + 1] - 1, first[node] - 1, -1):
             cost, there = weight[arc], head[arc]
             for place in range(places):
                 rest = to_place[node, place]
                 if 0 < rest < NEVER and cost + to_place[there, place] == rest:
-                    arcs[node, place] = arc - first[node]
+                    arcs[place, node] = arc - first[node]
     return arcs

@@ -115,7 +115,7 @@ from .board import (
 )
 from .cover import comply, count_cover
 from .doors import DOOR, catch_up, choose_hospital, door_next, first_at_door, has_room, into_bay, join_door
-from .driving import ahead, drive, least_drive
+from .driving import ahead, drive, drive_there, forget, learn, least_drive
 from .units import become, depart, first_due, is_free, kept_back, release, send_home, set_due
 from .waiting import put_in_queue, take_from_queue
 
@@ -147,6 +147,7 @@ def run(roads, rules, state, until):
     heap_time, heap_task = state.heap_time, state.heap_task
     counter, stack, ask = state.counter, state.stack, state.ask
     chance, from_node, leaving, way = state.chance, state.from_node, state.leaving, state.way
+    away_from_scene, known = state.known[0], state.known[1]
     units = len(unit)
     stations = len(point_first) - 1
     redispatching = np.any(redispatch)
@@ -198,6 +199,7 @@ def run(roads, rules, state, until):
                         near = u
                 elif aider < 0 or chance[u] < chance[aider]:
                     aider = u
+            known_mode = -1
             for u in moving[:under_way]:  # last, since where they are takes long to find: most cannot be the nearest
                 mine = trait[u, SERVES] & service != 0
                 mode = trait[u, LIGHTS] if lights else trait[u, NORMAL]
@@ -206,15 +208,18 @@ def run(roads, rules, state, until):
                     spare = 1000.0 * (chance[near] + 0.001 - given[task, ACCESS] - unit_time[u, LEFT]) - unit[u, DRIVEN]
                     if least_drive(roads, mode, unit[u, PASSED], node) > spare:
                         continue
-                    if drive(roads, mode, unit[u, PASSED], node) > spare:
-                        continue
                 if now <= unit_time[u, LEFT]:
                     from_node[u], leaving[u] = unit[u, NODE], unit_time[u, LEFT]
                 else:
                     goal = -1 if unit[u, STATE] == RETURNING else fixed[unit[u, TASK], AT_NODE]
-                    from_node[u], rest = ahead(roads, unit, u, goal, 1000.0 * (now - unit_time[u, LEFT]))
+                    from_node[u], rest = ahead(roads, unit, u, goal, 1000.0 * (now - unit_time[u, LEFT]), known)
                     leaving[u] = now + 0.001 * rest
-                way[u] = drive(roads, mode, from_node[u], node)
+                if mode != known_mode:
+                    if known_mode >= 0:
+                        forget(roads, known_mode, node, away_from_scene)
+                    learn(roads, mode, node, away_from_scene)
+                    known_mode = mode
+                way[u] = drive_there(roads, mode, from_node[u], away_from_scene)
                 if way[u] >= NEVER:
                     continue
                 chance[u] = leaving[u] + 0.001 * way[u] + given[task, ACCESS]
@@ -223,6 +228,8 @@ def run(roads, rules, state, until):
                         near = u
                 elif aider < 0 or chance[u] < chance[aider] or (chance[u] == chance[aider] and u < aider):
                     aider = u
+            if known_mode >= 0:
+                forget(roads, known_mode, node, away_from_scene)
             if asks[CHOOSE_UNIT]:
                 if ask[ANSWERED] == 0:
                     ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_UNIT, task, -1
@@ -296,6 +303,7 @@ def run(roads, rules, state, until):
                     spent,
                     tree,
                     table,
+                    known,
                     now,
                     service,
                 )
@@ -309,7 +317,7 @@ def run(roads, rules, state, until):
                 if now <= unit_time[u, LEFT]:
                     leave = unit_time[u, LEFT]
                 else:
-                    here, rest = ahead(roads, unit, u, -1, 1000.0 * (now - unit_time[u, LEFT]))
+                    here, rest = ahead(roads, unit, u, -1, 1000.0 * (now - unit_time[u, LEFT]), known)
                     leave = now + 0.001 * rest
             if unit[u, DUTY] == 1 and counter[WAIT] > 0:
                 for priority in range(PRIORITIES):
@@ -402,6 +410,7 @@ def run(roads, rules, state, until):
                     spent,
                     tree,
                     table,
+                    known,
                     now,
                     trait[u, SERVES],
                 )
