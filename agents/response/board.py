@@ -65,6 +65,7 @@ class Roads(NamedTuple):
             the firsts are (modes, nodes + 1).
         to_place, from_place: int32 (modes, nodes, places) ms; places are the stations and then the hospitals.
         next_arc: uint8 (modes, places, nodes) arc on the way to a place, counted from the first of the node; 255 for none.
+        jump: int32 (modes, places, nodes) a node further on the way to a place.
         place_node: int32 (places,).
     """
 
@@ -80,6 +81,7 @@ class Roads(NamedTuple):
     to_place: NDArray[np.int32]
     from_place: NDArray[np.int32]
     next_arc: NDArray[np.uint8]
+    jump: NDArray[np.int32]
     place_node: NDArray[np.int32]
 
 

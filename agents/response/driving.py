@@ -81,27 +81,34 @@ def ahead(roads, unit, u, goal, elapsed, known):
     mode, place = unit[u, MODE], unit[u, GOAL]
     here, driven, rest, before = unit[u, PASSED], unit[u, DRIVEN], unit[u, REST], -1
     left = elapsed - driven
-    further = 0.0
-    node = here
+    node, further = -1, 0.0
     if place < 0 and left > 0:
         learn(roads, mode, goal, known)
     while left > 0 and 0 < rest < NEVER:
         if place >= 0:
+            landing = roads.jump[mode, place, here]
+            leap = rest - roads.to_place[mode, landing, place]
+            if leap <= left:
+                left -= leap
+                driven += leap
+                rest -= leap
+                here = landing
+                continue
             arc = roads.first[here] + roads.next_arc[mode, place, here]
         else:
             arc = _arc_there(roads, mode, here, before, rest, known)
-        step, node = roads.weight[mode, arc], roads.head[arc]
+        step = roads.weight[mode, arc]
         if left < step:
-            further = step - left
+            node, further = roads.head[arc], step - left
             break
         left -= step
         driven += step
         rest -= step
-        before, here = here, node
+        before, here = here, roads.head[arc]
     if place < 0 and elapsed > unit[u, DRIVEN]:
         forget(roads, mode, goal, known)
     unit[u, PASSED], unit[u, DRIVEN], unit[u, REST] = here, driven, rest
-    return node, further
+    return here if node < 0 else node, further
 
 
 @njit(cache=True, nogil=True)
@@ -146,3 +153,39 @@ def next_arcs(first, head, weight, to_place):
                 if 0 < rest < NEVER and cost + to_place[there, place] == rest:
                     arcs[place, node] = arc - first[node]
     return arcs
+
+
+@njit(cache=True, nogil=True)
+def jumps(first, head, next_arc):
+    """Return from every node a node further on the way to every place, (places, nodes); itself at the end of the way.
+
+    From any node, wherever one wants to be on the way is found in some dozen steps, each to the next node or over a jump:
+    E. W. Myers (1983), An applicative random-access stack, Information Processing Letters 17 (5).
+
+    Args:
+        first, head: arcs of nodes.
+        next_arc: of :func:`next_arcs`.
+    """
+    places, nodes = next_arc.shape
+    found = np.empty((places, nodes), np.int32)
+    depth = np.empty(nodes, np.int32)
+    way = np.empty(nodes, np.int32)
+    for place in range(places):
+        jump = found[place]
+        jump[:] = -1
+        for origin in range(nodes):
+            count, node = 0, origin
+            while jump[node] < 0:
+                if next_arc[place, node] == NO_ARC:
+                    jump[node], depth[node] = node, 0
+                    break
+                way[count] = node
+                count += 1
+                node = head[first[node] + next_arc[place, node]]
+            for k in range(count - 1, -1, -1):
+                here, over = way[k], jump[node]
+                far = jump[over]
+                jump[here] = far if depth[node] - depth[over] == depth[over] - depth[far] else node
+                depth[here] = depth[node] + 1
+                node = here
+    return found
