@@ -1,7 +1,11 @@
-"""Emergency response: calls a processor second, without travel and with it being a step of a line.
+"""Emergency response: calls a processor second, without travel and with it being a step of a line, and with real streets.
 
-    python benchmarks/response.py
+    python benchmarks/response.py --peers .venv-queues/bin/python
+    python benchmarks/response.py --part auckland --data DATA
+    python benchmarks/response.py --part growth --data DATA --plots docs --rounds 3
     python benchmarks/response.py --part kernel --calls 200000 --rounds 3
+
+With travel (parts auckland and growth) see response_travel.py; the other packages are in response_peers.py.
 
 Three units, exponential service, a load of 1.5; calls are lost or wait. "one place" has no travel; "line" is the ten nodes
 of Larson's hypercube, where units drive there and back. The loop beside it is the least that such a simulation can do: times
@@ -10,10 +14,14 @@ without making them; medians of rounds that go through all cases in turn.
 """
 
 import argparse
+import json
 import statistics
+import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
+import response_travel as travel
 from jobs import pin
 from numba import njit
 from peers import machine
@@ -90,18 +98,86 @@ def kernel(calls: int, rounds: int) -> dict[str, float]:
     return {name: calls / statistics.median(seconds) / 1e6 for name, seconds in found.items()}
 
 
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["kernel"], default="kernel")
-    parser.add_argument("--calls", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    pin(1)
-    figures = kernel(given.calls, given.rounds)
-    print(f"{machine()}\n\n| {given.calls:,} calls | million calls/CPU s | of the bare loop |\n|---|---|---|")
+def peers(python: str, calls: int, rounds: int) -> dict[str, tuple[str, float]]:
+    """Return version and calls a processor second of each package that a Python has."""
+    script = Path(__file__).with_name("response_peers.py")
+    found: dict[str, list[tuple[str, float]]] = {}
+    for _ in range(rounds):
+        done = subprocess.run([python, script, str(calls)], check=True, capture_output=True, text=True)
+        for name, told in json.loads(done.stdout).items():
+            found.setdefault(name, []).append((told["version"], told["rate"]))
+    return {name: (those[0][0], statistics.median(rate for _, rate in those)) for name, those in found.items()}
+
+
+def show_kernel(calls: int, rounds: int, python: str | None) -> None:
+    """Measure without travel and print a table."""
+    figures = kernel(calls, rounds)
+    print(f"\n| {calls:,} calls | million calls/CPU s | of the bare loop |\n|---|---|---|")
     for name, rate in figures.items():
         print(f"| {name} | {rate:.1f} | {rate / figures[LOOP]:.2f} |")
+    if python is not None:
+        print("\n| three units, calls wait | calls/CPU s | citytwin is quicker by |\n|---|---|---|")
+        for name, (version, rate) in peers(python, 50_000, rounds).items():
+            print(f"| {name} {version} | {rate:,.0f} | {1e6 * figures['one place, waiting'] / rate:.0f} |")
+
+
+def show_auckland(data: Path, replications: int, days: float) -> None:
+    """Measure the design of JEMSS and print a table."""
+    rows = travel.design(travel.auckland(data), replications, days)
+    print(
+        f"\n| {replications} x {days:g} days, units called away | CPU s | µs a call | busy | quartiles of response, min | ",
+        end="",
+    )
+    print("90 %, min | urgent within 8 min |\n|---|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row['rule']} | {row['seconds']:.1f} | {1e6 * row['seconds'] / row['calls']:.2f} | {row['busy']:.3f} | "
+            f"{row['low']:.1f}, {row['median']:.1f}, {row['high']:.1f} | {row['late']:.1f} | {row['urgent']:.3f} |"
+        )
+
+
+def show_growth(data: Path, rounds: int, plots: Path | None) -> None:
+    """Measure how costs grow, print tables and draw."""
+    city = travel.auckland(data)
+    travel.answer(city, travel.UNITS, 2, 0, redispatch=[(2, 0)])  # compiles
+    fleets, sizes = travel.by_fleet(city, rounds), travel.by_city(city, rounds)
+    print("\n| units | µs a call | with calling away | busy |\n|---|---|---|---|")
+    for row in fleets:
+        print(f"| {row['units']} | {row['plain']:.1f} | {row['called away']:.1f} | {row['busy']:.2f} |")
+    print("\n| people | nodes | µs a call | with calling away | tables of a mode anew, CPU s |\n|---|---|---|---|---|")
+    for row in sizes:
+        print(f"| {row['people']:,} | {row['nodes']:,} | {row['plain']:.1f} | {row['called away']:.1f} | ", end="")
+        print(f"{row['renewal']:.2f} |")
+    print("\n| stations and hospitals | tables of a mode anew, CPU s |\n|---|---|")
+    for row in travel.by_places(city, rounds):
+        print(f"| {row['places']} | {row['renewal']:.2f} |")
+    if plots is not None:
+        travel.plot(fleets, "units", "units (17.5 calls a day each)", plots / "cost-fleet.png")
+        travel.plot(sizes, "people", "people in the city (16 units)", plots / "cost-response-size.png")
+
+
+def main() -> None:
+    """Measure and print tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=["kernel", "auckland", "growth"], default="kernel")
+    parser.add_argument("--calls", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", help="Python that has simpy and ciw")
+    parser.add_argument("--data", type=Path, help="folder with auckland_ems; tests/DATA.md says where it is from")
+    parser.add_argument("--replications", type=int, default=40)
+    parser.add_argument("--days", type=float, default=250)
+    parser.add_argument("--plots", type=Path, help="folder for the pictures of growth")
+    given = parser.parse_args()
+    if given.part != "kernel" and given.data is None:
+        parser.error(f"--part {given.part} needs --data")
+    pin(1)
+    print(machine())
+    if given.part == "kernel":
+        show_kernel(given.calls, given.rounds, given.peers)
+    elif given.part == "auckland":
+        show_auckland(given.data, given.replications, given.days)
+    else:
+        show_growth(given.data, given.rounds, given.plots)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ OFF, IDLE, SENT, AT_SCENE, TO_HOSPITAL, AT_DOOR, HANDOVER, CLEARING, RETURNING =
 """States of units. ``SENT`` is from being sent to arriving, turnout included; ``IDLE`` is at a station."""
 STATES = 9
 
-STATE, TASK, PLACE, NODE, GOAL, STATION, HOME, DUTY, MODE = range(9)
+STATE, TASK, PLACE, NODE, GOAL, STATION, HOME, DUTY, MODE, PASSED, DRIVEN, REST = range(12)
 """Columns of units: state; task or −1; place where it stands or −1; node where it stands or that it left; place that it
-drives to or −1 for a scene; own station; station it now belongs to; whether on duty; mode in which it drives."""
-UNIT_COLUMNS = 9
+drives to or −1 for a scene; own station; station it now belongs to; whether on duty; mode in which it drives; last node on
+its way that it is known to have passed, ms from NODE to there and from there to its goal."""
+UNIT_COLUMNS = 12
 SERVES, AIDS, SKILLS, LIGHTS, NORMAL = range(5)
 """What a unit is: bits of the services it belongs to and that it helps out; bits of skills; modes with and without
 lights."""
@@ -63,7 +64,8 @@ class Roads(NamedTuple):
         out_first, out_hub, out_cost, in_first, in_hub, in_cost: labels, those of the modes one after the other;
             the firsts are (modes, nodes + 1).
         to_place, from_place: int32 (modes, nodes, places) ms; places are the stations and then the hospitals.
-        next_arc: uint8 (modes, nodes, places) arc on the way to a place, counted from the first of the node; 255 for none.
+        next_arc: uint8 (modes, places, nodes) arc on the way to a place, counted from the first of the node; 255 for none.
+        jump: int32 (modes, places, nodes) a node further on the way to a place.
         place_node: int32 (places,).
     """
 
@@ -79,6 +81,7 @@ class Roads(NamedTuple):
     to_place: NDArray[np.int32]
     from_place: NDArray[np.int32]
     next_arc: NDArray[np.uint8]
+    jump: NDArray[np.int32]
     place_node: NDArray[np.int32]
 
 
@@ -110,7 +113,7 @@ class State(NamedTuple):
     """What changes.
 
     Attributes:
-        unit: int32 (units, 9), unit_time: float64 (units, 2), see above; trait: int32 (units, 5), factor: float64
+        unit: int32 (units, 12), unit_time: float64 (units, 2), see above; trait: int32 (units, 5), factor: float64
             (units,) on turnout.
         spent: float64 (units, 9) seconds in each state.
         tree: float64 (2 m,) times of the next events of units and hospitals, of which ``m`` is at least as many; each
@@ -124,8 +127,9 @@ class State(NamedTuple):
         heap_first: int64 (2, hospitals + 1); heap_time, heap_task: bays and beds in use.
         door: int32 (hospitals, 9) first task at the door by priority, then the first of those who wait for a bed.
         counter: int64; stack: int32; ask: int32 (5,).
-        chance: float64 (units,), from_node: int32 (units,), leaving: float64 (units,): when each could be at the scene (not
-            at all: infinite), from which node, leaving when.
+        chance: float64 (units,), from_node: int32 (units,), leaving: float64 (units,), way: int32 (units,): when each could
+            be at the scene (not at all: infinite), from which node, leaving when, driving how many ms.
+        known: int32 (2, nodes) always ``NEVER``, to work on.
     """
 
     unit: NDArray[np.int32]
@@ -155,3 +159,5 @@ class State(NamedTuple):
     chance: NDArray[np.float64]
     from_node: NDArray[np.int32]
     leaving: NDArray[np.float64]
+    way: NDArray[np.int32]
+    known: NDArray[np.int32]

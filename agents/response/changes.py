@@ -29,7 +29,7 @@ from .board import (
 )
 from .doors import admit_boarders, catch_up, choose_hospital, door_next
 from .driving import ahead, drive
-from .units import send_home, set_due
+from .units import depart, send_home, set_due
 from .waiting import put_in_queue, take_from_queue
 
 
@@ -61,15 +61,8 @@ def replan(old, new, state, stations, rule, now):
         task = unit[u, TASK]
         goal = -1 if doing != SENT else fixed[task, AT_NODE]
         if now > unit_time[u, LEFT]:
-            node, rest = ahead(
-                old,
-                unit[u, MODE],
-                unit[u, NODE],
-                unit[u, GOAL],
-                goal,
-                1000.0 * (now - unit_time[u, LEFT]),
-            )
-            unit[u, NODE], unit_time[u, LEFT] = node, now + 0.001 * rest
+            node, rest = ahead(old, unit, u, goal, 1000.0 * (now - unit_time[u, LEFT]), state.known[1])
+            depart(unit, unit_time, u, node, now + 0.001 * rest, 0)
             if doing == SENT and node == goal and rest == 0.0:
                 continue  # on foot from the street
         node, leave = unit[u, NODE], unit_time[u, LEFT]
@@ -100,6 +93,7 @@ def replan(old, new, state, stations, rule, now):
                     now,
                 )
             else:
+                depart(unit, unit_time, u, node, leave, away)
                 set_due(tree, u, leave + 0.001 * away + state.given[task, ACCESS])
             continue
         away = new.to_place[unit[u, MODE], node, unit[u, GOAL]]
@@ -126,6 +120,7 @@ def replan(old, new, state, stations, rule, now):
                 kept[task, HOSPITAL], kept[task, DIVERTED] = place, True
                 unit[u, GOAL] = stations + place
                 away = new.to_place[unit[u, MODE], node, unit[u, GOAL]]
+        depart(unit, unit_time, u, node, leave, away)
         set_due(tree, u, leave + 0.001 * away if away < NEVER else np.inf)
     begin = counter[STACKED]
     for priority in range(PRIORITIES):

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from ...environment.network.labels import NEVER
-from .board import GOAL, HOME, LEFT, MODE, NODE, NORMAL, RETURNING, SERVES, STATE
+from .board import HOME, LEFT, NODE, NORMAL, RETURNING, SERVES, STATE
 from .driving import ahead
 from .units import is_free, send_home
 
@@ -21,7 +21,7 @@ def count_cover(unit, trait, service, point_first, point, cover):
 
 
 @njit(cache=True, nogil=True)
-def comply(roads, unit, unit_time, trait, spent, tree, table, now, service):
+def comply(roads, unit, unit_time, trait, spent, tree, table, known, now, service):
     """Move free units until the stations that a compliance table names are held, the nearest first."""
     to_place = roads.to_place
     stations = table.shape[1]
@@ -42,14 +42,7 @@ def comply(roads, unit, unit_time, trait, spent, tree, table, now, service):
                 if now <= unit_time[u, LEFT]:
                     rest = 1000.0 * (unit_time[u, LEFT] - now)
                 else:
-                    node, rest = ahead(
-                        roads,
-                        unit[u, MODE],
-                        node,
-                        unit[u, GOAL],
-                        -1,
-                        1000.0 * (now - unit_time[u, LEFT]),
-                    )
+                    node, rest = ahead(roads, unit, u, -1, 1000.0 * (now - unit_time[u, LEFT]), known)
             for station in range(stations):
                 away = to_place[trait[u, NORMAL], node, station]
                 if lacking[station] > 0 and away < NEVER and away + rest < near:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...environment.network.labels import NEVER
 from . import board
 from .board import PRIORITIES, STATES, UNIT_COLUMNS, Roads, Rules, State
 from .changes import open_doors, replan
@@ -229,6 +230,8 @@ class Centre:
             chance=np.full(units, np.inf),
             from_node=np.zeros(units, np.int32),
             leaving=np.zeros(units),
+            way=np.zeros(units, np.int32),
+            known=np.full((2, len(self.roads.first) - 1), NEVER, np.int32),
         )
         return _with_heaps(state)
 

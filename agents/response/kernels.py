@@ -45,6 +45,7 @@ from .board import (
     DIVERTED,
     DONE_AT,
     DOOR_AT,
+    DRIVEN,
     DUTY,
     FIRST,
     FIXED,
@@ -77,6 +78,7 @@ from .board import (
     NORMAL,
     OFF,
     OUTCOME,
+    PASSED,
     PATIENCE,
     PLACE,
     PRIORITIES,
@@ -113,8 +115,8 @@ from .board import (
 )
 from .cover import comply, count_cover
 from .doors import DOOR, catch_up, choose_hospital, door_next, first_at_door, has_room, into_bay, join_door
-from .driving import ahead, drive
-from .units import become, first_due, is_free, kept_back, release, send_home, set_due
+from .driving import ahead, drive, drive_there, forget, learn, least_drive
+from .units import become, depart, first_due, is_free, kept_back, release, send_home, set_due
 from .waiting import put_in_queue, take_from_queue
 
 
@@ -144,13 +146,15 @@ def run(roads, rules, state, until):
     hospital, mean_stay, heap_first = state.hospital, state.mean_stay, state.heap_first
     heap_time, heap_task = state.heap_time, state.heap_task
     counter, stack, ask = state.counter, state.stack, state.ask
-    chance, from_node, leaving = state.chance, state.from_node, state.leaving
+    chance, from_node, leaving, way = state.chance, state.from_node, state.leaving, state.way
+    away_from_scene, known = state.known[0], state.known[1]
     units = len(unit)
     stations = len(point_first) - 1
     redispatching = np.any(redispatch)
     # with lights nobody is slower, so that nobody who is passed over could be nearest; rules that ask for all need all
     pruning = not asks[CHOOSE_UNIT] and whole[DISPATCH_RULE] == NEAREST
     cover = np.zeros(len(demand), np.int32)
+    moving = np.empty(units, np.int32)
     now = real[CLOCK]
     there = -1
     while True:
@@ -164,7 +168,7 @@ def run(roads, rules, state, until):
                 continue
             service, priority, node = fixed[task, SERVICE], fixed[task, PRIORITY], fixed[task, AT_NODE]
             lights = priority < whole[SCENE_LIGHTS]
-            able, near, aider = False, -1, -1
+            able, near, aider, under_way = False, -1, -1, 0
             holding = whole[HOLD_OUT] > 0 and priority >= whole[HOLD_FROM]
             for u in range(units):
                 chance[u] = np.inf
@@ -181,32 +185,51 @@ def run(roads, rules, state, until):
                     continue
                 able = True
                 mode = trait[u, LIGHTS] if lights else trait[u, NORMAL]
-                if doing == IDLE:
-                    from_node[u] = unit[u, NODE]
-                    leaving[u] = now + given[task, TURNOUT] * factor[u]
-                    away = from_place[mode, node, unit[u, PLACE]]
-                elif now <= unit_time[u, LEFT]:
-                    from_node[u], leaving[u] = unit[u, NODE], unit_time[u, LEFT]
-                    away = drive(roads, mode, from_node[u], node)
-                else:
-                    if mine and near >= 0 and pruning:
-                        # from where it started it would be no quicker than that, less what it has driven since
-                        least = drive(roads, mode, unit[u, NODE], node)
-                        if unit_time[u, LEFT] + 0.001 * least + given[task, ACCESS] > chance[near] + 0.001:
-                            continue
-                    goal = -1 if doing == RETURNING else fixed[unit[u, TASK], AT_NODE]
-                    elapsed = 1000.0 * (now - unit_time[u, LEFT])
-                    from_node[u], rest = ahead(roads, unit[u, MODE], unit[u, NODE], unit[u, GOAL], goal, elapsed)
-                    leaving[u] = now + 0.001 * rest
-                    away = drive(roads, mode, from_node[u], node)
-                if away >= NEVER:
+                if doing != IDLE:
+                    moving[under_way] = u
+                    under_way += 1
                     continue
-                chance[u] = leaving[u] + 0.001 * away + given[task, ACCESS]
+                from_node[u], leaving[u] = unit[u, NODE], now + given[task, TURNOUT] * factor[u]
+                way[u] = from_place[mode, node, unit[u, PLACE]]
+                if way[u] >= NEVER:
+                    continue
+                chance[u] = leaving[u] + 0.001 * way[u] + given[task, ACCESS]
                 if mine:
                     if near < 0 or chance[u] < chance[near]:
                         near = u
                 elif aider < 0 or chance[u] < chance[aider]:
                     aider = u
+            known_mode = -1
+            for u in moving[:under_way]:  # last, since where they are takes long to find: most cannot be the nearest
+                mine = trait[u, SERVES] & service != 0
+                mode = trait[u, LIGHTS] if lights else trait[u, NORMAL]
+                if mine and near >= 0 and pruning and (lights or unit[u, MODE] == mode):
+                    # it cannot be there before it could be from where it was last
+                    spare = 1000.0 * (chance[near] + 0.001 - given[task, ACCESS] - unit_time[u, LEFT]) - unit[u, DRIVEN]
+                    if least_drive(roads, mode, unit[u, PASSED], node) > spare:
+                        continue
+                if now <= unit_time[u, LEFT]:
+                    from_node[u], leaving[u] = unit[u, NODE], unit_time[u, LEFT]
+                else:
+                    goal = -1 if unit[u, STATE] == RETURNING else fixed[unit[u, TASK], AT_NODE]
+                    from_node[u], rest = ahead(roads, unit, u, goal, 1000.0 * (now - unit_time[u, LEFT]), known)
+                    leaving[u] = now + 0.001 * rest
+                if mode != known_mode:
+                    if known_mode >= 0:
+                        forget(roads, known_mode, node, away_from_scene)
+                    learn(roads, mode, node, away_from_scene)
+                    known_mode = mode
+                way[u] = drive_there(roads, mode, from_node[u], away_from_scene)
+                if way[u] >= NEVER:
+                    continue
+                chance[u] = leaving[u] + 0.001 * way[u] + given[task, ACCESS]
+                if mine:
+                    if near < 0 or chance[u] < chance[near] or (chance[u] == chance[near] and u < near):
+                        near = u
+                elif aider < 0 or chance[u] < chance[aider] or (chance[u] == chance[aider] and u < aider):
+                    aider = u
+            if known_mode >= 0:
+                forget(roads, known_mode, node, away_from_scene)
             if asks[CHOOSE_UNIT]:
                 if ask[ANSWERED] == 0:
                     ask[QUESTION], ask[ABOUT_TASK], ask[ABOUT_UNIT] = CHOOSE_UNIT, task, -1
@@ -262,9 +285,9 @@ def run(roads, rules, state, until):
                 counter[STACKED] += 1
             if unit[u, STATE] != SENT:
                 become(unit, unit_time, spent, u, SENT, now)
-            unit[u, TASK], unit[u, PLACE], unit[u, GOAL], unit[u, NODE] = task, -1, -1, from_node[u]
+            unit[u, TASK], unit[u, PLACE], unit[u, GOAL] = task, -1, -1
             unit[u, MODE] = trait[u, LIGHTS] if lights else trait[u, NORMAL]
-            unit_time[u, LEFT] = leaving[u]
+            depart(unit, unit_time, u, from_node[u], leaving[u], way[u])
             kept[task, UNIT], kept[task, OUTCOME] = u, IN_SERVICE
             stamp[task, SENT_AT], stamp[task, LEFT_AT] = now, leaving[u]
             if chance[u] <= now and counter[STACKED] == 0 and whole[MOVE_RULE] != COMPLIANCE:
@@ -280,6 +303,7 @@ def run(roads, rules, state, until):
                     spent,
                     tree,
                     table,
+                    known,
                     now,
                     service,
                 )
@@ -293,14 +317,7 @@ def run(roads, rules, state, until):
                 if now <= unit_time[u, LEFT]:
                     leave = unit_time[u, LEFT]
                 else:
-                    here, rest = ahead(
-                        roads,
-                        unit[u, MODE],
-                        here,
-                        unit[u, GOAL],
-                        -1,
-                        1000.0 * (now - unit_time[u, LEFT]),
-                    )
+                    here, rest = ahead(roads, unit, u, -1, 1000.0 * (now - unit_time[u, LEFT]), known)
                     leave = now + 0.001 * rest
             if unit[u, DUTY] == 1 and counter[WAIT] > 0:
                 for priority in range(PRIORITIES):
@@ -352,8 +369,8 @@ def run(roads, rules, state, until):
                 if unit[u, STATE] == IDLE:
                     leave = now + given[task, TURNOUT] * factor[u]
                 become(unit, unit_time, spent, u, SENT, now)
-                unit[u, TASK], unit[u, PLACE], unit[u, GOAL], unit[u, NODE], unit[u, MODE] = task, -1, -1, here, mode
-                unit_time[u, LEFT] = leave
+                unit[u, TASK], unit[u, PLACE], unit[u, GOAL], unit[u, MODE] = task, -1, -1, mode
+                depart(unit, unit_time, u, here, leave, away)
                 kept[task, UNIT], kept[task, OUTCOME] = u, IN_SERVICE
                 stamp[task, SENT_AT], stamp[task, LEFT_AT] = now, leave
                 set_due(tree, u, leave + 0.001 * away + given[task, ACCESS])
@@ -393,6 +410,7 @@ def run(roads, rules, state, until):
                     spent,
                     tree,
                     table,
+                    known,
                     now,
                     trait[u, SERVES],
                 )
@@ -499,8 +517,9 @@ def run(roads, rules, state, until):
                     kept[task, HOSPITAL], kept[task, DIVERTED] = goal, diverted
                     become(unit, unit_time, spent, u, TO_HOSPITAL, now)
                     unit[u, GOAL], unit[u, MODE] = stations + goal, mode
-                    unit_time[u, LEFT] = now
-                    set_due(tree, u, now + 0.001 * to_place[mode, here, stations + goal])
+                    away = to_place[mode, here, stations + goal]
+                    depart(unit, unit_time, u, here, now, away)
+                    set_due(tree, u, now + 0.001 * away)
                 else:
                     kept[task, OUTCOME] = WITHOUT_HOSPITAL if fixed[task, TRANSPORT] else TREATED
                     clears = True

@@ -12,7 +12,7 @@ from ...environment.network.labels import Labels, cost_tables, make_labels
 from ...environment.network.network import Network
 from ...environment.roads import Access
 from .board import Roads
-from .driving import next_arcs
+from .driving import jumps, next_arcs
 
 
 class Travel:
@@ -77,6 +77,7 @@ class Travel:
             np.stack([there for there, _ in tables]),
             np.stack([back for _, back in tables]),
             np.stack(arcs),
+            np.stack([jumps(first, head, onward) for onward in arcs]),
             self.places,
         )
 

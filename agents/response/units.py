@@ -6,6 +6,7 @@ from numba import njit
 from ...environment.network.labels import NEVER
 from .board import (
     BEGAN_AT,
+    DRIVEN,
     DUTY,
     GOAL,
     HOLD_FROM,
@@ -17,7 +18,9 @@ from .board import (
     NODE,
     NORMAL,
     OFF,
+    PASSED,
     PLACE,
+    REST,
     RETURNING,
     SCENE,
     SERVES,
@@ -78,12 +81,20 @@ def kept_back(unit, trait, whole, u, priority):
 
 
 @njit(cache=True, nogil=True, inline="always")
+def depart(unit, unit_time, u, node, leave, away):
+    """Let a unit leave a node at a second, ``away`` ms from its goal."""
+    unit[u, NODE] = unit[u, PASSED] = node
+    unit[u, DRIVEN], unit[u, REST] = 0, away
+    unit_time[u, LEFT] = leave
+
+
+@njit(cache=True, nogil=True, inline="always")
 def send_home(unit, unit_time, trait, spent, tree, to_place, u, node, leave, station, now):
     """Let a unit drive from a node to a station."""
     mode = trait[u, NORMAL]
     away = to_place[mode, node, station]
-    unit[u, HOME], unit[u, PLACE], unit[u, GOAL], unit[u, NODE], unit[u, MODE] = station, -1, station, node, mode
-    unit_time[u, LEFT] = leave
+    unit[u, HOME], unit[u, PLACE], unit[u, GOAL], unit[u, MODE] = station, -1, station, mode
+    depart(unit, unit_time, u, node, leave, away)
     if away == 0 and leave <= now:
         unit[u, PLACE], unit[u, GOAL] = station, -1
         become(unit, unit_time, spent, u, IDLE if unit[u, DUTY] else OFF, now)

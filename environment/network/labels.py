@@ -65,7 +65,7 @@ def make_labels(graph: Graph, seconds: ArrayLike, hierarchy: Hierarchy | None = 
     order = make_hierarchy(graph) if hierarchy is None else hierarchy
     short = customize(order, weight, thorough=True)
     sides = _label(
-        order.rank, short.up_first, short.up_head, short.up_cost, short.down_first, short.down_head, short.down_cost
+        order.rank, order.parent, short.up_first, short.up_head, short.up_cost, short.down_first, short.down_head, short.down_cost
     )
     whole = np.where(np.isfinite(weight), weight, NEVER).astype(np.int32)
     for column in (whole, *sides):
@@ -139,23 +139,29 @@ def _table(first, hub, cost, other_first, other_hub, other_cost, places):
     """Return the least sums of the labels of all nodes and the other labels of some places, (nodes, places)."""
     nodes = len(first) - 1
     table = np.full((nodes, len(places)), NEVER, np.int32)
-    known = np.full(nodes, NEVER, np.int32)
+    row = np.full(nodes, -1, np.int32)  # of the hubs that places have
+    rows = 0
+    for place in places:
+        for k in range(other_first[place], other_first[place + 1]):
+            if row[other_hub[k]] < 0:
+                row[other_hub[k]] = rows
+                rows += 1
+    known = np.full((rows, len(places)), NEVER, np.int32)
     for column in range(len(places)):
         place = places[column]
         for k in range(other_first[place], other_first[place + 1]):
-            known[other_hub[k]] = other_cost[k]
-        for node in range(nodes):
-            least = NEVER
-            for k in range(first[node], first[node + 1]):
-                least = min(least, cost[k] + known[hub[k]])
-            table[node, column] = least
-        for k in range(other_first[place], other_first[place + 1]):
-            known[other_hub[k]] = NEVER
+            known[row[other_hub[k]], column] = other_cost[k]
+    for node in range(nodes):
+        for k in range(first[node], first[node + 1]):
+            at = row[hub[k]]
+            if at >= 0:
+                for column in range(len(places)):
+                    table[node, column] = min(table[node, column], cost[k] + known[at, column])
     return table
 
 
 @njit(cache=True, nogil=True)
-def _label(rank, up_first, up_head, up_cost, down_first, down_head, down_cost):
+def _label(rank, parent, up_first, up_head, up_cost, down_first, down_head, down_cost):
     """Return both labels of all nodes, made from the last rank to the first."""
     states = len(rank)
     size = max(64 * states, 1024)
@@ -165,7 +171,7 @@ def _label(rank, up_first, up_head, up_cost, down_first, down_head, down_cost):
     costs = np.empty((2, size), np.int32)
     used = np.zeros(2, np.int64)
     least = np.full(states, NEVER, np.int64)
-    found = np.empty(states, np.int32)
+    known = np.empty(states, np.int32)
     for low in range(states - 1, -1, -1):
         for side in range(2):
             if used[side] + states > hubs.shape[1]:
@@ -178,20 +184,17 @@ def _label(rank, up_first, up_head, up_cost, down_first, down_head, down_cost):
                 costs = longer
             first, head, cost = (up_first, up_head, up_cost) if side == 0 else (down_first, down_head, down_cost)
             least[low] = 0
-            found[0] = low
-            count = 1
             for k in range(first[low], first[low + 1]):
                 step = np.int64(cost[k])
                 for j in range(begins[side, head[k]], ends[side, head[k]]):
                     hub = hubs[side, j]
-                    if least[hub] == NEVER:
-                        found[count] = hub
-                        count += 1
-                        least[hub] = step + costs[side, j]
-                    elif step + costs[side, j] < least[hub]:
-                        least[hub] = step + costs[side, j]
-            known = found[:count]
-            known.sort()
+                    least[hub] = min(least[hub], step + costs[side, j])
+            count, hub = 0, low  # all that is reached upwards is above in the elimination tree, by rising rank
+            while hub >= 0:
+                if least[hub] < NEVER:
+                    known[count] = hub
+                    count += 1
+                hub = parent[hub]
             begin = used[side]
             at = begin
             other = 1 - side

@@ -55,6 +55,7 @@ CASES = {
     "queues": "Formulas of queues",
     "hypercube": "Units that answer calls: the hypercube",
     "siting": "Where stations should stand",
+    "Auckland": "Ambulances of Auckland as JEMSS models them",
 }
 """Every case that the page must hold, in its order."""
 
