@@ -65,7 +65,14 @@ def make_labels(graph: Graph, seconds: ArrayLike, hierarchy: Hierarchy | None = 
     order = make_hierarchy(graph) if hierarchy is None else hierarchy
     short = customize(order, weight, thorough=True)
     sides = _label(
-        order.rank, order.parent, short.up_first, short.up_head, short.up_cost, short.down_first, short.down_head, short.down_cost
+        order.rank,
+        order.parent,
+        short.up_first,
+        short.up_head,
+        short.up_cost,
+        short.down_first,
+        short.down_head,
+        short.down_cost,
     )
     whole = np.where(np.isfinite(weight), weight, NEVER).astype(np.int32)
     for column in (whole, *sides):
