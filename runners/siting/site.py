@@ -15,6 +15,9 @@ from .trials import BETTER_HIGH, Trials
 if TYPE_CHECKING:
     from .question import Question
 
+MOST_REPLICATES = 1_000
+"""Runs of a plan at most: the seeds from that of the scenario on are theirs, the next is that of expected calls."""
+
 
 def answer(
     question: "Question",
@@ -40,7 +43,7 @@ def answer(
         candidates: see :func:`.sites.sites_of`.
         stations: stations at most.
         keep: whether each of today's stations keeps a unit.
-        replicates: runs of each plan.
+        replicates: runs of each plan, at most :data:`MOST_REPLICATES`.
         by: one of :data:`.trials.BETTER_HIGH`.
         most: plans shown of each number of units.
         workers: processes that run plans; what comes out does not depend on it.
@@ -58,7 +61,7 @@ def answer(
     wanted = Wanted(sorted(set(sizes or [question.units_today])), methods, stations, keep, question.settings.targets[0])
     seed = question.scenario.seed
     say("drawing expected calls")
-    demand = expected_calls(question, seed + replicates)
+    demand = expected_calls(question, seed + MOST_REPLICATES)
     sites, notes = sites_of(question, demand, candidates)
     ground = ground_of(question, demand, sites)
     check(wanted, ground, question.working)
