@@ -123,16 +123,15 @@ def show_kernel(calls: int, rounds: int, python: str | None) -> None:
 
 def show_auckland(data: Path, replications: int, days: float) -> None:
     """Measure the design of JEMSS and print a table."""
-    rows = travel.design(travel.auckland(data), replications, days)
     print(
-        f"\n| {replications} x {days:g} days, units called away | CPU s | µs a call | busy | quartiles of response, min | ",
-        end="",
+        f"\n| {replications} x {days:g} days, called away | CPU s | µs a call | busy | quartiles of response, min | 90 % "
+        "| urgent within 8 min |\n|---|---|---|---|---|---|---|"
     )
-    print("90 %, min | urgent within 8 min |\n|---|---|---|---|---|---|---|")
-    for row in rows:
+    for row in travel.design(travel.auckland(data), replications, days):
         print(
             f"| {row['rule']} | {row['seconds']:.1f} | {1e6 * row['seconds'] / row['calls']:.2f} | {row['busy']:.3f} | "
-            f"{row['low']:.1f}, {row['median']:.1f}, {row['high']:.1f} | {row['late']:.1f} | {row['urgent']:.3f} |"
+            f"{row['low']:.1f}, {row['median']:.1f}, {row['high']:.1f} | {row['late']:.1f} | {row['urgent']:.3f} |",
+            flush=True,
         )
 
 

@@ -7,6 +7,7 @@ its parts: streets and residents within a radius of the hospital in its middle t
 import dataclasses
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +56,14 @@ def answer(service: JemssService, units: list[int], days: float, seed: int, **gi
     }  # fmt: skip
 
 
-def design(service: JemssService, replications: int, days: float) -> list[dict[str, Any]]:
-    """Return a row for each rule of calling units away: seconds of all replications, the mean of what came of them."""
+def design(service: JemssService, replications: int, days: float) -> Iterator[dict[str, Any]]:
+    """Yield a row for each rule of calling units away: seconds of all replications, the mean of what came of them."""
     answer(service, UNITS, 2, 0, redispatch=[(2, 0)])  # compiles
-    rows = []
     for name, pairs in sorted(service.redispatch.items(), key=lambda item: len(item[1])):
         runs = [answer(service, UNITS, days, seed, redispatch=pairs) for seed in range(replications)]
         row: dict[str, Any] = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
         row |= {key: sum(run[key] for run in runs) for key in ("seconds", "calls")}
-        rows.append({"rule": name.removeprefix("redispatch_").replace("_", " ")} | row)
-    return rows
+        yield {"rule": name.removeprefix("redispatch_").replace("_", " ")} | row
 
 
 def with_stations(service: JemssService, stations: int) -> JemssService:

@@ -25,6 +25,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from ...environment.network.jemss import DAY, JemssRoads, Sections, numbers, read_roads, read_sections
 from ...environment.network.network import NetworkError
@@ -161,13 +162,19 @@ def _file(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
+def _words(table: Sections, section: str, column: str, path: Path) -> list[str]:
+    """Return a column of words."""
+    if column not in table.get(section, {}):
+        raise NetworkError(f"{path}: no column '{column}' in a section '{section}'; a table of JEMSS has it")
+    return table[section][column]
+
+
 def _modes(path: Path) -> tuple[tuple[float, float], int]:
     """Return speeds off the roads (m/s) with lights and without, and how many priorities lights are used for."""
     table = read_sections(path)
     off_road = numbers(table, "travelModes", "offRoadSpeed", path) * 1000 / DAY
-    mode = dict(
-        zip(table["travelSets"]["priority"], numbers(table, "travelSets", "travelModeIndex", path), strict=True)
-    )
+    index = numbers(table, "travelSets", "travelModeIndex", path)
+    mode = dict(zip(_words(table, "travelSets", "priority", path), index.tolist(), strict=True))
     used = [mode.get(priority) for priority in _PRIORITIES]
     lights = used.count(1)
     if len(off_road) != 2 or used != [1] * lights + [2] * (len(used) - lights):
@@ -182,10 +189,10 @@ def _pairs(table: Sections, path: Path) -> tuple[tuple[int, int], ...]:
     """Return the pairs of priorities that are allowed."""
     if not numbers(table, "miscData", "allowRedispatch", path).any():
         return ()
-    rules = table["redispatchConditions"]
+    sources, goals = (_words(table, "redispatchConditions", f"{end}CallPriority", path) for end in ("from", "to"))
     allowed = numbers(table, "redispatchConditions", "allowRedispatch", path) > 0
     found = []
-    for source, goal, yes in zip(rules["fromCallPriority"], rules["toCallPriority"], allowed, strict=True):
+    for source, goal, yes in zip(sources, goals, allowed, strict=True):
         if source not in _PRIORITIES or goal not in _PRIORITIES:
             raise NetworkError(f"{path}: priorities {source}, {goal}; there are {', '.join(_PRIORITIES)}")
         if yes:
@@ -205,6 +212,11 @@ def _calls(path: Path) -> tuple[float, KindSettings]:
         raise CallError(f"{path}: no {', '.join(missing)}; callDistributions must have {', '.join(names)}")
     laws = {name: _law(told[name], name, path) for name in names}
     between, shares, transport = laws["interarrivalTime"], laws["priority"], laws["transport"]
+    if (between[0], shares[0], transport[0]) != ("Exponential", "Categorical", "Bernoulli"):
+        raise CallError(
+            f"{path}: interarrivalTime, priority and transport are {between[0]}, {shares[0]} and {transport[0]}; "
+            "Exponential, Categorical and Bernoulli can be read"
+        )
     kind = {
         "units": {"ambulance": {"turnout": "0 s", "clear": "0 s", "scene": _time(laws["onSceneDuration"], path)}},
         "priority": shares[1],
@@ -213,12 +225,10 @@ def _calls(path: Path) -> tuple[float, KindSettings]:
         "admitted": 0.0,
         "handover": _time(laws["handoverDuration"], path),
     }
-    if (between[0], shares[0], transport[0]) != ("Exponential", "Categorical", "Bernoulli"):
-        raise CallError(
-            f"{path}: interarrivalTime, priority and transport are {between[0]}, {shares[0]} and {transport[0]}; "
-            "Exponential, Categorical and Bernoulli can be read"
-        )
-    return 1 / between[1][0], KindSettings.model_validate(kind)
+    try:
+        return 1 / between[1][0], KindSettings.model_validate(kind)
+    except (ValidationError, ZeroDivisionError) as error:
+        raise CallError(f"{path}: callDistributions do not make calls: {error}") from None
 
 
 def _law(text: str, name: str, path: Path) -> tuple[str, list[float]]:
