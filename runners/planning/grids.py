@@ -38,7 +38,7 @@ _TENTH = Measure("", "", "", 1.0, 1)
 _SHARE = Measure("", "", "%", 100.0, 1)
 _GINI = Measure("", "", "", 1.0, 4)
 _FIGURES = {
-    "through": "through traffic, vehicles",
+    "through": "through traffic, no buses",
     "vehicle_km": "vehicle-km",
     "vehicle_hours": "vehicle-hours",
     "delay_hours": "hours of delay",
