@@ -287,7 +287,8 @@ def _traffic_grid(traffic: "pd.DataFrame") -> Shown:
             share = amount(100 * change / row["before"], _TENTH, sign=True) + " %" if row["before"] else "–"
             figures = (amount(row["before"], _TENTH), amount(row["after"], _TENTH), amount(change, _TENTH, sign=True))
             rows.append([f"  {name}", *figures, share])
-    return "Traffic on an average day", (["", "before", "after", "change", "of before"], rows), ""
+    note = "Hours and delay are those on the streets; who waits to set out, or never leaves a street, is not in them"
+    return "Traffic on an average day", (["", "before", "after", "change", "of before"], rows), note
 
 
 def _rat_run_grid(place: str, named: Sequence[RatRun]) -> Shown:
