@@ -15,6 +15,7 @@ from ...environment.air.dispersion import Weather, concentration, exposure, plum
 from ...environment.air.noise import day_evening_night, facades, levels, share_above, street_power
 from ...environment.equity import gini
 from ...environment.grid import CityGrid
+from ...environment.roads import Access
 from .emissions import HOURS, POLLUTANTS, cell_grams, hourly_flows, link_grams
 
 if TYPE_CHECKING:
@@ -129,7 +130,10 @@ class _Air:
 
 
 class _Noise:
-    """Levels at homes: at the spot of the building nearest to a street, or at the place where there is no outline."""
+    """Levels at homes: at the spot of the building nearest to a street, or at the place where there is no outline.
+
+    Where cars may drive nowhere, it is the place, too.
+    """
 
     def __init__(self, network: "Network", presence: "Presence"):
         city = presence.city
@@ -144,7 +148,7 @@ class _Noise:
         self.x, self.y = (column[household[first]].astype(float) for column in (city.places.x, city.places.y))
         outlines = city.layer("buildings")
         rows = np.flatnonzero(self.building >= 0)
-        if outlines is not None and len(rows):
+        if outlines is not None and len(rows) and network.usable(Access.CAR).any():
             outline = outlines.geometry.to_numpy()[self.building[rows]]
             self.x[rows], self.y[rows] = facades(outline, network)
 

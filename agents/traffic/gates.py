@@ -1,16 +1,15 @@
 """Traffic that no resident makes: vehicles that cross the city from gate to gate, and trucks that bring goods."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ...environment.network.gates import Gates, attraction_of
 from ...environment.network.network import Network
 from ...environment.places import PlaceKind, Role, SiteKind
 from ...environment.randomness import key, uniforms
-from ...environment.roads import Access, RoadRank
 from ..vehicles import VehicleKind
 from .demand import Mode, Trips, join
 from .direct import departures, round_to_total
@@ -18,9 +17,6 @@ from .matrices import DAY, DemandError
 
 if TYPE_CHECKING:
     from ...environment.city import City
-
-EDGE = 0.1
-"""Share of a city's radius within which an end of a large street is a gate (assumed)."""
 
 _SITES = {kind.name.lower(): kind for kind in SiteKind}
 # Departures by hour from 0 to 23 o'clock, in proportion: the peaks of a working day; freight mostly before noon (assumed)
@@ -68,74 +64,6 @@ class GateSettings(BaseModel):
         return rate
 
 
-@dataclass(frozen=True)
-class Gates:
-    """Where large streets leave the city.
-
-    Attributes:
-        node: int32 (gates,) nodes.
-        into: float64 (gates,) vehicles/s that the streets into the city carry; 0 where one cannot enter.
-        out: float64 (gates,) vehicles/s that the streets out of it carry; 0 where one cannot leave.
-    """
-
-    node: NDArray[np.int32]
-    into: NDArray[np.float64]
-    out: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.node)
-
-
-def find_gates(network: Network) -> Gates:
-    """Find the nodes at the edge of a network where large streets end.
-
-    A gate is an end of the network of primary and secondary streets and larger ones, near the edge of the city, from
-    which the main part of the streets can be reached, or which can be reached from there. Where these give no way through,
-    tertiary streets count too, then all.
-    """
-    import shapely
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import breadth_first_order
-
-    car = network.usable(Access.CAR)
-    main = np.flatnonzero(network.main_part(Access.CAR))
-    if not main.size:
-        return Gates(np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
-    shape = (network.nodes, network.nodes)
-    streets = csr_matrix((np.ones(car.sum(), np.int8), (network.start[car], network.end[car])), shape=shape)
-    leaves, enters = np.zeros(network.nodes, bool), np.zeros(network.nodes, bool)
-    leaves[breadth_first_order(streets, main[0], return_predecessors=False)] = True
-    enters[breadth_first_order(streets.T.tocsr(), main[0], return_predecessors=False)] = True
-    joined = leaves | enters
-    hull = shapely.MultiPoint(np.stack([network.x[joined], network.y[joined]], 1)).convex_hull
-    near = EDGE * np.sqrt(hull.area / np.pi)
-    found = Gates(np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
-    for smallest in (RoadRank.SECONDARY, RoadRank.TERTIARY, max(RoadRank)):
-        large = car & (network.rank <= smallest)
-        pairs = np.unique(np.sort(np.stack([network.start[large], network.end[large]], 1)), axis=0)
-        ends = np.flatnonzero(np.bincount(pairs.ravel(), minlength=network.nodes) == 1)
-        away = shapely.distance(hull.boundary, shapely.points(network.x[ends], network.y[ends]))
-        ends = ends[(away <= near) & joined[ends]]
-        flow = [
-            np.bincount(at[large], weights=network.capacity[large], minlength=network.nodes)[ends]
-            for at in (network.start, network.end)
-        ]
-        found = Gates(ends.astype(np.int32), np.where(enters[ends], flow[0], 0.0), np.where(leaves[ends], flow[1], 0.0))
-        if _attraction(network, found).any():
-            return found
-    return found
-
-
-def _attraction(network: Network, gates: Gates) -> NDArray[np.float64]:
-    """Return how much each pair of gates attracts through traffic, (gates, gates): product of flows, 0 for near pairs."""
-    x, y = network.x[gates.node], network.y[gates.node]
-    apart = np.hypot(x[:, None] - x, y[:, None] - y)
-    if not apart.size:
-        return apart
-    # who crosses a corner only does not come through the city: half of the largest distance (assumed)
-    return gates.into[:, None] * gates.out * ((apart > 0) & (apart >= 0.5 * apart.max()))
-
-
 def through_trips(
     network: Network, gates: Gates, vehicles: float, seed: int, day: int, settings: GateSettings | None = None
 ) -> Trips:
@@ -153,7 +81,7 @@ def through_trips(
         DemandError: if vehicles are asked for, but no two gates are joined.
     """
     settings = settings or GateSettings()
-    attraction = _attraction(network, gates)
+    attraction = attraction_of(network, gates)
     if vehicles > 0 and not attraction.any():
         raise DemandError(
             f"through traffic: the network has {len(gates)} gates and no way from one to another; large streets must end "

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...environment.network.gates import gates_of
 from ...environment.network.network import Network
 from ...environment.network.skims import SPEEDS, Skims
 from ...environment.roads import Access
@@ -15,7 +16,7 @@ from ...environment.transit.timetable import Timetable
 from .cars import means_of
 from .demand import Mode, Trips, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
-from .gates import find_gates, freight_trips, through_trips
+from .gates import freight_trips, through_trips
 from .given import Given, none_given
 from .matrices import DemandError, read_matrix
 from .modes import Choice, Offer, choose_modes
@@ -90,7 +91,7 @@ class Plans:
         self.parking = (
             Parking(city, network, self.node, self.means, settings.private_parking, seed) if counted else None
         )
-        self.gates = find_gates(network)
+        self.gates = gates_of(city, network)
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
         nobody = settings.transit == "invented" and not len(city.people)  # for whom no lines are invented
         self.transport = (

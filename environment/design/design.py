@@ -10,6 +10,8 @@ import numpy as np
 import shapely
 from shapely import Geometry
 
+from ..network.gates import REPORT as GATES
+from ..network.gates import kept_gates
 from .changes import Change, DesignError
 from .effects import Touched, changed, contradictions, lane_problems, street_effects
 from .read import WGS84, parse_changes
@@ -207,7 +209,7 @@ class Design:
         info = replace(
             city.info,
             bounds=(min(west, lows[0]), min(south, lows[1]), max(east, highs[0]), max(north, highs[1])),
-            report=city.info.report | {REPORT: [*city.info.report.get(REPORT, []), done]},
+            report=city.info.report | {GATES: kept_gates(city), REPORT: [*city.info.report.get(REPORT, []), done]},
         )
         tables = {name: dict(getattr(city, name)) for name in ("people", "households", "zones")}
         tables["people"]["activity"] = rooms.activity

@@ -38,7 +38,7 @@ _TENTH = Measure("", "", "", 1.0, 1)
 _SHARE = Measure("", "", "%", 100.0, 1)
 _GINI = Measure("", "", "", 1.0, 4)
 _FIGURES = {
-    "through": "through traffic, vehicles",
+    "through": "through traffic, no buses",
     "vehicle_km": "vehicle-km",
     "vehicle_hours": "vehicle-hours",
     "delay_hours": "hours of delay",
@@ -287,7 +287,8 @@ def _traffic_grid(traffic: "pd.DataFrame") -> Shown:
             share = amount(100 * change / row["before"], _TENTH, sign=True) + " %" if row["before"] else "–"
             figures = (amount(row["before"], _TENTH), amount(row["after"], _TENTH), amount(change, _TENTH, sign=True))
             rows.append([f"  {name}", *figures, share])
-    return "Traffic on an average day", (["", "before", "after", "change", "of before"], rows), ""
+    note = "Hours and delay are those on the streets; who waits to set out, or never leaves a street, is not in them"
+    return "Traffic on an average day", (["", "before", "after", "change", "of before"], rows), note
 
 
 def _rat_run_grid(place: str, named: Sequence[RatRun]) -> Shown:

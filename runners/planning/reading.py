@@ -157,21 +157,24 @@ def link_days(results: "Results", run: str, links: int) -> tuple[Rows, int]:
         links: number of links.
 
     Returns:
-        ``entered`` and ``left`` (vehicles a day), ``seconds`` (that those which left spent on the link, summed) and
-        ``peak`` (most vehicles that left in one clock hour), each float64 (links,); and the number of days.
+        ``entered`` and ``left`` (vehicles a day), ``left_bus`` (buses of these), ``seconds`` (that those which left spent on
+        the link, summed) and ``peak`` (most vehicles that left in one clock hour), each float64 (links,); and the number of
+        days.
 
     Raises:
         StoreError: if the table names other links.
     """
-    sums = {name: np.zeros(links) for name in ("entered", "left", "seconds")}
+    counts = ("entered", "left", "left_bus")
+    sums = {name: np.zeros(links) for name in (*counts, "seconds")}
     hours: dict[int, NDArray[np.float64]] = {}
     days: set[int] = set()
-    for rows in batches(results, LINKS, run, ("day", "quarter", "link", "entered", "left", "travel_seconds")):
+    for rows in batches(results, LINKS, run, ("day", "quarter", "link", *counts, "travel_seconds")):
         link = _known(rows["link"], links)
         left = rows["left"].astype(float)
         seconds = np.where(left > 0, left * np.nan_to_num(rows["travel_seconds"].astype(float)), 0.0)
-        for name, values in (("entered", rows["entered"].astype(float)), ("left", left), ("seconds", seconds)):
-            sums[name] += np.bincount(link, values, links)
+        for name in counts:
+            sums[name] += np.bincount(link, rows[name].astype(float), links)
+        sums["seconds"] += np.bincount(link, seconds, links)
         hour = rows["day"].astype(np.int64) * 24 + rows["quarter"] // 4
         days.update(np.unique(rows["day"]).tolist())
         for at in np.unique(hour).tolist():

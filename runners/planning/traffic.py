@@ -89,6 +89,11 @@ class Side:
     origin: NDArray[np.int64]
     destination: NDArray[np.int64]
 
+    @property
+    def driven(self) -> NDArray[np.float64]:
+        """Vehicles a day but buses, which have their line to follow, that left each link."""
+        return self.links["left"] - self.links["left_bus"]
+
 
 def read_side(results: "Results", run: str, network: Network) -> Side:
     """Read what is asked of a run."""
@@ -132,7 +137,7 @@ def volumes(side: Side, which: NDArray[np.bool_] | None = None) -> dict[str, flo
 
 
 def through_traffic(side: Side, area: Area) -> float:
-    """Return the vehicles a day that pass through an area without beginning or ending there.
+    """Return the vehicles a day, buses aside, that pass through an area without beginning or ending there.
 
     Those that drive in are counted at the links which lead from a gate to a junction inside, and at the streets inside
     which lead from gate to gate; the car trips that end inside are taken off, if they come from elsewhere or from a part of
@@ -149,7 +154,7 @@ def through_traffic(side: Side, area: Area) -> float:
     _, part = connected_components(csr_matrix(links, shape=(network.nodes, network.nodes)), directed=False)
     ending = area.nodes[side.destination]
     ending &= ~area.nodes[side.origin] | (part[side.origin] != part[side.destination])
-    return max(float(side.links["left"][passed].sum() - ending.sum() / side.days), 0.0)
+    return max(float(side.driven[passed].sum() - ending.sum() / side.days), 0.0)
 
 
 def area_figures(side: Side, area: Area) -> dict[str, float]:
@@ -164,14 +169,14 @@ def area_figures(side: Side, area: Area) -> dict[str, float]:
 def street_flow(side: Side) -> dict[int, float]:
     """Return by street (``way``) its through traffic.
 
-    It is the vehicles a day, both directions together, past the busiest of the street's links, less the car trips that
-    begin or end at its junctions, which may have to be there; at least 0.
+    It is the vehicles a day, buses aside, both directions together, past the busiest of the street's links, less the car
+    trips that begin or end at its junctions, which may have to be there; at least 0.
     """
     network = side.network
     ways, street = np.unique(network.way, return_inverse=True)
     low, high = np.minimum(network.start, network.end), np.maximum(network.start, network.end)
     _, first, section = np.unique(np.stack([street, low, high]), axis=1, return_index=True, return_inverse=True)
-    flow = np.bincount(section.ravel(), side.links["left"], len(first))
+    flow = np.bincount(section.ravel(), side.driven, len(first))
     most = np.zeros(len(ways))
     np.maximum.at(most, street[first], flow)
     ends = np.bincount(np.concatenate([side.origin, side.destination]), minlength=network.nodes) / side.days

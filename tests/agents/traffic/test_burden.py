@@ -1,5 +1,7 @@
 """The burden of a day: passages by kind of vehicle, grams, what people breathe, what they hear."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from traffic_networks import Run, network
@@ -12,6 +14,7 @@ from citytwin.agents.traffic.settings import TrafficSettings
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.city import City
 from citytwin.environment.network.network import Network
+from citytwin.environment.roads import Access
 
 LINE = ((0, 1), (1, 2), (2, 3))
 KINDS = (VehicleKind.CAR, VehicleKind.TRUCK, VehicleKind.BUS, VehicleKind.CAR, VehicleKind.FIRE_ENGINE)
@@ -169,6 +172,15 @@ def test_homes_without_outlines_are_heard_at_their_place(town):
     np.testing.assert_array_equal(plain["x"][:20], town.places.x[first].astype(float))
     # outlines are nearer to the street than their middle
     assert outlined["lden"].mean() > plain["lden"].mean()
+
+
+def test_where_cars_may_drive_nowhere_homes_are_quiet(town):
+    streets = Network.of_city(town)
+    walked = replace(streets, access=streets.access & np.uint8(Access.FOOT | Access.BICYCLE))
+    figures, tables = burden_of(town, LinkRecord(walked), {"noise": True})
+    assert figures["noise_above_55"] == 0
+    assert tables["noise"]["residents"].sum() == len(town.people)
+    assert (tables["noise"]["lden"] < 0).all()
 
 
 def test_a_day_without_traffic_is_clean_and_quiet(town):

@@ -9,10 +9,12 @@ from cities import tiny_city
 from pydantic import ValidationError
 
 from citytwin.agents.traffic.demand import Mode, place_nodes
-from citytwin.agents.traffic.gates import Gates, GateSettings, find_gates, freight_trips, through_trips
+from citytwin.agents.traffic.gates import GateSettings, freight_trips, through_trips
 from citytwin.agents.traffic.matrices import DemandError
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.city import City
+from citytwin.environment.design.design import Design
+from citytwin.environment.network.gates import Gates, find_gates, gates_of
 from citytwin.environment.network.network import Network
 from citytwin.environment.places import Role, SiteKind
 from citytwin.environment.roads import RoadRank
@@ -157,3 +159,19 @@ def test_settings_refuse_what_is_wrong():
         GateSettings(deliveries={"office": 1.0})
     with pytest.raises(ValidationError, match="shop is -1"):
         GateSettings(deliveries={"shop": -1.0})
+
+
+def test_designs_change_nothing_of_what_comes_from_outside(town, network):
+    gates = find_gates(network)
+    at_gate = np.flatnonzero((network.start == gates.node[0]) | (network.end == gates.node[0]))
+    lanes = {"change": "lanes", "lanes": 4, "links": np.flatnonzero(network.start == gates.node[1]).tolist()}
+    closed = {"change": "close", "links": at_gate.tolist()}
+    redrawn = Design.from_dict({"changes": [lanes, closed]}).apply(town)
+    again = Design.from_dict({"changes": [{"change": "speed", "kmh": 20, "links": [0]}]}).apply(redrawn)
+    for city in (redrawn, again):
+        streets = Network.of_city(city)
+        assert gates.node[0] not in find_gates(streets).node
+        kept = gates_of(city, streets)
+        before, after = (through_trips(streets, found, 500, seed=1, day=0) for found in (gates, kept))
+        for column in ("origin", "destination", "depart", "kind"):
+            np.testing.assert_array_equal(getattr(before, column), getattr(after, column))

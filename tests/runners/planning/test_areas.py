@@ -56,14 +56,15 @@ def grid_network(names: dict[int, str] | None = None) -> Network:
     )
 
 
-def side_of(network: Network, ways: list[list[int]]) -> Side:
-    """Return a day on which somebody drives from node to node along each of the ways."""
+def side_of(network: Network, ways: list[list[int]], lines: list[list[int]] | None = None) -> Side:
+    """Return a day on which somebody drives from node to node along each of the ways, and buses along lines."""
     link = {(int(a), int(b)): row for row, (a, b) in enumerate(zip(network.start, network.end, strict=True))}
-    left = np.zeros(network.links)
-    for way in ways:
-        for a, b in itertools.pairwise(way):
-            left[link[a, b]] += 1
-    links = {"entered": left, "left": left, "seconds": left * 25.0, "peak": left}
+    left, buses = np.zeros(network.links), np.zeros(network.links)
+    for count, driven in ((left, [*ways, *(lines or [])]), (buses, lines or [])):
+        for way in driven:
+            for a, b in itertools.pairwise(way):
+                count[link[a, b]] += 1
+    links = {"entered": left, "left": left, "left_bus": buses, "seconds": left * 25.0, "peak": left}
     emitted = dict.fromkeys(EMITTED, left * network.length / 1000 * 200)
     return Side(network, links, emitted, 1, *(np.array([way[at] for way in ways], np.int64) for at in (0, -1)))
 
@@ -107,6 +108,16 @@ def test_through_traffic_leaves_out_who_lives_there() -> None:
     city = volumes(side_of(network, [across]))
     times = {"vehicle_km": 1.6, "vehicle_hours": 8 * 25 / 3600, "delay_hours": 8 * 5 / 3600}
     assert city == pytest.approx(times | {"co2_kg": 0.32, "nox_g": 320, "pm10_g": 320})
+
+
+def test_buses_are_no_through_traffic_and_no_rat_run() -> None:
+    network = grid_network()
+    block = make_area("block", Outline(shapely.box(600, 600, 1000, 1000)), network)
+    across = row_of(4)
+    side = side_of(network, [across] * 2, lines=[across] * 30)
+    assert through_traffic(side, block) == 2
+    assert area_figures(side, block)["inside_vehicle_km"] == pytest.approx(32 * 0.4)
+    assert rat_runs(street_flow(side_of(network, [])), street_flow(side_of(network, [], [across] * 30)), network) == []
 
 
 def test_streets_that_become_rat_runs_are_named() -> None:

@@ -271,7 +271,8 @@ def test_the_command_shows_who_gains_and_who_loses(planned, tmp_path: Path) -> N
         "What residents reach",
         "minutes of travel",
         "vehicle-km",
-        "through traffic, vehicles",
+        "through traffic, no buses",
+        "Hours and delay are those on the streets",
     ):
         assert text in done.stdout
     facts = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
