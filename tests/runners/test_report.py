@@ -389,7 +389,7 @@ def test_sources_are_shown(town: City) -> None:
     mapped.info = copy.copy(town.info)
     mapped.info.sources = [Source("OpenStreetMap", "ODbL 1.0", "© OpenStreetMap contributors", "t.osm", "ab" * 32)]
     text = city_text(city_facts(mapped))
-    assert "OpenStreetMap: © OpenStreetMap contributors (ODbL 1.0)" in text
+    assert "OpenStreetMap: © OpenStreetMap contributors (licence: ODbL 1.0)" in text
     words = [found.get_text() for found in draw_map(mapped).findobj(mpl.text.Text)]
     assert any("© OpenStreetMap contributors" in word for word in words)
 

@@ -262,7 +262,8 @@ def test_the_command_shows_who_gains_and_who_loses(planned, tmp_path: Path) -> N
     words = ["compare", str(planned.results.directory), "--area", str(planned.file)]
     done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "tables")], env={"COLUMNS": "100"})
     assert done.exit_code == 0
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    lines = [line for line in done.stdout.splitlines() if str(tmp_path) not in line]  # paths are as long as they are
+    assert max(map(len, lines)) <= 100
     for text in (
         "Point 1 against point 0",
         "everybody",
