@@ -88,6 +88,8 @@ class Demand:
         if problems:
             more = [f"… and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
             raise AssignmentError("\n".join(problems[:_SHOWN] + more))
+        if not cells:
+            raise AssignmentError(f"{path}: holds no trips; write a row for each origin and destination")
         pairs = np.array(list(cells), np.int32).reshape(-1, 2)
         values = list(cells.values())
         trips, lines = np.array([v for v, _ in values], float), np.array([n for _, n in values], np.int32)

@@ -123,7 +123,7 @@ def read_change(number: int, raw: Mapping[str, Any], source: str) -> Change:
     ):
         named = "; or street, way or links" if spec.by_name else ""
         problems.append(f"{head}: where is missing: a geometry, {', '.join(spec.shapes)}{named}")
-    problems += [f"{head}: {message}" for message in _together(kind, values, geometry, selected)]
+    problems += [f"{head}: {message}" for message in _together(kind, values, given, geometry, selected)]
     try:
         when = read_when(given)
     except ValueError as error:
@@ -135,18 +135,22 @@ def read_change(number: int, raw: Mapping[str, Any], source: str) -> Change:
 
 
 def _together(
-    kind: str, values: dict[str, Any], geometry: Geometry | None, selected: Mapping[str, tuple[Any, ...]]
+    kind: str,
+    values: dict[str, Any],
+    given: Mapping[str, Any],
+    geometry: Geometry | None,
+    selected: Mapping[str, tuple[Any, ...]],
 ) -> list[str]:
-    """Find what is wrong between parameters that are each valid."""
+    """Find what is wrong between parameters that are each valid; nothing is missing that was given, but wrong."""
     problems = []
     undirected = not selected["links"] and values.get("heading") is None and _shape(geometry) != "line"
     if kind == "one_way" and undirected:
         problems.append(f"heading: is missing; draw a line, name links, or give a heading: {', '.join(COMPASS)}")
     if values.get("direction") == "along" and undirected:
         problems.append("direction: 'along' needs a line or a heading")
-    if kind == "facility" and values["kind"] in SCHOOLS and values["places"] is None:
+    if kind == "facility" and values["kind"] in SCHOOLS and "places" not in given:
         problems.append(f"places: is missing; a {values['kind']} school needs its number of pupils")
-    if kind == "facility" and values["kind"] == "work" and values["jobs"] is None:
+    if kind == "facility" and values["kind"] == "work" and "jobs" not in given:
         problems.append("jobs: is missing; how many people work there")
     if kind == "land_use" and values["dwellings"] and values["use"] not in ("residential", "mixed", None):
         problems.append(f"dwellings: there are none in a use '{values['use']}'; allowed: residential, mixed")

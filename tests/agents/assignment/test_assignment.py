@@ -488,3 +488,10 @@ def test_turns_do_not_change_a_network_in_which_none_is_taken():
     one, two = assign(plain, cells, gap=1e-10), assign(ruled, cells, gap=1e-10)
     assert two.flow[ruled.link >= 0] == pytest.approx(one.flow, abs=1e-4)
     assert two.objective == pytest.approx(one.objective, rel=1e-9)
+
+
+def test_a_table_without_trips_is_refused(tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text("origin,destination,trips\n")
+    with pytest.raises(AssignmentError, match=r"empty\.csv: holds no trips"):
+        Demand.of_csv(path, 3)

@@ -171,6 +171,14 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_given_but_wrong_is_not_called_missing() -> None:
+    school = {"change": "facility", "kind": "primary", "places": 0, "point": [5.0, 52.0]}
+    with pytest.raises(DesignError) as error:
+        Design.from_dict({"changes": [school]})
+    (told,) = error.value.problems
+    assert "places: must be a whole number from 1 to 20000 (given 0)" in told
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
