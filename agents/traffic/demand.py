@@ -12,6 +12,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from ...environment.design.before import access_before
+from ...environment.network.kerbs import DETOUR
+from ...environment.network.network import Network
+from ...environment.network.skims import SPEEDS
 from ...environment.randomness import key, uniform
 from ...environment.roads import Access, largest_component
 from ...environment.schedules import SLOT_MINUTES
@@ -125,9 +129,10 @@ def place_nodes(city: "City") -> NDArray[np.int32]:
     """Return the node at which trips to and from each place begin and end, (places,).
 
     It is the node of the building or site if cars, cyclists and walkers can all go from it to most of the city,
-    otherwise the nearest such node. Without streets, all are −1.
+    otherwise the nearest such node; before street designs closed anything, so that nobody moves with a closure (see
+    :func:`car_nodes`). Without streets, all are −1.
     """
-    places, links = city.places, city.links
+    places, links, open_to = city.places, city.links, access_before(city)
     node = np.full(len(places), -1, np.int32)
     if not len(links):
         return node
@@ -136,7 +141,7 @@ def place_nodes(city: "City") -> NDArray[np.int32]:
         node[rows] = table.node[column[rows]]
     good = np.ones(len(city.nodes), bool)
     for access in (Access.CAR, Access.BICYCLE, Access.FOOT):
-        usable = (links.access & access) > 0
+        usable = (open_to & access) > 0
         part = good & largest_component(links.start[usable], links.end[usable], len(city.nodes))
         if part.any():  # a map of streets for cars alone says nothing about walkers
             good = part
@@ -148,6 +153,25 @@ def place_nodes(city: "City") -> NDArray[np.int32]:
         tree = cKDTree(np.stack([city.nodes.x[chosen], city.nodes.y[chosen]], 1))
         node[lost] = chosen[tree.query(np.stack([places.x[lost], places.y[lost]], 1))[1]]
     return node
+
+
+def car_nodes(network: Network) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return for each node where who lives there gets into a car, and seconds on foot to it, both (nodes,).
+
+    That is the node itself, or where cars cannot go from it to most of the city, the nearest one where they can.
+    """
+    node = np.arange(network.nodes, dtype=np.int32)
+    walk = np.zeros(network.nodes)
+    part = network.main_part(Access.CAR)
+    far = np.flatnonzero(~part)
+    if len(far) and part.any():
+        from scipy.spatial import cKDTree  # slow to import
+
+        chosen = np.flatnonzero(part)
+        tree = cKDTree(np.stack([network.x[chosen], network.y[chosen]], 1))
+        away, nearest = tree.query(np.stack([network.x[far], network.y[far]], 1))
+        node[far], walk[far] = chosen[nearest], away * DETOUR / SPEEDS[Access.FOOT]
+    return node, walk
 
 
 def day_trips(city: "City", presence: "Presence", day: int, seed: int, nodes: NDArray[np.int32] | None = None) -> Trips:

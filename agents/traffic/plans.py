@@ -14,7 +14,7 @@ from ...environment.network.skims import SPEEDS, Skims
 from ...environment.roads import Access
 from ...environment.transit.timetable import Timetable
 from .cars import means_of
-from .demand import Mode, Trips, day_trips, join, place_nodes
+from .demand import Mode, Trips, car_nodes, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
 from .gates import freight_trips, through_trips
 from .given import Given, none_given
@@ -63,11 +63,13 @@ class Plans:
         transport: public transport, None without.
         parking: places in streets and what drivers expect of them; None where none are counted.
         driver: int32 (trips,) of the latest day: trip by car on which a passenger rides along, −1 for others.
+        walked: float64 (trips,) of the latest day: seconds on foot to the car and from it, where cars cannot come near.
         given: routes of the trips of the latest day that keep to them.
         means: what people have to move with.
     """
 
     driver: NDArray[np.int32]
+    walked: NDArray[np.float64]
     given: Given
     _riders: Riders
     _on_foot: NDArray[np.float32]
@@ -86,10 +88,13 @@ class Plans:
         self.seed, self.threads = seed, threads
         self.skims = Skims(network, threads=threads)
         self.node = place_nodes(city)
+        self._car_node, self._to_car = car_nodes(network)
         self.means = means_of(city, seed, settings.ownership)
         counted = network.parking is not None and bool(np.isfinite(network.parking).any())
         self.parking = (
-            Parking(city, network, self.node, self.means, settings.private_parking, seed) if counted else None
+            Parking(city, network, self._car_node[self.node], self.means, settings.private_parking, seed)
+            if counted
+            else None
         )
         self.gates = gates_of(city, network)
         feeds = settings.transit if isinstance(settings.transit, tuple) else ()
@@ -168,7 +173,9 @@ class Plans:
         row = np.arange(len(own))
         mode = choice.mode.astype(np.intp)
         seconds, metres = offer.seconds[row, mode].astype(float), offer.metres[row, mode].astype(float)
-        trips = own.with_columns(mode=choice.mode)
+        trips = self._in_cars(own.with_columns(mode=choice.mode))
+        drives = (trips.mode == Mode.CAR) & (trips.origin != trips.destination)
+        self.walked = np.where(drives, self._walk(own), 0.0)
         self.driver = choice.ride
         self.given = self._given_routes
         others = [*self._given, *self._others(day)]
@@ -184,11 +191,24 @@ class Plans:
         self.driver = np.full(len(order), -1, np.int32)
         self.driver[placed[: len(trips)]] = placed[choice.ride]
         self.given = self.given._replace(row=placed[len(trips) + self.given.row].astype(np.int64))
-        metres, seconds = (
-            np.concatenate([column, np.zeros(len(order) - len(column))])[order] for column in (metres, seconds)
+        metres, seconds, self.walked = (
+            np.concatenate([column, np.zeros(len(order) - len(column))])[order]
+            for column in (metres, seconds, self.walked)
         )
         self._plan_rides(joined, seconds)
         return joined, metres, seconds
+
+    def _in_cars(self, trips: Trips) -> Trips:
+        """Return trips of which those by car begin and end where cars can go."""
+        ends = [
+            np.where(trips.mode == Mode.CAR, self._car_node[end], end).astype(np.int32)
+            for end in (trips.origin, trips.destination)
+        ]
+        return trips.with_columns(origin=ends[0], destination=ends[1])
+
+    def _walk(self, trips: Trips) -> NDArray[np.float64]:
+        """Return seconds on foot to a car and from it, (trips,)."""
+        return self._to_car[trips.origin] + self._to_car[trips.destination]
 
     def _others(self, day: int) -> list[Trips]:
         """Return through traffic and freight."""
@@ -198,7 +218,7 @@ class Plans:
         vehicles = settings.through * len(self.city.people)
         return [
             through_trips(self.network, self.gates, vehicles, self.seed, day, settings),
-            freight_trips(self.city, self.node, self.gates, self.seed, day, settings),
+            freight_trips(self.city, self._car_node[self.node], self.gates, self.seed, day, settings),
         ]
 
     def _offer(self, trips: Trips, prices: "Sequence[tuple[float, NDArray[np.float64]]] | None") -> Offer:
@@ -206,8 +226,9 @@ class Plans:
         seconds = np.full((len(trips), len(Mode)), np.inf)
         metres = np.full((len(trips), len(Mode)), np.inf)
         for mode, access in _ACCESS:
-            if mode == Mode.CAR and prices is not None:
+            if mode == Mode.CAR:
                 seconds[:, mode], metres[:, mode] = self._by_car(trips, prices)
+                seconds[:, mode] += self._walk(trips)
             else:
                 seconds[:, mode], metres[:, mode] = self.skims.between(access, trips.origin, trips.destination)
         self._go_around(trips, seconds, metres)
@@ -233,9 +254,13 @@ class Plans:
         )
 
     def _by_car(
-        self, trips: Trips, prices: "Sequence[tuple[float, NDArray[np.float64]]]"
+        self, trips: Trips, prices: "Sequence[tuple[float, NDArray[np.float64]]] | None"
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return seconds and metres by car, each by what holds when the trip begins."""
+        origin, destination = self._car_node[trips.origin], self._car_node[trips.destination]
+        if prices is None:
+            of_skims = self.skims.between(Access.CAR, origin, destination)
+            return of_skims[0].astype(float), of_skims[1].astype(float)
         seconds, metres = np.empty(len(trips)), np.empty(len(trips))
         spell = np.searchsorted([begin for begin, _ in prices], trips.depart, side="right") - 1
         todo = list(range(len(prices)))
@@ -246,7 +271,7 @@ class Plans:
             row = np.flatnonzero(np.isin(spell, same))
             if len(row):
                 skims = self.skims.with_seconds(price)
-                seconds[row], metres[row] = skims.between(Access.CAR, trips.origin[row], trips.destination[row])
+                seconds[row], metres[row] = skims.between(Access.CAR, origin[row], destination[row])
         return seconds, metres
 
     def _go_around(self, trips: Trips, seconds: NDArray[np.float64], metres: NDArray[np.float64]) -> None:

@@ -148,6 +148,8 @@ class Traffic(Process):
         if streets is not None:
             streets.note(day, np.maximum(links.seconds, self.network.free_time))
         riders = self._ride() | {"toll_euros": events.paid} | self._park()
+        if self.plans.walked.any():
+            flow.state.arrive[rows.trip] += self.plans.walked
         self._keep(day, metres, passages, riders)
 
     def _events(self, day: int) -> Events:
@@ -361,6 +363,11 @@ class Traffic(Process):
         assert self.moving is not None
         trips, flow, row = self.trips, self.flow, self.moving.trip
         table = trip_table(day, trips, flow, row, metres, self.plans.driver)
+        if self.plans.walked.any():  # to and from the car: neither is a delay
+            on_foot, rides = self.plans.walked.copy(), np.flatnonzero(self.plans.driver >= 0)
+            on_foot[rides] = on_foot[self.plans.driver[rides]]
+            table["free_seconds"] += on_foot.astype(np.float32)
+            table["delay_seconds"] -= on_foot.astype(np.float32)
         # who comes before the timetable has it is on time
         riding = trips.mode == Mode.TRANSIT
         table["delay_seconds"][riding] = np.maximum(table["delay_seconds"][riding], 0.0)

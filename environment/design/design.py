@@ -12,6 +12,8 @@ from shapely import Geometry
 
 from ..network.gates import REPORT as GATES
 from ..network.gates import kept_gates
+from .before import REPORT as LOST
+from .before import lost_access
 from .changes import Change, DesignError
 from .effects import Touched, changed, contradictions, lane_problems, street_effects
 from .read import WGS84, parse_changes
@@ -206,14 +208,15 @@ class Design:
         lows = [min((float(v.min()) for v in values if len(v)), default=np.inf) for values in (xs, ys)]
         highs = [max((float(v.max()) for v in values if len(v)), default=-np.inf) for values in (xs, ys)]
         done = {"name": self.name, "changes": [{k: v for k, v in entry.items() if k != "links"} for entry in report]}
-        info = replace(
-            city.info,
-            bounds=(min(west, lows[0]), min(south, lows[1]), max(east, highs[0]), max(north, highs[1])),
-            report=city.info.report | {GATES: kept_gates(city), REPORT: [*city.info.report.get(REPORT, []), done]},
-        )
         tables = {name: dict(getattr(city, name)) for name in ("people", "households", "zones")}
         tables["people"]["activity"] = rooms.activity
         tables |= {"places": rooms.places, "sites": rooms.sites, "buildings": rooms.buildings} | streets.tables()
+        kept = {GATES: kept_gates(city), LOST: lost_access(city, tables["links"]["access"])}
+        info = replace(
+            city.info,
+            bounds=(min(west, lows[0]), min(south, lows[1]), max(east, highs[0]), max(north, highs[1])),
+            report=city.info.report | kept | {REPORT: [*city.info.report.get(REPORT, []), done]},
+        )
         old = city.layer("roads")
         layers = {
             "zones": city.layer("zones"),

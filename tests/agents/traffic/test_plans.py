@@ -7,9 +7,11 @@ import shapely
 from cities import CRS, SIDE, SOUTH, WEST, tiny_city
 from pydantic import ValidationError
 
+from citytwin.agents.traffic.demand import Mode
 from citytwin.agents.traffic.matrices import DemandError
 from citytwin.agents.traffic.settings import TrafficSettings
 from citytwin.environment.city import City
+from citytwin.environment.roads import Access
 from citytwin.runners.model import CityModel
 from citytwin.runners.scenario import Scenario
 
@@ -123,3 +125,59 @@ def test_the_largest_coefficients_still_choose(folder, value):
     summary = model.run()["summary"]
     modes = [summary[f"trips_{mode}"][0] for mode in ("car", "passenger", "transit", "bicycle", "walk")]
     assert sum(modes) == summary["trips"][0] > 0
+
+
+CLOSED = 400.0
+"""Half the side of the square in the middle of a town that is closed to cars, m."""
+
+
+@pytest.fixture(scope="module")
+def closed_to_cars():
+    """A day in a town, and in the same town with its middle closed to cars."""
+    town = City.synthetic(2_000)
+    x, y = np.median(town.nodes.x), np.median(town.nodes.y)
+    corners = [(-CLOSED, -CLOSED), (CLOSED, -CLOSED), (CLOSED, CLOSED), (-CLOSED, CLOSED)]
+    ring = geopandas.GeoSeries([shapely.Polygon([(x + a, y + b) for a, b in corners])], crs=town.info.crs).to_crs(4326)
+    area = [[float(a), float(b)] for a, b in ring.iloc[0].exterior.coords[:-1]]
+    text = """
+        name = "closed"
+        [city]
+        synthetic = { people = 2_000 }
+        [clock]
+        days = 1
+        [traffic]
+        [[design]]
+        name = "feet first"
+        built = true
+    """
+    text += f'changes = [{{ change = "close", area = {area} }}]\n[output]\ntables = ["trips"]\n'
+    scenario = Scenario.from_text(text)
+    found = []
+    for built in (False, True):
+        model = CityModel(scenario.with_parameters({"design.feet first.built": built}))
+        model.step()
+        found.append((model.processes[0], model.outputs()["trips"]))
+    return found
+
+
+def test_who_walks_past_closed_streets_walks_as_before(closed_to_cars):
+    (before, was), (after, now) = closed_to_cars
+    assert np.array_equal(before.plans.node, after.plans.node)
+    on_foot = (was["mode"] == Mode.WALK) & (now["mode"] == Mode.WALK)
+    assert on_foot.sum() > 1_000
+    assert np.array_equal(was["free_seconds"][on_foot], now["free_seconds"][on_foot])
+    assert not before.plans.walked.any()
+
+
+def test_drivers_walk_to_where_cars_can_go(closed_to_cars):
+    (_, was), (after, now) = closed_to_cars
+    part = after.network.main_part(Access.CAR)
+    driven = now["mode"] == Mode.CAR
+    assert part[now["origin"][driven]].all()
+    assert part[now["destination"][driven]].all()
+    walked = after.plans.walked
+    assert (walked[driven] > 0).sum() > 100
+    assert not walked[~driven].any()
+    assert now["delay_seconds"][driven].min() > -0.1  # the walk is no delay
+    assert (now["arrive"] - now["depart"])[walked > 0].min() > walked[walked > 0].min()
+    assert driven.sum() < (was["mode"] == Mode.CAR).sum()
