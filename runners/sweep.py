@@ -288,7 +288,8 @@ def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, any
         shown = "\n  ".join(lines)
         raise SweepError(
             f"{out}: was made by another program:\n  {shown}\n"
-            "Resume it with that one, begin a new sweep under another name, or accept a mixture by resume='anyway'."
+            "Resume it with that one, begin a new sweep under another name, or accept a mixture from Python, by "
+            "ct.sweep(…, resume='anyway')."
         )
 
 
