@@ -57,6 +57,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], document: Node, 
     section = document.nearest(path)
     grouped: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and len(detail["input"]) > detail["ctx"]["actual_length"]:
+            continue  # its entries are wrong, which is told of each; pydantic counts them as missing as well
         grouped.setdefault(_written(detail, section), []).append(detail)
     problems = []
     for inner, details in grouped.items():
@@ -107,6 +109,8 @@ def _message(detail: ErrorDetails, path: KeyPath, model: type[BaseModel], given:
     if kind in ("literal_error", "enum"):
         allowed = re.findall(r"'([^']*)'", str(context["expected"]))
         near = suggestion(str(detail["input"]), allowed)
+        if detail["loc"][-1:] == ("[key]",):  # what is no choice is the key, not the value under it
+            given = _given(detail["input"])
         return f"no such choice (given {given}); allowed: {context['expected'].replace(chr(39), '')}{near}"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     choice = re.search(r"^'([^']+)' is no .*allowed are: (.+)$", message)

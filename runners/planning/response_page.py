@@ -9,7 +9,7 @@ from ..geo import about, city_of
 from ..labels import attributions, cities_of
 from .page import DPI, table_html
 from .response import answered, has_responses
-from .response_pictures import draw_times, draw_zones, has_response_zones
+from .response_pictures import draw_times, draw_zones, reached_services
 from .response_text import response_grids, response_title
 
 if TYPE_CHECKING:
@@ -32,11 +32,12 @@ def response_html(results: "Results", baseline: int) -> list[str]:
             "by the time of day of the call. All runs of a point together."
         )
         parts.append(_figure(draw_times(results), "Response times, and their median by hour", note))
-    if has_response_zones(results) and results.directory is not None:
+    reached = reached_services(results, baseline) if results.directory is not None else []
+    if reached:
         city = city_of(results, baseline)
         facts = about(results, city, baseline)
+        service = reached[0]
         note = " ".join(["Mean response by zone.", *(f"City: {n}" for n in attributions(cities_of(results)))])
-        service = next(s for s in ("ambulance", "fire", "police") if f"{s}_calls" in results.table("zone_series"))
         parts.append(_figure(draw_zones(results, city, baseline, service, facts), "Mean response by zone", note))
     if parts:
         parts.insert(0, "<h2>Emergency response</h2>")

@@ -130,6 +130,15 @@ def _services(results: "Results") -> list[str]:
     return [name for name in _KEYS if f"{name}_response_minutes" in columns]
 
 
+def reached_services(results: "Results", point: int) -> list[str]:
+    """Return the services of which zones were kept and that reached anybody at a point."""
+    if not has_response_zones(results):
+        return []
+    kept = results.table(ZONE_TABLE)
+    kept = kept[kept["point"] == point]
+    return [name for name in _services(results) if (kept[f"{name}_reached"] > 0).any()]
+
+
 def response_layer(results: "Results", city: "City", point: int) -> "geopandas.GeoDataFrame":
     """Return a row a zone: number, name, residents, and of each service what came of its calls.
 
@@ -211,8 +220,7 @@ def write_response(results: "Results", folder: Path, point: int) -> list[Path]:
     }
     layer = response_layer(results, city, point)
     written = [write_layer(layer, folder / "response.parquet", facts)]
-    for service in _services(results):
-        if (layer[f"{service}_reached"] > 0).any():
-            figure = draw_zones(results, city, point, service, facts)
-            written.append(save_figure(figure, folder / f"response-{service}.png"))
+    for service in reached_services(results, point):
+        figure = draw_zones(results, city, point, service, facts)
+        written.append(save_figure(figure, folder / f"response-{service}.png"))
     return written

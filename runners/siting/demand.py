@@ -64,10 +64,10 @@ def expected_calls(question: "Question", seed: int) -> Demand:
     _, first = np.unique(np.where(mine, tasks.incident, -1), return_index=True)
     rows = first[mine[first]]
     if not len(rows):
-        raise SitingError(
-            f"nobody calls the service {question.service}: no kind of incident that asks for it has a rate; see "
-            "response.kinds"
-        )
+        why = "no kind of incident that asks for it has a rate; see response.kinds"
+        if not len(question.city.people.age):
+            why = "nobody lives in the city; a scenario with response.events may say where calls come from"
+        raise SitingError(f"nobody calls the service {question.service}: {why}")
     calls = weight[rows]
     delay = tasks.ready[rows] - tasks.called[rows] + tasks.turnout[rows]
     x, y = tasks.x[rows], tasks.y[rows]

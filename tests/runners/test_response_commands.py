@@ -77,6 +77,8 @@ def call(monkeypatch, capsys, tmp_path):
         ('[response.kinds.illness]\nzones = { "Atlantis" = 2.0 }', "the city has no zone 'Atlantis'"),
         ('[response.kinds.illness]\nunits.ambulance.skills = ["surgery"]', "no ambulance crew has surgery"),
         ('[response.kinds.illness]\ncall_taking = "-5 s"', "call_taking"),
+        ('[response.fleet.ambulance]\nstations = [{ site = -1 }]', "stations[0].site: must be at least 0 (given -1)"),
+        ("[response.kinds.x]\nrate = 1\nunits = { boat = 1 }", "no such choice (given 'boat'); allowed: ambulance"),
         ('departments.specialties = { "St. X" = ["stroke"] }', "the city has no hospital 'St. X'"),
         ('[response.dispatch]\nmove_up = "compliance"\ncompliance = [["X"]]', "there is no station 'X'"),
     ],
@@ -166,6 +168,17 @@ def test_a_report_has_times_and_maps(call, swept, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h2>Emergency response</h2>" in page
     assert 'alt="Response times, and their median by hour"' in page and 'alt="Mean response by zone"' in page
+
+
+def test_a_report_of_a_baseline_that_reaches_nobody_has_no_map(call, tmp_path):
+    nobody = SWEPT.replace("[1, 2]", "[0, 1]").replace("days = 6", "days = 2") + '\n[response.fleet.ambulance]\nunits = 1'
+    nobody = nobody.replace("[response]\n", '[response]\nservices = ["ambulance"]\n')
+    assert call("sweep", "town.toml", "--out", "none", scenario=nobody)[0] == 0
+    assert call("report", "none", "--out", "report.html")[0] == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Emergency response</h2>" in page and 'alt="Mean response by zone"' not in page
+    assert call("report", "none", "--baseline", 1, "--out", "other.html")[0] == 0
+    assert 'alt="Mean response by zone"' in (tmp_path / "other.html").read_text(encoding="utf-8")
 
 
 def test_maps_of_response_by_zone(call, swept, tmp_path):

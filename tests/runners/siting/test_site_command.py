@@ -216,7 +216,7 @@ def test_a_city_where_nobody_lives(call, tmp_path):
     (tmp_path / "crossing.toml").write_text('name = "crossing"\n[city]\nsumo = { file = "town.net.xml" }\n[response]\n')
     code, _, err = call(*QUICK, "--out", "plans", where="crossing.toml")
     assert code == 2
-    assert "nobody calls the service ambulance" in err
+    assert "nobody calls the service ambulance: nobody lives in the city" in err
     assert not (tmp_path / "plans").exists()
 
 
