@@ -77,7 +77,7 @@ def call(monkeypatch, capsys, tmp_path):
         ('[response.kinds.illness]\nzones = { "Atlantis" = 2.0 }', "the city has no zone 'Atlantis'"),
         ('[response.kinds.illness]\nunits.ambulance.skills = ["surgery"]', "no ambulance crew has surgery"),
         ('[response.kinds.illness]\ncall_taking = "-5 s"', "call_taking"),
-        ('[response.fleet.ambulance]\nstations = [{ site = -1 }]', "stations[0].site: must be at least 0 (given -1)"),
+        ("[response.fleet.ambulance]\nstations = [{ site = -1 }]", "stations[0].site: must be at least 0 (given -1)"),
         ("[response.kinds.x]\nrate = 1\nunits = { boat = 1 }", "no such choice (given 'boat'); allowed: ambulance"),
         ('departments.specialties = { "St. X" = ["stroke"] }', "the city has no hospital 'St. X'"),
         ('[response.dispatch]\nmove_up = "compliance"\ncompliance = [["X"]]', "there is no station 'X'"),
@@ -171,7 +171,9 @@ def test_a_report_has_times_and_maps(call, swept, tmp_path):
 
 
 def test_a_report_of_a_baseline_that_reaches_nobody_has_no_map(call, tmp_path):
-    nobody = SWEPT.replace("[1, 2]", "[0, 1]").replace("days = 6", "days = 2") + '\n[response.fleet.ambulance]\nunits = 1'
+    nobody = (
+        SWEPT.replace("[1, 2]", "[0, 1]").replace("days = 6", "days = 2") + "\n[response.fleet.ambulance]\nunits = 1"
+    )
     nobody = nobody.replace("[response]\n", '[response]\nservices = ["ambulance"]\n')
     assert call("sweep", "town.toml", "--out", "none", scenario=nobody)[0] == 0
     assert call("report", "none", "--out", "report.html")[0] == 0
