@@ -22,7 +22,7 @@ from ..presence import AWAY, Presence
 from .events import Events
 from .incidents import Incidents, draws, tasks_of
 from .kinds import KindSettings, Services
-from .scenes import CallError, Scene, Scenes
+from .scenes import CallError, Scene, Scenes, zone_names
 from .tasks import Tasks
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Calls:
         self.causes = tuple(dict.fromkeys((RATES, EVENTS, *causes)))
         """Names that the column ``cause`` of tasks numbers; those of emergencies join when they first come."""
         self._age = np.asarray(city.people.age)
-        zones = _zone_names(city)
+        zones = zone_names(city)
         self._rates = [_KindRate(name, kind, self._age, zones, factor) for name, kind in self.kinds.items()]
         self._street = np.array([kind.at == "street" for kind in self.kinds.values()])
         self._numbers = {name: number for number, name in enumerate(self.kinds)}
@@ -215,14 +215,6 @@ class _KindRate:
             self.zones[zones[zone]] = value
         oldest = self.by_age[age].max(initial=0.0)
         self.greatest = float(oldest * self.hours.max() * self.zones.max())
-
-
-def _zone_names(city: "City") -> dict[str, int]:
-    """Return the number of each zone by its name, or by its number where zones have no names."""
-    layer = city.layer("zones")
-    if layer is not None and "name" in layer.columns:
-        return {str(name): number for number, name in enumerate(layer["name"])}
-    return {str(number): number for number in range(len(city.zones))}
 
 
 def _identities(emergencies: list[Emergency]) -> NDArray[np.int64]:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, StrictBool, field_validator, model_validator
 
+from ...environment.randomness import key, uniforms
 from ..parts import Part, Seconds, Whole
 from ..traffic.matrices import DemandError, Problems, csv_rows, open_text
 from .kinds import LAST_PRIORITY
-from .scenes import CallError
+from .scenes import CallError, zone_names
 
 if TYPE_CHECKING:
     import pandas
@@ -41,6 +42,8 @@ class EventSettings(Part):
             a time zone behind them is not looked at.
         spread: how far after that the event may have happened, as the file says the hour only; drawn.
         x, y: columns with coordinates; not needed for points of a GeoPackage.
+        zone_column: column with the name of the zone, in the place of coordinates; the event is put at a home there, the
+            same one in every run.
         crs: CRS of the coordinates, as "EPSG:4326" for longitude and latitude; without, that of the file or the city.
         kind: the kind of all events, or without, see ``kind_column``.
         kind_column: column with the kind of each.
@@ -62,6 +65,7 @@ class EventSettings(Part):
     spread: Annotated[Seconds, Field(ge=0, le=DAY)] = 0.0
     x: str | None = None
     y: str | None = None
+    zone_column: str | None = None
     crs: str | None = None
     kind: str | None = None
     kind_column: str | None = None
@@ -108,6 +112,8 @@ class EventSettings(Part):
             raise ValueError("give either kind, for all events, or kind_column")
         if (self.x is None) != (self.y is None):
             raise ValueError("give both x and y, or neither for a file of points")
+        if self.zone_column is not None and self.x is not None:
+            raise ValueError("give either x and y or zone_column")
         return self
 
 
@@ -178,7 +184,7 @@ class _Reading:
         self.good = np.ones(len(self.table), bool)
         self.report: dict[str, int] = {}
         wanted = [settings.time] if isinstance(settings.time, str) else list(settings.time)
-        columns = (settings.x, settings.y, settings.kind_column, settings.priority_column)
+        columns = (settings.x, settings.y, settings.zone_column, settings.kind_column, settings.priority_column)
         wanted += [name for name in (*columns, settings.units_column, settings.case_column) if name is not None]
         lacking = [name for name in wanted if name not in self.table.columns]
         if lacking:
@@ -190,7 +196,7 @@ class _Reading:
         settings = self.settings
         kind = self._kinds()
         time = self._times()
-        x, y = self._points()
+        x, y = self._points() if settings.zone_column is None else self._in_zones(settings.zone_column)
         priority = self._words(settings.priority_column, settings.priorities, "priority", LAST_PRIORITY)
         units = self._words(settings.units_column, {}, "number of units", 50, least=1)
         if settings.bad == "refuse":
@@ -324,6 +330,23 @@ class _Reading:
             ),
         )
         return np.asarray(x, float), np.asarray(y, float)
+
+    def _in_zones(self, column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return a home in the zone of each row, or the middle of a zone without homes."""
+        city, words = self.city, self._text(column)
+        numbers = zone_names(city)
+        zone = np.array([numbers.get(word, -1) for word in words], np.int64)
+        there = ", ".join(list(numbers)[:20]) + (" …" if len(numbers) > 20 else "")
+        self._refuse(zone < 0, column, lambda row: f"'{words[row]}' is no zone of the city; there are: {there}")
+        home = np.argsort(city.places.zone[: city.homes], kind="stable")
+        first = np.searchsorted(city.places.zone[: city.homes][home], np.arange(len(city.zones) + 1))
+        homes = np.diff(first)[zone]
+        luck = uniforms(key(0, "home of an event in a zone"), np.arange(len(zone)), 0)
+        place = np.minimum(first[zone] + (luck * homes).astype(np.int64), max(len(home) - 1, 0))
+        chosen = home[place] if len(home) else zone
+        x = np.where(homes > 0, city.places.x[chosen], city.zones.x[zone])
+        y = np.where(homes > 0, city.places.y[chosen], city.zones.y[zone])
+        return x.astype(float), y.astype(float)
 
     def _words(
         self, column: str | None, words: dict[str, int], what: str, most: int, *, least: int = 0

@@ -23,7 +23,7 @@ from .calls import Calls
 from .closures import Closures
 from .decisions import Dispatcher
 from .dispatch import Centre, Departments
-from .doors import BEDS_USED
+from .doors import BEDS_USED, OFFERS
 from .events import read_events
 from .fleet import DAY, FARTHEST, FleetError, Fleets
 from .incidents import draws
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..presence import Presence
 
 EPIDEMIC, TRANSFER = "epidemic", "transfer"
+INTENSIVE = SPECIALTIES.index("intensive care")
 EVERYTHING = 255
 """Bits of a hospital that offers all specialties."""
 _STATES = {
@@ -337,6 +338,10 @@ class Response(Process):
             bays = bays - np.minimum(boarding, self.settings.departments.boarders * bays)
             if self.settings.departments.beds:
                 beds = self._reserved + np.maximum(hospitals.limit[:, 0] - hospitals.patients[:, 0], 0)
+            # a hospital without a free bed in intensive care does not offer it today
+            free = hospitals.limit[:, 1] - hospitals.patients[:, 1] - hospitals.taken[:, 1]
+            offers = self.centre.departments.offers
+            self.centre.state.hospital[:, OFFERS] = np.where(free > 0, offers, offers & ~(1 << INTENSIVE))
         bays = np.where(self._bays < 0, -1, np.maximum(np.round(bays), 1))
         self.centre.change_hospitals(bays.astype(np.int32), None if beds is None else beds.astype(np.int32))
 
@@ -366,8 +371,12 @@ class Response(Process):
         """Tell the hospitals of the city how many beds patients of ambulances take beyond those set aside for them."""
         hospitals = getattr(self.model, "hospitals", None)
         if hospitals is not None and len(self.hospital_site) and self.settings.departments.beds:
-            used = self.centre.state.hospital[:, BEDS_USED] - self._reserved
-            hospitals.taken[:, 0] = np.maximum(used, 0)
+            table, now = self.centre.table(), self.centre.now
+            needs = (table["specialty"] == INTENSIVE) & (table["bed"] > 0) & (table["bay"] <= now)
+            lies = needs & (table["bay"] + table["stay"] + table["bed"] > now)
+            intensive = np.bincount(table["at"][lies], minlength=len(self.hospital_site))
+            used = self.centre.state.hospital[:, BEDS_USED] - intensive - self._reserved
+            hospitals.taken[:, 0], hospitals.taken[:, 1] = np.maximum(used, 0), intensive
 
     def _transfers(self, now: float) -> Tasks:
         """Return tasks that move on patients who lie where what they need is not offered, once each."""

@@ -91,3 +91,11 @@ class Scenes:
         access = np.where(street, 0, away * DETOUR / WALKING_SPEED).astype(np.float32)
         x, y = np.where(street, self._network.x[node], x), np.where(street, self._network.y[node], y)
         return Scene(node, access, x, y, np.asarray(zone, np.int32))
+
+
+def zone_names(city: "City") -> dict[str, int]:
+    """Return the number of each zone by its name, or by its number where zones have no names."""
+    layer = city.layer("zones")
+    if layer is not None and "name" in layer.columns:
+        return {str(name): number for number, name in enumerate(layer["name"])}
+    return {str(number): number for number in range(len(city.zones))}

@@ -11,9 +11,9 @@ from citytwin.agents.emergencies import Emergency
 from citytwin.agents.presence import AWAY
 from citytwin.agents.responders import Responder, ResponderState, Service
 from citytwin.agents.response import board
-from citytwin.agents.response.doors import BAYS, BEDS, BEDS_USED
+from citytwin.agents.response.doors import BAYS, BEDS, BEDS_USED, OFFERS
 from citytwin.agents.response.fleet import FleetError
-from citytwin.agents.response.tasks import Outcome
+from citytwin.agents.response.tasks import SPECIALTIES, Outcome
 from citytwin.environment.network.network import Network
 from citytwin.environment.places import SiteKind
 
@@ -228,6 +228,24 @@ def test_beds_are_shared_with_the_patients_of_the_epidemic():
     free = hospitals.limit[0, 0] - hospitals.patients[0, 0] - hospitals.taken[0, 0]
     found = hospitals.admit(np.arange(free + 5), np.ones(free + 5))
     assert (found >= 0).sum() == max(free, 0)  # what ambulances' patients took is not there for others
+
+
+def test_who_needs_intensive_care_takes_a_bed_there_and_full_hospitals_do_not_offer_it():
+    needs = '[response.kinds.illness]\nspecialty = "intensive care"\nadmitted = 1\n'
+    town = model(BUSY + needs + "[response.departments]\nbays_per_100_000 = 2_000\n", more=BEDS_OF, days=4)
+    process, hospitals = responding(town), town.hospitals
+    intensive = 1 << SPECIALTIES.index("intensive care")
+    offered = []
+    for _ in range(4):
+        free = hospitals.limit[0, 1] - hospitals.patients[0, 1] - hospitals.taken[0, 1]
+        town.step()
+        offered.append(bool(process.centre.state.hospital[0, OFFERS] & intensive) == (free > 0))
+        there = table(town)
+        lies = (there["specialty"] == 5) & (there["bed"] > 0) & (there["bay"] <= process.centre.now)
+        lies &= there["bay"] + there["stay"] + there["bed"] > process.centre.now
+        assert hospitals.taken[0, 1] == np.count_nonzero(lies & (there["at"] == 0))
+    assert all(offered)
+    assert hospitals.taken[0, 1] > 0
 
 
 def test_beds_set_aside_are_among_those_that_others_leave_none_of():

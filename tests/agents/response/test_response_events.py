@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pyproj import Transformer
 
 from citytwin.agents.response.events import SHOWN_OF_A_COLUMN, EventSettings, read_events
-from citytwin.agents.response.scenes import CallError
+from citytwin.agents.response.scenes import CallError, zone_names
 
 KINDS = ["illness", "building fire", "traffic accident"]
 START = date(2026, 1, 5)
@@ -293,3 +293,20 @@ def test_whatever_a_file_holds_it_is_read_or_refused_by_name(city, tmp_path, cel
 def test_times_with_zones_are_those_of_their_clocks(read):
     zones = ("2026-01-05T01:00+02:00", "2026-01-05 02:00 +0100", "2026-01-05T03:00:00Z", "2026-01-05T04")
     assert (read(["time,x,y", *map(row, zones)]).second / 3600).tolist() == [1, 2, 3, 4]
+
+
+def test_events_by_zone_are_at_homes_of_the_zone(city, read):
+    names = zone_names(city)
+    name, number = next(iter(names.items()))
+    lines = ["time,where", *(f"2026-01-05 {hour:02d}:00,{name}" for hour in range(24))]
+    keys = {"x": None, "y": None, "zone_column": "where"}
+    events = read(lines, **keys)
+    homes = np.flatnonzero(city.places.zone[: city.homes] == number)
+    at = {(x, y) for x, y in zip(city.places.x[homes], city.places.y[homes], strict=True)}
+    assert {(x, y) for x, y in zip(events.x, events.y, strict=True)} <= at
+    again = read(lines, **keys)
+    assert np.array_equal(events.x, again.x)
+    with pytest.raises(CallError, match=r"events\.csv:2: where: 'Atlantis' is no zone of the city; there are: "):
+        read(["time,where", "2026-01-05 00:00,Atlantis"], **keys)
+    with pytest.raises(ValidationError, match="either x and y or zone_column"):
+        read(lines, zone_column="where")
