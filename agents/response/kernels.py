@@ -200,7 +200,8 @@ def run(roads, rules, state, until):
                 elif aider < 0 or chance[u] < chance[aider]:
                     aider = u
             known_mode = -1
-            for u in moving[:under_way]:  # last, since where they are takes long to find: most cannot be the nearest
+            for number in range(under_way):  # last, since where they are takes long to find: most cannot be the nearest
+                u = moving[number]
                 mine = trait[u, SERVES] & service != 0
                 mode = trait[u, LIGHTS] if lights else trait[u, NORMAL]
                 if mine and near >= 0 and pruning and (lights or unit[u, MODE] == mode):
@@ -263,7 +264,8 @@ def run(roads, rules, state, until):
                 counter[STACKED] -= 1
                 if whole[LOSS]:
                     kept[task, OUTCOME] = LOST
-                    release(unit, tree, stamp, given, wait, task, now)
+                    if wait[task] >= 0:
+                        release(unit, tree, stamp, given, wait, task, now)
                     continue
                 if able and near < 0 and aider < 0:
                     kept[task, UNREACHED] = 1
@@ -311,7 +313,7 @@ def run(roads, rules, state, until):
         # ---------------------------------------------------------------- what a free unit does
         if counter[STACKED] > 0:
             u = -1 - stack[counter[STACKED] - 1]
-            chosen, nearest = -1, np.inf
+            chosen, nearest, reach = -1, np.inf, NEVER
             here, leave = unit[u, NODE], now
             if unit[u, STATE] == RETURNING:  # its shift begins on the way
                 if now <= unit_time[u, LEFT]:
@@ -321,7 +323,7 @@ def run(roads, rules, state, until):
                     leave = now + 0.001 * rest
             if unit[u, DUTY] == 1 and counter[WAIT] > 0:
                 for priority in range(PRIORITIES):
-                    if kept_back(unit, trait, whole, u, priority):
+                    if whole[HOLD_OUT] > 0 and kept_back(unit, trait, whole, u, priority):
                         break
                     mode = trait[u, LIGHTS] if priority < whole[SCENE_LIGHTS] else trait[u, NORMAL]
                     for row in range(len(queue)):
@@ -344,7 +346,7 @@ def run(roads, rules, state, until):
                                 if away < NEVER:
                                     key = ready[task] if whole[QUEUE_RULE] == FIRST else float(away)
                                     if key < nearest:
-                                        chosen, nearest = task, key
+                                        chosen, nearest, reach = task, key, away
                                     if whole[QUEUE_RULE] == FIRST:
                                         break
                                 else:
@@ -359,13 +361,14 @@ def run(roads, rules, state, until):
                     return False
                 chosen = ask[ANSWER]
                 ask[QUESTION], ask[ANSWERED] = NOBODY, 0
+                reach = -1
             if chosen >= 0:
                 counter[STACKED] -= 1
                 task = chosen
                 take_from_queue(queue, counter, kept, fixed, task)
                 lights = fixed[task, PRIORITY] < whole[SCENE_LIGHTS]
                 mode = trait[u, LIGHTS] if lights else trait[u, NORMAL]
-                away = drive(roads, mode, here, fixed[task, AT_NODE])
+                away = reach if reach >= 0 else drive(roads, mode, here, fixed[task, AT_NODE])
                 if unit[u, STATE] == IDLE:
                     leave = now + given[task, TURNOUT] * factor[u]
                 become(unit, unit_time, spent, u, SENT, now)
