@@ -55,6 +55,19 @@ def _pop(heap_time, heap_task, first, size):
 
 
 @njit(cache=True, nogil=True)
+def _join(door, kept, place, line, task):
+    """Put a task last in a line of a hospital: that of a priority at the door, or of those who board."""
+    before, after = -1, door[place, line]
+    while after >= 0:
+        before, after = after, kept[after, NEXT]
+    kept[task, NEXT] = -1
+    if before < 0:
+        door[place, line] = task
+    else:
+        kept[before, NEXT] = task
+
+
+@njit(cache=True, nogil=True)
 def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now):
     """Let stays in bays and beds of a hospital end that end until now, in their order."""
     bays, beds = heap_first[0, place], heap_first[1, place]
@@ -71,15 +84,7 @@ def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, plac
             continue
         task = _pop(heap_time, heap_task, bays, in_bays)
         if given[task, BED] > 0 and hospital[place, BEDS] >= 0:
-            # behind those who board already
-            before, after = -1, door[place, _BOARDING]
-            while after >= 0:
-                before, after = after, kept[after, NEXT]
-            kept[task, NEXT] = -1
-            if before < 0:
-                door[place, _BOARDING] = task
-            else:
-                kept[before, NEXT] = task
+            _join(door, kept, place, _BOARDING, task)
             hospital[place, BOARDERS] += 1
             admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, bay)
         else:
@@ -122,14 +127,7 @@ def has_room(hospital, place):
 @njit(cache=True, nogil=True)
 def join_door(hospital, door, kept, place, task, priority):
     """Let a unit wait at the door behind those with the same priority."""
-    before, after = -1, door[place, priority]
-    while after >= 0:
-        before, after = after, kept[after, NEXT]
-    kept[task, NEXT] = -1
-    if before < 0:
-        door[place, priority] = task
-    else:
-        kept[before, NEXT] = task
+    _join(door, kept, place, priority, task)
     hospital[place, DOOR] += 1
 
 
