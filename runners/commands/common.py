@@ -34,6 +34,8 @@ MISTAKES = {
     "environment.transit.timetable.TransitError",
     "runners.documents.ScenarioError",
     "runners.manifest.ManifestError",
+    "runners.points.estimate.EstimateError",
+    "runners.points.tasks.ExtensionError",
     "runners.sweep.SweepError",
     "runners.tables.StoreError",
 }
