@@ -34,7 +34,7 @@ MISTAKES = {
     "environment.transit.timetable.TransitError",
     "runners.documents.ScenarioError",
     "runners.manifest.ManifestError",
-    "runners.sweep.SweepError",
+    "runners.outcome.SweepError",
     "runners.tables.StoreError",
 }
 """Errors about what was asked for, which say all there is to say: the module that defines each, and its class."""
