@@ -1,25 +1,40 @@
-"""What happened to every run: an append-only journal of the supervisors of a sweep.
+"""What happened to every run: a journal of each session of a sweep, that is, of each supervisor that worked on it.
 
-``ledger/0001.jsonl`` belongs to the first session of a sweep, ``0002.jsonl`` to the second …, one JSON object a line.
+``ledger/<time>-<host>-<process>.jsonl`` belongs to one session; its name needs no agreement with anybody, so sessions
+on many machines may write at once. One JSON object a line: first what the session is, then what happened to its runs,
+last how it ended. While it lives its file grows, if by nothing else than a beat: that is how others know that it lives,
+whatever their clocks say (:mod:`runners.sessions`).
+
 The ledger is history; whether a run is in the results is decided by its commit alone (:mod:`runners.store`).
 """
 
+import contextlib
 import json
 import os
+import re
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from .store import ERRORS, LEDGER, read_tasks, runs_in_results, write_atomic
+from .store import ERRORS, LEDGER, write_atomic
 
-State = Literal["queued", "started", "done", "failed", "killed"]
-"""``queued``: not begun, or dropped; ``started``: in hand, or in hand when its sweep died; ``done``: in the results;
-``failed``: raised an exception; ``killed``: its process died."""
+State = Literal["queued", "running", "done", "failed", "timed_out", "out_of_memory", "killed", "lost"]
+"""``queued``: not begun, paused or dropped; ``running``: in hand; ``done``: in the results; ``failed``: raised an
+exception; ``timed_out``, ``out_of_memory``: stopped at a limit; ``killed``: its process died; ``lost``: its session died
+or fell silent with the run in hand, which no line says and readers conclude."""
 
-_STATES = ("queued", "started", "done", "failed", "killed")
+STATES: tuple[State, ...] = get_args(State)
+UNSUCCESSFUL: tuple[State, ...] = ("failed", "timed_out", "out_of_memory", "killed", "lost")
+"""States of runs that were tried and are not in the results."""
+
+BEAT = 10.0
+"""Seconds between signs of life."""
+
+BEAT_LINE = b'{"beat": 1}\n'
 
 
 @dataclass(frozen=True)
@@ -35,8 +50,8 @@ class Entry:
         pid: process of the worker.
         seconds: wall time of the attempt, s.
         cpu: processor time of the attempt, s.
-        rss: greatest resident memory of the worker so far, bytes.
-        error: class of the exception, or name of the signal.
+        rss: greatest resident memory of the worker so far, bytes; of a run that took too much, what it held.
+        error: class of the exception, name of the signal, or what was exceeded.
         message: what it said.
         trace: file with the traceback, relative to the results directory.
     """
@@ -54,13 +69,19 @@ class Entry:
     message: str = ""
     trace: str = ""
 
+    @property
+    def told(self) -> str:
+        """What became of the run, in a line."""
+        return f"{self.state}: {self.error}: {self.message}".rstrip(": ")
+
 
 _TYPES: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float)}
 _FIELDS = {field.name: _TYPES.get(field.type, (str,)) for field in fields(Entry)}
+_WRITTEN = frozenset(STATES) - {"lost"}
 
 
-def _json(value: Any, indent: int | None = None) -> bytes:
-    # Messages may hold halves of characters, as odd file names do; JSON writes those as escapes.
+def to_json(value: Any, indent: int | None = None) -> bytes:
+    """Return a value as JSON; texts may hold halves of characters, as odd file names do, which become escapes."""
     return json.dumps(value, indent=indent, ensure_ascii=False).encode(errors="backslashreplace")
 
 
@@ -70,87 +91,133 @@ def now() -> str:
 
 
 class Ledger:
-    """The journal of one session of a sweep.
+    """The journal of one session of a sweep; it beats until it is closed.
+
+    Args:
+        directory: results directory.
+        about: what the session is, JSON-able.
+
+    Attributes:
+        name: name of the session.
+        path: its file.
 
     Raises:
         OSError: if the file cannot be made, or a line cannot be written.
     """
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, about: Mapping[str, Any] | None = None):
         folder = directory / LEDGER
         folder.mkdir(exist_ok=True)
-        number = max((int(file.stem) for file in folder.glob("*.jsonl") if file.stem.isdecimal()), default=0)
+        self._host = socket.gethostname()
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        stem = f"{moment}-{re.sub(r'[^A-Za-z0-9._]', '_', self._host)[:60]}-{os.getpid()}"
+        self.name = stem
+        number = 1
         while True:
-            number += 1
-            self.path = folder / f"{number:04d}.jsonl"
+            self.path = folder / f"{self.name}.jsonl"
             try:
                 self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-            except FileExistsError:
+            except FileExistsError:  # another thread of this process, in the same microsecond
+                number += 1
+                self.name = f"{stem}.{number}"
                 continue
             break
-        self._host = socket.gethostname()
+        self._written = True
+        self._append({"session": {"name": self.name, "started": now()} | dict(about or {})})
+        self._closed = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="beat", daemon=True)
+        self._heart.start()
 
     def write(self, run_id: str, state: State, **details: Any) -> None:
-        """Append a line; it reaches the system at once, so it outlives this process."""
-        line = {"run_id": run_id, "state": state, "time": now(), "host": self._host} | details
-        content = _json(line) + b"\n"
-        while content:
-            content = content[os.write(self._handle, content) :]
+        """Append a line about a run; it reaches the system at once, so it outlives this process."""
+        self._append({"run_id": run_id, "state": state, "time": now(), "host": self._host} | details)
+
+    def end(self, how: str, **details: Any) -> None:
+        """Say how the session ended; it is the last line."""
+        self._append({"ended": now(), "how": how} | details)
+        self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._handle)
+        """Stop beating and close the file; without :meth:`end` the session counts as dead from then on."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._heart.join()
+            os.close(self._handle)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        content = to_json(line) + b"\n"
+        while content:
+            content = content[os.write(self._handle, content) :]
+        self._written = True
+
+    def _beat(self) -> None:
+        while not self._closed.wait(BEAT):
+            with contextlib.suppress(OSError):  # a full disk is the matter of whoever writes results
+                if not self._written:
+                    os.write(self._handle, BEAT_LINE)
+                self._written = False
+                os.fsync(self._handle)  # so that other machines see it
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not self._closed.is_set():
+            with contextlib.suppress(OSError):
+                self.end(kind.__name__)
         self.close()
 
 
+def ledger_files(directory: str | Path) -> list[Path]:
+    """Return the journals of all sessions, oldest first."""
+    return sorted((Path(directory) / LEDGER).glob("*.jsonl"))
+
+
 def entries(directory: str | Path) -> Iterator[Entry]:
-    """Yield the lines of all sessions, oldest first; torn and foreign lines are passed over."""
-    for file in sorted((Path(directory) / LEDGER).glob("*.jsonl")):
+    """Yield the lines about runs of all sessions, session after session; torn and foreign lines are passed over."""
+    for file in ledger_files(directory):
         with file.open("rb") as lines:
             for line in lines:
-                entry = _parse(line)
-                if entry is not None:
-                    yield entry
+                if (found := parse_line(line)) is not None:
+                    yield entry_of(found)
 
 
-def _parse(line: bytes) -> Entry | None:
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says about a run; None if it is torn, foreign, or about something else."""
+    if line == BEAT_LINE:
+        return None
     try:
         found = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(found, dict) or found.get("state") not in _STATES:
+    if not isinstance(found, dict) or "run_id" not in found:
         return None
-    known = {name: value for name, value in found.items() if name in _FIELDS}
-    if "run_id" not in known or not all(isinstance(value, _FIELDS[name]) for name, value in known.items()):
+    state = found.get("state")
+    if not isinstance(state, str) or state not in _WRITTEN:
         return None
-    return Entry(**known)
+    if not all(isinstance(value, _FIELDS[name]) for name, value in found.items() if name in _FIELDS):
+        return None
+    return found
 
 
-def states(directory: str | Path) -> dict[str, Entry]:
-    """Return the state of every run of a sweep, in run order: its latest line in the ledger.
-
-    A run that is committed is ``done``, whatever the ledger says last; one that never began is ``queued``.
-
-    Raises:
-        StoreError: if the directory is no sweep.
-    """
-    directory = Path(directory)
-    runs = {task["run_id"]: Entry(task["run_id"], "queued") for task in read_tasks(directory)}
-    for entry in entries(directory):
-        if entry.run_id in runs and runs[entry.run_id].state != "done":
-            runs[entry.run_id] = entry
-    for run in runs_in_results(directory) & runs.keys():
-        if runs[run].state != "done":  # its sweep died between the commit and the line
-            runs[run] = replace(runs[run], state="done", error="", message="", trace="")
-    return runs
+def entry_of(found: Mapping[str, Any]) -> Entry:
+    """Return the entry that a line says, as :func:`parse_line` gives it."""
+    return Entry(**{name: value for name, value in found.items() if name in _FIELDS})
 
 
-def record_error(directory: Path, task: dict[str, Any], attempt: int, details: dict[str, Any]) -> str:
+def attempts_made(directory: str | Path) -> dict[str, int]:
+    """Return the greatest number of an attempt of every run that was ever begun."""
+    attempts: dict[str, int] = {}
+    for file in ledger_files(directory):
+        with file.open("rb") as lines:
+            for line in lines:
+                if (found := parse_line(line)) is not None:
+                    run = found["run_id"]
+                    attempts[run] = max(found.get("attempt", 0), attempts.get(run, 0))
+    return attempts
+
+
+def record_error(directory: Path, task: Mapping[str, Any], attempt: int, details: Mapping[str, Any]) -> str:
     """Write ``errors/<run_id>-<attempt>.json`` and return its path relative to the results directory.
 
     Raises:
@@ -159,6 +226,6 @@ def record_error(directory: Path, task: dict[str, Any], attempt: int, details: d
     folder = directory / ERRORS
     folder.mkdir(exist_ok=True)
     path = folder / f"{task['run_id']}-{attempt}.json"
-    content = {"task": task, "attempt": attempt, "time": now(), "host": socket.gethostname()} | details
-    write_atomic(path, _json(content, indent=2) + b"\n")
+    content = {"task": task, "attempt": attempt, "time": now(), "host": socket.gethostname()} | dict(details)
+    write_atomic(path, to_json(content, indent=2) + b"\n")
     return str(path.relative_to(directory))

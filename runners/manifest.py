@@ -1,7 +1,8 @@
 """``sweep.json``: what a sweep is, with what program and on which machines it ran; and whether another is the same.
 
-What decides the results (scenario, points, seeds, cities, program) must be the same when a sweep is resumed. What
-varies without touching them (times, machines, number of workers) is kept as a list of sessions.
+What decides the results (scenario, points, seeds, cities, program) must be the same when a sweep is resumed. It is
+written when the sweep is planned and stays as it is unless the sweep grows. What varies without touching the results
+(times, machines, number of workers) stands with each session in the ledger.
 """
 
 import difflib
@@ -9,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .ledger import now
-from .store import MANIFEST, SCHEMA_VERSION, TASKS, write_atomic
+from .store import MANIFEST, SCHEMA_VERSION, TASKS, sync_directory, write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = __name__.partition(".")[0]
@@ -100,7 +102,6 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
     return {
         "schema_version": SCHEMA_VERSION,
         "started": now(),
-        "ended": None,
         "runs": len(tasks),
         "parameters": list(dict.fromkeys(name for parameters in points.values() for name in parameters)),
         "points": [{"point": point, "parameters": parameters} for point, parameters in points.items()],
@@ -113,7 +114,6 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
         "tasks": _digest([essence(task) for task in tasks]),
         "versions": program(),
         "git": git_state(),
-        "sessions": [],
     }
 
 
@@ -173,6 +173,28 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     write_atomic(directory / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
+def write_first_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write the ``sweep.json`` that makes a directory a sweep; of several at once one succeeds.
+
+    Raises:
+        FileExistsError: if there is one.
+        OSError: if the disk does not take it.
+    """
+    drafts = directory / f".{MANIFEST}.{socket.gethostname()}-{os.getpid()}"
+    drafts.mkdir(exist_ok=True)
+    try:
+        write_manifest(drafts, manifest)
+        try:
+            (directory / MANIFEST).hardlink_to(drafts / MANIFEST)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without such links
+            (drafts / MANIFEST).replace(directory / MANIFEST)
+    finally:
+        shutil.rmtree(drafts, ignore_errors=True)
+    sync_directory(directory)
+
+
 def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:
     """Write the tasks in run order, one JSON object a line.
 
@@ -187,9 +209,7 @@ def differences(
     old: Manifest, new: Manifest, old_tasks: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """Return what keeps one sweep from being continued as another, the program apart, in lines to be shown."""
-    lines = []
-    if old.get("schema_version") != new["schema_version"]:
-        lines.append(f"layout of the results: {old.get('schema_version')} there, {new['schema_version']} here")
+    lines = layout_differences(old)
     if old.get("scenario") != new["scenario"]:
         lines += ["scenario:", *_text_difference(old.get("scenario"), new["scenario"])]
     before, after = old.get("context") or {}, dict(new["context"])
@@ -204,6 +224,12 @@ def differences(
         changed = [path for path, digest in new["cities"].items() if digest not in bundles.values()]
         lines.append(f"cities: not the bundles they were ({', '.join(changed or bundles)})")
     return lines if len(lines) <= _SHOWN else [*lines[:_SHOWN], f"… and {len(lines) - _SHOWN} more lines"]
+
+
+def layout_differences(old: Manifest) -> list[str]:
+    """Return how the layout of a results directory differs from that of this program, in lines to be shown."""
+    there = old.get("schema_version")
+    return [] if there == SCHEMA_VERSION else [f"layout of the results: {there} there, {SCHEMA_VERSION} here"]
 
 
 def program_differences(old: Manifest) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import store
 from .manifest import ManifestError, read_manifest
+from .sessions import sessions
 from .tables import StoreError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Results:
 
     Attributes:
         directory: results directory, or None if the results are in memory.
-        info: what was run, with what versions and on which machines (``sweep.json``).
+        info: what was run, with what versions (``sweep.json``), and its ``sessions``: when, on which machines.
 
     Raises:
         StoreError: if the directory holds no results.
@@ -36,6 +37,7 @@ class Results:
         self.directory: Path | None = Path(directory)
         try:
             self.info: dict[str, Any] = read_manifest(self.directory)
+            self.info["sessions"] = [session.facts for session in sessions(self.directory)]
         except ManifestError as error:
             raise StoreError(str(error)) from None
         self._memory: Mapping[str, pa.Table] = {}
@@ -100,13 +102,11 @@ class Results:
         """Runs that are not in the results though they were tried, each with what happened."""
         if self.directory is None:
             return {}
-        from .ledger import states
+        from .ledger import UNSUCCESSFUL
+        from .sessions import living, sessions, states
 
-        return {
-            run: f"{entry.state}: {entry.error}: {entry.message}".rstrip(": ")
-            for run, entry in states(self.directory).items()
-            if entry.state in ("failed", "killed")
-        }
+        alive = living(sessions(self.directory), wait=False)
+        return {run: entry.told for run, entry in states(self.directory, alive).items() if entry.state in UNSUCCESSFUL}
 
     def compare(self, baseline: int = 0) -> "pd.DataFrame":
         """Return how each point differs from a baseline point; see :func:`compare.compare`."""

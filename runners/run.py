@@ -17,7 +17,6 @@ from . import manifest as manifests
 from . import store
 from .cities import CITIES, prepare_cities
 from .documents import Problem
-from .ledger import now
 from .model import CityModel, Outputs
 from .points.layout import first_of
 from .points.tasks import TaskMaker
@@ -171,7 +170,7 @@ def _write(out: Path, task: Mapping[str, Any], tables: Mapping[str, Any], contex
     store.Store(out, [task["run_id"]], 1, footer).seal(0)
     with contextlib.suppress(OSError):
         (out / store.STAGE).rmdir()
-    manifests.write_manifest(out, described | {"ended": now()})
+    manifests.write_manifest(out, described)
 
 
 # ---------------------------------------------------------------------- directories

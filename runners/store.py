@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the layout of the results directory."""
 
 ROW_GROUP = 131_072
@@ -104,8 +104,14 @@ def read_tasks(directory: Path) -> list[dict[str, Any]]:
 # ---------------------------------------------------------------------- commit of one run
 
 
-def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]") -> None:
+def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]", *, durable: bool = True) -> None:
     """Put a run into the results, wholly or not at all; doing it twice does no harm.
+
+    Args:
+        directory: results directory.
+        run_id: run.
+        tables: its tables.
+        durable: whether to wait until it would outlive a loss of power.
 
     Raises:
         OSError: if the disk does not take it; nothing of the run is left then.
@@ -122,13 +128,15 @@ def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]") -> No
                 schema = table.schema.with_metadata({"citytwin.table": name})
                 with pa.ipc.new_stream(sink, schema) as stream:
                     stream.write_table(table.replace_schema_metadata(schema.metadata))
-            sink.flush()
-            os.fsync(sink.fileno())
+            if durable:
+                sink.flush()
+                os.fsync(sink.fileno())
         part.replace(stage / f"{run_id}.arrow")
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    sync_directory(stage)
+    if durable:
+        sync_directory(stage)
 
 
 def staged_runs(directory: Path) -> set[str]:

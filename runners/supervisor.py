@@ -1,25 +1,27 @@
-"""The supervisor's engine: worker processes, one run each at a time, started anew when they die."""
+"""The supervisor's engine: worker processes, one run each at a time, started anew when they die.
+
+A death is charged to the run in hand alone. Runs that pass a limit are ended and settled as what they are. When it is
+told to stop, or its wall time is nearly over, runs in hand are paused, finished or dropped, and none is begun.
+"""
 
 import contextlib
-import json
-import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .child import PATIENCE, Child, Events, UnusableError
 from .ledger import Ledger, State, record_error
-from .manifest import PACKAGE, ROOT
+from .limits import Limits, size_text, time_text
+from .memory import out_of_memory_kills, resident
+from .sessions import Others
 from .store import ERRORS, LOGS, Store, staged_runs, write_atomic
-from .worker import BOOT, SINGLE_THREADED
 
 Progress = Callable[[int, int, int, float | None], None]
 """``progress(done, failed, total, seconds_left)``; None: not known yet."""
@@ -27,122 +29,53 @@ Progress = Callable[[int, int, int, float | None], None]
 More = Callable[[], Sequence[dict[str, Any]]]
 """Further runs once all so far are settled; none when there is nothing more to do."""
 
+SETTLED: tuple[State, ...] = ("done", "failed", "timed_out", "out_of_memory", "killed")
+"""What becomes of a run in a session that does not stop."""
+
+WALL_TIME = "wall time"
+"""Why a supervisor stopped whose time was over."""
+
 _ATTEMPTS = 2
 """Attempts of a run whose process dies: it may have been an innocent victim once."""
 
 _STILLBORN = 3
 """Workers that die in a row without having made a run, before the sweep is given up."""
 
-_PATIENCE = 10.0
-"""Seconds that a worker has to end by itself once it has nothing to do."""
-
 _RECENT = 50
-"""Runs from which the time left is estimated."""
+"""Runs from which the time that one takes is estimated."""
 
-_LOG_TAIL = 4000
-"""Bytes of a dead worker's output that are kept with the run."""
+_MARGIN = 60.0, 0.1
+"""Seconds before the end of the wall time at which runs in hand are asked to stop, and the share of it they are at most
+(assumed): a step of a large city and its checkpoint take several seconds."""
+
+_LAST_MOMENT = 0.25
+"""Share of that margin that is kept for ending workers and sealing; runs in hand are dropped then."""
+
+_GRACE = 20.0
+"""Seconds that runs in hand have after SIGTERM; Slurm kills 30 s after it (KillWait)."""
+
+_LOOK = 0.2
+"""Seconds between two looks at the memory of the workers."""
 
 _HINTS = {"SIGKILL": "killed from outside, often because memory ran out"}
-
-
-class UnusableError(RuntimeError):
-    """The workers cannot work at all; the message says why."""
 
 
 class UnwritableError(OSError):
     """A worker could not write to the results directory; the message says why."""
 
 
-class _Process:
-    """A worker process as its supervisor sees it."""
-
-    def __init__(self, slot: int, log: Path, events: "queue.SimpleQueue[tuple[Any, ...]]"):
-        self.slot = slot
-        self.log = log
-        self.ready = False
-        self.warming = False
-        self.task: dict[str, Any] | None = None
-        self.attempt = 0
-        self.since = 0.0
-        self.log_start = 0
-        start = {"package": PACKAGE, "root": str(ROOT), "path": sys.path}
-        with log.open("ab") as output:
-            try:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-c", BOOT, json.dumps(start)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=output,
-                    # The order of sets of strings must not differ from worker to worker.
-                    env={"PYTHONHASHSEED": "0"} | os.environ | SINGLE_THREADED,
-                    process_group=0,  # Ctrl-C in a terminal reaches the supervisor alone
-                )
-            except OSError as error:
-                raise UnusableError(f"no worker can be started ({error.strerror}); use fewer workers") from None
-        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def _listen(self, events: "queue.SimpleQueue[tuple[Any, ...]]") -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as reports:
-            for line in reports:
-                with contextlib.suppress(ValueError):  # torn by the death of the worker
-                    events.put(("report", self, json.loads(line)))
-        events.put(("gone", self))
-
-    def send(self, **command: Any) -> None:
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):  # dead: its end is being reported
-            self.process.stdin.write(json.dumps(command).encode() + b"\n")
-            self.process.stdin.flush()
-
-    def take(self, task: dict[str, Any], attempt: int) -> None:
-        self.task, self.attempt, self.since = task, attempt, time.monotonic()
-        self.log_start = self.log.stat().st_size
-        self.send(do="run", task=task, attempt=attempt)
-
-    def output(self) -> str:
-        """Return the end of what the run in hand printed."""
-        with contextlib.suppress(OSError), self.log.open("rb") as log:
-            log.seek(max(self.log_start, self.log.stat().st_size - _LOG_TAIL))
-            return log.read(_LOG_TAIL).decode(errors="replace")
-        return ""
-
-    def death(self) -> str:
-        """Wait for the end of the process and return its cause: name of a signal, or exit code."""
-        code = self.end(_PATIENCE)
-        if code >= 0:
-            return f"exit code {code}"
-        try:
-            return signal.Signals(-code).name
-        except ValueError:
-            return f"signal {-code}"
-
-    def end(self, patience: float) -> int:
-        """Wait for the process to end, kill it if it does not, and return its exit code."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        try:
-            return self.process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-
-
 class Supervisor:
     """Makes runs in worker processes until all are settled, or until it is told to stop.
 
     Args:
-        opening: what a worker must know: ``execute``, ``context``, ``types``, and the results ``directory``.
+        opening: what a worker must know: ``execute``, ``context``, ``types``.
         workers: greatest number of worker processes.
         store: the results.
         ledger: the journal of this session.
         attempts: attempts made so far, by run.
         progress: called at the start and after every settled run.
+        limits: time and memory of a run, and when this process must have ended.
+        others: sessions that may work on the same runs; None if those are left to this one.
     """
 
     def __init__(
@@ -154,6 +87,8 @@ class Supervisor:
         ledger: Ledger,
         attempts: Mapping[str, int],
         progress: Progress | None,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        others: Others | None = None,
     ):
         self.directory = store.directory.absolute()  # a run may change the working directory
         self.opening = dict(opening)
@@ -163,23 +98,35 @@ class Supervisor:
         self.ledger = ledger
         self.attempts = dict(attempts)
         self.progress = progress
-        self.events: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-        self.processes: list[_Process] = []
+        self.limits = limits
+        self.others = others
+        self.events: Events = queue.SimpleQueue()
+        self.children: list[Child] = []
         self.todo: deque[dict[str, Any]] = deque()
-        self.stopping: signal.Signals | None = None
+        self.theirs: list[dict[str, Any]] = []
+        self.elsewhere: dict[str, dict[str, Any]] = {}
         self.deaths: dict[str, int] = {}
         self.stillborn = 0
+        self.memory_kills = out_of_memory_kills()
+        self.looked = 0.0
         self.total = self.done = self.failed = 0
+        self.settled = dict.fromkeys(SETTLED, 0)
         self.unfinished = False
         self.recent: deque[float] = deque(maxlen=_RECENT)
-        self.block_of: dict[str, int] = {}
-        self.missing: list[int] = []
+        self.pausable = False
+        self.stopping = ""
+        self.hurried = False
+        deadline, margin = limits.deadline, min(_MARGIN[0], _MARGIN[1] * (limits.walltime or 0.0))
+        self.pause_at = None if deadline is None else deadline - margin
+        self.last_moment = None if deadline is None else deadline - _LAST_MOMENT * margin
+        self.block_of = {run: number for number in range(store.blocks) for run in store.runs_of(number)}
+        self.open: Counter[int] = Counter()
         self.sealer = ThreadPoolExecutor(1, "seal")
-        self.seals: list[Future[None]] = []
+        self.seals: deque[Future[None]] = deque()
 
     def run(
         self, tasks: Sequence[dict[str, Any]], done: set[str], more: More | None = None, total: int | None = None
-    ) -> signal.Signals | None:
+    ) -> str:
         """Settle every run that is not done yet.
 
         Args:
@@ -189,23 +136,18 @@ class Supervisor:
             total: runs that progress is measured by, where ``more`` brings further ones.
 
         Returns:
-            The signal that stopped it before all runs were settled, or None.
+            Why it stopped before all runs were settled: name of a signal, or :data:`WALL_TIME`; "" if they are.
 
         Raises:
             UnusableError: if the workers cannot work at all.
             OSError: if the results cannot be written.
         """
-        self.todo.extend(task for task in tasks if task["run_id"] not in done)
+        self._add([task for task in tasks if task["run_id"] not in done])
         self.total, self.done = len(tasks) if total is None else total, len(done)
-        for number in range(self.store.blocks):
-            runs = self.store.runs_of(number)
-            self.block_of.update(dict.fromkeys(runs, number))
-            self.missing.append(len(set(runs) - done))
-        (self.directory / LOGS).mkdir(exist_ok=True)
         self._tell()
         with self._signals():
             try:
-                while self._busy() or (not self.stopping and (self.todo or self._refill(more))):
+                while self._busy() or (not self.stopping and (self.todo or self.theirs or self._refill(more))):
                     self._feed()
                     self._handle()
             finally:
@@ -214,78 +156,153 @@ class Supervisor:
                 self._tidy()
         for sealed in self.seals:
             sealed.result()
-        return self.stopping if self.unfinished or self.done + self.failed < len(tasks) else None
+        return self.stopping if self.unfinished or self.done + self.failed < len(tasks) else ""
 
     # ------------------------------------------------------------------ the loop
+
+    def _add(self, tasks: Sequence[dict[str, Any]]) -> None:
+        self.todo.extend(tasks)
+        self.open.update(self.block_of[task["run_id"]] for task in tasks)
 
     def _refill(self, more: More | None) -> bool:
         """Ask for further runs; return whether there are any."""
         if more is None:
             return False
         self.unfinished = True
-        self.todo.extend(more())
+        self._add(more())
         self.unfinished = bool(self.todo)
         return self.unfinished
 
-    def _busy(self) -> list[_Process]:
-        return [process for process in self.processes if process.task is not None]
+    def _busy(self) -> list[Child]:
+        return [child for child in self.children if child.task is not None]
 
     def _feed(self) -> None:
         """Start the workers that are missing and give every idle one something to do."""
+        self._mind_others()
+        if self.todo and not self.stopping and not self._time_for_another():
+            self.stopping = WALL_TIME
         if self.stopping:
             return
-        while len(self.processes) < min(self.limit, len(self.todo) + len(self._busy())):
+        while len(self.children) < min(self.limit, len(self.todo) + len(self._busy())):
             self._start()
-        for process in self.processes:
-            if not process.ready or process.task or process.warming or not self.todo:
+        for child in self.children:
+            if not child.ready or child.task or child.warming or not self.todo:
                 continue
             if self.warm is not None:
                 # One worker compiles, the others load what it compiled; they import their libraries meanwhile.
-                if not any(other.warming for other in self.processes):
-                    process.warming = True
-                    process.send(do="warm", path=self.warm)
+                if not any(other.warming for other in self.children):
+                    child.warming = True
+                    child.send(do="warm", path=self.warm)
                 continue
-            task = self.todo.popleft()
+            if (task := self._next()) is None:
+                return
             run = task["run_id"]
             self.attempts[run] = self.attempts.get(run, 0) + 1
-            self.ledger.write(run, "started", attempt=self.attempts[run], pid=process.pid)
-            process.take(task, self.attempts[run])
+            self.ledger.write(run, "running", attempt=self.attempts[run], pid=child.pid)
+            child.take(task, self.attempts[run])
+
+    def _next(self) -> dict[str, Any] | None:
+        """Return the next run that nobody else has made or has in hand."""
+        in_hand = self.others.in_hand() if self.others is not None else ()
+        while self.todo:
+            task = self.todo.popleft()
+            if self._settled_elsewhere(task):
+                continue
+            if task["run_id"] not in in_hand:
+                return task
+            self.theirs.append(task)
+        return None
+
+    def _mind_others(self) -> None:
+        """See what other sessions have done, and take over what they had in hand when they died."""
+        if self.others is None:
+            return
+        self.elsewhere |= self.others.look(now=bool(self.theirs) and not self.todo and not self._busy())
+        if self.theirs:
+            in_hand = self.others.in_hand()
+            waiting, self.theirs = self.theirs, []
+            for task in waiting:
+                if self._settled_elsewhere(task):
+                    continue
+                (self.theirs if task["run_id"] in in_hand else self.todo).append(task)
+
+    def _settled_elsewhere(self, task: dict[str, Any]) -> bool:
+        """Count a run that another session has settled; return whether one has."""
+        said = self.elsewhere.pop(task["run_id"], None)
+        if said is None or said["state"] == "queued" or (said["state"] == "killed" and said["attempt"] < _ATTEMPTS):
+            return False
+        self._count(task["run_id"], done=said["state"] == "done")
+        return True
 
     def _start(self) -> None:
-        slot = min(set(range(len(self.processes) + 1)) - {process.slot for process in self.processes})
-        process = _Process(slot, self.directory / LOGS / f"worker-{slot}.log", self.events)
-        self.processes.append(process)
-        process.send(do="open", directory=str(self.directory), **self.opening)
+        slot = min(set(range(len(self.children) + 1)) - {child.slot for child in self.children})
+        logs = self.directory / LOGS
+        logs.mkdir(exist_ok=True)
+        child = Child(slot, logs / f"worker-{self.ledger.name}-{slot}.log", self.events)
+        self.children.append(child)
+        child.send(do="open", directory=str(self.directory), **self.opening)
 
     def _handle(self) -> None:
-        """Wait for the next event and act on it."""
-        kind, *about = self.events.get()
+        """Wait for the next event and act on it, or on what is due."""
+        try:
+            kind, *about = self.events.get(timeout=self._patience())
+        except queue.Empty:
+            self._check()
+            return
         if kind == "report":
             self._report(*about)
         elif kind == "gone":
             self._gone(*about)
         elif kind == "sealed":
-            about[0].result()
+            self.seals.popleft().result()
         else:
             self._signal(*about)
+        self._check()
 
-    def _report(self, process: _Process, report: dict[str, Any]) -> None:
+    def _patience(self) -> float | None:
+        """Return the time until something is due even if nothing happens, s; None if nothing is."""
+        now = time.monotonic()
+        due: list[float] = []
+        busy = self._busy()
+        if self.limits.seconds is not None:
+            due += [child.since + self.limits.seconds for child in busy if child.verdict is None]
+        if self.limits.memory is not None and busy:
+            due.append(self.looked + _LOOK)
+        due += [moment for moment in (self.pause_at, self.last_moment) if moment is not None]
+        if self.theirs:
+            due.append(now + 1.0)
+        return max(0.0, min(due) - now) if due else None
+
+    # ------------------------------------------------------------------ reports
+
+    def _report(self, child: Child, report: dict[str, Any]) -> None:
         kind = report.pop("is")
         report.pop("run_id", None)
+        child.looks = report.pop("looks", False)
+        self.pausable |= child.looks
         if kind == "unusable":
             raise UnusableError(self._unusable(report))
         if kind == "unwritable":
             raise UnwritableError(report["message"])
         if kind == "ready":
-            process.ready = True
+            child.ready = True
+            return
+        if kind == "asked":
+            self._drop_hopeless(child)
             return
         self.stillborn = 0
         if kind == "warm":
-            process.warming, self.warm = False, None
+            child.warming, self.warm = False, None
             return
-        task, process.task = process.task, None
-        assert task is not None
-        self._settle(task, kind, process, report)
+        child.verdict = None  # if it has one, the run came to its end just before
+        task, child.task = child.task, None
+        if task is None:
+            return  # it was dropped just then
+        if kind == "paused":
+            self.ledger.write(task["run_id"], "queued", attempt=child.attempt, pid=child.pid, **report)
+            self.todo.append(task)
+        else:
+            self._settle(task, kind, child, report)
 
     def _unusable(self, report: dict[str, Any]) -> str:
         folder = self.directory / ERRORS
@@ -293,50 +310,67 @@ class Supervisor:
         write_atomic(folder / "start.txt", report["traceback"].encode())
         return f"{report['message']} (traceback in {folder / 'start.txt'})"
 
-    def _settle(self, task: dict[str, Any], state: State, process: _Process, details: Mapping[str, Any]) -> None:
-        run = task["run_id"]
-        self.ledger.write(run, state, **{"attempt": process.attempt, "pid": process.pid, **details})
-        self.recent.append(time.monotonic() - process.since)
-        if state == "done":
-            self.done += 1
-            block = self.block_of[run]
-            self.missing[block] -= 1
-            if not self.missing[block]:
-                seal = self.sealer.submit(self.store.seal, block)
-                seal.add_done_callback(lambda sealed: self.events.put(("sealed", sealed)))
-                self.seals.append(seal)
-        else:
-            self.failed += 1
+    def _settle(self, task: dict[str, Any], state: State, child: Child, details: Mapping[str, Any]) -> None:
+        self.ledger.write(task["run_id"], state, **{"attempt": child.attempt, "pid": child.pid, **details})
+        self.recent.append(child.seconds)
+        self.settled[state] += 1
+        self._count(task["run_id"], done=state == "done")
+
+    def _count(self, run: str, *, done: bool) -> None:
+        """Count a run as settled; seal its block if that was the last of it."""
+        block = self.block_of[run]
+        self.open[block] -= 1
+        self.done += done
+        self.failed += not done
+        if not self.open[block]:
+            del self.open[block]
+            seal = self.sealer.submit(self._seal, block)
+            self.seals.append(seal)
+            seal.add_done_callback(lambda _: self.events.put(("sealed",)))
         self._tell()
 
-    def _gone(self, process: _Process) -> None:
+    def _seal(self, block: int) -> None:
+        """Seal a block that is complete; if it is not, whoever completes it does."""
+        runs = self.store.runs_of(block)
+        if staged_runs(self.directory).issuperset(runs):
+            self.store.seal(block)
+
+    def _gone(self, child: Child) -> None:
         """Charge the death of a worker to the run in its hands."""
-        self.processes.remove(process)
-        cause = process.death()
-        task = process.task
+        self.children.remove(child)
+        cause = child.death()
+        task = child.task
         if task is None:
             if self.stopping:
                 return
             self.stillborn += 1
             if self.stillborn >= _STILLBORN:
-                said = process.output().strip()
+                said = child.output().strip()
                 raise UnusableError(f"workers die before they can make a run ({cause}){': ' + said if said else ''}")
             return
         self.stillborn = 0
         run = task["run_id"]
         if run in staged_runs(self.directory):  # it died between the commit and the report
-            self._settle(task, "done", process, {})
+            self._settle(task, "done", child, {})
             return
-        seconds = round(time.monotonic() - process.since, 3)
-        found = {"error": cause, "message": _HINTS.get(cause, "")}
-        trace = record_error(self.directory, task, process.attempt, found | {"output": process.output()})
-        details = found | {"seconds": seconds, "trace": trace}
-        self.deaths[run] = self.deaths.get(run, 0) + 1
-        if self.deaths[run] < _ATTEMPTS:
-            self.ledger.write(run, "killed", attempt=process.attempt, pid=process.pid, **details)
-            self.todo.append(task)
-        else:
-            self._settle(task, "killed", process, details)
+        state, found = child.verdict or self._cause(cause)
+        found = {"seconds": round(child.seconds, 3), **found}
+        trace = record_error(self.directory, task, child.attempt, found | {"output": child.output()})
+        details = found | {"trace": trace}
+        if state == "killed":
+            self.deaths[run] = self.deaths.get(run, 0) + 1
+            if self.deaths[run] < _ATTEMPTS:
+                self.ledger.write(run, "killed", attempt=child.attempt, pid=child.pid, **details)
+                self.todo.append(task)
+                return
+        self._settle(task, state, child, details)
+
+    def _cause(self, cause: str) -> tuple[State, dict[str, Any]]:
+        """Return the state of a run whose process died by itself, and what to say of it."""
+        if cause == "SIGKILL" and out_of_memory_kills() > self.memory_kills:
+            self.memory_kills += 1
+            return "out_of_memory", {"error": cause, "message": "ended by the system, as there was no memory left"}
+        return "killed", {"error": cause, "message": _HINTS.get(cause, "")}
 
     def _tell(self) -> None:
         if self.progress is not None:
@@ -348,21 +382,56 @@ class Supervisor:
             return None
         usual = median(self.recent)
         busy = self._busy()
-        begun = sum(max(0.0, usual - (time.monotonic() - process.since)) for process in busy)
+        begun = sum(max(0.0, usual - child.seconds) for child in busy)
         ahead = self.total - self.done - self.failed - len(busy)
         return (ahead * usual + begun) / self.limit
+
+    # ------------------------------------------------------------------ limits
+
+    def _check(self) -> None:
+        """End runs that passed a limit, and see to the wall time."""
+        now = time.monotonic()
+        if self.limits.seconds is not None:
+            for child in self._busy():
+                if child.verdict is None and child.seconds > self.limits.seconds:
+                    about = f"ran longer than {time_text(self.limits.seconds)}"
+                    self._convict(child, "timed_out", error="time limit", message=about)
+        if self.limits.memory is not None and now - self.looked >= _LOOK:
+            self.looked = now
+            for child in self._busy():
+                held = resident(child.pid) if child.verdict is None else 0
+                if held > self.limits.memory:
+                    about = f"held {size_text(held)}, more than {size_text(self.limits.memory)}"
+                    self._convict(child, "out_of_memory", error="memory limit", message=about, rss=held)
+        if self.pause_at is not None and now >= self.pause_at:
+            self.pause_at = None
+            self._drain(self.stopping or WALL_TIME)
+        if self.last_moment is not None and now >= self.last_moment:
+            self.last_moment = None
+            self._drop_all()
+
+    def _convict(self, child: Child, state: State, **details: Any) -> None:
+        child.verdict = state, details
+        child.kill()
+
+    def _time_for_another(self) -> bool:
+        """Return whether a run that is begun now would be done, or could be paused, before the wall time is over."""
+        if self.pause_at is None:
+            return True
+        left = self.pause_at - time.monotonic()
+        return left > (max(self.recent) if self.recent and not self.pausable else 0.0)
 
     # ------------------------------------------------------------------ stopping
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Turn Ctrl-C and SIGTERM into events, so that they never strike in the middle of something."""
+        """Turn signals into events, so that they never strike in the middle of something."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {
             number: signal.signal(number, lambda caught, _: self.events.put(("signal", signal.Signals(caught))))
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
         }
         try:
             yield
@@ -371,35 +440,61 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _signal(self, caught: signal.Signals) -> None:
-        """Let the runs in hand finish at the first Ctrl-C; drop them at the second, or when told to terminate."""
+        """Let the runs in hand finish at the first Ctrl-C; drain at SIGTERM and SIGUSR1; drop them at a second signal."""
         busy = self._busy()
-        if self.stopping or caught == signal.SIGTERM:
-            for process in busy:
-                self._drop(process)
-        elif busy:
-            print(f"\nStopping when {len(busy)} runs in hand are done; Ctrl-C again to drop them.", file=sys.stderr)
-        self.stopping = caught
+        if caught == signal.SIGUSR1:
+            self._drain(caught.name)
+        elif self.stopping == caught.name or (self.stopping and caught == signal.SIGINT):
+            self._drop_all()
+            self.stopping = caught.name
+        elif caught == signal.SIGTERM:
+            self.hurried = True
+            grace = time.monotonic() + _GRACE
+            self.last_moment = grace if self.last_moment is None else min(grace, self.last_moment)
+            self._drain(caught.name)
+        else:
+            if busy:
+                print(f"\nStopping when {len(busy)} runs in hand are done; Ctrl-C again to drop them.", file=sys.stderr)
+            self.stopping = caught.name
 
-    def _drop(self, process: _Process) -> None:
-        process.process.kill()
-        task, process.task = process.task, None
+    def _drain(self, reason: str) -> None:
+        """Begin no more runs and ask those in hand to stop; what is still in hand at the last moment is dropped."""
+        self.stopping = reason
+        for child in self._busy():
+            child.send(do="pause")
+
+    def _drop_hopeless(self, child: Child) -> None:
+        """Drop a run in hand that cannot be paused and would not be done in time, where every second counts."""
+        if not self.hurried or child.looks or child.task is None or self.last_moment is None:
+            return
+        usual = median(self.recent) if self.recent else float("inf")
+        if usual - child.seconds > self.last_moment - time.monotonic():
+            self._drop(child)
+
+    def _drop_all(self) -> None:
+        for child in self._busy():
+            self._drop(child)
+
+    def _drop(self, child: Child) -> None:
+        child.kill()
+        task, child.task = child.task, None
         if task is not None:
-            self.ledger.write(task["run_id"], "queued", attempt=process.attempt)
+            self.ledger.write(task["run_id"], "queued", attempt=child.attempt)
 
     def _end(self) -> None:
         """End all workers: the idle ones by word, the others by force."""
-        for process in self.processes:
-            if process.task is None and process.ready and not process.warming:
-                process.send(do="end")
+        for child in self.children:
+            if child.task is None and child.ready and not child.warming:
+                child.send(do="end")
             else:
-                process.process.kill()
-        for process in self.processes:
-            process.end(_PATIENCE)
+                child.kill()
+        for child in self.children:
+            child.end(PATIENCE)
 
     def _tidy(self) -> None:
         """Remove the logs in which nothing stands."""
         folder = self.directory / LOGS
-        for log in folder.glob("worker-*.log"):
+        for log in folder.glob(f"worker-{self.ledger.name}-*.log"):
             if log.stat().st_size == 0:
                 log.unlink()
         with contextlib.suppress(OSError):  # not empty

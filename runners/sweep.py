@@ -1,32 +1,41 @@
 """Sweeps: many runs in worker processes, each run committed by itself, nothing lost and nothing doubled.
 
-The supervisor is the process that called :func:`run_sweep`. It keeps one child process a slot (:mod:`runners.worker`),
-gives each one run at a time and starts it anew when it dies; a death is charged to the run in hand alone. It seals
-blocks of runs as they are completed (:mod:`runners.store`) and keeps the ledger (:mod:`runners.ledger`).
+A sweep is planned first: what is wanted is written down, ``sweep.json`` and ``tasks.jsonl``. Then it is worked on
+(:mod:`runners.part`), here and now or by anybody who sees the directory.
 """
 
 import contextlib
 import errno
 import fcntl
 import json
-import os
-import signal
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import manifest as manifests
-from .ledger import Ledger, entries, now, states
+from .limits import Limits
 from .manifest import Manifest
-from .store import MANIFEST, RUN_ID, STAGE, TASKS, Store, read_tasks, runs_in_results
-from .supervisor import Progress, Supervisor, UnusableError
-from .tables import ID_COLUMNS, StoreError, parameter_types
+from .outcome import SweepDrained, SweepError, SweepInterrupted, SweepOutcome
+from .part import cores, explained, stop_message, unsuccessful, work_on
+from .store import MANIFEST, RUN_ID, TASKS, read_tasks
+from .supervisor import Progress
+from .tables import ID_COLUMNS
 
 if TYPE_CHECKING:
     from .results import Results
     from .scenario import Scenario
+
+__all__ = [
+    "SweepDrained",
+    "SweepError",
+    "SweepInterrupted",
+    "SweepOutcome",
+    "cores",
+    "plan_runs",
+    "plan_sweep",
+    "run_sweep",
+    "sweep",
+]
 
 Resume = bool | Literal["anyway"]
 
@@ -37,83 +46,14 @@ _LEFTOVERS = {_LOCK, TASKS}
 _LARGEST_SEED = 2**63 - 1
 
 
-class SweepError(RuntimeError):
-    """A sweep that cannot begin or go on; the message says why, what stands, and what to do."""
-
-
-class SweepInterrupted(KeyboardInterrupt):
-    """A sweep stopped by Ctrl-C or SIGTERM; the message says what is done and how to resume.
-
-    Attributes:
-        outcome: what is done so far.
-    """
-
-    def __init__(self, message: str, outcome: "SweepOutcome"):
-        super().__init__(message)
-        self.outcome = outcome
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that is not in the results.
-
-    Attributes:
-        run_id: run.
-        point: number of its point.
-        replicate: number of its replicate.
-        seed: its seed.
-        parameters: values of the swept parameters.
-        state: ``failed`` (raised) or ``killed`` (its process died).
-        attempts: attempts made so far.
-        error: class of the exception, or name of the signal.
-        message: what it said.
-        trace: file with the traceback, relative to the results directory; empty if there is none.
-    """
-
-    run_id: str
-    point: int
-    replicate: int
-    seed: int
-    parameters: dict[str, Any]
-    state: str
-    attempts: int
-    error: str
-    message: str
-    trace: str
-
-    def __str__(self) -> str:
-        values = ", ".join(f"{name} = {value}" for name, value in self.parameters.items())
-        where = f"{self.run_id} (seed {self.seed}{', ' + values if values else ''})"
-        return f"{where}: {self.state}: {self.error}{': ' + self.message if self.message else ''}"
-
-
-@dataclass(frozen=True)
-class SweepOutcome:
-    """What a sweep came to, over all its sessions.
-
-    Attributes:
-        directory: results directory.
-        total: runs asked for.
-        done: runs in the results.
-        failed: runs that raised.
-        killed: runs whose process died, twice in a row.
-        failures: the failed and killed runs, in run order.
-    """
-
-    directory: Path
-    total: int
-    done: int
-    failed: int = 0
-    killed: int = 0
-    failures: list[Failure] = field(default_factory=list)
-
-
 def sweep(
     scenario: "Scenario | str | Path",
     *,
     out: str | Path,
     workers: int | None = None,
     resume: Resume = False,
+    only_failed: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
     progress: Progress | None = None,
     told: Callable[[str], None] | None = None,
 ) -> "Results":
@@ -124,6 +64,8 @@ def sweep(
         out: results directory to make, or to go on with.
         workers: worker processes; one a core if None.
         resume: go on with the sweep in ``out``; ``"anyway"`` also with another version of the program.
+        only_failed: make only those runs of the sweep in ``out`` that were tried and failed, with the seeds they had.
+        limits: time and memory of a run, and the wall time of this process.
         progress: called with (done, failed, total, seconds left).
         told: called with what is about to be built before the first run.
 
@@ -131,15 +73,46 @@ def sweep(
         ScenarioError: if the scenario is wrong; nothing has been made then.
         SweepError: if the sweep cannot begin or go on.
         SweepInterrupted: after Ctrl-C; what is done stands.
+        SweepDrained: if the wall time, SIGTERM or SIGUSR1 ended it before all runs were settled; what is done stands.
+    """
+    from .results import Results
+
+    resume = resume or only_failed
+    plan_sweep(scenario, out, resume=resume, told=told)
+    outcome = _worked(Path(out), resume, only_failed, workers, limits, progress)
+    if outcome.stopped:
+        raise SweepDrained(stop_message(outcome), outcome)
+    return Results(out)
+
+
+def plan_sweep(
+    scenario: "Scenario | str | Path",
+    out: str | Path,
+    *,
+    resume: Resume = False,
+    told: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Write down what a sweep is, and make none of its runs.
+
+    Args:
+        scenario: a scenario or the path of its file.
+        out: results directory to make, or with ``resume`` one that is planned: then only see that it is the same.
+        resume: whether ``out`` holds the sweep; ``"anyway"``: go on with it though the program is another.
+        told: called with what is about to be built.
+
+    Returns:
+        The runs in order.
+
+    Raises:
+        ScenarioError: if the scenario is wrong; nothing has been made then.
+        SweepError: if the directory cannot be made, or holds another sweep.
     """
     from .cities import CITIES
-    from .results import Results
     from .run import sweep_tasks
 
     check_directory(Path(out), resume=bool(resume))
     tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told, tried=bool(resume))
-    run_sweep(tasks, execute, context, out, workers=workers, resume=resume, progress=progress)
-    return Results(out)
+    return plan_runs(tasks, execute, context, out, resume=resume)
 
 
 def run_sweep(
@@ -150,6 +123,8 @@ def run_sweep(
     *,
     workers: int | None = None,
     resume: Resume = False,
+    only_failed: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
     progress: Progress | None = None,
     block: int | None = None,
 ) -> SweepOutcome:
@@ -159,6 +134,7 @@ def run_sweep(
         tasks: the runs in order, JSON-able: ``run_id`` (a name for a file), ``point``, ``replicate``, ``seed``,
             ``parameters`` (name → value), and whatever ``execute`` needs. ``city`` is the path of a bundle.
         execute: import path of ``execute(task, context) -> {table: {column: array}}``, ``"package.module:function"``.
+            It may be paused, see :mod:`runners.pause`.
         context: what all runs share, JSON-able; ``scenario`` is its text; ``warm``, if any, the import path of a
             function of the context that compiles the kernels: called in one worker before the first run.
         out: results directory.
@@ -166,39 +142,65 @@ def run_sweep(
         resume: go on with the sweep in ``out``: whatever is not in the results is run, also what failed before and what
             lay in a damaged shard. A sweep of other runs, cities or another program is refused; ``"anyway"`` accepts
             another program. Of a sweep that is finished nothing is written.
+        only_failed: go on with the sweep in ``out``, but make only the runs that were tried and failed.
+        limits: time and memory of a run, and the wall time of this process.
         progress: called with (done, failed, total, seconds left).
         block: runs a shard; by the number of runs if None.
 
     Returns:
-        What the sweep came to; runs that failed are named there.
+        What the sweep came to; runs that failed are named there. If the wall time, SIGTERM or SIGUSR1 ended it before
+        all runs were settled, ``stopped`` says so.
 
     Raises:
         SweepError: if the sweep cannot begin or go on; what was done stands.
-        SweepInterrupted: after Ctrl-C (runs in hand are finished first; a second one stops at once) or SIGTERM.
+        SweepInterrupted: after Ctrl-C (runs in hand are finished first; a second one stops at once).
+    """
+    if workers is not None and workers < 1:
+        raise SweepError(f"workers: {workers}; at least 1 is needed")
+    resume = resume or only_failed
+    plan_runs(tasks, execute, context, out, resume=resume, block=block)
+    return _worked(Path(out), resume, only_failed, workers, limits, progress)
+
+
+def _worked(
+    out: Path, resume: Resume, only_failed: bool, workers: int | None, limits: Limits, progress: Progress | None
+) -> SweepOutcome:
+    with explained(out):
+        runs = unsuccessful(out) if only_failed else None
+    return work_on(out, runs, workers=workers, limits=limits, progress=progress, check=bool(resume) and not only_failed)
+
+
+def plan_runs(
+    tasks: Sequence[Mapping[str, Any]],
+    execute: str,
+    context: Mapping[str, Any],
+    out: str | Path,
+    *,
+    resume: Resume = False,
+    block: int | None = None,
+) -> list[dict[str, Any]]:
+    """Write down what a sweep is, or see that the directory holds it; arguments as for :func:`run_sweep`.
+
+    Returns:
+        The runs in order, as they are written down.
+
+    Raises:
+        SweepError: if it cannot be; nothing is left behind then.
     """
     out = Path(out)
     runs = _check_tasks(plain(list(tasks), "tasks"))
     shared: dict[str, Any] = plain(dict(context), "context")
-    workers = cores() if workers is None else workers
-    if workers < 1:
-        raise SweepError(f"workers: {workers}; at least 1 is needed")
     wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
     check_directory(out, resume=bool(resume))
-    try:
+    with explained(out):
         made = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
         with lock(out):
             if resume:
-                _check_same(out, wanted, runs, anyway=resume == "anyway")
+                _go_on(out, wanted, runs, anyway=resume == "anyway")
             else:
                 _begin(out, wanted, runs, made=made)
-            return _Session(out, runs, shared, workers, progress).run()
-    except (StoreError, manifests.ManifestError) as error:
-        raise SweepError(str(error)) from None
-    except UnusableError as error:
-        raise SweepError(f"{execute} cannot be run: {error}") from None
-    except OSError as error:
-        raise SweepError(unwritable(out, error, len(runs))) from None
+    return runs
 
 
 def default_block(runs: int) -> int:
@@ -207,11 +209,6 @@ def default_block(runs: int) -> int:
 
 
 # ---------------------------------------------------------------------- before it begins
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def plain(value: Any, name: str) -> Any:
@@ -262,7 +259,9 @@ def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bo
     check_directory(out, resume=False)  # again, now that nobody else can begin here
     try:
         manifests.write_tasks(out, tasks)
-        manifests.write_manifest(out, wanted)
+        manifests.write_first_manifest(out, wanted)
+    except FileExistsError:  # by another machine, in this very moment
+        raise SweepError(f"{out}: another sweep has just begun here; choose another name") from None
     except OSError:
         with contextlib.suppress(OSError):
             for name in _LEFTOVERS:
@@ -272,11 +271,10 @@ def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bo
         raise
 
 
-def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: bool) -> None:
+def _go_on(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: bool) -> None:
     """Refuse to go on with another sweep than the one in the directory, or with another program."""
-    old = manifests.read_manifest(out)
-    wanted["block"] = old["block"]
-    lines = manifests.differences(old, wanted, read_tasks(out), tasks)
+    old, known = manifests.read_manifest(out), read_tasks(out)
+    lines = manifests.differences(old, wanted, known, tasks)
     if lines:
         shown = "\n  ".join(lines)
         raise SweepError(
@@ -291,11 +289,15 @@ def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, any
             "Resume it with that one, begin a new sweep under another name, or accept a mixture from Python, by "
             "ct.sweep(…, resume='anyway')."
         )
+    if known != tasks:  # the cities have moved
+        manifests.write_tasks(out, tasks)
+    if lines or known != tasks:
+        manifests.write_manifest(out, old | {"cities": wanted["cities"], "versions": wanted["versions"]})
 
 
 @contextlib.contextmanager
 def lock(out: Path) -> Iterator[None]:
-    """Keep a second supervisor out; the lock goes with the process, however it ends."""
+    """Keep others of this machine out while a sweep is planned; the lock goes with the process, however it ends."""
     try:
         lock = (out / _LOCK).open("w")
     except OSError as error:
@@ -308,121 +310,9 @@ def lock(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SweepError(f"{out}: another sweep is running here; wait for it or stop it") from None
+            raise SweepError(f"{out}: another sweep is being planned here; wait for it or stop it") from None
         except OSError as error:
             # File systems without locks: there the user must take care.
             if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
                 raise
         yield
-
-
-def unwritable(out: Path, error: OSError, total: int) -> str:
-    done = 0
-    with contextlib.suppress(OSError, StoreError):
-        done = len(runs_in_results(out))
-    begun = f"{done} of {total} runs are in the results and stay there; put it right and resume the sweep (--resume)"
-    reason = error.strerror or str(error)
-    return f"{out}: cannot be written ({reason}); {begun if (out / MANIFEST).is_file() else 'nothing was begun'}"
-
-
-# ---------------------------------------------------------------------- one session
-
-
-class _Session:
-    """One time that a sweep is worked on, from its start or resumption to its end or interruption."""
-
-    def __init__(
-        self, out: Path, tasks: list[dict[str, Any]], context: dict[str, Any], workers: int, progress: Progress | None
-    ):
-        self.out = out
-        self.tasks = tasks
-        self.context = context
-        self.workers = workers
-        self.progress = progress
-        self.manifest = manifests.read_manifest(out)
-        self.manifest["versions"] = manifests.program()
-        scenario = self.manifest["scenario"]
-        footer = {
-            "scenario": scenario if isinstance(scenario, str) else json.dumps(scenario),
-            "versions": json.dumps(self.manifest["versions"]),
-        }
-        self.store = Store(out, [task["run_id"] for task in tasks], self.manifest["block"], footer)
-
-    def run(self) -> SweepOutcome:
-        self.store.clean()
-        redone = self.store.set_aside()
-        done = self.store.committed()
-        stopped = self._work(done, redone) if len(done) < len(self.tasks) else None
-        for number in range(self.store.blocks):
-            self.store.seal(number)
-        outcome = self._outcome()
-        if self.manifest["ended"] is None or self.manifest["sessions"][-1]["ended"] is None:
-            self._record(outcome, stopped)
-        self._tidy()
-        if stopped is not None:
-            raise SweepInterrupted(
-                f"Stopped by {stopped.name}: {outcome.done} of {outcome.total} runs are in {self.out}; "
-                f"go on with --resume (resume=True).",
-                outcome,
-            )
-        return outcome
-
-    def _work(self, done: set[str], redone: list[str]) -> signal.Signals | None:
-        attempts: dict[str, int] = {}
-        for entry in entries(self.out):
-            attempts[entry.run_id] = max(entry.attempt, attempts.get(entry.run_id, 0))
-        about = {"started": now(), "ended": None, "workers": self.workers, "versions": self.manifest["versions"]}
-        self.manifest["ended"] = None
-        if redone:
-            about["redone"] = redone
-        self.manifest["sessions"].append(about | {"machine": manifests.machine()})
-        manifests.write_manifest(self.out, self.manifest)
-        opening = {
-            "execute": self.manifest["execute"],
-            "context": self.context,
-            "types": parameter_types(self.tasks),
-        }
-        with Ledger(self.out) as ledger:
-            supervisor = Supervisor(
-                opening,
-                workers=self.workers,
-                store=self.store,
-                ledger=ledger,
-                attempts=attempts,
-                progress=self.progress,
-            )
-            return supervisor.run(self.tasks, done)
-
-    def _outcome(self) -> SweepOutcome:
-        found = states(self.out)
-        failures = []
-        for task in self.tasks:
-            entry = found[task["run_id"]]
-            if entry.state in ("failed", "killed"):
-                about = {name: task[name] for name in ID_COLUMNS} | {"parameters": task.get("parameters", {})}
-                failures.append(
-                    Failure(
-                        **about,
-                        state=entry.state,
-                        attempts=entry.attempt,
-                        error=entry.error,
-                        message=entry.message,
-                        trace=entry.trace,
-                    )
-                )
-        count = Counter(entry.state for entry in found.values())
-        return SweepOutcome(self.out, len(self.tasks), count["done"], count["failed"], count["killed"], failures)
-
-    def _record(self, outcome: SweepOutcome, stopped: signal.Signals | None) -> None:
-        ended = now()
-        if self.manifest["sessions"]:
-            counts = {"done": outcome.done, "failed": outcome.failed, "killed": outcome.killed}
-            how = stopped.name if stopped else "finished"
-            self.manifest["sessions"][-1] |= {"ended": ended, "how": how} | counts
-        self.manifest["ended"] = None if stopped else ended
-        manifests.write_manifest(self.out, self.manifest)
-
-    def _tidy(self) -> None:
-        self.store.clean()  # what workers that were killed in the middle of a commit left
-        with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
-            (self.out / STAGE).rmdir()

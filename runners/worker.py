@@ -2,7 +2,8 @@
 
 The supervisor (:mod:`runners.supervisor`) speaks to it in JSON lines: commands arrive on its standard input, reports
 leave on its standard output. What a run prints goes to the worker's log. When the supervisor is gone the input ends,
-and so does the worker, in the middle of a run if need be: a run that is not committed leaves nothing behind.
+and so does the worker, in the middle of a run if need be: a run that is not committed leaves nothing behind but what it
+keeps to go on from (:mod:`runners.pause`).
 """
 
 import faulthandler
@@ -11,16 +12,18 @@ import json
 import os
 import queue
 import resource
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from . import pause
 from .ledger import record_error
 from .store import commit
 from .tables import Outputs, to_tables
@@ -44,6 +47,10 @@ import_module(name + ".runners.worker").main()
 """Program of a worker: exactly the supervisor's package, also from a clone that is not installed. The supervisor's main
 module is not imported again, so a script that calls ``sweep`` needs no ``if __name__ == "__main__"``."""
 
+DURABLE_FROM = 1.0
+"""Seconds from which a run is worth to wait until the disk has it (about 10 ms): no loss of power takes it then. Shorter
+runs are on the disk when their block is sealed; until then a loss of power costs the time to make them again."""
+
 _LONGEST_MESSAGE = 2000
 
 
@@ -66,7 +73,14 @@ def main() -> None:
     commands, reports = _take_pipes()
     faulthandler.enable()
     inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(commands, inbox), daemon=True).start()
+    lock = threading.Lock()
+
+    def tell(report: Mapping[str, Any]) -> None:
+        line = json.dumps(report).encode() + b"\n"
+        with lock:
+            reports.write(line)
+
+    threading.Thread(target=_listen, args=(commands, inbox, tell), daemon=True).start()
     worker: Worker | None = None
     while (command := inbox.get())["do"] != "end":
         if command["do"] == "open":
@@ -74,7 +88,7 @@ def main() -> None:
         else:
             assert worker is not None
             report = worker.warm(command["path"]) if command["do"] == "warm" else worker.run(command)
-        reports.write(json.dumps(report).encode() + b"\n")
+        tell(report)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -87,9 +101,19 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return commands, reports
 
 
-def _listen(commands: BinaryIO, inbox: "queue.SimpleQueue[dict[str, Any]]") -> None:
+def _listen(
+    commands: BinaryIO, inbox: "queue.SimpleQueue[dict[str, Any]]", tell: Callable[[Mapping[str, Any]], None]
+) -> None:
+    checkpoints = None
     for line in commands:
         command = json.loads(line)
+        if command["do"] == "pause":
+            tell({"is": "asked", "looks": pause.ask()})
+            continue
+        if command["do"] == "open":
+            checkpoints = Path(command["directory"]) / pause.CHECKPOINTS
+        elif command["do"] == "run" and checkpoints is not None:
+            pause.begin(checkpoints / command["task"]["run_id"])  # here, so that no word to pause comes before
         inbox.put(command)
         if command["do"] == "end":
             return
@@ -132,6 +156,7 @@ class Worker:
     def run(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Make one run and commit it; return the report."""
         task, attempt = command["task"], command["attempt"]
+        run = task["run_id"]
         clock, cpu = time.perf_counter(), time.process_time()
         tables = None
         report: dict[str, Any] = {"is": "done"}
@@ -139,11 +164,15 @@ class Worker:
             outputs: Outputs = self.execute(task, self.context)
             tables = to_tables(task, outputs, self.types)
             del outputs
+        except pause.Paused as paused:
+            report = {"is": "paused"} if pause.asked() else self._failure(task, attempt, paused)
         except (Exception, SystemExit) as error:
             report = self._failure(task, attempt, error)
         if tables is not None:
             try:
-                commit(self.directory, task["run_id"], tables)
+                commit(self.directory, run, tables, durable=time.perf_counter() - clock >= DURABLE_FROM)
+                if (kept := pause.folder()) is not None and kept.exists():
+                    shutil.rmtree(kept, ignore_errors=True)
             except OSError as error:
                 report = {"is": "unwritable", "message": error.strerror or str(error)}
         del tables
@@ -152,8 +181,10 @@ class Worker:
             gc.freeze()  # libraries and compiled kernels stay; looking through them costs 0.1 s a run
             self.frozen = True
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        if pause.looks():
+            report["looks"] = True
         return report | {
-            "run_id": task["run_id"],
+            "run_id": run,
             "seconds": round(time.perf_counter() - clock, 6),
             "cpu": round(time.process_time() - cpu, 6),
             "rss": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
@@ -165,7 +196,8 @@ class Worker:
             trace = record_error(self.directory, task, attempt, found | {"traceback": traceback.format_exc()})
         except OSError as failure:
             return {"is": "unwritable", "message": failure.strerror or str(failure)}
-        return {"is": "failed", "trace": trace} | found
+        state = "out_of_memory" if isinstance(error, MemoryError) else "failed"
+        return {"is": state, "trace": trace} | found
 
 
 def _message(error: BaseException) -> str:

@@ -17,23 +17,14 @@ from numpy.typing import NDArray
 
 from ...environment.randomness import key
 from .. import manifest as manifests
-from ..ledger import Ledger, entries, now, states
+from ..ledger import UNSUCCESSFUL, Ledger, attempts_made
 from ..manifest import Manifest, essence
+from ..outcome import SweepError, SweepInterrupted, SweepOutcome
+from ..part import about_session, cores, explained, opening_of
+from ..sessions import states
 from ..store import STAGE, Store, read_table, read_tasks, staged_runs
-from ..supervisor import Progress, Supervisor, UnusableError
-from ..sweep import (
-    Resume,
-    SweepError,
-    SweepInterrupted,
-    SweepOutcome,
-    check_directory,
-    cores,
-    default_block,
-    lock,
-    plain,
-    unwritable,
-)
-from ..tables import StoreError, parameter_types
+from ..supervisor import Progress, Supervisor
+from ..sweep import Resume, check_directory, default_block, lock, plain
 from .distance import distance
 from .observed import Observed
 from .proposals import Batch, Found, most_runs, proposals
@@ -97,16 +88,10 @@ def calibrate_runs(
     """
     out = Path(out)
     check_directory(out, resume=bool(resume))
-    try:
+    with explained(out, plan.execute):
         out.mkdir(parents=True, exist_ok=True)
         with lock(out):
             return _Session(plan, out, cores() if workers is None else workers, resume, progress).run()
-    except (StoreError, manifests.ManifestError) as error:
-        raise SweepError(str(error)) from None
-    except UnusableError as error:
-        raise SweepError(f"{plan.execute} cannot be run: {error}") from None
-    except OSError as error:
-        raise SweepError(unwritable(out, error, most_runs(plan.settings))) from None
 
 
 def figures(directory: Path, runs: list[str], plan: Plan) -> dict[str, Floats]:
@@ -145,7 +130,7 @@ class _Session:
             self.manifest, self.recorded = self._described(), list(self.current)
             manifests.write_tasks(out, self.current)
             manifests.write_manifest(out, self.manifest)
-        self.finished = self.manifest["ended"] is not None
+        self.finished = bool(self.manifest.get("finished"))
         runs = [task["run_id"] for task in self.recorded] if self.finished else [run_id(n) for n in range(self.most)]
         self.store = self._store(runs)
 
@@ -211,19 +196,12 @@ class _Session:
         redone = self.store.set_aside()
         self.committed = self.store.committed()
         self.given_up = self._given_up()
-        attempts: dict[str, int] = {}
-        for entry in entries(self.out):
-            attempts[entry.run_id] = max(entry.attempt, attempts.get(entry.run_id, 0))
+        attempts = attempts_made(self.out)
         if not self.finished or redone:
-            self._start(redone)
-        opening = {
-            "execute": self.manifest["execute"],
-            "context": self.context,
-            "types": parameter_types(self.current),
-        }
-        with Ledger(self.out) as ledger:
+            self._write(finished=False)
+        with Ledger(self.out, about_session(self.workers, self.most, redone)) as ledger:
             supervisor = Supervisor(
-                opening,
+                opening_of(self.manifest, self.current),
                 workers=self.workers,
                 store=self.store,
                 ledger=ledger,
@@ -232,13 +210,15 @@ class _Session:
             )
             done = self.committed | self.given_up
             stopped = supervisor.run([], done, self._more, self.most)
-        if stopped is not None or self.found is None:
-            self._end(stopped.name if stopped else "")
+            ledger.end(stopped or "finished", **supervisor.settled)
+        if stopped or self.found is None:
+            self._write(finished=False)
             count = len(self.store.committed())
+            stopped = stopped or "a signal"
             raise SweepInterrupted(
-                f"Stopped by {stopped.name if stopped else 'a signal'}: {count} runs of at most {self.most} are in "
-                f"{self.out}; go on with --resume (resume=True).",
-                SweepOutcome(self.out, self.most, count),
+                f"Stopped by {stopped}: {count} runs of at most {self.most} are in {self.out}; "
+                "go on with --resume (resume=True).",
+                SweepOutcome(self.out, self.most, count, stopped=stopped),
             )
         final = self._store([task["run_id"] for task in self.tasks])
         for number in range(final.blocks):
@@ -246,13 +226,9 @@ class _Session:
         final.clean()
         with contextlib.suppress(OSError):  # runs of a block of which some failed lie there
             (self.out / STAGE).rmdir()
-        if self.manifest["ended"] is None:
-            self._end("finished")
-        failed = {
-            run: f"{entry.state}: {entry.error}: {entry.message}".rstrip(": ")
-            for run, entry in states(self.out).items()
-            if entry.state != "done"
-        }
+        if not self.manifest.get("finished"):
+            self._write(finished=True)
+        failed = {run: entry.told for run, entry in states(self.out).items() if entry.state != "done"}
         return Outcome(self.found, self.tasks, failed)
 
     def _given_up(self) -> set[str]:
@@ -262,7 +238,7 @@ class _Session:
         return {
             task["run_id"]
             for task in self.recorded
-            if (self.finished or task["batch"] < last) and found[task["run_id"]].state in ("failed", "killed")
+            if (self.finished or task["batch"] < last) and found[task["run_id"]].state in UNSUCCESSFUL
         }
 
     def _more(self) -> list[dict[str, Any]]:
@@ -327,21 +303,11 @@ class _Session:
 
     # ------------------------------------------------------------------ the record
 
-    def _start(self, redone: list[str]) -> None:
-        self.manifest["versions"] = manifests.program()
-        self.manifest["ended"] = None
-        about = {"started": now(), "ended": None, "workers": self.workers, "versions": self.manifest["versions"]}
-        if redone:
-            about["redone"] = redone
-        self.manifest["sessions"].append(about | {"machine": manifests.machine()})
-        manifests.write_manifest(self.out, self.manifest)
-
-    def _end(self, how: str) -> None:
-        ended = now()
-        self.manifest["sessions"][-1] |= {"ended": ended, "how": how}
-        self.manifest["ended"] = ended if how == "finished" else None
+    def _write(self, *, finished: bool) -> None:
+        """Write down what the calibration is, with the runs it has come to."""
         described = manifests.describe(self.tasks, self.plan.execute, self.context, 1)
-        self.manifest |= {name: described[name] for name in ("runs", "points", "replicates", "tasks")}
+        grown = {name: described[name] for name in ("runs", "points", "replicates", "tasks", "versions")}
+        self.manifest |= grown | {"finished": finished}
         manifests.write_manifest(self.out, self.manifest)
 
 

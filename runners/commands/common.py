@@ -36,7 +36,7 @@ MISTAKES = {
     "runners.manifest.ManifestError",
     "runners.points.estimate.EstimateError",
     "runners.points.tasks.ExtensionError",
-    "runners.sweep.SweepError",
+    "runners.outcome.SweepError",
     "runners.tables.StoreError",
 }
 """Errors about what was asked for, which say all there is to say: the module that defines each, and its class."""

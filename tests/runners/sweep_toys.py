@@ -92,12 +92,15 @@ def start_sweep(out, tasks, context, **options):
         "import conftest\n"
         "from citytwin.runners import manifest\n"
         f"manifest.program = lambda: {PROGRAM}\n"
+        "from citytwin.runners.part import stop_message\n"
         "from citytwin.runners.sweep import SweepError, SweepInterrupted, run_sweep\n"
         "given = json.load(sys.stdin)\n"
         "try:\n"
         "    outcome = run_sweep(**given)\n"
         "except (SweepError, SweepInterrupted) as error:\n"
         "    sys.exit(f'{type(error).__name__}: {error}')\n"
+        "if outcome.stopped:\n"
+        "    sys.exit(stop_message(outcome))\n"
         "print(json.dumps({name: getattr(outcome, name) for name in ('total', 'done', 'failed', 'killed')}))\n"
     )
     process = subprocess.Popen(

@@ -15,7 +15,8 @@ import sweep_toys as toys
 from test_store import check_tables
 
 from citytwin.runners import manifest
-from citytwin.runners.ledger import entries, states
+from citytwin.runners.ledger import entries
+from citytwin.runners.sessions import sessions, states
 from citytwin.runners.store import read_table, runs_in_results
 from citytwin.runners.sweep import SweepError, run_sweep
 
@@ -174,7 +175,7 @@ def test_corrupt_ledger_does_not_hinder_resumption(tmp_path, undisturbed, line):
     out = tmp_path / "out"
     bad = CONTEXT | {"raises": ["r001-001"], "luck": str(tmp_path / "luck")}
     run_sweep(tasks, toys.EXECUTE, bad, out, workers=1)
-    ledger = out / "ledger" / "0001.jsonl"
+    (ledger,) = (out / "ledger").iterdir()
     lines = ledger.read_bytes().splitlines(keepends=True)
     ledger.write_bytes(b"".join(lines[:3]) + line + b"".join(lines[4:]) + line)
     (tmp_path / "luck").touch()
@@ -201,7 +202,7 @@ def test_ctrl_c_lets_runs_in_hand_finish(tmp_path, marks, undisturbed):
     assert process.returncode == 1
     assert runs_in_results(out) == set(begun)
     assert not any(toys.is_alive(pid) for pid in workers_of(out))
-    assert json.loads((out / "sweep.json").read_text())["sessions"][0]["how"] == "SIGINT"
+    assert sessions(out)[0].end["how"] == "SIGINT"
     # What is done can be read by any tool already.
     assert sum(path.startswith("summary/") for path in toys.files(out)) >= 1
     assert run_sweep(tasks, toys.EXECUTE, context, out, workers=2, resume=True).done == 12
@@ -217,7 +218,7 @@ def test_ctrl_c_when_the_last_runs_are_in_hand_is_no_interruption(tmp_path, mark
     said, _ = process.communicate()
     assert process.returncode == 0
     assert json.loads(said)["done"] == 2
-    assert json.loads((tmp_path / "out" / "sweep.json").read_text())["sessions"][0]["how"] == "finished"
+    assert sessions(tmp_path / "out")[0].end["how"] == "finished"
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])

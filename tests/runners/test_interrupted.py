@@ -16,7 +16,8 @@ import pytest
 from sweep_toys import files, wait_for
 
 from citytwin.environment.city import City
-from citytwin.runners.ledger import entries, states
+from citytwin.runners.ledger import entries
+from citytwin.runners.sessions import states
 
 SCENARIO = """\
 name = "kill me"
@@ -77,7 +78,7 @@ def finish(process: "subprocess.Popen[str]") -> None:
 
 def in_hand(out: Path) -> list[int]:
     """Return the processes of the runs that have begun and not ended."""
-    return [entry.pid for entry in states(out).values() if entry.state == "started"]
+    return [entry.pid for entry in states(out).values() if entry.state == "running"]
 
 
 def done(out: Path) -> int:
@@ -111,9 +112,9 @@ def test_a_sweep_killed_twice_and_resumed_is_the_undisturbed_one(place, import_p
     assert done(out) < RUNS, f"too late to disturb anything, after {first:.3f} s"
 
     # Then all of them again while it is resumed.
-    begun = sum(entry.state == "started" for entry in entries(out))
+    begun = sum(entry.state == "running" for entry in entries(out))
     process = begin(place, import_path, *words, "--resume")
-    wait_for(lambda: process.poll() is not None or sum(e.state == "started" for e in entries(out)) > begun)
+    wait_for(lambda: process.poll() is not None or sum(e.state == "running" for e in entries(out)) > begun)
     second = kill_group(process)
 
     finish(begin(place, import_path, *words, "--resume"))

@@ -1,5 +1,6 @@
 """Sweeps that nothing disturbs: what they write, what they refuse, what a resumption adds."""
 
+import contextlib
 import errno
 import json
 import socket
@@ -14,9 +15,12 @@ import sweep_toys as toys
 from test_store import check_tables
 
 from citytwin.runners import manifest
-from citytwin.runners.ledger import entries, states
+from citytwin.runners import sweep as sweep_module
+from citytwin.runners.ledger import entries
+from citytwin.runners.part import work_on
+from citytwin.runners.sessions import sessions, states
 from citytwin.runners.store import read_table
-from citytwin.runners.sweep import SweepError, default_block, run_sweep
+from citytwin.runners.sweep import SweepError, default_block, lock, plan_runs, run_sweep
 from citytwin.runners.tables import StoreError
 
 CONTEXT = {"scenario": 'name = "toy"\nr0 = 2\n'}
@@ -78,11 +82,11 @@ def test_manifest(tmp_path):
     digest = subprocess.run(["b2sum", "--length=256"], input=whole, capture_output=True, check=True).stdout
     assert found["cities"] == {str(city): digest.decode().split()[0]}
     assert set(found["versions"]) == {"python", "citytwin", "code", "mesa", "numpy", "numba", "pyarrow"}
-    (session,) = found["sessions"]
+    (session,) = (session.facts for session in sessions(tmp_path / "out"))
     assert session["machine"]["host"] == socket.gethostname()
     assert (session["done"], session["failed"], session["killed"], session["how"]) == (12, 0, 0, "finished")
     assert datetime.fromisoformat(found["started"]) <= datetime.fromisoformat(session["started"])
-    assert datetime.fromisoformat(session["started"]) <= datetime.fromisoformat(found["ended"])
+    assert datetime.fromisoformat(session["started"]) <= datetime.fromisoformat(session["ended"])
     lines = (tmp_path / "out" / "tasks.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == tasks
 
@@ -172,7 +176,7 @@ def test_damaged_shard_is_made_again_and_nothing_else(tmp_path, table, damage):
     aside.unlink()
     assert toys.files(out) == before
     again = [task["run_id"] for task in tasks[4:8]]
-    assert manifest.read_manifest(out)["sessions"][-1]["redone"] == again
+    assert sessions(out)[-1].about["redone"] == again
     made = Counter(entry.run_id for entry in entries(out) if entry.state == "done")
     assert made == {task["run_id"]: 1 + (task["run_id"] in again) for task in tasks}
 
@@ -227,8 +231,8 @@ def test_resumption_with_another_program_needs_consent(tmp_path, monkeypatch):
     with pytest.raises(SweepError, match=r'version of numpy: ".*" there, "0.1" here'):
         run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=1, resume=True)
     assert run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=1, resume="anyway").done == 4
-    sessions = json.loads((tmp_path / "out" / "sweep.json").read_text())["sessions"]
-    assert [session["versions"]["numpy"] == "0.1" for session in sessions] == [False, True]
+    found = [session.about["versions"]["numpy"] == "0.1" for session in sessions(tmp_path / "out")]
+    assert found == [False, True]
 
 
 def test_city_may_move_but_not_change(tmp_path):
@@ -330,17 +334,26 @@ def test_damaged_manifest(tmp_path, content):
         run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1, resume=True)
 
 
-def test_second_sweep_in_the_same_directory_is_kept_out(tmp_path):
-    tasks = toys.make_tasks(1, 2)
-    marks = tmp_path / "marks"
-    marks.mkdir()
-    context = CONTEXT | {"marks": str(marks), "pause": 60}
-    running = toys.start_sweep(tmp_path / "out", tasks, context, workers=1)
-    toys.wait_for(lambda: list(marks.iterdir()))
-    with pytest.raises(SweepError, match="another sweep is running here"):
-        run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=1, resume=True)
-    running.terminate()
-    assert "SweepInterrupted: Stopped by SIGTERM: 0 of 2 runs" in running.communicate()[1]
+def test_another_sweep_that_is_being_planned_in_the_directory_keeps_this_one_out(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with lock(out), pytest.raises(SweepError, match="another sweep is being planned here"):
+        run_sweep(toys.make_tasks(1, 1), toys.EXECUTE, CONTEXT, out, workers=1)
+
+
+def test_of_two_sweeps_that_begin_in_one_directory_without_locks_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_module, "lock", lambda _: contextlib.nullcontext())
+    written = manifest.write_tasks
+
+    def overtaken(out, tasks):
+        written(out, tasks)
+        monkeypatch.setattr(manifest, "write_tasks", written)
+        plan_runs(toys.make_tasks(1, 1), toys.EXECUTE, CONTEXT, out)
+
+    monkeypatch.setattr(manifest, "write_tasks", overtaken)
+    with pytest.raises(SweepError, match="another sweep has just begun here"):
+        plan_runs(toys.make_tasks(1, 1), toys.EXECUTE, CONTEXT, tmp_path / "out")
+    assert work_on(tmp_path / "out", workers=1).done == 1
 
 
 # ---------------------------------------------------------------------- how it is called
