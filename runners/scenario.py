@@ -14,8 +14,6 @@ from ..agents.hospitals import HospitalSettings
 from ..agents.policies import PolicySettings
 from .calibrate.settings import CalibrateSettings
 from .cities import absent, missing_files, redrawn
-from .designs import SECTION as DESIGN
-from .designs import built_designs, content_of, design_problems, designed
 from .documents import (
     CITY_KINDS,
     KeyPath,
@@ -48,6 +46,8 @@ from .sections import (
     OutputSettings,
     SweepSettings,
 )
+from .street_designs import SECTION as DESIGN
+from .street_designs import built_designs, content_of, design_problems, designed
 
 if TYPE_CHECKING:
     from ..environment.city import City
