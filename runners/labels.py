@@ -5,6 +5,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from .compare import Measure
+from .points.settings import Range
 
 if TYPE_CHECKING:
     from ..agents.policies import PolicySettings
@@ -44,6 +45,10 @@ def value_text(value: Any) -> str:
         return ", ".join(f"{name} {value_text(inner)}" for name, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(value_text, value))
+    if isinstance(value, Range):
+        whole = ", whole numbers" if value.integer else ""
+        steps = f", {value.steps} steps" if value.steps is not None else ""
+        return f"{value.from_:,g} to {value.to:,g}{', log' if value.scale == 'log' else ''}{whole}{steps}"
     return str(value)
 
 

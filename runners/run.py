@@ -18,6 +18,8 @@ from . import store
 from .cities import CITIES, prepare_cities
 from .documents import Problem
 from .model import CityModel, Outputs
+from .points.layout import first_of
+from .points.tasks import TaskMaker
 from .results import Results
 from .scenario import Scenario, ScenarioError, files_of
 from .tables import to_tables
@@ -210,7 +212,7 @@ def sweep_tasks(
     told: Callable[[str], None] | None = None,
     tried: bool = False,
 ) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-    """Return the tasks of a sweep, the function that makes a run, and what all runs share.
+    """Return the tasks of a sweep that are made whatever comes out, the function that makes a run, and what all runs share.
 
     Args:
         scenario: a scenario, the path of its file, or the name of a shipped one.
@@ -222,29 +224,46 @@ def sweep_tasks(
         ScenarioError: if the scenario is wrong, or no rate of transmission gives the ``r0`` of a point.
         CityError: if a city cannot be built or loaded.
     """
+    maker, context = prepared_sweep(scenario, folder, told=told, tried=tried)
+    return maker.tasks(maker.first_runs()), EXECUTE, context
+
+
+def prepared_sweep(
+    scenario: Scenario | str | Path,
+    folder: Path,
+    *,
+    told: Callable[[str], None] | None = None,
+    tried: bool = False,
+) -> tuple[TaskMaker, dict[str, Any]]:
+    """Return what makes the tasks of a sweep, and what all runs share; arguments and errors as for :func:`sweep_tasks`."""
     scenario = _loaded(scenario)
     scenario.check_files()
-    points = scenario.points()
-    variants = [scenario.at_point(point) for point in points]
-    cities = prepare_cities([variant.city for variant in variants], folder, told=told)
-    loaded = {path: City.load(path) for path in dict.fromkeys(cities)}
-    for variant, path in zip(variants, cities, strict=True):
-        variant.check_city(loaded[path])
+    points, kinds, variants = scenario.layout.points, scenario.kinds(), scenario.variants()
+    first = first_of(kinds)
+    paths = prepare_cities([variants[number].city for number in first.values()], folder, told=told)
+    bundle = dict(zip(first, paths, strict=True))
+    loaded = {path: City.load(path) for path in dict.fromkeys(paths)}
+    for number, variant in variants.items():
+        variant.check_city(loaded[bundle[kinds[number]]])
     if not tried:
-        _check_r0(variants, [loaded[path] for path in cities], told)
-    tasks = [
-        {
-            "run_id": f"p{number:04d}-r{replicate:04d}",
-            "point": number,
-            "replicate": replicate,
-            "seed": seed,
-            "parameters": parameters,
-            "city": str(city),
-        }
-        for number, (parameters, city) in enumerate(zip(points, cities, strict=True))
-        for replicate, seed in enumerate(scenario.seeds())
-    ]
-    return tasks, EXECUTE, context_of(scenario, loaded.values(), variants) | {"warm": WARM}
+        hardest = _hardest_points(scenario)
+        cities = [loaded[bundle[kinds[number]]] for number in hardest]
+        _check_r0([scenario.at_point(points[number]) for number in hardest], cities, told)
+    maker = TaskMaker(scenario.sweep, scenario.seed, points, [str(bundle[kind]) for kind in kinds])
+    return maker, context_of(scenario, loaded.values(), variants.values()) | {"warm": WARM}
+
+
+def _hardest_points(scenario: Scenario) -> list[int]:
+    """Return the points with the largest ``r0`` of those that are alike in all else that decides whether it is reached."""
+    kinds = scenario.kinds("epidemic.disease", "epidemic.weights", "epidemic.transmission")
+    given = scenario.layout.columns.get("epidemic.r0")
+    if given is None:
+        return list(first_of(kinds).values())
+    hardest: dict[tuple[str, ...], int] = {}
+    for number, kind in enumerate(kinds):
+        if kind not in hardest or given[number] > given[hardest[kind]]:
+            hardest[kind] = number
+    return list(hardest.values())
 
 
 def _check_r0(variants: list[Scenario], cities: list[City], told: Callable[[str], None] | None) -> None:
@@ -315,16 +334,14 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
         context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario.files_of` did:
             all runs have them as they were when the sweep began.
     """
-    scenario = _base(json.dumps([context["scenario"], context["files"]], sort_keys=True)).with_parameters(
-        task["parameters"]
-    )
+    data = {name: section for name, section in context["scenario"].items() if name != "sweep"}
+    scenario = _base(json.dumps([data, context["files"]], sort_keys=True)).with_parameters(task["parameters"])
     return CityModel(scenario, _city(task["city"]), task["seed"]).run()
 
 
 @lru_cache(maxsize=1)
 def _base(text: str) -> Scenario:
     data, files = json.loads(text)
-    data.pop("sweep", None)
     return Scenario.from_dict(data, files)
 
 
