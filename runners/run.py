@@ -238,7 +238,7 @@ def prepared_sweep(
     """Return what makes the tasks of a sweep, and what all runs share; arguments and errors as for :func:`sweep_tasks`."""
     scenario = _loaded(scenario)
     scenario.check_files()
-    points, kinds, variants = scenario.layout.points, scenario.kinds(), scenario.variants()
+    points, kinds, variants = scenario.layout.points, scenario.kinds(), scenario.variants
     first = first_of(kinds)
     paths = prepare_cities([variants[number].city for number in first.values()], folder, told=told)
     bundle = dict(zip(first, paths, strict=True))

@@ -195,7 +195,7 @@ class Scenario:
             ScenarioError: if one is missing, with the line that names it.
         """
         problems: dict[Problem, None] = {}
-        for variant in self.variants().values():
+        for variant in self.variants.values():
             missing = {("city", *path): message for path, message in missing_files(variant.city).items()}
             for section in variant.processes:
                 for keys in process_class(section).path_keys:
@@ -220,7 +220,7 @@ class Scenario:
 
         cities: dict[str, City] = {}
         problems = []
-        for variant in self.variants().values():
+        for variant in self.variants.values():
             path = variant.city.bundle
             if path is None:
                 continue
@@ -293,8 +293,9 @@ class Scenario:
             ways += [(section, *keys) for keys in process.path_keys]
         return kinds_of(self.layout, ways)
 
+    @cached_property
     def variants(self) -> dict[int, "Scenario"]:
-        """Return by number of the point the scenario at points that stand for all, at all while they are few.
+        """By number of the point, the scenario at points that stand for all, at all while they are few.
 
         Every city and every file of the sweep is that of one of them.
         """

@@ -1,5 +1,6 @@
 """What is wrong with the points of a sweep, before anything runs."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -164,8 +165,12 @@ def _list_problems(sweep: SweepSettings, axes: Node) -> list[Problem]:
         given = ", ".join(f"{name} {length}" for name, length in lengths.items())
         message = f"a list needs equally many values of each (given {given})"
         return [Problem(axes.where, "sweep.parameters", message)]
+    rows = list(zip(*layout(sweep, 0).columns.values(), strict=True))
+    with contextlib.suppress(TypeError):  # tables and lists have no hash
+        if len(set(rows)) == len(rows):
+            return []
     first: dict[str, int] = {}
-    for number, row in enumerate(zip(*layout(sweep, 0).columns.values(), strict=True)):
+    for number, row in enumerate(rows):
         text = same_text(row)
         if text in first:
             place, earlier = (_place(next(iter(axes.value.values())), n) for n in (number, first[text]))

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from .designs import random, samples, size
 from .settings import SIZES, Range, SweepSettings
 
+_ENCODER = json.JSONEncoder(sort_keys=True)
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -189,4 +191,4 @@ def _codes(values: Sequence[Any]) -> NDArray[np.int64]:
 
 def same_text(value: Any) -> str:
     """Return a text that is the same for equal values and for no others; 1, 1.0 and true are three values."""
-    return json.dumps(value, sort_keys=True)
+    return _ENCODER.encode(value)

@@ -32,8 +32,8 @@ def read_points(path: Path, label: str) -> dict[str, Node]:
     lines: list[tuple[int, list[str]]] = []
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
-                lines.append((reader.line_num, [cell.strip() for cell in cells]))
+            if any(map(str.strip, cells)):
+                lines.append((reader.line_num, list(map(str.strip, cells))))
             if len(lines) > MAX_POINTS + 1:
                 message = f"more than {MAX_POINTS:,} points"
                 raise ScenarioError([Problem(Where(label, reader.line_num), "", message)])
@@ -49,6 +49,7 @@ def read_points(path: Path, label: str) -> dict[str, Node]:
         message = "holds no points; write a line of values under the line of keys for each point"
         problems.append(Problem(Where(label), "", message))
     columns: dict[str, list[Node]] = {name: [] for name in names}
+    folder = path.parent
     if problems:
         raise ScenarioError(problems)
     for line, cells in points:
@@ -61,10 +62,11 @@ def read_points(path: Path, label: str) -> dict[str, Node]:
             if isinstance(value, _Wrong):
                 problems.append(Problem(where, f"column {number} ({visible(name)})", value.message))
             else:
-                columns[name].append(wrap(value, where, path.parent))
+                plain = isinstance(value, int | float | str)
+                columns[name].append(Node(value, where, folder) if plain else wrap(value, where, folder))
     if problems:
         raise ScenarioError(problems)
-    return {name: Node(values, Where(label, head), path.parent) for name, values in columns.items()}
+    return {name: Node(values, Where(label, head), folder) for name, values in columns.items()}
 
 
 def _text(path: Path, label: str) -> str:
