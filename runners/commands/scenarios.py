@@ -22,6 +22,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from ..results import Results
+    from ..scenario import Scenario
 
 
 @app.command()
@@ -119,6 +120,9 @@ def sweep_all(
         bool, typer.Option("--resume", help="Go on with a sweep that was stopped, and try again what failed.")
     ] = False,
     executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take, measured by a run or two; nothing is written.")
+    ] = False,
     changes: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
@@ -129,6 +133,7 @@ def sweep_all(
     \b
     Examples:
         citytwin sweep quickstart
+        citytwin sweep my-scenario.toml --out results/mine --workers 4 --dry-run
         citytwin sweep my-scenario.toml --out results/mine --workers 4
         citytwin sweep my-scenario.toml --out results/mine --resume
     """
@@ -141,6 +146,9 @@ def sweep_all(
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
+    if dry_run:
+        _dry_run(loaded, out, workers, as_json)
+        return
 
     begun = False
 
@@ -158,6 +166,18 @@ def sweep_all(
         runs = ", ".join(redone[:NAMED]) + (f" and {len(redone) - NAMED} more" if len(redone) > NAMED else "")
         typer.echo(f"Made again, because a file with their results was damaged: {runs}.", err=True)
     _finish(results, as_json, redraw=begun)
+
+
+def _dry_run(scenario: "Scenario", out: Path, workers: int | None, as_json: bool) -> None:
+    """Say what a sweep would take."""
+    from ..points.estimate import estimate, estimate_text
+    from ..progress import sign_of_life
+    from ..sweep import cores
+
+    with sign_of_life("checking scenario and cities") as say:
+        found = estimate(scenario, workers or cores(), say)
+    shown = json.dumps(found.facts(), indent=2) if as_json else estimate_text(scenario.name, found, out)
+    typer.echo(shown)
 
 
 def _failure(error: Exception) -> str:
