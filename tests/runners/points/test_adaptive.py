@@ -81,14 +81,14 @@ def test_paired_differences_need_far_fewer_replicates_and_point_0_has_all():
 
 
 def test_replicates_are_bounded_and_at_most_doubled():
-    made, _, batches = played(until(1e-9, at_least=3, at_most=20), lambda p, r: (-1.0) ** r, 2)
+    made, _, batches = played(until(1e-9, at_least=3, at_most=20), lambda _, r: (-1.0) ** r, 2)
     assert made == [20, 20]
     assert [len(batch) for batch in batches] == [6, 6, 12, 16]
     assert batches[0] == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)]
 
 
 def test_failed_runs_are_no_values_and_end_all_the_same():
-    made, _, _ = played(until(0.5, at_most=10), lambda p, r: None if p else 1.0, 2)
+    made, _, _ = played(until(0.5, at_most=10), lambda p, _: None if p else 1.0, 2)
     assert made == [4, 10]
     assert precision(until(), [{}], 0).narrow is False
     assert precision(until(), [numbered([1.0, float("nan"), 1.0])], 0).values == 2

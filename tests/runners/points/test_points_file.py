@@ -26,16 +26,11 @@ def said(folder, content, text=LISTED):
 
 
 def test_a_line_is_a_point(tmp_path):
-    made = scenario(tmp_path, '\ufeffepidemic.r0, policy.shut.from\n1.5,3\n\n2,2026-01-20\n2.5,"incidence > 5"\n')
-    assert (
-        made.points()
-        == [
-            {"epidemic.r0": 1.5, "policy.shut.from": 3},
-            {"epidemic.r0": 2, "policy.shut.from": "2026-01-20"},
-        ]
-        + [{"epidemic.r0": 2.5, "policy.shut.from": "incidence > 5"}]
-        or made.points()
-    )
+    content = '\ufeffepidemic.r0, policy.shut.from,policy.shut.until\n1.5,3,9\n\n2,2026-01-20,"incidence < 5"\n'
+    assert scenario(tmp_path, content).points() == [
+        {"epidemic.r0": 1.5, "policy.shut.from": 3, "policy.shut.until": 9},
+        {"epidemic.r0": 2, "policy.shut.from": "2026-01-20", "policy.shut.until": "incidence < 5"},
+    ]
 
 
 def test_cells_are_values_of_toml_or_texts(tmp_path):
@@ -96,7 +91,7 @@ def test_a_scenario_once_read_needs_the_file_no_more(tmp_path):
             "epidemic.r0\n1\n-2\n0\n",
             ["points.csv:3: epidemic.r0: must be more than 0", "points.csv:4: epidemic.r0: must be"],
         ),
-        ("epidemic.r0\n1\nnan\n", ["points.csv:3: epidemic.r0: must be a finite number"]),
+        ("epidemic.r0\n1\nnan\n", ["points.csv:3: column 1 (epidemic.r0): must be a finite number (given nan)"]),
         ("epidemik.r0\n1\n2\n", ["points.csv:2: epidemik.r0: the scenario has no section 'epidemik'"]),
         ("seed\n1\n", ["points.csv:1: seed: cannot be swept"]),
     ],
