@@ -156,13 +156,12 @@ def design_facts(scenario: "Scenario") -> list[tuple[str, str]]:
     sweep, points = scenario.sweep, scenario.layout
     facts = []
     if sweep.design in SIZES:
-        size = {"saltelli": f"{sweep.base:,} base samples", "morris": f"{sweep.trajectories:,} trajectories"}.get(
-            sweep.design, f"{points.sampled:,} samples"
-        )
+        count = getattr(sweep, SIZES[sweep.design])
+        what = {"saltelli": "base samples", "morris": "trajectories"}.get(sweep.design, "samples")
         merged = f", {points.merged:,} of them equal to others" if points.merged else ""
         crossed = len(points) // max(points.sampled - points.merged, 1)
         lists = f", each with {crossed:,} combinations of lists" if crossed > 1 else ""
-        facts.append(("points by", f"{sweep.design}, {size}{merged}{lists}"))
+        facts.append(("points by", f"{sweep.design}, {count:,} {what}{merged}{lists}"))
     elif sweep.design == "list":
         facts.append(("points by", "list"))
     if (until := sweep.until) is not None:

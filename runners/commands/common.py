@@ -37,6 +37,8 @@ MISTAKES = {
     "runners.points.estimate.EstimateError",
     "runners.points.tasks.ExtensionError",
     "runners.outcome.SweepError",
+    "runners.points.estimate.EstimateError",
+    "runners.points.tasks.ExtensionError",
     "runners.tables.StoreError",
 }
 """Errors about what was asked for, which say all there is to say: the module that defines each, and its class."""

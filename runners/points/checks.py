@@ -58,7 +58,7 @@ def sweep_problems(document: Node, sweep: SweepSettings, seed: int, problems_at:
     """
     problems = [
         Problem(document.nearest(("sweep", *path)).where, ".".join(("sweep", *path)), message)
-        for path, message in _design_problems(sweep, _as_written(document))
+        for path, message in _design_problems(sweep, document)
     ]
     axes = document.nearest(("sweep", "parameters"))
     for name, axis in sweep.parameters.items():
@@ -68,24 +68,22 @@ def sweep_problems(document: Node, sweep: SweepSettings, seed: int, problems_at:
         problems += _list_problems(sweep, axes)
     points = _few_points(sweep) if problems else _chosen_points(sweep, seed)
     found = dict.fromkeys(problems)
-    told = {(problem.where.label, problem.key, problem.message) for problem in problems}
+    sampled = {name for name, axis in sweep.parameters.items() if isinstance(axis, Range)}
+    told = set()
     for point in points:
         for problem in problems_at(point, _places(axes, sweep, point)):
-            if (same := (problem.where.label, problem.key, problem.message)) not in told:
+            # What is wrong with one value of a range is wrong with many, and with one of a file in many lines.
+            same = (problem.where.label, problem.key, "" if problem.key in sampled else problem.message)
+            if same not in told:
                 told.add(same)
                 found[problem] = None
     return list(found)
 
 
-def _as_written(document: Node) -> set[str]:
-    """Return whether the file has lists and ranges, ``values`` and ``range``, valid or not."""
+def _design_problems(sweep: SweepSettings, document: Node) -> list[tuple[tuple[str, ...], str]]:
+    """Return by path below the section what is wrong with the design as a whole; what is written wrongly is not missing."""
     axes = document.at(("sweep", "parameters"))
-    written = axes.value.values() if axes is not None and isinstance(axes.value, dict) else ()
-    return {"range" if isinstance(node.value, dict) else "values" for node in written}
-
-
-def _design_problems(sweep: SweepSettings, there: set[str]) -> list[tuple[tuple[str, ...], str]]:
-    """Return by path below the section what is wrong with the design as a whole."""
+    nodes = list(axes.value.values()) if axes is not None and isinstance(axes.value, dict) else []
     design, written = sweep.design, sweep.model_fields_set
     found: list[tuple[tuple[str, ...], str]] = []
     for key, designs in ONLY.items():
@@ -96,12 +94,12 @@ def _design_problems(sweep: SweepSettings, there: set[str]) -> list[tuple[tuple[
     wanted = SIZES.get(design)
     sampled = [name for name, axis in sweep.parameters.items() if is_sampled(axis)]
     if wanted is not None:
-        if getattr(sweep, wanted) is None:
+        if document.at(("sweep", wanted)) is None:
             found.append((("design",), f"needs a number of {_SAMPLES[wanted]}; write {wanted} = 64"))
-        if not there:
+        if not nodes:
             example = '"epidemic.r0" = { from = 1.5, to = 3.0 }'
             found.append((("design",), f"has nothing to sample; write ranges in [sweep.parameters], as {example}"))
-        elif "range" not in there and design not in ("saltelli", "morris"):
+        elif not any(isinstance(node.value, dict) for node in nodes) and design not in ("saltelli", "morris"):
             found.append((("design",), 'has no range to sample; write { from = …, to = … }, or design = "grid"'))
         if len(sampled) > MAX_RANGES:
             found.append((("parameters",), f"{len(sampled)} ranges are sampled together; allowed: {MAX_RANGES}"))

@@ -5,6 +5,7 @@ A cell is read as a value of TOML (``2.5``, ``true``, ``["school"]``, ``2026-03-
 
 import csv
 import io
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,10 @@ def _value(cell: str) -> Any:
         read = parse(f"value = {cell}")
     except ValueError:
         return cell
-    return json_ready(read["value"]) if list(read) == ["value"] else cell
+    value = json_ready(read["value"]) if list(read) == ["value"] else cell
+    if isinstance(value, float) and not isfinite(value):
+        return _Wrong(f"must be a finite number (given {cell})")
+    return value
 
 
 def _number(cell: str) -> int | float | None:
