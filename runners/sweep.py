@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from . import manifest as manifests
 from .ledger import Ledger, entries, now, states
@@ -25,6 +25,7 @@ from .supervisor import Progress, Supervisor, UnusableError
 from .tables import ID_COLUMNS, StoreError, parameter_types
 
 if TYPE_CHECKING:
+    from .own_classes import Classes
     from .results import Results
     from .scenario import Scenario
 
@@ -116,6 +117,7 @@ def sweep(
     resume: Resume = False,
     progress: Progress | None = None,
     told: Callable[[str], None] | None = None,
+    **classes: "Unpack[Classes]",
 ) -> "Results":
     """Run all points and replicates of a scenario and return the results.
 
@@ -126,9 +128,12 @@ def sweep(
         resume: go on with the sweep in ``out``; ``"anyway"`` also with another version of the program.
         progress: called with (done, failed, total, seconds left).
         told: called with what is about to be built before the first run.
+        **classes: ``citizen_class``, ``vehicle_class`` and ``dispatcher_class`` of the models. Workers import them: each
+            stands in a module, or at the top of a script that does its work under ``if __name__ == "__main__":``.
 
     Raises:
         ScenarioError: if the scenario is wrong; nothing has been made then.
+        TypeError, ValueError: if a class is none of its kind, cannot be imported by workers or has nothing to do.
         SweepError: if the sweep cannot begin or go on.
         SweepInterrupted: after Ctrl-C; what is done stands.
     """
@@ -137,7 +142,8 @@ def sweep(
     from .run import sweep_tasks
 
     check_directory(Path(out), resume=bool(resume))
-    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told, tried=bool(resume))
+    folder = Path(out) / CITIES
+    tasks, execute, context = sweep_tasks(scenario, folder, told=told, tried=bool(resume), classes=classes)
     run_sweep(tasks, execute, context, out, workers=workers, resume=resume, progress=progress)
     return Results(out)
 
@@ -283,7 +289,7 @@ def _check_same(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, any
             f"{out}: holds another sweep:\n  {shown}\n"
             "Resume it with what it was begun with, or begin a new one under another name."
         )
-    lines = manifests.program_differences(old)
+    lines = manifests.program_differences(old, wanted)
     if lines and not anyway:
         shown = "\n  ".join(lines)
         raise SweepError(
