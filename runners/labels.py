@@ -202,7 +202,11 @@ def response_text(settings: Any) -> str:
     others = [service for service in settings.services or ("ambulance", "fire", "police") if service not in named]
     if others:
         who.append(f"{', '.join(others)} as the city has them")
-    rules = [f"unit {settings.dispatch.unit}", f"free units {settings.dispatch.move_up}"]
+    from ..agents.response.decisions import RULES
+
+    named = settings.dispatch.class_
+    rules = [] if named == RULES else [f"{named} decides"]
+    rules += [f"unit {settings.dispatch.unit}", f"free units {settings.dispatch.move_up}"]
     files = [f"events of {event.file}" for event in settings.events]
     return "; ".join([*who, *rules, f"hospitals {settings.departments.choice}", *files])
 

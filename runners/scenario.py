@@ -209,8 +209,11 @@ class Scenario:
         if problems:
             raise ScenarioError(list(problems))
 
-    def check_bundles(self) -> None:
+    def check_bundles(self) -> "list[tuple[Scenario, City | None]]":
         """Make sure that the scenario fits its city where that is a bundle, so that it need not be built, at every point.
+
+        Returns:
+            The scenario at every point and its city; None where that has yet to be built.
 
         Raises:
             ScenarioError: if it does not, or a bundle cannot be used.
@@ -219,10 +222,12 @@ class Scenario:
         from ..environment.design import DesignError
 
         cities: dict[str, City] = {}
+        found: list[tuple[Scenario, City | None]] = []
         problems = []
         for variant in self.variants.values():
             path = variant.city.bundle
             if path is None:
+                found.append((variant, None))
                 continue
             try:
                 if path not in cities:
@@ -230,6 +235,7 @@ class Scenario:
                 city = cities[path]
                 if isinstance(variant.city, DesignedCity):
                     city = redrawn(city, variant.city)
+                found.append((variant, city))
                 variant.check_city(city)
             except ScenarioError as error:
                 problems += error.problems
@@ -241,6 +247,7 @@ class Scenario:
                 problems.append(Problem(variant.document.nearest(key).where, ".".join(key), str(error)))
         if problems:
             raise ScenarioError(problems)
+        return found
 
     # ------------------------------------------------------------------ varying
 

@@ -10,7 +10,7 @@ import fcntl
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from . import manifest as manifests
 from .limits import Limits
@@ -22,6 +22,7 @@ from .supervisor import Progress
 from .tables import ID_COLUMNS
 
 if TYPE_CHECKING:
+    from .own_classes import Classes
     from .results import Results
     from .scenario import Scenario
 
@@ -56,6 +57,7 @@ def sweep(
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
     progress: Progress | None = None,
     told: Callable[[str], None] | None = None,
+    **classes: "Unpack[Classes]",
 ) -> "Results":
     """Run all points and replicates of a scenario and return the results.
 
@@ -68,9 +70,12 @@ def sweep(
         limits: time and memory of a run, and the wall time of this process.
         progress: called with (done, failed, total, seconds left).
         told: called with what is about to be built before the first run.
+        **classes: ``citizen_class``, ``vehicle_class`` and ``dispatcher_class`` of the models. Workers import them: each
+            stands in a module, or at the top of a script that does its work under ``if __name__ == "__main__":``.
 
     Raises:
         ScenarioError: if the scenario is wrong; nothing has been made then.
+        TypeError, ValueError: if a class is none of its kind, cannot be imported by workers or has nothing to do.
         SweepError: if the sweep cannot begin or go on.
         SweepInterrupted: after Ctrl-C; what is done stands.
         SweepDrained: if the wall time, SIGTERM or SIGUSR1 ended it before all runs were settled; what is done stands.
@@ -78,7 +83,7 @@ def sweep(
     from .results import Results
 
     resume = resume or only_failed
-    plan_sweep(scenario, out, resume=resume, told=told)
+    plan_sweep(scenario, out, resume=resume, told=told, **classes)
     outcome = _worked(Path(out), resume, only_failed, workers, limits, progress)
     if outcome.stopped:
         raise SweepDrained(stop_message(outcome), outcome)
@@ -91,6 +96,7 @@ def plan_sweep(
     *,
     resume: Resume = False,
     told: Callable[[str], None] | None = None,
+    **classes: "Unpack[Classes]",
 ) -> list[dict[str, Any]]:
     """Write down what a sweep is, and make none of its runs.
 
@@ -99,6 +105,7 @@ def plan_sweep(
         out: results directory to make, or with ``resume`` one that is planned: then only see that it is the same.
         resume: whether ``out`` holds the sweep; ``"anyway"``: go on with it though the program is another.
         told: called with what is about to be built.
+        **classes: as for :func:`sweep`.
 
     Returns:
         The runs in order.
@@ -111,7 +118,8 @@ def plan_sweep(
     from .run import sweep_tasks
 
     check_directory(Path(out), resume=bool(resume))
-    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told, tried=bool(resume))
+    folder = Path(out) / CITIES
+    tasks, execute, context = sweep_tasks(scenario, folder, told=told, tried=bool(resume), classes=classes)
     return plan_runs(tasks, execute, context, out, resume=resume)
 
 
@@ -281,7 +289,7 @@ def _go_on(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: 
             f"{out}: holds another sweep:\n  {shown}\n"
             "Resume it with what it was begun with, or begin a new one under another name."
         )
-    lines = manifests.program_differences(old)
+    lines = manifests.program_differences(old, wanted)
     if lines and not anyway:
         shown = "\n  ".join(lines)
         raise SweepError(

@@ -15,6 +15,7 @@ from .common import (
     ScenarioArgument,
     SetOption,
     app,
+    failure_text,
     is_mistake,
     load,
     refuse_swept,
@@ -35,13 +36,14 @@ def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOpti
         citytwin check my-scenario.toml --set epidemic.r0=3
     """
     from ..documents import ScenarioError
+    from ..file_checks import check_contents
     from ..labels import scenario_text
 
     try:
         loaded = load(scenario, changes)
         refuse_swept(loaded, changes)
         loaded.check_files()
-        loaded.check_bundles()
+        check_contents(loaded.check_bundles())
     except ScenarioError as error:
         if not as_json:
             raise
@@ -98,7 +100,7 @@ def run_once(
         except Exception as error:
             if is_mistake(error):
                 raise
-            failure = _failure(error)
+            failure = failure_text(error)
         else:
             failure = ""
     if failure:
@@ -178,20 +180,6 @@ def _dry_run(scenario: "Scenario", out: Path, workers: int | None, as_json: bool
         found = estimate(scenario, workers or cores(), say)
     shown = json.dumps(found.facts(), indent=2) if as_json else estimate_text(scenario.name, found, out)
     typer.echo(shown)
-
-
-def _failure(error: Exception) -> str:
-    """Return what to say of code that raised in a run: what, on which day, and where below the model's step."""
-    import traceback
-
-    from .. import model
-
-    frames = traceback.extract_tb(error.__traceback__)
-    below = [number for number, frame in enumerate(frames) if frame.filename == model.__file__]
-    shown = (frames[below[-1] + 1 :] if below else []) or frames[-1:]
-    when = "".join(f" {note}" for note in getattr(error, "__notes__", []))
-    where = "".join(traceback.format_list(shown[:NAMED])).rstrip()
-    return f"The run failed{when}: {type(error).__name__}: {error}\n{where}\nNothing was kept."
 
 
 def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
