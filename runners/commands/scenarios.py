@@ -121,6 +121,10 @@ def sweep_all(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a sweep that was stopped, and try again what failed.")
     ] = False,
+    extend: Annotated[
+        bool,
+        typer.Option("--extend", help="With --resume: the file sweeps more than was begun; what is done stays done."),
+    ] = False,
     executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take, measured by a run or two; nothing is written.")
@@ -138,6 +142,7 @@ def sweep_all(
         citytwin sweep my-scenario.toml --out results/mine --workers 4 --dry-run
         citytwin sweep my-scenario.toml --out results/mine --workers 4
         citytwin sweep my-scenario.toml --out results/mine --resume
+        citytwin sweep larger.toml --out results/mine --resume --extend
     """
     from ..cities import slug
     from ..progress import progress_bar, sign_of_life
@@ -161,7 +166,7 @@ def sweep_all(
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
     with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
-        results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=say)
+        results = sweep(loaded, out=out, workers=workers, resume=resume, extend=extend, progress=moved, told=say)
     if not begun:
         typer.echo(f"Nothing was left to do: all {results.info['runs']} runs are in the results.", err=True)
     elif redone := results.info["sessions"][-1].get("redone", []):
@@ -185,8 +190,9 @@ def _dry_run(scenario: "Scenario", out: Path, workers: int | None, as_json: bool
 def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
     """Show what came out and name what failed; a picture that is there may do."""
     from ..describe import first_point
+    from ..points.growing import standing
 
-    failures = results.failures
+    failures, notes = results.failures, standing(results)
     whole = "summary" in results.tables and len(results.summary) > 0
     picture = ""
     if whole and results.directory is not None:
@@ -195,11 +201,12 @@ def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
     if as_json:
         from ..describe import results_facts
 
-        typer.echo(json.dumps(results_facts(results), indent=2, ensure_ascii=False))
+        facts = results_facts(results) | ({"notes": notes} if notes else {})
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     elif whole:
         from ..report import text_report
 
-        where = f"Results: {results.directory}\n{picture}".rstrip()
+        where = "\n".join([*notes, f"Results: {results.directory}", picture]).rstrip()
         typer.echo(f"{text_report(results, first_point(results))}\n\n{where}")
     if failures:
         shown = [f"  {run}: {what}" for run, what in list(failures.items())[:NAMED]]

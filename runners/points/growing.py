@@ -27,7 +27,9 @@ Figures = Sequence[Mapping[int, float]]
 # ---------------------------------------------------------------------- going on with another list of runs
 
 
-def continued(out: Path, maker: TaskMaker, execute: str, context: Mapping[str, Any], *, extend: bool) -> list[dict[str, Any]]:
+def continued(
+    out: Path, maker: TaskMaker, execute: str, context: Mapping[str, Any], *, extend: bool
+) -> list[dict[str, Any]]:
     """Return the tasks with which a sweep that is there goes on: those written down and, to extend it, further ones.
 
     Args:
@@ -41,7 +43,8 @@ def continued(out: Path, maker: TaskMaker, execute: str, context: Mapping[str, A
         SweepError: if the one that is there is no part of it; with ``extend`` also if anything but the section ``[sweep]``
             is another.
     """
-    old, manifest = read_tasks(out), manifests.read_manifest(out)
+    manifest = manifests.read_manifest(out)
+    old = read_tasks(out)[: manifest["runs"]]  # a crash may have left what was about to be appended
     first = first_batch(maker)
     same = manifest.get("scenario") == context.get("scenario")
     try:
@@ -61,7 +64,8 @@ def continued(out: Path, maker: TaskMaker, execute: str, context: Mapping[str, A
     if lines := _differences(manifest, tasks, execute, context):
         shown = "\n  ".join(lines)
         raise SweepError(
-            f"{out}: holds a sweep of another scenario:\n  {shown}\nOnly the section [sweep] may change where one is extended."
+            f"{out}: holds a sweep of another scenario:\n  {shown}\n"
+            "Only the section [sweep] may change where a sweep is extended."
         )
     if larger:
         _check_types(out, old, tasks)
@@ -84,7 +88,9 @@ def _differences(
         return manifest | {"scenario": scenario, "context": about, "tasks": "", "cities": cities}
 
     cities = {} if kept else wanted["cities"]
-    return manifests.differences(bare(old, files[0], {} if kept else old["cities"]), bare(wanted, files[1], cities), [], [])
+    return manifests.differences(
+        bare(old, files[0], {} if kept else old["cities"]), bare(wanted, files[1], cities), [], []
+    )
 
 
 def _check_types(out: Path, old: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]) -> None:
@@ -92,8 +98,8 @@ def _check_types(out: Path, old: Sequence[Mapping[str, Any]], tasks: Sequence[Ma
     for name, kind in before.items():
         if after[name] != kind:
             raise SweepError(
-                f"{out}: cannot be extended to this sweep: the values of '{name}' there are stored as {kind}, and those of the "
-                f"larger sweep would be {after[name]}; begin a new one under another name"
+                f"{out}: cannot be extended to this sweep: the values of '{name}' there are stored as {kind}, those of the "
+                f"larger one would be as {after[name]}; begin a new sweep under another name"
             )
 
 
@@ -132,15 +138,16 @@ def wanted_runs(maker: TaskMaker, old: Sequence[Mapping[str, Any]], figures: Fig
 
 def replicates_made(maker: TaskMaker, old: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the number of replicates of each point of the design that are written down."""
-    position = {number: place for place, number in enumerate(_numbers(maker))}
+    position = _positions(maker)
     made = [0] * len(maker.points)
     for task in old:
         made[position[task["point"]]] = max(made[position[task["point"]]], task["replicate"] + 1)
     return made
 
 
-def _numbers(maker: TaskMaker) -> Sequence[int]:
-    return range(len(maker.points)) if maker.numbers is None else maker.numbers
+def _positions(maker: TaskMaker) -> dict[int, int]:
+    """Return the position in the design of each point of the results."""
+    return {maker.number(place): place for place in range(len(maker.points))}
 
 
 def grow(out: Path, maker: TaskMaker, work: Callable[[list[str] | None], SweepOutcome]) -> SweepOutcome:
@@ -187,12 +194,12 @@ def figures_of(out: Path, maker: TaskMaker) -> list[dict[int, float]]:
     table = read_table(out, SUMMARY)
     if until.indicator not in table.column_names or not _is_number(table.column(until.indicator)):
         there = [name for name in table.column_names if name not in ID_COLUMNS and _is_number(table.column(name))]
-        near = suggestion(until.indicator, there)
+        known = f"{', '.join(there)}{suggestion(until.indicator, there)}"
         raise SweepError(
-            f"{out}: sweep.until.indicator: no figure '{until.indicator}' in the summary; there are: {', '.join(there)}{near}; "
+            f"{out}: sweep.until.indicator: no figure '{until.indicator}' in the summary; there are: {known}; "
             "correct it and go on with --resume --extend (extend=True)"
         )
-    position = {number: place for place, number in enumerate(_numbers(maker))}
+    position = _positions(maker)
     rows = (table.column(name).to_pylist() for name in ("point", "replicate", until.indicator))
     for point, replicate, value in zip(*rows, strict=True):
         if point in position and value is not None:
@@ -232,11 +239,15 @@ def standing(results: "Results") -> list[str]:
         lines.append(f"{what} at {len(points) - len(wide):,} of {len(points):,} points.")
         if wide:
             worst = max(wide, key=lambda position: known[position].half_width)
-            lines[0] += f" Least at point {_numbers(maker)[worst]}: ± {known[worst].half_width:.3g} with {known[worst].values} runs."
+            lines[0] += (
+                f" Least at point {maker.number(worst)}: ± {known[worst].half_width:.3g} with {known[worst].values} runs."
+            )
     left = wanted_runs(maker, tasks, figures)
     if left and not next_runs(maker, tasks, figures, spent):
         more = "at least " if settings.until is not None else ""
-        used = f"{len(tasks):,} runs were made" + ("" if settings.allowance is None else f" in {spent:,.0f} s of CPU time")
+        used = f"{len(tasks):,} runs were made" + (
+            "" if settings.allowance is None else f" in {spent:,.0f} s of CPU time"
+        )
         lines.append(
             f"The budget of {settings.budget} is spent: {used}, {more}{len(left):,} more are wanted. "
             "Raise it and go on with --resume --extend."

@@ -54,8 +54,7 @@ class TaskMaker:
         return [self._task(position, replicate) for position, replicate in runs]
 
     def _task(self, position: int, replicate: int) -> Task:
-        parameters = self.points[position]
-        number = position if self.numbers is None else self.numbers[position]
+        parameters, number = self.points[position], self.number(position)
         return {
             "run_id": f"p{number:04d}-r{replicate:04d}",
             "point": number,
@@ -64,6 +63,10 @@ class TaskMaker:
             "parameters": parameters,
             "city": self.cities[position],
         }
+
+    def number(self, position: int) -> int:
+        """Return the number that a point of the design has in the results."""
+        return position if self.numbers is None else self.numbers[position]
 
     def continuing(self, old: Sequence[Mapping[str, Any]]) -> "TaskMaker":
         """Return a maker that gives the points of a sweep that is there the numbers they have, and others the next ones.
@@ -120,4 +123,8 @@ def extended(old: Sequence[Mapping[str, Any]], maker: TaskMaker, runs: Iterable[
     continued = maker.continuing(old)
     known = {task["run_id"] for task in old}
     wanted = continued.tasks(continued.first_runs() if runs is None else runs)
-    return [*map(dict, old), *(task for task in wanted if task["run_id"] not in known)]
+    city = {continued.number(position): city for position, city in enumerate(continued.cities)}
+    return [
+        *({**task, "city": city[task["point"]]} for task in old),  # bundles may lie elsewhere by now
+        *(task for task in wanted if task["run_id"] not in known),
+    ]
