@@ -63,7 +63,7 @@ def work_on(
         tasks = read_tasks(directory)
         chosen = tasks if runs is None else _chosen(directory, tasks, runs)
         manifest = manifests.read_manifest(directory)
-        _check_program(directory, manifest)
+        check_program(directory, manifest)
         work = _Work(directory, manifest, tasks, workers, limits, progress)
         with explained(directory, manifest["execute"]):
             return work.on(chosen, whole=runs is None, check=check)
@@ -92,7 +92,12 @@ def _chosen(directory: Path, tasks: list[dict[str, Any]], runs: Iterable[str]) -
     return chosen
 
 
-def _check_program(directory: Path, manifest: Manifest) -> None:
+def check_program(directory: Path, manifest: Manifest) -> None:
+    """Refuse to work on a sweep with another program than that it was planned with, or last accepted for it.
+
+    Raises:
+        SweepError: if this is another.
+    """
     if lines := manifests.layout_differences(manifest) or manifests.program_differences(manifest):
         shown = "\n  ".join(lines)
         raise SweepError(

@@ -16,7 +16,15 @@ from . import manifest as manifests
 from .limits import Limits
 from .manifest import Manifest
 from .outcome import SweepDrained, SweepError, SweepInterrupted, SweepOutcome
-from .part import cores, explained, stop_message, unsuccessful, work_on
+from .part import (
+    check_program,
+    cores,
+    explained,
+    opening_of,
+    stop_message,
+    unsuccessful,
+    work_on,
+)
 from .store import MANIFEST, RUN_ID, TASKS, read_tasks
 from .supervisor import Progress
 from .tables import ID_COLUMNS
@@ -31,6 +39,7 @@ __all__ = [
     "SweepInterrupted",
     "SweepOutcome",
     "cores",
+    "extend",
     "plan_runs",
     "plan_sweep",
     "run_sweep",
@@ -200,6 +209,37 @@ def plan_runs(
                 _go_on(out, wanted, runs, anyway=resume == "anyway")
             else:
                 _begin(out, wanted, runs, made=made)
+    return runs
+
+
+def extend(
+    directory: str | Path, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Append runs to a sweep; what is done stays done, and its runs keep their names.
+
+    Whoever calls this sees to it that the runs there are those that the larger sweep would have.
+
+    Args:
+        directory: results directory of a sweep that is planned, begun or finished.
+        tasks: further runs, as for :func:`run_sweep`.
+        context: what all runs share from now on, where that names the larger sweep; what it was if None.
+
+    Returns:
+        All runs in order, as they are written down.
+
+    Raises:
+        SweepError: if the directory holds no sweep, another program made it, or a run of that name is there.
+    """
+    directory = Path(directory)
+    with explained(directory), lock(directory):
+        old = manifests.read_manifest(directory)
+        check_program(directory, old)
+        known = read_tasks(directory)[: old["runs"]]  # a crash may have left what is appended now
+        runs = _check_tasks([*known, *plain(list(tasks), "tasks")])
+        shared = opening_of(old, known)["context"] if context is None else plain(dict(context), "context")
+        manifests.write_tasks(directory, runs)
+        described = manifests.describe(runs, old["execute"], shared, old["block"])
+        manifests.write_manifest(directory, described | {"started": old["started"], "git": old["git"]})
     return runs
 
 

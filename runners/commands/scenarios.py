@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import (
+    DRAINED,
     LARGEST_SEED,
     NAMED,
     SOME_FAILED,
     WRONG_REQUEST,
     JsonOption,
+    MemoryLimitOption,
     ScenarioArgument,
     SetOption,
+    TimeLimitOption,
+    WalltimeOption,
     app,
     is_mistake,
+    limits_of,
     load,
     refuse_swept,
 )
@@ -118,6 +123,12 @@ def sweep_all(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a sweep that was stopped, and try again what failed.")
     ] = False,
+    only_failed: Annotated[
+        bool, typer.Option("--only-failed", help="Make only the runs that failed, with the seeds they had.")
+    ] = False,
+    time_limit: TimeLimitOption = None,
+    memory_limit: MemoryLimitOption = None,
+    walltime: WalltimeOption = None,
     executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
     changes: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
@@ -125,19 +136,22 @@ def sweep_all(
     """Run all points and seeds of a scenario and say what each policy did.
 
     Ctrl-C stops after the runs in hand; --resume goes on.
+    SIGTERM, SIGUSR1 and --walltime pause or finish the runs in hand and end with exit code 75 if runs are left.
 
     \b
     Examples:
         citytwin sweep quickstart
         citytwin sweep my-scenario.toml --out results/mine --workers 4
         citytwin sweep my-scenario.toml --out results/mine --resume
+        citytwin sweep my-scenario.toml --out results/mine --time-limit "10 min" --memory-limit "4 GB" --walltime "2 h"
     """
     from ..cities import slug
     from ..progress import progress_bar, sign_of_life
-    from ..sweep import sweep
+    from ..sweep import SweepDrained, sweep
 
     if executor != "local":
         raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
+    limits = limits_of(time_limit, memory_limit, walltime)
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
@@ -151,7 +165,24 @@ def sweep_all(
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
     with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
-        results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=say)
+        try:
+            results = sweep(
+                loaded,
+                out=out,
+                workers=workers,
+                resume=resume,
+                only_failed=only_failed,
+                limits=limits,
+                progress=moved,
+                told=say,
+            )
+        except SweepDrained as drained:
+            said = str(drained)
+        else:
+            said = ""
+    if said:
+        typer.echo(said, err=True)
+        raise typer.Exit(DRAINED)
     if not begun:
         typer.echo(f"Nothing was left to do: all {results.info['runs']} runs are in the results.", err=True)
     elif redone := results.info["sessions"][-1].get("redone", []):
