@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,8 +50,10 @@ __all__ = [
 Resume = bool | Literal["anyway"]
 
 _LOCK = ".lock"
-_LEFTOVERS = {_LOCK, TASKS}
-"""What a sweep that was cut off while its directory was made may have left."""
+_LEFTOVER = re.compile(
+    rf"{re.escape(_LOCK)}|{re.escape(TASKS)}|cities|\.({re.escape(TASKS)}|{re.escape(MANIFEST)})\..*tmp"
+)
+"""Names of what a sweep that was cut off while its directory was made may have left."""
 
 _LARGEST_SEED = 2**63 - 1
 
@@ -290,7 +293,7 @@ def check_directory(out: Path, *, resume: bool) -> None:
     elif resume:
         what = "is no sweep" if out.exists() else "does not exist"
         raise SweepError(f"{out}: {what}, so there is nothing to resume; leave out --resume (resume=True) to begin one")
-    elif out.exists() and not (out.is_dir() and {item.name for item in out.iterdir()} <= {*_LEFTOVERS, "cities"}):
+    elif out.exists() and not (out.is_dir() and all(_LEFTOVER.fullmatch(item.name) for item in out.iterdir())):
         raise SweepError(f"{out}: exists and is no sweep; choose another name or remove it first")
 
 
@@ -304,7 +307,7 @@ def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bo
         raise SweepError(f"{out}: another sweep has just begun here; choose another name") from None
     except OSError:
         with contextlib.suppress(OSError):
-            for name in _LEFTOVERS:
+            for name in (_LOCK, TASKS):
                 (out / name).unlink(missing_ok=True)
             if made:
                 out.rmdir()

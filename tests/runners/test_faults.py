@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("one_program")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(one_program, tmp_path_factory):
+def undisturbed(tmp_path_factory, one_program):  # noqa: ARG001 - it must be in force
     """Results of the grid that nothing disturbed."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     run_sweep(toys.make_tasks(), toys.EXECUTE, CONTEXT, out, workers=1)

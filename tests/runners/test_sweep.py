@@ -285,6 +285,7 @@ def test_begun_in_an_empty_directory_and_after_a_crash_at_its_beginning(tmp_path
     tasks = toys.make_tasks(1, 1)
     (tmp_path / "tasks.jsonl").write_text('{"run_id": "of a sweep that never')
     (tmp_path / ".lock").touch()
+    (tmp_path / ".sweep.json.some_host-12-34.tmp").write_text("{")
     assert run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path, workers=1).done == 1
 
 
