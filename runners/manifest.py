@@ -21,8 +21,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .atomic import sync_directory, write_atomic
 from .ledger import now
-from .store import MANIFEST, SCHEMA_VERSION, TASKS, sync_directory, write_atomic
+from .stage import MANIFEST, TASKS
+from .store import SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = __name__.partition(".")[0]

@@ -21,7 +21,7 @@ from .manifest import Manifest
 from .outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
 from .pause import CHECKPOINTS
 from .sessions import Others, identity, lives_here, living, sessions, states
-from .store import MANIFEST, STAGE, Store, read_tasks, runs_in_results
+from .store import MANIFEST, Store, read_tasks, runs_in_results
 from .supervisor import Progress, Supervisor
 from .tables import StoreError, parameter_types
 
@@ -194,13 +194,9 @@ class _Work:
         return stopped
 
     def _finish(self, done: set[str]) -> None:
-        """Seal what there is, for tools that read nothing else, and remove what nobody needs; nobody else works here."""
-        for number in range(self.store.blocks):
-            self.store.seal(number)
+        """Seal what there is, for tools that read nothing else, and remove what nobody needs."""
+        self.store.finish()
         remove_checkpoints(self.directory, done)
-        self.store.clean()  # what workers that were killed in the middle of a commit left
-        with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
-            (self.directory / STAGE).rmdir()
 
 
 def about_session(workers: int, runs: int, redone: list[str]) -> dict[str, Any]:
