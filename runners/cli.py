@@ -1,6 +1,7 @@
 """The command line: ``citytwin …``. What a command needs is imported when it runs, so that ``--help`` is quick.
 
-Exit codes: 0 done, 1 some runs failed (they are named), 2 the request is wrong, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 some runs failed (they are named), 2 the request is wrong, 75 its time was over
+and there is more to do (``--resume``), 130 stopped by Ctrl-C.
 """
 
 import io

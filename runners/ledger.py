@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from .store import ERRORS, LEDGER, write_atomic
+from .atomic import write_atomic
+from .stage import ERRORS, LEDGER
 
 State = Literal["queued", "running", "done", "failed", "timed_out", "out_of_memory", "killed", "lost"]
 """``queued``: not begun, paused or dropped; ``running``: in hand; ``done``: in the results; ``failed``: raised an

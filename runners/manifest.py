@@ -10,18 +10,21 @@ import hashlib
 import json
 import os
 import platform
-import shutil
+import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .atomic import sync_directory, write_atomic
 from .ledger import now
-from .store import MANIFEST, SCHEMA_VERSION, TASKS, sync_directory, write_atomic
+from .stage import MANIFEST, TASKS
+from .store import SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = __name__.partition(".")[0]
@@ -170,29 +173,32 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     Raises:
         OSError: if the disk does not take it.
     """
-    write_atomic(directory / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n")
+    write_atomic(directory / MANIFEST, _text(manifest))
 
 
 def write_first_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write the ``sweep.json`` that makes a directory a sweep; of several at once one succeeds.
+    """Write the ``sweep.json`` that makes a directory a sweep; of several who do at once one succeeds.
 
     Raises:
         FileExistsError: if there is one.
         OSError: if the disk does not take it.
     """
-    drafts = directory / f".{MANIFEST}.{socket.gethostname()}-{os.getpid()}"
-    drafts.mkdir(exist_ok=True)
+    host = re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())
+    draft = directory / f".{MANIFEST}.{host}-{os.getpid()}-{threading.get_ident()}.tmp"
+    write_atomic(draft, _text(manifest))
     try:
-        write_manifest(drafts, manifest)
-        try:
-            (directory / MANIFEST).hardlink_to(drafts / MANIFEST)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without such links
-            (drafts / MANIFEST).replace(directory / MANIFEST)
+        (directory / MANIFEST).hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without such links
+        draft.replace(directory / MANIFEST)
     finally:
-        shutil.rmtree(drafts, ignore_errors=True)
+        draft.unlink(missing_ok=True)
     sync_directory(directory)
+
+
+def _text(manifest: Manifest) -> bytes:
+    return json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:

@@ -21,7 +21,7 @@ from .manifest import Manifest
 from .outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
 from .pause import CHECKPOINTS
 from .sessions import Others, identity, lives_here, living, sessions, states
-from .store import MANIFEST, STAGE, Store, read_tasks, runs_in_results
+from .store import MANIFEST, Store, read_tasks, runs_in_results
 from .supervisor import Progress, Supervisor
 from .tables import StoreError, parameter_types
 
@@ -63,7 +63,7 @@ def work_on(
         tasks = read_tasks(directory)
         chosen = tasks if runs is None else _chosen(directory, tasks, runs)
         manifest = manifests.read_manifest(directory)
-        _check_program(directory, manifest)
+        check_program(directory, manifest)
         work = _Work(directory, manifest, tasks, workers, limits, progress)
         with explained(directory, manifest["execute"]):
             return work.on(chosen, whole=runs is None, check=check)
@@ -92,7 +92,12 @@ def _chosen(directory: Path, tasks: list[dict[str, Any]], runs: Iterable[str]) -
     return chosen
 
 
-def _check_program(directory: Path, manifest: Manifest) -> None:
+def check_program(directory: Path, manifest: Manifest) -> None:
+    """Refuse to work on a sweep with another program than that it was planned with, or last accepted for it.
+
+    Raises:
+        SweepError: if this is another.
+    """
     if lines := manifests.layout_differences(manifest) or manifests.program_differences(manifest):
         shown = "\n  ".join(lines)
         raise SweepError(
@@ -189,13 +194,9 @@ class _Work:
         return stopped
 
     def _finish(self, done: set[str]) -> None:
-        """Seal what there is, for tools that read nothing else, and remove what nobody needs; nobody else works here."""
-        for number in range(self.store.blocks):
-            self.store.seal(number)
+        """Seal what there is, for tools that read nothing else, and remove what nobody needs."""
+        self.store.finish()
         remove_checkpoints(self.directory, done)
-        self.store.clean()  # what workers that were killed in the middle of a commit left
-        with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
-            (self.directory / STAGE).rmdir()
 
 
 def about_session(workers: int, runs: int, redone: list[str]) -> dict[str, Any]:

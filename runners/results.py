@@ -1,6 +1,6 @@
 """Results: the tables of a run or a sweep as DataFrames, with what is needed to know where they came from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,17 +63,31 @@ class Results:
         """Names of the tables there are."""
         return sorted(self._memory) if self.directory is None else store.table_names(self.directory)
 
-    def table(self, name: str) -> "pd.DataFrame":
+    def table(
+        self, name: str, *, columns: Sequence[str] | None = None, points: Iterable[int] | None = None
+    ) -> "pd.DataFrame":
         """Return a table with a row for each of its rows in every run, in the order of the runs.
 
+        Of a large table only what is asked for is read.
+
+        Args:
+            name: table: ``summary``, ``series``, …
+            columns: those that are wanted, in this order; all of them if None.
+            points: numbers of the points that are wanted; all of them if None.
+
         Raises:
-            StoreError: if there is no such table.
+            StoreError: if there is no such table or column.
         """
+        wanted = None if points is None else set(points)
         if self.directory is not None:
-            return store.read_table(self.directory, name).to_pandas(date_as_object=False)
+            table = store.read_table(self.directory, name, columns=columns, points=wanted)
+            return table.to_pandas(date_as_object=False)
         if name not in self._memory:
             raise StoreError(f"no table '{name}'; there are: {', '.join(self.tables)}")
-        return self._memory[name].to_pandas(date_as_object=False)
+        frame = self._memory[name].to_pandas(date_as_object=False)
+        store.check_columns(name, () if columns is None else columns, frame.columns)
+        rows = slice(None) if wanted is None else frame["point"].isin(wanted)
+        return frame.loc[rows, slice(None) if columns is None else list(columns)]
 
     @cached_property
     def summary(self) -> "pd.DataFrame":

@@ -2,178 +2,102 @@
 
 ::
 
-    stage/<run_id>.arrow            all tables of one run, Arrow IPC streams one after another
-    summary/part-00000.parquet …    sealed shards, one directory a table, one shard a block of runs
+    stage/<run_id>.arrow                          all tables of one run, Arrow IPC streams one after another
+    summary/part-0000000-0000099.parquet …        sealed shards, one directory a table (:mod:`runners.shards`)
+    summary/incomplete-0000100-1f….parquet        a copy, for plain tools, of the staged runs of an incomplete block
 
 A run is committed by one rename: it is in the results wholly or not at all. A block is a fixed stretch of the order of
 runs; when all its runs are committed it is sealed, and only when its shards stand on the disk are the staged files
-removed. A reader takes the shards and the staged runs that are in no shard, which is right at every moment and after
-every crash. The bytes of a shard follow from the runs in it alone: not from the workers, their order or an
-interruption.
+removed. Later the shards of many blocks are joined (:mod:`runners.compaction`). A reader takes the shards and the staged
+runs that are in no shard, which is right at every moment and after every crash. The bytes of a shard follow from the
+runs in it alone: not from the workers, their order or an interruption. So any number of processes may seal and join at
+the same time, without a lock: they write the same bytes under the same names.
 
-A block that lacks a run because it failed is sealed as far as it goes, so that any tool reads the rest; its staged runs
-stay, and the shard is written again from them when the run has been made up for.
+The runs of a block that lacks some, because they failed, stay staged, and are copied to where plain tools read them.
 """
 
 import contextlib
+import hashlib
 import json
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .tables import SUMMARY, StoreError, conform, join_schemas
+from .atomic import put_in_place, remove_temporary, write_atomic
+from .compaction import BLOCKS, Compaction
+from .shards import (
+    OpenShard,
+    Shard,
+    blamed,
+    copies_within,
+    copy_path,
+    place,
+    remove_superseded,
+    shard_path,
+    shards_of,
+    write_shard,
+)
+from .stage import (
+    ERRORS,
+    LEDGER,
+    LOGS,
+    MANIFEST,
+    RUN_ID,
+    STAGE,
+    TASKS,
+    check_runs,
+    commit,
+    read_staged,
+    read_tasks,
+    staged_runs,
+)
+from .tables import RESERVED, SUMMARY, TABLE_NAME, StoreError, conform, join_schemas, without_nulls
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+__all__ = [
+    "ERRORS",
+    "LEDGER",
+    "LOGS",
+    "MANIFEST",
+    "RUN_ID",
+    "STAGE",
+    "TASKS",
+    "Store",
+    "blamed",
+    "commit",
+    "read_table",
+    "read_tasks",
+    "run_pieces",
+    "runs_in_results",
+    "staged_runs",
+    "table_names",
+    "write_atomic",
+]
 
 SCHEMA_VERSION = 2
 """Version of the layout of the results directory."""
 
-ROW_GROUP = 131_072
-"""Rows of a Parquet row group."""
-
 DAMAGED = ".damaged"
 """End of the names of shards that were damaged and have been made again."""
 
-STAGE = "stage"
-ERRORS = "errors"
-LEDGER = "ledger"
-LOGS = "logs"
-MANIFEST = "sweep.json"
-TASKS = "tasks.jsonl"
-
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_READ_TRIES = 20
-_REMEDY = "resume the sweep (--resume) to make its runs again, or restore it"
-
-# ---------------------------------------------------------------------- files
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the renames in a directory last through a loss of power."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that it stands there whole or not at all.
-
-    Raises:
-        OSError: if the disk does not take it; whatever stood there before is still there.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with part.open("wb") as sink:
-            sink.write(content)
-            sink.flush()
-            os.fsync(sink.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def read_tasks(directory: Path) -> list[dict[str, Any]]:
-    """Return the tasks of a sweep in run order.
-
-    Raises:
-        StoreError: if the directory is no sweep, or its list of tasks is damaged.
-    """
-    if not (directory / MANIFEST).is_file():
-        raise StoreError(f"{directory}: not a results directory (no {MANIFEST})")
-    file = directory / TASKS
-    try:
-        with file.open(encoding="utf-8") as lines:
-            tasks = [json.loads(line) for line in lines]
-        if not all(isinstance(task, dict) and isinstance(task.get("run_id"), str) for task in tasks):
-            raise ValueError("a line is no task")
-        return tasks
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file}: cannot be read ({error}); restore it or start the sweep anew") from None
-
-
-# ---------------------------------------------------------------------- commit of one run
-
-
-def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]", *, durable: bool = True) -> None:
-    """Put a run into the results, wholly or not at all; doing it twice does no harm.
-
-    Args:
-        directory: results directory.
-        run_id: run.
-        tables: its tables.
-        durable: whether to wait until it would outlive a loss of power.
-
-    Raises:
-        OSError: if the disk does not take it; nothing of the run is left then.
-    """
-    import pyarrow as pa
-
-    stage = directory / STAGE
-    stage.mkdir(exist_ok=True)
-    part = stage / f".{run_id}.{os.getpid()}.tmp"
-    try:
-        with part.open("wb") as sink:
-            # The summary comes last: a file that has it is whole.
-            for name, table in sorted(tables.items(), key=lambda item: item[0] == SUMMARY):
-                schema = table.schema.with_metadata({"citytwin.table": name})
-                with pa.ipc.new_stream(sink, schema) as stream:
-                    stream.write_table(table.replace_schema_metadata(schema.metadata))
-            if durable:
-                sink.flush()
-                os.fsync(sink.fileno())
-        part.replace(stage / f"{run_id}.arrow")
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_directory(stage)
-
-
-def staged_runs(directory: Path) -> set[str]:
-    """Return the runs that lie staged."""
-    stage = directory / STAGE
-    if not stage.is_dir():
-        return set()
-    return {file.stem for file in stage.iterdir() if file.suffix == ".arrow"}
-
-
-def _read_staged(directory: Path, run_id: str) -> "dict[str, pa.Table]":
-    """Return the tables of a staged run, mapped from the file rather than read."""
-    import pyarrow as pa
-
-    file = directory / STAGE / f"{run_id}.arrow"
-    tables = {}
-    with pa.memory_map(str(file)) as source, blamed(file, "remove it and resume the sweep"):
-        while source.tell() < source.size():
-            stream = pa.ipc.open_stream(source)
-            name = stream.schema.metadata[b"citytwin.table"].decode()
-            tables[name] = stream.read_all().replace_schema_metadata(None)
-            tables[name].validate(full=True)  # a damaged offset would lead out of the memory
-            _check_runs(tables[name], {run_id})
-        if SUMMARY not in tables:
-            raise ValueError("cut short")
-    return tables
-
+_TRIES = 20
+_PAUSE = 0.01
+"""Seconds, times the number of the try, before what changed while it was read is read again."""
+_COMPACT_EVERY = 16
+"""Blocks sealed by a process after which it looks for shards to be joined."""
 
 # ---------------------------------------------------------------------- sealing
 
 
 class Store:
-    """The results of one sweep, written by its supervisor.
+    """The results of one sweep, as those who work on it write them.
 
     Args:
         directory: results directory.
-        runs: all runs of the sweep, in order.
+        runs: all runs of the sweep, in order; a sweep grows at the end.
         block: runs a shard.
         footer: what every shard's footer says (keys get the prefix ``citytwin.``); must not vary between sessions.
     """
@@ -182,193 +106,239 @@ class Store:
         self.directory = directory
         self.runs = list(runs)
         self.block = block
-        self.footer = dict(footer)
+        self.footer = {**footer, "schema_version": str(SCHEMA_VERSION)}
+        self._compaction = Compaction(directory, self.runs, block, self.footer)
+        self._since_compacted = 0
 
     @property
     def blocks(self) -> int:
         """Number of blocks."""
         return -(-len(self.runs) // self.block)
 
+    def _stretch(self, number: int) -> tuple[int, int]:
+        """Return the first and the last run of a block."""
+        return number * self.block, min((number + 1) * self.block, len(self.runs)) - 1
+
     def runs_of(self, number: int) -> list[str]:
         """Return the runs of a block, in order."""
         return self.runs[number * self.block : (number + 1) * self.block]
 
     def sealed(self, number: int) -> list[str]:
-        """Return the runs in a block's shards (none if it has none)."""
-        return _shard_runs(_shard(self.directory, SUMMARY, number))
+        """Return the runs of a block that are in shards, in order."""
+        return self._sealed(*self._stretch(number))
 
-    def committed(self) -> set[str]:
-        """Return all runs that need not be made again: those of complete blocks, and those that lie staged."""
-        runs = staged_runs(self.directory).intersection(self.runs)
-        for number in range(self.blocks):
-            sealed = self.sealed(number)
-            if sealed == self.runs_of(number):
-                runs.update(sealed)
+    def _sealed(self, first: int, last: int) -> list[str]:
+        runs: list[str] = []
+        for shard in shards_of(self.directory, SUMMARY):
+            runs += self.runs[max(first, shard.first) : min(last, shard.last) + 1]
         return runs
 
-    def damaged(self) -> dict[int, list[Path]]:
-        """Return the shards that cannot be read, by block; every one is read for that.
+    def committed(self) -> set[str]:
+        """Return all runs that need not be made again."""
+        # Staged runs are listed first: one that is sealed after that is in a shard listed after it.
+        staged = staged_runs(self.directory).intersection(self.runs)
+        return staged.union(self._sealed(0, len(self.runs) - 1))
+
+    def damaged(self) -> list[tuple[str, Shard]]:
+        """Return the shards that cannot be read, each after its table; every one is read for that.
 
         Raises:
             OSError: if it is the disk that cannot be read.
         """
-        found: dict[int, list[Path]] = {}
-        for path in self.directory.glob("*/part-*.parquet"):
-            try:
-                with path.open("rb") as source:
-                    _read_shard(path, source, set(self.runs))
-            except StoreError as error:
-                if isinstance(error.__context__, OSError) and error.__context__.errno is not None:
-                    raise error.__context__ from None  # of the disk, not of the file
-                found.setdefault(int(path.stem.rpartition("-")[2]), []).append(path)
+        found = []
+        for table in _sealed_tables(self.directory):
+            for shard in shards_of(self.directory, table):
+                try:
+                    with shard.path.open("rb") as source:
+                        opened = OpenShard(shard, self.runs, source)
+                        known = set(opened.runs)
+                        for piece in opened.pieces():
+                            with blamed(shard.path):
+                                check_runs(piece, known)
+                except FileNotFoundError:
+                    continue  # another has replaced it meanwhile
+                except StoreError as error:
+                    if isinstance(error.__context__, OSError) and error.__context__.errno is not None:
+                        raise error.__context__ from None  # of the disk, not of the file
+                    found.append((table, shard))
         return found
 
     def set_aside(self) -> list[str]:
-        """Take blocks with damaged shards out of the results, so that their runs are made again.
+        """Take what damaged shards hold out of the results, in all tables, so that the runs are made again.
 
         The damaged files are kept under a name that nothing reads.
 
         Returns:
             The runs that have to be made again.
         """
-        lost: list[str] = []
+        damaged = self.damaged()
+        lost = {number for _, shard in damaged for number in range(shard.first, shard.last + 1)}
+        bad = {shard.path for _, shard in damaged}
+        # The summary goes first: runs that it lacks count as not made, and their shards are written anew.
+        for table in sorted(_sealed_tables(self.directory), key=lambda table: table != SUMMARY) if lost else ():
+            for shard in shards_of(self.directory, table):
+                if lost.isdisjoint(range(shard.first, shard.last + 1)):
+                    continue
+                if shard.path in bad:
+                    shard.path.replace(shard.path.with_name(f"{shard.path.name}{DAMAGED}"))
+                    continue
+                self._keep_rest(table, shard, lost)
+                shard.path.unlink(missing_ok=True)
         staged = staged_runs(self.directory)
-        for number, paths in sorted(self.damaged().items()):
-            # The summary goes first: without it a block counts as not sealed, and all its shards are written anew.
-            summary = _shard(self.directory, SUMMARY, number)
-            if summary not in paths:
-                summary.unlink(missing_ok=True)
-            for path in sorted(paths, key=lambda path: path != summary):
-                path.replace(path.with_name(f"{path.name}{DAMAGED}"))
-            lost += [run for run in self.runs_of(number) if run not in staged]
-        return lost
+        return [self.runs[number] for number in sorted(lost) if self.runs[number] not in staged]
+
+    def _keep_rest(self, table: str, shard: Shard, lost: Set[int]) -> None:
+        """Write the blocks of a shard that are not lost to shards of their own."""
+        for first in range(shard.first, shard.last + 1, self.block):
+            last = min(first + self.block - 1, shard.last)
+            if not lost.isdisjoint(range(first, last + 1)):
+                continue
+            path = shard_path(self.directory, table, first, last)
+            with shard.path.open("rb") as source:
+                opened = OpenShard(shard, self.runs, source)
+                runs = self.runs[first : last + 1]
+                pieces = (_only(piece, set(runs)) for piece in opened.pieces())
+                sizes = json.loads(opened.footer.get(f"citytwin.{BLOCKS}".encode(), b"{}"))
+                told = {"runs": runs, BLOCKS: {str(first): sizes.get(str(first), 0)}}
+                write_shard(path, [opened.schema], pieces, self.footer | told)
+            put_in_place(path)
 
     def seal(self, number: int) -> None:
         """Gather the committed runs of a block into shards; remove the staged files if the block is complete.
-
-        The summary comes last: what it lists is in all tables.
 
         Raises:
             OSError: if the disk does not take the shards; all runs are still in the results.
             StoreError: if a staged run is damaged.
         """
-        block = self.runs_of(number)
-        sealed = self.sealed(number)
-        if sealed != block:
-            staged = staged_runs(self.directory)
-            runs = [run for run in block if run in staged]
-            if set(runs) > set(sealed):
-                self._write(number, runs)
-                sealed = runs
-        if sealed == block:
-            for run in staged_runs(self.directory).intersection(block):
-                (self.directory / STAGE / f"{run}.arrow").unlink(missing_ok=True)
+        for attempt in range(_TRIES):
+            try:
+                self._seal(*self._stretch(number))
+                break
+            except FileNotFoundError:  # another process has sealed the block and removed the staged runs
+                if attempt == _TRIES - 1:
+                    raise
+                time.sleep(_PAUSE * attempt)
+        self._since_compacted += 1
+        if self._since_compacted >= _COMPACT_EVERY:
+            self.compact()
 
-    def _write(self, number: int, runs: list[str]) -> None:
-        tables = {run: _read_staged(self.directory, run) for run in runs}
-        names = dict.fromkeys(name for run in runs for name in tables[run] if name != SUMMARY)
-        for name in [*names, SUMMARY]:
-            path = _shard(self.directory, name, number)
+    def _seal(self, first: int, last: int) -> None:
+        runs = self.runs[first : last + 1]
+        sealed = set(self._sealed(first, last))
+        staged = staged_runs(self.directory).intersection(runs)
+        new = [run for run in runs if run in staged and run not in sealed]
+        if len(sealed) + len(new) < len(runs):
+            if new:
+                self._copy(first, last, new)
+            return
+        if new:
+            self._write(first, last, new)
+        for run in staged:
+            (self.directory / STAGE / f"{run}.arrow").unlink(missing_ok=True)
+
+    def _write(self, first: int, last: int, staged: list[str]) -> None:
+        """Write the shards of a complete block from staged runs and, where the sweep has grown, from its older shard.
+
+        The summary comes last: what it lists is in all tables.
+        """
+        index = {run: number for number, run in enumerate(self.runs[first : last + 1], first)}
+        tables = {run: read_staged(self.directory, run) for run in staged}
+        names = dict.fromkeys(name for run in staged for name in tables[run])
+        names |= dict.fromkeys(_sealed_tables(self.directory)) if len(staged) < len(index) else {}
+        for name in sorted(names, key=lambda name: name == SUMMARY):
+            path = shard_path(self.directory, name, first, last)
             path.parent.mkdir(exist_ok=True)
-            self._write_shard(path, runs, [tables[run][name] for run in runs if name in tables[run]])
-            sync_directory(path.parent)
-        sync_directory(self.directory)
+            standing = shards_of(self.directory, name)
+            if any(shard.covers(first, last) for shard in standing):
+                continue
+            older = [shard for shard in standing if first <= shard.first and shard.last <= last]
+            covered = {run for shard in older for run in self.runs[shard.first : shard.last + 1]}
+            sources: list[tuple[int, pa.Schema, Iterator[pa.Table]]] = [
+                (index[run], tables[run][name].schema, iter([tables[run][name]]))
+                for run in staged
+                if name in tables[run] and run not in covered
+            ]
+            with contextlib.ExitStack() as files:
+                for shard in older:
+                    opened = OpenShard(shard, self.runs, files.enter_context(shard.path.open("rb")))
+                    sources.append((shard.first, opened.schema, opened.pieces()))
+                if not sources:
+                    continue
+                sources.sort(key=lambda source: source[0])
+                pieces = (piece for _, _, pieces in sources for piece in pieces)
+                footer = self.footer | {"runs": list(index)}
+                write_shard(path, [schema for _, schema, _ in sources], pieces, footer)
+            place(path, first, last)
 
-    def _write_shard(self, path: Path, runs: list[str], pieces: "list[pa.Table]") -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    def _copy(self, first: int, last: int, staged: list[str]) -> None:
+        """Copy the staged runs of an incomplete block to where plain tools read them."""
+        digest = hashlib.blake2b("\n".join(staged).encode(), digest_size=8).hexdigest()
+        number = self.runs.index(staged[0], first)
+        tables = {run: read_staged(self.directory, run) for run in staged}
+        names = dict.fromkeys(name for run in staged for name in tables[run])
+        for name in sorted(names, key=lambda name: name == SUMMARY):
+            path = copy_path(self.directory, name, number, digest)
+            path.parent.mkdir(exist_ok=True)
+            if path.exists():
+                continue
+            pieces = [tables[run][name] for run in staged if name in tables[run]]
+            write_shard(path, [piece.schema for piece in pieces], pieces, self.footer | {"runs": staged})
+            for copy in copies_within(path.parent, first, last):
+                copy.unlink(missing_ok=True)
+            put_in_place(path)
+            remove_superseded(path.parent)  # also this copy, if the block was sealed meanwhile
 
-        keys = self.footer | {"schema_version": str(SCHEMA_VERSION), "runs": json.dumps(runs)}
-        metadata = {f"citytwin.{key}": value for key, value in keys.items()}
-        schema = join_schemas([piece.schema for piece in pieces])
-        # A column without any value counts as float, so that it has a type like those of the other shards.
-        kinds = [pa.float64() if pa.types.is_null(field.type) else field.type for field in schema]
-        schema = pa.schema(list(zip(schema.names, kinds, strict=True)), metadata)
-        text = [field.name for field in schema if field.type in (pa.string(), pa.large_string())]
-        whole = pa.concat_tables([conform(piece, schema) for piece in pieces])
-        part = path.with_name(f".{path.name}.tmp")
-        try:
-            with part.open("wb") as sink:
-                with pq.ParquetWriter(
-                    sink,
-                    schema,
-                    compression="zstd",
-                    use_dictionary=text,
-                    column_encoding={field.name: code for field in schema if (code := encoding(field.type))},
-                ) as writer:
-                    for start in range(0, len(whole), ROW_GROUP):
-                        writer.write_table(whole.slice(start, ROW_GROUP).combine_chunks(), row_group_size=ROW_GROUP)
-                sink.flush()
-                os.fsync(sink.fileno())
-            part.replace(path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
+    def compact(self, *, final: bool = False) -> None:
+        """Join shards of complete blocks to larger ones; see :mod:`.compaction`.
+
+        Args:
+            final: whether no more blocks are awaited, so that what is small is joined too.
+
+        Raises:
+            OSError: if the disk does not take a shard; all runs are still in the results.
+        """
+        self._since_compacted = 0
+        for table in _sealed_tables(self.directory):
+            self._compaction.compact(table, final=final)
+
+    def finish(self) -> None:
+        """Seal all blocks as far as they go, join their shards, and remove what is no longer needed.
+
+        Raises:
+            OSError: if the disk does not take it; all runs are still in the results.
+            StoreError: if a staged run is damaged.
+        """
+        complete = set(self._sealed(0, len(self.runs) - 1))
+        for number in range(self.blocks):
+            if not complete.issuperset(self.runs_of(number)):
+                self.seal(number)
+        for run in staged_runs(self.directory) & complete:
+            (self.directory / STAGE / f"{run}.arrow").unlink(missing_ok=True)
+        self.compact(final=True)
+        self.clean()
+        with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
+            (self.directory / STAGE).rmdir()
 
     def clean(self) -> None:
-        """Remove what a crash left half-written; for the one supervisor of a sweep, while no worker runs."""
-        for file in [*self.directory.glob(".*.tmp"), *self.directory.glob("*/.*.tmp")]:
-            file.unlink(missing_ok=True)
+        """Remove or end what a crash left half-done; this process must write nothing here meanwhile."""
+        for folder in (self.directory, *(path for path in self.directory.iterdir() if path.is_dir())):
+            remove_temporary(folder)
+        for table in _sealed_tables(self.directory):
+            remove_superseded(self.directory / table)
 
 
-def _shard(directory: Path, table: str, number: int) -> Path:
-    return directory / table / f"part-{number:05d}.parquet"
-
-
-def _shard_paths(directory: Path, table: str) -> list[Path]:
-    return sorted((directory / table).glob("part-*.parquet"))
-
-
-def _shard_runs(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as source:
-            return _open_shard(path, source)[1]
-    except FileNotFoundError:
-        return []
-
-
-def _open_shard(path: Path, source: BinaryIO) -> "tuple[pq.ParquetFile, list[str]]":
-    """Return a shard and the runs that it covers."""
-    import pyarrow.parquet as pq
-
-    with blamed(path):
-        shard = pq.ParquetFile(source)
-        return shard, [str(run) for run in json.loads(shard.metadata.metadata[b"citytwin.runs"])]
-
-
-def _read_shard(path: Path, source: BinaryIO, known: Set[str]) -> "tuple[pa.Table, list[str]]":
-    """Return what a shard holds, and the runs that it covers."""
-    shard, runs = _open_shard(path, source)
-    with blamed(path):
-        table = shard.read().replace_schema_metadata(None)
-        _check_runs(table, known)
-    return table, runs
-
-
-def _check_runs(table: "pa.Table", known: Set[str]) -> None:
-    if not known >= set(table.column("run_id").unique().to_pylist()):
-        raise ValueError("holds runs of another sweep")
-
-
-@contextlib.contextmanager
-def blamed(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
-    """Turn whatever a damaged or foreign file leads to into an error that names it."""
+def _only(piece: "pa.Table", runs: Set[str]) -> "pa.Table":
+    """Return the rows of some runs."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        what = " ".join(str(error).split())  # on one line
-        raise StoreError(f"{path}: damaged, or not of this sweep ({what}); {remedy}") from None
+    return piece.filter(pc.is_in(piece.column("run_id"), pa.array(sorted(runs), pa.string())))
 
 
-def encoding(kind: "pa.DataType") -> str | None:
-    """Return how a column of a type is written to Parquet, None for text, which has a dictionary."""
-    import pyarrow as pa
-
-    if pa.types.is_integer(kind) or pa.types.is_temporal(kind):
-        return "DELTA_BINARY_PACKED"
-    return "BYTE_STREAM_SPLIT" if pa.types.is_floating(kind) else None
+def _sealed_tables(directory: Path) -> list[str]:
+    """Return the tables that have a directory."""
+    names = (path.name for path in directory.iterdir() if path.is_dir())
+    return sorted(name for name in names if TABLE_NAME.fullmatch(name) and name not in RESERVED)
 
 
 # ---------------------------------------------------------------------- reading
@@ -377,78 +347,167 @@ def encoding(kind: "pa.DataType") -> str | None:
 def table_names(directory: str | Path) -> list[str]:
     """Return the names of the tables in a results directory, sealed or staged."""
     directory = Path(directory)
-    names = {file.parent.name for file in directory.glob("*/part-*.parquet")}
+    names = {table for table in _sealed_tables(directory) if shards_of(directory, table)}
     for run in staged_runs(directory):
-        try:
-            names.update(_read_staged(directory, run))
-        except FileNotFoundError:
-            continue  # sealed meanwhile; the next listing of shards has it
+        with contextlib.suppress(FileNotFoundError):  # sealed meanwhile
+            names.update(read_staged(directory, run))
     return sorted(names)
 
 
 def runs_in_results(directory: str | Path) -> set[str]:
-    """Return the runs whose results can be read, sealed or staged."""
+    """Return the runs whose results can be read, sealed or staged.
+
+    Raises:
+        StoreError: if the directory is no sweep.
+    """
     directory = Path(directory)
-    staged = staged_runs(directory)
-    return staged.union(*(_shard_runs(path) for path in _shard_paths(directory, SUMMARY)))
+    runs = [task["run_id"] for task in read_tasks(directory)]
+    return Store(directory, runs, 1, {}).committed()
 
 
-def read_table(directory: str | Path, name: str, runs: Set[str] | None = None) -> "pa.Table":
+def read_table(
+    directory: str | Path,
+    name: str,
+    runs: Set[str] | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    points: Set[int] | None = None,
+) -> "pa.Table":
     """Read one table of a sweep, finished or not, its rows in run order.
+
+    Of the shards no more is read than the columns that are wanted, and of those no more than the row groups that may
+    hold wanted points.
 
     Args:
         directory: results directory.
         name: table: ``summary``, ``series``, …
-        runs: those that are wanted; all of them if None. Shards that hold others as well are read whole.
+        runs: those that are wanted; all of them if None.
+        columns: those that are wanted, in this order; all of them if None.
+        points: numbers of the points that are wanted; all of them if None.
 
     Raises:
-        StoreError: if the directory is no sweep, has no such table (yet), or is damaged.
+        StoreError: if the directory is no sweep, has no such table (yet) or column, or is damaged.
     """
+    import pyarrow as pa
+
     directory = Path(directory)
-    order = {task["run_id"]: number for number, task in enumerate(read_tasks(directory))}
-    for _ in range(_READ_TRIES):
+    tasks = read_tasks(directory)
+    wanted = None
+    if runs is not None or points is not None:
+        wanted = {
+            task["run_id"]: task["point"]
+            for task in tasks
+            if (runs is None or task["run_id"] in runs) and (points is None or task["point"] in points)
+        }
+    ids = [task["run_id"] for task in tasks]
+    for attempt in range(_TRIES):
         try:
-            pieces = list(_pieces(directory, name, order, order.keys() if runs is None else runs))
-        except FileNotFoundError:
-            continue  # a block was sealed between listing and opening: what was staged is now in a shard
-        break
+            pieces = list(_pieces(directory, name, ids, wanted, columns))
+            break
+        except FileNotFoundError:  # sealed or joined between listing and opening: it is in another shard now
+            time.sleep(_PAUSE * attempt)
     else:
         raise StoreError(f"{directory}: changes too fast to be read; try again")
     if not pieces:
         known = ", ".join(table_names(directory)) or "none yet"
         raise StoreError(f"{directory}: no table '{name}'; there are: {known}")
-    return _in_order(pieces, order)
+    schema = join_schemas([piece.schema for piece in pieces])
+    if columns is not None:
+        if not set(columns) <= set(schema.names):
+            check_columns(name, columns, _columns(directory, name, ids))
+        schema = pa.schema([schema.field(column) for column in columns])
+    schema = without_nulls(schema)
+    return pa.concat_tables([conform(piece, schema) for piece in pieces])
 
 
-def _pieces(directory: Path, name: str, order: Mapping[str, int], wanted: Set[str]) -> "Iterator[pa.Table]":
-    """Yield the shards of a table that hold wanted runs, and the table of wanted staged runs that are in no shard."""
-    # Staged runs are listed first: one that is sealed after that is in a shard read after it.
-    staged = staged_runs(directory)
-    for path in _shard_paths(directory, name):
-        with path.open("rb") as source:
-            if wanted.isdisjoint(_open_shard(path, source)[1]):
-                continue
-            source.seek(0)
-            table, runs = _read_shard(path, source, order.keys())
-        staged.difference_update(runs)
-        yield table
-    for run in sorted(staged & order.keys() & wanted, key=order.__getitem__):
-        tables = _read_staged(directory, run)
-        if name in tables:
-            yield tables[name]
+def check_columns(table: str, wanted: Iterable[str], there: Iterable[str]) -> None:
+    """Refuse columns that a table lacks.
+
+    Raises:
+        StoreError: if there are such columns; the message names those that there are.
+    """
+    known = list(there)
+    lacking = [column for column in wanted if column not in known]
+    if lacking:
+        raise StoreError(f"table '{table}' has no column {', '.join(lacking)}; there are: {', '.join(known)}")
 
 
-def _in_order(pieces: "list[pa.Table]", order: Mapping[str, int]) -> "pa.Table":
+def _columns(directory: Path, name: str, ids: Sequence[str]) -> list[str]:
+    return join_schemas([piece.schema for piece in _pieces(directory, name, ids, {}, None)]).names
+
+
+def _pieces(
+    directory: Path, name: str, ids: Sequence[str], wanted: Mapping[str, int] | None, columns: Sequence[str] | None
+) -> "Iterator[pa.Table]":
+    """Yield the wanted rows of a table in run order; of every shard at least a piece without rows.
+
+    Args:
+        directory: results directory.
+        name: table.
+        ids: all runs in order.
+        wanted: the wanted runs, each with its point; all if None.
+        columns: those that are wanted, as far as they are there; all if None.
+    """
+    # Staged runs are listed first: one that is sealed after that is in a shard listed after it.
+    order = {run: number for number, run in enumerate(ids)}
+    staged = sorted((order[run] for run in staged_runs(directory) if run in order), reverse=True)
+    for shard in [*shards_of(directory, name), None]:
+        while staged and (shard is None or staged[-1] < shard.first):
+            yield from _staged_rows(directory, name, ids[staged.pop()], wanted, columns)
+        if shard is None:
+            return
+        while staged and staged[-1] <= shard.last:
+            staged.pop()
+        with shard.path.open("rb") as source:
+            yield from _shard_rows(OpenShard(shard, ids, source), wanted, columns)
+
+
+def _staged_rows(
+    directory: Path, name: str, run: str, wanted: Mapping[str, int] | None, columns: Sequence[str] | None
+) -> "Iterator[pa.Table]":
+    table = read_staged(directory, run, name).get(name)
+    if table is not None:
+        if columns is not None:
+            table = table.select([column for column in table.column_names if column in set(columns)])
+        yield table if wanted is None or run in wanted else table.slice(0, 0)
+
+
+def _shard_rows(
+    shard: OpenShard, wanted: Mapping[str, int] | None, columns: Sequence[str] | None
+) -> "Iterator[pa.Table]":
     import pyarrow as pa
 
-    schema = join_schemas([piece.schema for piece in pieces])
-    whole = pa.concat_tables([conform(piece, schema) for piece in pieces])
-    ranks = []
-    for chunk in whole.column("run_id").chunks:
-        runs = chunk.dictionary_encode()
-        rank = np.array([order[run] for run in runs.dictionary.to_pylist()], np.int64)
-        ranks.append(rank[np.asarray(runs.indices)])
-    keys = np.concatenate([np.empty(0, np.int64), *ranks])
-    if np.any(keys[1:] < keys[:-1]):
-        whole = whole.take(np.argsort(keys, kind="stable"))
-    return whole
+    schema = shard.schema
+    kept = schema.names if columns is None else [name for name in schema.names if name in set(columns)]
+    yield pa.schema([schema.field(name) for name in kept]).empty_table()
+    if wanted is None:
+        yield from shard.pieces(None if columns is None else kept, threads=True)
+        return
+    here = wanted.keys() & set(shard.runs)
+    if not here:
+        return
+    whole = len(here) == len(shard.runs)
+    points = {wanted[run] for run in here}
+    span = min(points), max(points)
+    for piece in shard.pieces(kept if whole else [*kept, "run_id"], span, threads=True):
+        yield piece.select(kept) if whole else _only(piece, here).select(kept)
+
+
+def run_pieces(directory: Path, name: str, run: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
+    """Yield the rows of one run, a row group at a time, so that a large table is never whole in memory.
+
+    Raises:
+        StoreError: if there is no such table (yet) or column, or a file is damaged.
+    """
+    tasks = read_tasks(directory)
+    ids = [task["run_id"] for task in tasks]
+    wanted = {task["run_id"]: task["point"] for task in tasks if task["run_id"] == run}
+    number = next((number for number, other in enumerate(ids) if other == run), -1)
+    for shard in shards_of(directory, name):
+        if shard.covers(number, number):
+            with contextlib.suppress(FileNotFoundError), shard.path.open("rb") as source:
+                opened = OpenShard(shard, ids, source)
+                check_columns(name, columns, opened.schema.names)
+                yield from _shard_rows(opened, wanted, columns)
+                return
+    yield read_table(directory, name, {run}, columns=columns)

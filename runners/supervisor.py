@@ -16,12 +16,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from statistics import median
 from typing import Any
 
+from .atomic import write_atomic
 from .child import PATIENCE, Child, Events, UnusableError
 from .ledger import Ledger, State, record_error
 from .limits import Limits, size_text, time_text
 from .memory import out_of_memory_kills, resident
 from .sessions import Others
-from .store import ERRORS, LOGS, Store, staged_runs, write_atomic
+from .stage import ERRORS, LOGS, staged_runs
+from .store import Store
 
 Progress = Callable[[int, int, int, float | None], None]
 """``progress(done, failed, total, seconds_left)``; None: not known yet."""

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -16,7 +17,15 @@ from . import manifest as manifests
 from .limits import Limits
 from .manifest import Manifest
 from .outcome import SweepDrained, SweepError, SweepInterrupted, SweepOutcome
-from .part import cores, explained, stop_message, unsuccessful, work_on
+from .part import (
+    check_program,
+    cores,
+    explained,
+    opening_of,
+    stop_message,
+    unsuccessful,
+    work_on,
+)
 from .store import MANIFEST, RUN_ID, TASKS, read_tasks
 from .supervisor import Progress
 from .tables import ID_COLUMNS
@@ -33,6 +42,7 @@ __all__ = [
     "SweepInterrupted",
     "SweepOutcome",
     "cores",
+    "extend",
     "plan_runs",
     "plan_sweep",
     "run_sweep",
@@ -42,8 +52,10 @@ __all__ = [
 Resume = bool | Literal["anyway"]
 
 _LOCK = ".lock"
-_LEFTOVERS = {_LOCK, TASKS}
-"""What a sweep that was cut off while its directory was made may have left."""
+_LEFTOVER = re.compile(
+    rf"{re.escape(_LOCK)}|{re.escape(TASKS)}|cities|\.({re.escape(TASKS)}|{re.escape(MANIFEST)})\..*tmp"
+)
+"""Names of what a sweep that was cut off while its directory was made may have left."""
 
 _LARGEST_SEED = 2**63 - 1
 
@@ -252,6 +264,37 @@ def plan_runs(
     return runs
 
 
+def extend(
+    directory: str | Path, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Append runs to a sweep; what is done stays done, and its runs keep their names.
+
+    Whoever calls this sees to it that the runs there are those that the larger sweep would have.
+
+    Args:
+        directory: results directory of a sweep that is planned, begun or finished.
+        tasks: further runs, as for :func:`run_sweep`.
+        context: what all runs share from now on, where that names the larger sweep; what it was if None.
+
+    Returns:
+        All runs in order, as they are written down.
+
+    Raises:
+        SweepError: if the directory holds no sweep, another program made it, or a run of that name is there.
+    """
+    directory = Path(directory)
+    with explained(directory), lock(directory):
+        old = manifests.read_manifest(directory)
+        check_program(directory, old)
+        known = read_tasks(directory)[: old["runs"]]  # a crash may have left what is appended now
+        runs = _check_tasks([*known, *plain(list(tasks), "tasks")])
+        shared = opening_of(old, known)["context"] if context is None else plain(dict(context), "context")
+        manifests.write_tasks(directory, runs)
+        described = manifests.describe(runs, old["execute"], shared, old["block"])
+        manifests.write_manifest(directory, described | {"started": old["started"], "git": old["git"]})
+    return runs
+
+
 def default_block(runs: int) -> int:
     """Return the number of runs a shard: a tenth of the runs, at least 4 and at most 100."""
     return min(100, max(4, -(-runs // 10)))
@@ -299,7 +342,7 @@ def check_directory(out: Path, *, resume: bool) -> None:
     elif resume:
         what = "is no sweep" if out.exists() else "does not exist"
         raise SweepError(f"{out}: {what}, so there is nothing to resume; leave out --resume (resume=True) to begin one")
-    elif out.exists() and not (out.is_dir() and {item.name for item in out.iterdir()} <= {*_LEFTOVERS, "cities"}):
+    elif out.exists() and not (out.is_dir() and all(_LEFTOVER.fullmatch(item.name) for item in out.iterdir())):
         raise SweepError(f"{out}: exists and is no sweep; choose another name or remove it first")
 
 
@@ -313,7 +356,7 @@ def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bo
         raise SweepError(f"{out}: another sweep has just begun here; choose another name") from None
     except OSError:
         with contextlib.suppress(OSError):
-            for name in _LEFTOVERS:
+            for name in (_LOCK, TASKS):
                 (out / name).unlink(missing_ok=True)
             if made:
                 out.rmdir()

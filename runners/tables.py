@@ -18,7 +18,8 @@ SUMMARY = "summary"
 RESERVED = ("stage", "errors", "ledger", "logs", "cities")
 """Directories of a sweep that are no tables."""
 
-_TABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""What a table may be called."""
 
 Task = Mapping[str, Any]
 """One run: ``run_id``, ``point``, ``replicate``, ``seed``, ``parameters``, and whatever its executor needs."""
@@ -79,7 +80,7 @@ def to_tables(task: Task, outputs: Outputs, types: Mapping[str, str]) -> "dict[s
 
     tables = {}
     for name, columns in {SUMMARY: {}, **outputs}.items():
-        if not _TABLE.fullmatch(name) or name in RESERVED:
+        if not TABLE_NAME.fullmatch(name) or name in RESERVED:
             raise StoreError(f"table '{name}': not a name for a table; use small letters, digits and _, not {RESERVED}")
         arrays = {column: _array(name, column, np.atleast_1d(values)) for column, values in columns.items()}
         rows = {len(array) for array in arrays.values()} or {1 if name == SUMMARY else 0}
@@ -211,6 +212,14 @@ def _join(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType":
     return pa.large_string() if pa.large_string() in kinds else pa.string()
 
 
+def without_nulls(schema: "pa.Schema", metadata: Mapping[str, str] | None = None) -> "pa.Schema":
+    """Return a schema in which a column without any value counts as float, so that all have a type to compute with."""
+    import pyarrow as pa
+
+    kinds = [pa.float64() if pa.types.is_null(field.type) else field.type for field in schema]
+    return pa.schema(list(zip(schema.names, kinds, strict=True)), metadata)
+
+
 def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
     """Return the table with exactly the columns of a schema; missing ones hold nulls."""
     import pyarrow as pa
@@ -219,7 +228,7 @@ def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
         return table.replace_schema_metadata(schema.metadata)
     columns = [
         table.column(field.name).cast(field.type, safe=False)
-        if field.name in table.schema.names
+        if field.name in table.schema.names and not pa.types.is_null(field.type)
         else pa.nulls(len(table), field.type)
         for field in schema
     ]

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 
 from . import pause
 from .ledger import record_error
-from .store import commit
+from .stage import commit
 from .tables import Outputs, to_tables
 
 SINGLE_THREADED = dict.fromkeys(

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from ..atomic import write_atomic
 from ..documents import KeyPath, Problem, ScenarioError, suggestion
-from ..store import write_atomic
 from ..supervisor import Progress
 from ..sweep import Resume, SweepError, check_directory
 from .observed import Observed, check_people, read_observed

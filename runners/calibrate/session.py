@@ -6,7 +6,6 @@ are in the results are not made again, so it goes on as if it had never stopped.
 the next batch has begun, as that depends on it; of the last batch they are tried again.
 """
 
-import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from ..manifest import Manifest, essence
 from ..outcome import SweepError, SweepInterrupted, SweepOutcome
 from ..part import about_session, cores, explained, opening_of
 from ..sessions import states
-from ..store import STAGE, Store, read_table, read_tasks, staged_runs
+from ..store import Store, read_table, read_tasks, staged_runs
 from ..supervisor import Progress, Supervisor
 from ..sweep import Resume, check_directory, default_block, lock, plain
 from .distance import distance
@@ -220,12 +219,7 @@ class _Session:
                 "go on with --resume (resume=True).",
                 SweepOutcome(self.out, self.most, count, stopped=stopped),
             )
-        final = self._store([task["run_id"] for task in self.tasks])
-        for number in range(final.blocks):
-            final.seal(number)
-        final.clean()
-        with contextlib.suppress(OSError):  # runs of a block of which some failed lie there
-            (self.out / STAGE).rmdir()
+        self._store([task["run_id"] for task in self.tasks]).finish()
         if not self.manifest.get("finished"):
             self._write(finished=True)
         failed = {run: entry.told for run, entry in states(self.out).items() if entry.state != "done"}

@@ -7,10 +7,13 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from ..limits import Limits
     from ..scenario import Scenario
 
 SOME_FAILED = 1
 WRONG_REQUEST = 2
+DRAINED = 75
+"""It ended before its time was over, or was told to, and there is more to do: EX_TEMPFAIL of sysexits.h, "try again"."""
 INTERRUPTED = 130
 STOPPED = "Stopped; nothing was kept."
 NAMED = 10
@@ -77,6 +80,18 @@ SetOption = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the file; any number of times."),
 ]
+TimeLimitOption = Annotated[
+    str | None,
+    typer.Option("--time-limit", metavar="TIME", help='Stop a run that takes longer, as in "10 min".'),
+]
+MemoryLimitOption = Annotated[
+    str | None,
+    typer.Option("--memory-limit", metavar="SIZE", help='Stop a run that holds more memory, as in "4 GB".'),
+]
+WalltimeOption = Annotated[
+    str | None,
+    typer.Option("--walltime", metavar="TIME", help='Be done in time, as in "2 h"; exit code 75 if runs are left.'),
+]
 LARGEST_SEED = 2**62 - 1
 
 
@@ -130,6 +145,16 @@ def load(name: str, changes: list[str]) -> "Scenario":
         parameters[key.strip()] = value_of(value.strip())
     scenario = Scenario.load(name)
     return scenario.with_parameters(parameters, label="--set") if parameters else scenario
+
+
+def limits_of(time_limit: str | None, memory_limit: str | None, walltime: str | None) -> "Limits":
+    """Return the limits that options ask for."""
+    from ..limits import Limits
+
+    try:
+        return Limits.of_texts(time_limit, memory_limit, walltime)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def refuse_swept(scenario: "Scenario", changes: list[str]) -> None:

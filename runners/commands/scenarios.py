@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import (
+    DRAINED,
     LARGEST_SEED,
     NAMED,
     SOME_FAILED,
     WRONG_REQUEST,
     JsonOption,
+    MemoryLimitOption,
     ScenarioArgument,
     SetOption,
+    TimeLimitOption,
+    WalltimeOption,
     app,
     failure_text,
     is_mistake,
+    limits_of,
     load,
     refuse_swept,
 )
@@ -125,6 +130,12 @@ def sweep_all(
         bool,
         typer.Option("--extend", help="With --resume: the file sweeps more than was begun; what is done stays done."),
     ] = False,
+    only_failed: Annotated[
+        bool, typer.Option("--only-failed", help="Make only the runs that failed, with the seeds they had.")
+    ] = False,
+    time_limit: TimeLimitOption = None,
+    memory_limit: MemoryLimitOption = None,
+    walltime: WalltimeOption = None,
     executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take, measured by a run or two; nothing is written.")
@@ -135,6 +146,7 @@ def sweep_all(
     """Run all points and seeds of a scenario and say what each policy did.
 
     Ctrl-C stops after the runs in hand; --resume goes on.
+    SIGTERM, SIGUSR1 and --walltime pause or finish the runs in hand and end with exit code 75 if runs are left.
 
     \b
     Examples:
@@ -143,13 +155,15 @@ def sweep_all(
         citytwin sweep my-scenario.toml --out results/mine --workers 4
         citytwin sweep my-scenario.toml --out results/mine --resume
         citytwin sweep larger.toml --out results/mine --resume --extend
+        citytwin sweep my-scenario.toml --out results/mine --time-limit "10 min" --memory-limit "4 GB" --walltime "2 h"
     """
     from ..cities import slug
     from ..progress import progress_bar, sign_of_life
-    from ..sweep import sweep
+    from ..sweep import SweepDrained, sweep
 
     if executor != "local":
         raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
+    limits = limits_of(time_limit, memory_limit, walltime)
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
@@ -166,7 +180,25 @@ def sweep_all(
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
     with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
-        results = sweep(loaded, out=out, workers=workers, resume=resume, extend=extend, progress=moved, told=say)
+        try:
+            results = sweep(
+                loaded,
+                out=out,
+                workers=workers,
+                resume=resume,
+                only_failed=only_failed,
+                extend=extend,
+                limits=limits,
+                progress=moved,
+                told=say,
+            )
+        except SweepDrained as drained:
+            said = str(drained)
+        else:
+            said = ""
+    if said:
+        typer.echo(said, err=True)
+        raise typer.Exit(DRAINED)
     if not begun:
         typer.echo(f"Nothing was left to do: all {results.info['runs']} runs are in the results.", err=True)
     elif redone := results.info["sessions"][-1].get("redone", []):

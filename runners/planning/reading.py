@@ -1,9 +1,7 @@
 """Read the tables ``trips`` and ``links`` of a run piece by piece, and pair the trips of two runs of one seed."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,60 +87,15 @@ def rows_of(results: "Results", table: str, run: str, columns: Sequence[str]) ->
     return {name: np.concatenate([piece[name] for piece in pieces]) if pieces else np.empty(0) for name in columns}
 
 
-def _shards(directory: Path, table: str) -> list[Path]:
-    return sorted((directory / table).glob("part-*.parquet"))
-
-
 def _pieces(results: "Results", table: str, run: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
-    """Yield tables with the columns of one run: row groups of the shard that has it, else what lies staged."""
+    """Yield tables with the columns of one run: a row group at a time."""
     import pyarrow as pa
 
     if results.directory is None:
-        frame = results.table(table)
-        _check(table, columns, frame.columns)
+        frame = results.table(table, columns=list(dict.fromkeys(["run_id", *columns])))
         yield pa.Table.from_pandas(frame.loc[frame["run_id"] == run, list(columns)], preserve_index=False)
         return
-    for path in _shards(results.directory, table):
-        groups = _groups(path, table, run, columns)
-        if groups is not None:
-            yield from groups
-            return
-    whole = store.read_table(results.directory, table, {run})
-    _check(table, columns, whole.column_names)
-    yield whole.select(list(columns))
-
-
-def _groups(path: Path, table: str, run: str, columns: Sequence[str]) -> "Iterator[pa.Table] | None":
-    """Return the row groups of a shard with rows of a run; None if the shard does not cover it."""
-    import pyarrow.parquet as pq
-
-    with store.blamed(path):
-        shard = pq.ParquetFile(path)
-        if run not in json.loads(shard.metadata.metadata[b"citytwin.runs"]):
-            shard.close()
-            return None
-    _check(table, columns, shard.schema_arrow.names)
-    return _wanted(path, shard, run, columns)
-
-
-def _wanted(path: Path, shard: Any, run: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
-    import pyarrow.compute as pc
-
-    with shard:
-        position = shard.schema_arrow.names.index("run_id")
-        for number in range(shard.num_row_groups):
-            held = shard.metadata.row_group(number).column(position).statistics
-            if held is not None and held.has_min_max and not held.min <= run <= held.max:
-                continue
-            with store.blamed(path):
-                piece = shard.read_row_group(number, columns=list(dict.fromkeys(["run_id", *columns])))
-            yield piece.filter(pc.equal(piece.column("run_id"), run)).select(list(columns))
-
-
-def _check(table: str, columns: Sequence[str], there: Any) -> None:
-    lacking = [name for name in columns if name not in set(there)]
-    if lacking:
-        raise StoreError(f"table '{table}' has no column {', '.join(lacking)}; there are: {', '.join(there)}")
+    yield from store.run_pieces(results.directory, table, run, columns)
 
 
 # ---------------------------------------------------------------------- links

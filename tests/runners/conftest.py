@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import sweep_toys
 from cities import tiny_city
 from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City
-from citytwin.runners import cli
+from citytwin.runners import cli, manifest
 from citytwin.runners.scenario import Scenario
 
 
@@ -32,6 +33,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("swept") / "results"
     sweep(Scenario.from_text(SWEPT), out=out, workers=2)
     return out
+
+
+@pytest.fixture(scope="module")
+def one_program():
+    """Let every sweep, also those in processes of their own, be made by one program, whoever edits it meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "program", lambda: sweep_toys.PROGRAM)
+        yield
 
 
 class Answer:

@@ -1,4 +1,4 @@
-"""What the sweeps of the tests run: small functions that import numpy alone, and helpers around them."""
+"""What the sweeps of the tests run: small functions that import little, and helpers around them."""
 
 import json
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from citytwin.runners import pause
+
 HERE = Path(__file__).resolve().parent
 EXECUTE = "sweep_toys:execute"
 PROGRAM = {"python": "3", "citytwin": "0", "code": "the same all along"}
@@ -20,7 +22,9 @@ def execute(task, context):
     """Make a small run that follows from the task alone; it misbehaves where the context says so, by run.
 
     ``context``: ``pause`` seconds a run; ``raises``, ``dies``, ``exits``: lists of runs that do (``raises`` until the
-    file ``luck`` exists); ``dies_once``: runs that die at their first start; ``marks``: folder for a file a start.
+    file ``luck`` exists); ``dies_once``: runs that die at their first start; ``marks``: folder for a file a start;
+    ``lasts``: seconds by run; ``takes``: bytes by run, until ``luck``; ``steps``: so many steps of ``pause`` seconds each
+    a run, in between it can be paused.
     """
     run = task["run_id"]
     first = True
@@ -35,8 +39,25 @@ def execute(task, context):
         os._exit(7)
     if run in context.get("raises", ()) and not Path(context.get("luck", "/nowhere")).exists():
         raise ValueError(f"no luck in {run}")
-    time.sleep(context.get("pause", 0.0))
+    if not Path(context.get("luck", "/nowhere")).exists():
+        time.sleep(context.get("lasts", {}).get(run, 0.0))
+        if run in context.get("takes", {}):
+            held = np.ones(context["takes"][run], np.uint8)
+            time.sleep(60)
+            del held
+    for step in range(_reached(), context.get("steps", 1)):
+        time.sleep(context.get("pause", 0.0))
+        if "steps" in context and pause.asked():
+            pause.folder().mkdir(parents=True, exist_ok=True)
+            (pause.folder() / "steps").write_text(str(step + 1))
+            raise pause.Paused
     return outputs(task)
+
+
+def _reached():
+    """Return the steps that an earlier attempt at the run in hand has come to."""
+    kept = pause.folder() / "steps" if pause.folder() is not None else Path("/nowhere")
+    return int(kept.read_text()) if kept.exists() else 0
 
 
 def outputs(task):

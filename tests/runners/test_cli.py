@@ -390,11 +390,10 @@ def test_resuming_says_what_there_was_to_do(call, swept: Path) -> None:
     first = call("sweep", "small.toml", "--out", "out", "--resume")
     assert (first.code, first.err) == (0, "Nothing was left to do: all 12 runs are in the results.\n")
     drawn = Path("out/curves.png").read_bytes()
-    Path("out/series/part-00001.parquet").write_bytes(b"PAR1")
+    Path("out/series/part-0000000-0000007.parquet").write_bytes(b"PAR1")
     mended = call("sweep", "small.toml", "--out", "out", "--resume")
-    said = (
-        "Made again, because a file with their results was damaged: p0001-r0001, p0001-r0002, p0002-r0000, p0002-r0001."
-    )
+    runs = ", ".join(f"p{number // 3:04d}-r{number % 3:04d}" for number in range(8))
+    said = f"Made again, because a file with their results was damaged: {runs}."
     assert (mended.code, mended.err) == (0, said + "\n")
     assert mended.out == first.out
     Path("out/curves.png").write_bytes(b"as it was")

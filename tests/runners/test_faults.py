@@ -14,7 +14,6 @@ import pytest
 import sweep_toys as toys
 from test_store import check_tables
 
-from citytwin.runners import manifest
 from citytwin.runners.ledger import entries
 from citytwin.runners.sessions import sessions, states
 from citytwin.runners.store import read_table, runs_in_results
@@ -22,17 +21,11 @@ from citytwin.runners.sweep import SweepError, run_sweep
 
 CONTEXT = {"scenario": "name = 'toy'"}
 
-
-@pytest.fixture(scope="module", autouse=True)
-def program():
-    """Let every sweep, also those in processes of their own, be made by one program, whoever edits it meanwhile."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "program", lambda: toys.PROGRAM)
-        yield
+pytestmark = pytest.mark.usefixtures("one_program")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory, one_program):  # noqa: ARG001 - it must be in force
     """Results of the grid that nothing disturbed."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     run_sweep(toys.make_tasks(), toys.EXECUTE, CONTEXT, out, workers=1)

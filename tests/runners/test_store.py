@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ import pytest
 import sweep_toys as toys
 
 from citytwin.runners import store
-from citytwin.runners.store import MANIFEST, ROW_GROUP, TASKS, Store, commit, read_table, staged_runs
+from citytwin.runners.shards import ROW_GROUP
+from citytwin.runners.store import MANIFEST, TASKS, Store, commit, read_table, staged_runs
 from citytwin.runners.tables import StoreError, join_schemas, parameter_types, to_tables
 
 FOOTER = {"scenario": "name = 'toy'", "versions": "{}"}
@@ -68,6 +70,15 @@ def check_tables(directory, tasks):
             for column in frame if len(frame) else ():
                 values = found[frame["run_id"][0]][column].to_pylist()
                 assert values == frame[column].tolist(), (name, column)
+
+
+def check_plain(directory):
+    """Check that no run stands twice in what plain tools see."""
+    for name in ("summary", "series", "infections"):
+        seen = []
+        for file in sorted((directory / name).glob("*.parquet")):
+            seen += pq.read_table(file)["run_id"].unique().to_pylist()
+        assert len(seen) == len(set(seen)), name
 
 
 # ---------------------------------------------------------------------- tables
@@ -231,7 +242,7 @@ def test_lost_staged_runs_are_made_again_rather_than_the_shard_emptied(tmp_path)
     assert results.committed() == {tasks[1]["run_id"]}
     put(results.directory, tasks[2])
     results.seal(0)
-    check_tables(results.directory, tasks[:3])
+    check_tables(results.directory, tasks[1:3])
 
 
 def test_format_of_shards(tmp_path):
@@ -242,7 +253,7 @@ def test_format_of_shards(tmp_path):
         series = {"day": np.arange(rows, dtype=np.int32), "share": np.full(rows, 0.5), "name": np.full(rows, "x")}
         put(results.directory, task, {"series": series})
     results.seal(0)
-    file = pq.ParquetFile(results.directory / "series" / "part-00000.parquet")
+    file = pq.ParquetFile(results.directory / "series" / "part-0000000-0000001.parquet")
     sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     assert sizes == [ROW_GROUP] * 4 + [20]
     group = file.metadata.row_group(0)
@@ -253,7 +264,7 @@ def test_format_of_shards(tmp_path):
     assert {group.column(number).compression for number in range(7)} == {"ZSTD"}
     footer = file.metadata.metadata
     assert footer[b"citytwin.scenario"] == b"name = 'toy'"
-    assert footer[b"citytwin.schema_version"] == b"1"
+    assert footer[b"citytwin.schema_version"] == b"2"
     assert json.loads(footer[b"citytwin.runs"]) == [task["run_id"] for task in tasks]
 
 
@@ -296,8 +307,7 @@ def test_crash_at_every_step_of_commit_and_sealing(tmp_path):
     reference = make_store(tmp_path / "reference", tasks, block=2)
     for task in tasks:
         put(reference.directory, task)
-    for number in range(2):
-        reference.seal(number)
+    reference.finish()
     wanted = toys.files(reference.directory)
 
     def work(results, committed):
@@ -305,7 +315,10 @@ def test_crash_at_every_step_of_commit_and_sealing(tmp_path):
             put(results.directory, task)
             committed.append(task)
             results.seal(results.runs.index(task["run_id"]) // 2)
-        results.seal(1)
+        results.finish()  # seals what there is of the second block, and joins nothing yet
+        put(results.directory, tasks[3])
+        committed.append(tasks[3])
+        results.finish()
 
     step = 0
     while True:
@@ -327,18 +340,20 @@ def test_crash_at_every_step_of_commit_and_sealing(tmp_path):
         present = [task for task in tasks if task["run_id"] in found]
         if present:
             check_tables(directory, present)
+        check_plain(directory)
         # A new supervisor makes what is missing, and nothing tells that there was a crash.
         again = Store(directory, results.runs, 2, FOOTER)
         again.clean()
         for task in tasks:
             if task["run_id"] not in again.committed():
                 put(directory, task)
-        for number in range(2):
-            again.seal(number)
+        again.finish()
         assert toys.files(directory) == wanted
-        assert not list((directory / "stage").iterdir())
+        assert sorted(path.name for path in directory.rglob("*") if path.is_file()) == sorted(
+            [TASKS, MANIFEST, *(Path(name).name for name in wanted)]
+        )
         check_tables(directory, tasks)
-    assert step > 30  # the loop did go through commits, shards and removals
+    assert step > 80  # the loop did go through commits, shards, joins and removals
 
 
 def test_failed_write_leaves_nothing_and_is_reported(tmp_path, monkeypatch):
@@ -368,7 +383,7 @@ def test_block_sealed_between_listing_and_reading(tmp_path, monkeypatch):
     results = make_store(tmp_path / "out", tasks)
     for task in tasks:
         put(results.directory, task)
-    real = store._shard_paths
+    real = store.shards_of
     sealed = []
 
     def seal_meanwhile(*arguments):
@@ -378,7 +393,7 @@ def test_block_sealed_between_listing_and_reading(tmp_path, monkeypatch):
             results.seal(0)
         return found
 
-    monkeypatch.setattr(store, "_shard_paths", seal_meanwhile)
+    monkeypatch.setattr(store, "shards_of", seal_meanwhile)
     check_tables(results.directory, tasks)
     assert sealed
 
@@ -388,13 +403,13 @@ def test_foreign_shard_is_named(tmp_path, content):
     tasks = toys.make_tasks(1, 1)
     results = make_store(tmp_path / "out", tasks)
     put(results.directory, tasks[0])
-    path = results.directory / "summary" / "part-00000.parquet"
+    path = results.directory / "summary" / "part-0000000-0000003.parquet"
     path.parent.mkdir()
     if content is None:
         pq.write_table(pa.table({"a": [1]}), path)
     else:
         path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"part-00000\.parquet: damaged, or not of this sweep"):
+    with pytest.raises(StoreError, match=r"part-\d+-\d+\.parquet: damaged, or not of this sweep"):
         read_table(results.directory, "summary")
 
 
@@ -417,7 +432,7 @@ def test_damaged_bytes_are_named_or_harmless(tmp_path):
         put(results.directory, task)
     generator = np.random.default_rng(11)
     errors = 0
-    for path in ("stage/r000-001.arrow", "series/part-00000.parquet"):
+    for path in ("stage/r000-001.arrow", "series/part-0000000-0000003.parquet"):
         file = results.directory / path
         if path.startswith("series"):
             results.seal(0)

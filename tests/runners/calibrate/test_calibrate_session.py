@@ -124,7 +124,7 @@ def test_all_runs_can_be_read_as_those_of_a_sweep(unbroken):
     assert len(results.summary) == 240 == results.info["runs"]
     assert results.summary["toy.rate"].between(1, 30).all()
     assert results.summary["seed"].is_unique
-    assert results.info["ended"] is not None
+    assert results.info["finished"]
     assert not (unbroken / "stage").exists()
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from citytwin.runners import store
+from citytwin.runners import shards, store
 from citytwin.runners.cli import app
 from citytwin.runners.planning.evenness import evenness
 from citytwin.runners.planning.gains import (
@@ -42,7 +42,7 @@ def test_rows_of_a_run_are_those_that_were_written(planned) -> None:
 
 
 def test_a_run_is_read_by_row_group_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "ROW_GROUP", 100)
+    monkeypatch.setattr(shards, "ROW_GROUP", 100)
     tasks = [{"run_id": f"r{n}", "point": n, "replicate": 0, "seed": 1, "parameters": {}} for n in range(3)]
     (tmp_path / store.TASKS).write_text("".join(json.dumps(task) + "\n" for task in tasks))
     (tmp_path / store.MANIFEST).write_text("{}")
