@@ -44,14 +44,7 @@ def replan(old, new, state, stations, rule, now):
         old, new: travel until now and from now on.
         rule: how hospitals are chosen.
     """
-    unit, unit_time, trait, tree, kept, fixed = (
-        state.unit,
-        state.unit_time,
-        state.trait,
-        state.tree,
-        state.kept,
-        state.fixed,
-    )
+    unit, unit_time, tree, kept, fixed = state.unit, state.unit_time, state.tree, state.kept, state.fixed
     counter, stack, queue = state.counter, state.stack, state.queue
     hospitals, ready = state.hospital, state.ready
     for u in range(len(unit)):

@@ -134,9 +134,7 @@ def make_rules(
         compliance: tables of each service, see :data:`Tables`.
         asks: questions that Python decides.
     """
-    whole = np.array(
-        [dispatch, queue, hospital, hold_out, hold_from, loss, scene_lights, hospital_lights], np.int32
-    )
+    whole = np.array([dispatch, queue, hospital, hold_out, hold_from, loss, scene_lights, hospital_lights], np.int32)
     allowed = np.zeros((PRIORITIES, PRIORITIES), bool)
     for source, goal in redispatch:
         allowed[source, goal] = True
@@ -151,9 +149,7 @@ def make_rules(
     return Rules(whole, real, allowed, asked, seconds, first, point, weight, moves, *tables)
 
 
-def _compliance(
-    stations: int, units: int, services: Sequence[Tables]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _compliance(stations: int, units: int, services: Sequence[Tables]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the rows of all tables, and first row and rows of the one that counts by service and units on duty.
 
     With fewer on duty than any table is for, the one for fewest counts; a service without has one that holds nothing.

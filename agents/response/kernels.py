@@ -86,8 +86,8 @@ from .units import become, depart, end_duty, first_due, is_free, release, set_du
 from .waiting import take_from_queue
 
 
-# _nrt=False: no array is made here, and counting who holds which would take a third of the time
-@njit(cache=True, nogil=True, _nrt=False)
+# without numba's count of who holds which array: none is made here, and counting costs more than the work
+@njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
 def run(roads, rules, state, until):
     """Make all events before ``until`` (s), and return whether that is done; if not, a question waits for an answer."""
     unit, tree, duty, ready, order = state.unit, state.tree, state.duty, state.ready, state.order

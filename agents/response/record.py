@@ -1,7 +1,8 @@
 """What emergency response leaves behind: figures of a day, of zones and of the run, and tables.
 
-A response time is from the call to the first unit of a service at the scene; a wait is from a call taken to a unit sent. A day's figures are about the calls of that
-day and about who was reached on it; what is still open then counts on the day on which it ends.
+A response time is from the call to the first unit of a service at the scene; a wait is from a call taken to a unit sent. A
+day's figures are about the calls of that day and about who was reached on it; what is still open then counts on the day on
+which it ends.
 """
 
 from typing import TYPE_CHECKING, Any

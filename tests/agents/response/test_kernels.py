@@ -18,7 +18,9 @@ def rules(draw):
         "dispatch": draw(st.sampled_from(["nearest", "nearest", "coverage"])),
         "queue": draw(st.sampled_from(["first", "first", "closest"])),
         "hospital": draw(st.sampled_from(["nearest", "diverting", "least time"])),
-        "move": draw(st.just("home") | st.sampled_from(MOVES) | st.lists(st.sampled_from(MOVES), min_size=3, max_size=3)),
+        "move": draw(
+            st.just("home") | st.sampled_from(MOVES) | st.lists(st.sampled_from(MOVES), min_size=3, max_size=3)
+        ),
         "hold_out": draw(st.sampled_from([0, 0, 1, 2])),
         "hold_from": draw(st.integers(0, 3)),
         "loss": draw(st.sampled_from([False, False, True])),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from worlds import streets
+from worlds import grid_links, streets
 
 from citytwin.agents.response import board
 from citytwin.agents.response.dispatch import Centre, Departments, Fleet, make_rules
@@ -16,8 +16,7 @@ WEST, EAST = 0, 1
 
 def centre(services, stations, shifts=(), **rules):
     """Return a centre with a unit for each service and station that are told."""
-    here = list(range(9))
-    network = streets(10, [*zip(here, here[1:] + [9], strict=True), *zip(here[1:] + [9], here, strict=True)])
+    network = streets(10, grid_links(10, 1))
     roads = Travel(network, [0, 9]).roads([np.full(18, 60.0)])
     alike = Fleet.alike(stations)
     bits = np.array([1 << (service - FIRE) for service in services], np.int32)
@@ -58,7 +57,9 @@ def test_the_table_that_counts_is_that_of_the_units_on_duty(on_duty, home):
     made = centre([AMBULANCE] * on_duty, [EAST] * on_duty, move=board.COMPLIANCE, compliance=tables)
     made.add(Tasks.of(ready=np.full(on_duty - 1, 100.0), node=4, scene=1e6))
     made.run(10_000.0)
-    free = [home for home, doing in zip(homes(made), made.state.unit[:, board.STATE], strict=True) if doing == board.IDLE]
+    free = [
+        home for home, doing in zip(homes(made), made.state.unit[:, board.STATE], strict=True) if doing == board.IDLE
+    ]
     assert free == [home]
 
 
@@ -88,7 +89,11 @@ def test_the_table_is_looked_at_when_shifts_have_changed():
 
 def test_nobody_moves_while_one_shift_takes_over_from_another():
     """At noon two come for two who go; in between there are none or four, for whom the tables hold other stations."""
-    tables = ((), [(0, table((0, 1), (0, 2))), (2, table((1, 0), (1, 1))), (3, table((0, 1), (0, 2), (0, 3), (0, 4)))], ())
+    tables = (
+        (),
+        [(0, table((0, 1), (0, 2))), (2, table((1, 0), (1, 1))), (3, table((0, 1), (0, 2), (0, 3), (0, 4)))],
+        (),
+    )
     ends, begins = [(3600.0, unit, 0) for unit in (0, 1)], [(3600.0, unit, 1) for unit in (2, 3)]
     for order in (ends + begins, begins + ends):
         off = [(0.0, unit, 0) for unit in (2, 3)]

@@ -373,7 +373,9 @@ compliance = [{ on_duty = 1, hold = [["North"]] }, { on_duty = 2, hold = [["Nort
 
 def test_the_table_of_a_service_is_named_where_it_is_wrong():
     text = '[response.dispatch.services.fire]\nmove_up = "compliance"\ncompliance = [["Nowhere"]]'
-    with pytest.raises(FleetError, match=r"response\.dispatch\.services\.fire\.compliance: there is no station 'Nowhere'"):
+    with pytest.raises(
+        FleetError, match=r"response\.dispatch\.services\.fire\.compliance: there is no station 'Nowhere'"
+    ):
         model(text)
 
 
