@@ -17,7 +17,6 @@ from .board import (
     HOLD_OUT,
     IDLE,
     LEFT,
-    LIGHTS,
     MAXIMAL_COVER,
     NEXT,
     NODE,
@@ -28,7 +27,6 @@ from .board import (
     PRIORITY,
     QUEUE_RULE,
     RETURNING,
-    SCENE_LIGHTS,
     SERVES,
     SERVICES,
     SKILL,
@@ -43,7 +41,7 @@ from .board import (
 from .cover import comply, count_cover, move_rule
 from .driving import ahead, drive
 from .questions import ASKED, answer_to
-from .units import assign, is_free, kept_back, send_home
+from .units import assign, is_free, kept_back, scene_mode, send_home
 from .waiting import service_row, take_from_queue
 
 
@@ -70,13 +68,15 @@ def decide_unit(roads, rules, state, now):
             task = answer_to(state.ask, CHOOSE_TASK, task, u)
             if task == ASKED:
                 return ASKED
-            away = drive(roads, _mode(rules, trait, u, state.fixed[task, PRIORITY]), here, state.fixed[task, AT_NODE])
+            away = drive(
+                roads, scene_mode(rules, trait, u, state.fixed[task, PRIORITY]), here, state.fixed[task, AT_NODE]
+            )
     if task >= 0:
         counter[STACKED] -= 1
         take_from_queue(state, task)
         if unit[u, STATE] == IDLE:
             leave = now + state.given[task, TURNOUT] * state.factor[u]
-        mode = _mode(rules, trait, u, state.fixed[task, PRIORITY])
+        mode = scene_mode(rules, trait, u, state.fixed[task, PRIORITY])
         return assign(state, u, task, mode, here, leave, away, now, True)
     if is_free(unit, u):
         counter[STACKED] -= 1
@@ -97,12 +97,6 @@ def decide_unit(roads, rules, state, now):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _mode(rules, trait, u, priority):
-    """Return the mode in which a unit drives to a task."""
-    return trait[u, LIGHTS] if priority < rules.whole[SCENE_LIGHTS] else trait[u, NORMAL]
-
-
-@njit(cache=True, nogil=True, inline="always")
 def _first_waiting(roads, rules, state, u, here, now):
     """Return the task that a unit at a node takes of those that wait, and the ms to it; −1 if none."""
     trait, kept, fixed, ready = state.trait, state.kept, state.fixed, state.ready
@@ -111,7 +105,7 @@ def _first_waiting(roads, rules, state, u, here, now):
     for priority in range(PRIORITIES):
         if rules.whole[HOLD_OUT] > 0 and kept_back(state.unit, trait, rules.whole, u, priority):
             break
-        mode = _mode(rules, trait, u, priority)
+        mode = scene_mode(rules, trait, u, priority)
         for row in range(SERVICES):
             if not (trait[u, SERVES] | trait[u, AIDS]) >> row & 1:
                 continue

@@ -57,7 +57,7 @@ from .board import (
 from .cover import comply, count_cover, move_rule
 from .driving import ahead, drive_there, forget, learn, least_drive
 from .questions import ASKED, answer_to
-from .units import assign, is_free, kept_back, release, set_due
+from .units import assign, is_free, kept_back, release, scene_mode, set_due
 from .waiting import put_in_queue, service_row
 
 
@@ -100,8 +100,7 @@ def decide_task(roads, rules, state, now):
     if state.unit[u, STATE] == SENT:
         _call_away(state, u)
     trait = state.trait
-    lights = state.fixed[task, PRIORITY] < whole[SCENE_LIGHTS]
-    mode = trait[u, LIGHTS] if lights else trait[u, NORMAL]
+    mode = scene_mode(rules, trait, u, state.fixed[task, PRIORITY])
     complies = move_rule(rules, trait, u) == COMPLIANCE
     there = assign(state, u, task, mode, state.from_node[u], state.leaving[u], state.way[u], now, not complies)
     if complies:

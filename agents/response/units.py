@@ -17,6 +17,7 @@ from .board import (
     IN_SERVICE,
     LEFT,
     LEFT_AT,
+    LIGHTS,
     MODE,
     NODE,
     NORMAL,
@@ -27,6 +28,7 @@ from .board import (
     REST,
     RETURNING,
     SCENE,
+    SCENE_LIGHTS,
     SENT,
     SENT_AT,
     SERVES,
@@ -87,6 +89,12 @@ def kept_back(unit, trait, whole, u, priority):
     for other in range(len(unit)):
         free += trait[other, SERVES] & trait[u, SERVES] != 0 and (other == u or is_free(unit, other))
     return free <= whole[HOLD_OUT]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def scene_mode(rules, trait, u, priority):
+    """Return the mode in which a unit drives to a task of a priority."""
+    return trait[u, LIGHTS] if priority < rules.whole[SCENE_LIGHTS] else trait[u, NORMAL]
 
 
 @njit(cache=True, nogil=True, inline="always")
