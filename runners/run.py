@@ -365,7 +365,8 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
     """
     data = {name: section for name, section in context["scenario"].items() if name != "sweep"}
     scenario = _base(json.dumps([data, context["files"]], sort_keys=True)).with_parameters(task["parameters"])
-    return CityModel(scenario, _city(task["city"]), task["seed"]).run()
+    classes = imported(context.get("own", {}))
+    return CityModel(scenario, _city(task["city"]), task["seed"], **classes).run()
 
 
 @lru_cache(maxsize=1)
