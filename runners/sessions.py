@@ -284,6 +284,11 @@ class Others:
         self._due = time.monotonic() + max(0.05, 100 * (time.monotonic() - begun))
         return settled
 
+    @property
+    def any(self) -> bool:
+        """Whether there is another session that lives."""
+        return not all(other.gone for other in self._known.values())
+
     def gone(self, name: str) -> bool:
         """Return whether a session is known to have ended, died or fallen silent."""
         return name in self._known and self._known[name].gone
