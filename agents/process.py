@@ -70,6 +70,33 @@ class Process:
         """
         return {}
 
+    @classmethod
+    def file_problems(
+        cls,
+        settings: Any,  # noqa: ARG003
+        start: date,  # noqa: ARG003
+        days: int,  # noqa: ARG003
+        city: Any,  # noqa: ARG003
+    ) -> dict[tuple[str | int, ...], str]:
+        """Open the files of ``path_keys`` before any run, and return what is wrong, by the path to the key that names it.
+
+        Args:
+            settings: the section, an instance of ``Settings``.
+            start: date of the first day.
+            days: length of the run.
+            city: the City, or None if it has yet to be built; then files are not compared with it.
+        """
+        return {}
+
+    @classmethod
+    def named_classes(cls, settings: Any) -> dict[str, type]:  # noqa: ARG003
+        """Return the classes of other packages that a section names, by key and name; results keep whose code it was.
+
+        Args:
+            settings: the section, an instance of ``Settings``.
+        """
+        return {}
+
     def wake(self, start: float) -> None:
         """Make what changed overnight, before anybody decides about the step that begins at ``start`` (s)."""
 

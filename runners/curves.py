@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .labels import attributions, cities_of, headline, point_label, short_names, value_text
+from .points.layout import same_text
 from .tables import StoreError
 
 if TYPE_CHECKING:
@@ -170,10 +171,15 @@ def _by_seed(rows: "pd.DataFrame", column: str) -> tuple[NDArray[Any], NDArray[n
 
 def _grid_axes(results: "Results") -> list[tuple[str, list[Any]]]:
     """Return the one or two parameters that a grid sweeps, the one of more values first; nothing for other sweeps."""
-    axes = [(name, list(values)) for name, values in results.scenario.sweep.parameters.items()]
-    axes = [axis for axis in axes if len(axis[1]) > 1]
+    if results.scenario.sweep.design != "grid":
+        return []
+    axes = []
+    for name in results.info["parameters"]:
+        distinct = {same_text(point[name]): point[name] for point in results.points}
+        if len(distinct) > 1:
+            axes.append((name, list(distinct.values())))
     axes.sort(key=lambda axis: -len(axis[1]))
-    one_by_one = results.scenario.sweep.design == "grid" and len(axes) in (1, 2)
+    one_by_one = len(axes) in (1, 2)
     fits = one_by_one and _colours(axes[0][1]) and (len(axes) == 1 or len(axes[1][1]) <= len(STYLES))
     return axes if fits else []
 

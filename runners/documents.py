@@ -24,7 +24,7 @@ CITY_KINDS = ("synthetic", "osm", "census", "one_place", "sumo", "lines", "bundl
 KeyPath = tuple[str | int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Where:
     """A place in a file.
 
@@ -76,7 +76,7 @@ class ScenarioError(ValueError):
         return type(self), (self.problems,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A value of a document and where it was written.
 
@@ -436,11 +436,11 @@ def json_ready(value: Any) -> Any:
 
 def leaves(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
     """Yield path and node of every value that is neither table nor array."""
-    if isinstance(node.value, dict):
-        for name, inner in node.value.items():
-            yield from leaves(inner, (*path, name))
-    elif isinstance(node.value, list):
-        for number, inner in enumerate(node.value):
-            yield from leaves(inner, (*path, number))
-    else:
+    if not isinstance(node.value, dict | list):
         yield path, node
+        return
+    for step, inner in node.value.items() if isinstance(node.value, dict) else enumerate(node.value):
+        if isinstance(inner.value, dict | list):
+            yield from leaves(inner, (*path, step))
+        else:
+            yield (*path, step), inner

@@ -5,6 +5,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from .compare import Measure
+from .points.settings import MAX_RUNS, SIZES, Range
 
 if TYPE_CHECKING:
     from ..agents.policies import PolicySettings
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from .scenario import Scenario
 
 MINUS = "−"
+LISTED = 12
+"""Values of a swept parameter that are all shown; of more only the first and the last."""
 
 
 def short_names(parameters: Sequence[str]) -> dict[str, str]:
@@ -44,6 +47,10 @@ def value_text(value: Any) -> str:
         return ", ".join(f"{name} {value_text(inner)}" for name, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(value_text, value))
+    if isinstance(value, Range):
+        whole = ", whole numbers" if value.integer else ""
+        steps = f", {value.steps} steps" if value.steps is not None else ""
+        return f"{value.from_:,g} to {value.to:,g}{', log' if value.scale == 'log' else ''}{whole}{steps}"
     return str(value)
 
 
@@ -111,8 +118,9 @@ def scenario_text(scenario: "Scenario") -> str:
         lines.append(f"  {'design' if number == 0 else '':<9} {design.name}{'' if design.built else ' (not built)'}")
     lines += [f"  {'policy' if n == 0 else '':<9} {policy.name}" for n, policy in enumerate(scenario.policies)]
     names = short_names(list(sweep.parameters))
-    for number, (name, values) in enumerate(sweep.parameters.items()):
-        lines.append(f"  {'sweep' if number == 0 else '':<9} {names[name]}: {', '.join(map(value_text, values))}")
+    for number, (name, axis) in enumerate(sweep.parameters.items()):
+        lines.append(f"  {'sweep' if number == 0 else '':<9} {names[name]}: {axis_text(axis)}")
+    lines += [f"  {name:<9} {text}" for name, text in design_facts(scenario)]
     if (fitted := scenario.calibrate) is not None:
         names = short_names(list(fitted.parameters))
         for number, (name, prior) in enumerate(fitted.parameters.items()):
@@ -120,11 +128,49 @@ def scenario_text(scenario: "Scenario") -> str:
             lines.append(f"  {'calibrate' if number == 0 else '':<9} {names[name]}: {bounds}")
         for number, (name, observation) in enumerate(fitted.observations.items()):
             lines.append(f"  {'to' if number == 0 else '':<9} {name}: {observation.series}")
-    seeds = scenario.seeds()
-    span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
-    points = len(scenario.points())
-    lines.append(f"  runs      {scenario.runs} ({points} point{'s' * (points > 1)}, {span})")
+    points = len(scenario.layout)
+    runs = f"{scenario.runs:,}"
+    if sweep.until is not None:
+        runs += f" to {min(points * sweep.most_replicates, MAX_RUNS):,}"
+    lines.append(f"  runs      {runs} ({points:,} point{'s' * (points > 1)}, {seeds_text(scenario)})")
     return "\n".join(lines)
+
+
+def seeds_text(scenario: "Scenario") -> str:
+    """Return which seeds the runs of a sweep have."""
+    seeds = scenario.seeds()
+    if not seeds:
+        return "a seed of its own for every run"
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+
+
+def axis_text(axis: list[Any] | Range) -> str:
+    """Return what a swept parameter takes; of many values the first and the last."""
+    if isinstance(axis, list) and len(axis) > LISTED:
+        return f"{', '.join(map(value_text, axis[:3]))} … {value_text(axis[-1])} ({len(axis):,} values)"
+    return ", ".join(map(value_text, axis)) if isinstance(axis, list) else value_text(axis)
+
+
+def design_facts(scenario: "Scenario") -> list[tuple[str, str]]:
+    """Return what a sweep's section says of its points and runs beyond lists of values, each with a name."""
+    sweep, points = scenario.sweep, scenario.layout
+    facts = []
+    if sweep.design in SIZES:
+        count = getattr(sweep, SIZES[sweep.design])
+        what = {"saltelli": "base samples", "morris": "trajectories"}.get(sweep.design, "samples")
+        merged = f", {points.merged:,} of them equal to others" if points.merged else ""
+        crossed = len(points) // max(points.sampled - points.merged, 1)
+        lists = f", each with {crossed:,} combinations of lists" if crossed > 1 else ""
+        facts.append(("points by", f"{sweep.design}, {count:,} {what}{merged}{lists}"))
+    elif sweep.design == "list":
+        facts.append(("points by", "list"))
+    if (until := sweep.until) is not None:
+        of = "its difference to point 0" if until.of == "difference" else "the mean"
+        known = f"{until.indicator} is known to ± {until.half_width:g} ({until.level:.0%} interval of {of})"
+        facts.append(("until", f"{known}, with {until.at_least} to {until.at_most} replicates a point"))
+    if sweep.budget is not None:
+        facts.append(("budget", sweep.budget))
+    return facts
 
 
 def policy_text(policy: "PolicySettings") -> str:
@@ -156,7 +202,11 @@ def response_text(settings: Any) -> str:
     others = [service for service in settings.services or ("ambulance", "fire", "police") if service not in named]
     if others:
         who.append(f"{', '.join(others)} as the city has them")
-    rules = [f"unit {settings.dispatch.unit}", f"free units {settings.dispatch.move_up}"]
+    from ..agents.response.decisions import RULES
+
+    named = settings.dispatch.class_
+    rules = [] if named == RULES else [f"{named} decides"]
+    rules += [f"unit {settings.dispatch.unit}", f"free units {settings.dispatch.move_up}"]
     files = [f"events of {event.file}" for event in settings.events]
     return "; ".join([*who, *rules, f"hospitals {settings.departments.choice}", *files])
 

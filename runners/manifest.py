@@ -227,7 +227,10 @@ def differences(
         lines += ["scenario:", *_text_difference(old.get("scenario"), new["scenario"])]
     before, after = old.get("context") or {}, dict(new["context"])
     lines += _file_differences(before.get("files") or {}, after.pop("files", {}))
-    lines += _changes("context", {name: value for name, value in before.items() if name != "files"}, after)
+    after.pop("own", None)
+    lines += _changes("class of", _own(old, "class"), _own(new, "class"))
+    rest = {name: value for name, value in before.items() if name not in ("files", "own")}
+    lines += _changes("context", rest, after)
     lines += _changes("", {"execute": old.get("execute")}, {"execute": new["execute"]})
     if old.get("tasks") != new["tasks"]:
         lines += _task_differences(old_tasks, tasks)
@@ -245,9 +248,20 @@ def layout_differences(old: Manifest) -> list[str]:
     return [] if there == SCHEMA_VERSION else [f"layout of the results: {there} there, {SCHEMA_VERSION} here"]
 
 
-def program_differences(old: Manifest) -> list[str]:
-    """Return how this program differs from the one that last worked on a sweep, in lines to be shown."""
-    return _changes("version of", old.get("versions"), program())
+def program_differences(old: Manifest, new: Manifest | None = None) -> list[str]:
+    """Return how this program differs from the one that last worked on a sweep, in lines to be shown.
+
+    Args:
+        old: manifest of the sweep.
+        new: what it would be now; without it the code of a user's own classes is not compared.
+    """
+    own = [] if new is None else _changes("code of", _own(old, "code"), _own(new, "code"))
+    return _changes("version of", old.get("versions"), program()) + own
+
+
+def _own(manifest: Manifest, what: str) -> dict[str, str]:
+    """Return class or code of each class of a user's own."""
+    return {name: record[what] for name, record in ((manifest.get("context") or {}).get("own") or {}).items()}
 
 
 def _file_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ from ..agents.streets_today import StreetsToday
 from ..agents.vehicles import Vehicle
 from ..environment.city import City
 from .cities import build_city
+from .own_classes import check_classes, check_dispatcher
 from .processes import process_class
 from .records import Outputs, Records
 from .scenario import Scenario
@@ -45,7 +46,8 @@ class CityModel(RowModel):
         threads: threads that kernels may use.
         citizen_class: class of the citizens, Citizen or one derived from it.
         vehicle_class: class of the vehicles, Vehicle or one derived from it; there are some where there is traffic.
-        dispatcher_class: class of who sends emergency services, Dispatcher or one derived from it.
+        dispatcher_class: class of who sends emergency services, Dispatcher or one derived from it; Dispatcher itself lets
+            the scenario say who decides.
         rng: as for ``mesa.Model``; use ``seed``.
 
     Attributes:
@@ -68,7 +70,7 @@ class CityModel(RowModel):
         ScenarioError: if the scenario is wrong.
         CityError: if the city cannot be built or loaded.
         TypeError: if scenario, city or class of citizens is none.
-        ValueError: if scenario and city do not fit each other.
+        ValueError: if scenario and city do not fit each other, or the class of dispatchers has nothing to decide.
     """
 
     running: bool
@@ -85,9 +87,12 @@ class CityModel(RowModel):
         dispatcher_class: type[Dispatcher] = Dispatcher,
         rng: Any = None,
     ):
-        _check_kinds(scenario, city, citizen_class, vehicle_class, dispatcher_class)
+        own = {"citizen_class": citizen_class, "vehicle_class": vehicle_class, "dispatcher_class": dispatcher_class}
+        _check_kinds(scenario, city)
+        check_classes(own)
         if not isinstance(scenario, Scenario):
             scenario = Scenario.load(scenario)
+        check_dispatcher(own, scenario)
         super().__init__(rng=_seed(seed, rng, scenario.seed))
         self.scenario = scenario
         self.city = build_city(scenario.city) if city is None else city
@@ -145,10 +150,21 @@ class CityModel(RowModel):
 
         Raises:
             RuntimeError: if the clock has ended.
+            Exception: whatever a class of one's own raises, with a note of the day.
         """
-        clock = self.scenario.clock
+        days = self.scenario.clock.days
         if not self.running:
-            raise RuntimeError(f"the clock has ended after {clock.days} days; a longer run needs a larger clock.days")
+            raise RuntimeError(f"the clock has ended after {days} days; a longer run needs a larger clock.days")
+        try:
+            self._make_step()
+        except Exception as error:
+            error.add_note(f"on day {self.day} ({self.date})")
+            raise
+        self.day += 1
+        self.running = self.day < days
+
+    def _make_step(self) -> None:
+        clock = self.scenario.clock
         start = self.day * clock.step
         self.presence.begin_day(self.day)
         if self.hospitals is not None:
@@ -165,8 +181,6 @@ class CityModel(RowModel):
         self._records.note()
         if self.datacollector is self._collector:  # a derived model that has set its own fills it itself
             self._collector.collect(self)
-        self.day += 1
-        self.running = self.day < clock.days
 
     def _at_work(self) -> NDArray[np.bool_] | None:
         """Return who works from home today by a policy, (people,); None if nobody is told to."""
@@ -206,7 +220,7 @@ class CityModel(RowModel):
         return self._space
 
 
-def _check_kinds(scenario: Any, city: Any, citizen_class: Any, vehicle_class: Any, dispatcher_class: Any) -> None:
+def _check_kinds(scenario: Any, city: Any) -> None:
     """Refuse arguments of another kind, by name.
 
     Raises:
@@ -216,12 +230,6 @@ def _check_kinds(scenario: Any, city: Any, citizen_class: Any, vehicle_class: An
         raise TypeError(f"scenario: a Scenario, a path or the name of a shipped one is wanted, not {scenario!r}")
     if city is not None and not isinstance(city, City):
         raise TypeError(f"city: a City is wanted, as City.load(path) returns, not {city!r}")
-    if not (isinstance(citizen_class, type) and issubclass(citizen_class, Citizen)):
-        raise TypeError(f"citizen_class: Citizen or a class derived from it is wanted, not {citizen_class!r}")
-    if not (isinstance(vehicle_class, type) and issubclass(vehicle_class, Vehicle)):
-        raise TypeError(f"vehicle_class: Vehicle or a class derived from it is wanted, not {vehicle_class!r}")
-    if not (isinstance(dispatcher_class, type) and issubclass(dispatcher_class, Dispatcher)):
-        raise TypeError(f"dispatcher_class: Dispatcher or a class derived from it is wanted, not {dispatcher_class!r}")
 
 
 def _seed(seed: Any, rng: Any, default: int) -> int:

@@ -3,7 +3,7 @@
 import re
 import types
 from collections.abc import Mapping
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -72,15 +72,14 @@ def problems_of(error: ValidationError, model: type[BaseModel], document: Node, 
 def _written(detail: ErrorDetails, section: Node) -> KeyPath:
     """Cut from pydantic's location what is no key: the names of the members of a union."""
     loc: KeyPath = tuple(detail["loc"])
-    if detail["type"] == "missing":
-        return loc
-    node, kept = section, 0
+    node = section
+    kept: list[str | int] = []
     for step in loc:
         following = node.nearest((step,))
-        if following is node:
-            break
-        node, kept = following, kept + 1
-    return loc[:kept]
+        if following is not node:
+            node = following
+            kept.append(step)
+    return (*kept, loc[-1]) if detail["type"] == "missing" else tuple(kept)
 
 
 def _messages(details: list[ErrorDetails], path: KeyPath, model: type[BaseModel], section: Node) -> list[str]:
@@ -165,6 +164,6 @@ def model_at(model: type[BaseModel] | None, path: KeyPath) -> type[BaseModel] | 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in (Union, types.UnionType, list, tuple):
+    if get_origin(annotation) in (Union, types.UnionType, list, tuple, Annotated):
         return next((found for found in map(_model_in, get_args(annotation)) if found is not None), None)
     return None

@@ -8,10 +8,10 @@ A package adds a process with::
 where ``noise`` is the section of the scenario file and ``Noise`` a subclass of :class:`agents.process.Process`.
 """
 
-from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from ..agents.extensions import extensions, load_extension
 from ..agents.process import Process
 
 ENTRY_POINTS = "citytwin.processes"
@@ -24,10 +24,8 @@ _BUILT_IN = {
 """In the order in which the processes of one step advance; those of other packages follow by name."""
 
 
-@cache
 def _others() -> dict[str, EntryPoint]:
-    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    return {name: found[name] for name in sorted(found) if name not in _BUILT_IN}
+    return {name: point for name, point in extensions(ENTRY_POINTS).items() if name not in _BUILT_IN}
 
 
 def sections() -> list[str]:
@@ -40,13 +38,10 @@ def process_class(section: str) -> type[Process]:
 
     Raises:
         KeyError: if no process has this section.
-        TypeError: if an entry point names something that is no process.
+        EntryPointError: if an entry point names something that is no process.
     """
-    if section in _BUILT_IN:
-        module, _, name = _BUILT_IN[section].partition(":")
-        found = getattr(import_module(module, __package__), name)
-    else:
-        found = _others()[section].load()
-    if not (isinstance(found, type) and issubclass(found, Process)):
-        raise TypeError(f"entry point '{section}' of group '{ENTRY_POINTS}' is no subclass of Process but {found!r}")
+    if section not in _BUILT_IN:
+        return load_extension(ENTRY_POINTS, section, Process)
+    module, _, name = _BUILT_IN[section].partition(":")
+    found: type[Process] = getattr(import_module(module, __package__), name)
     return found

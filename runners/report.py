@@ -14,10 +14,13 @@ from .files import GENERATOR, PAGES, check_target
 from .labels import (
     amount,
     attributions,
+    axis_text,
     cities_of,
+    design_facts,
     headline,
     point_label,
     policy_text,
+    seeds_text,
     short_names,
     spread,
     value_text,
@@ -376,8 +379,8 @@ def _what_was_run(results: "Results") -> str:
     facts += [(section, value_text(scenario.document.nearest((section,)).plain)) for section in scenario.processes]
     facts += [(f"policy: {policy.name}", policy_text(policy)) for policy in scenario.policies]
     names = short_names(list(scenario.sweep.parameters))
-    facts += [(f"swept: {names[key]}", value_text(values)) for key, values in scenario.sweep.parameters.items()]
-    facts.append(("seeds", ", ".join(map(str, scenario.seeds())) if scenario.sweep.replicates > 1 else ""))
+    facts += [(f"swept: {names[key]}", axis_text(axis)) for key, axis in scenario.sweep.parameters.items()]
+    facts += [*design_facts(scenario), ("seeds", seeds_text(scenario))]
     text = html.escape(_scenario_text(results.info["scenario"]))
     return f"{_listed(facts)}\n<details><summary>The whole scenario, key by key</summary><pre>{text}</pre></details>"
 

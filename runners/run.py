@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..agents.epidemic.settings import EpidemicSettings
 from ..agents.epidemic.transmission import TransmissionError, calibrated
@@ -17,7 +17,11 @@ from . import manifest as manifests
 from . import store
 from .cities import CITIES, prepare_cities
 from .documents import Problem
+from .file_checks import check_contents
 from .model import CityModel, Outputs
+from .own_classes import Classes, Record, check_classes, check_dispatcher, for_workers, imported, records_of
+from .points.layout import first_of
+from .points.tasks import TaskMaker
 from .results import Results
 from .scenario import Scenario, ScenarioError, files_of
 from .tables import to_tables
@@ -108,6 +112,7 @@ def run(
     threads: int = 1,
     *,
     progress: Days | None = None,
+    **classes: Unpack[Classes],
 ) -> Results:
     """Run a scenario once, as its file stands; its ``[sweep]`` is left aside.
 
@@ -117,29 +122,36 @@ def run(
         seed: seed of the run; the scenario's by default.
         threads: threads that kernels may use; the results do not depend on it.
         progress: called after every step with the days done and their number.
+        **classes: ``citizen_class``, ``vehicle_class`` and ``dispatcher_class`` of the model.
 
     Raises:
         ScenarioError: if the scenario is wrong.
         CityError: if the city cannot be built or loaded.
         StoreError: if ``out`` exists already or cannot be written; nothing is left behind.
+        TypeError, ValueError: if a class is none of its kind, or cannot do anything in this scenario.
+        Exception: whatever a class of one's own raises, with a note of the day; nothing is left behind.
     """
+    check_classes(classes)
     scenario = _loaded(scenario).at_point({})
+    check_dispatcher(classes, scenario)
+    own = records_of(classes, [scenario])
     scenario.check_files()
     seed = scenario.seed if seed is None else seed
     task: dict[str, Any] = {"run_id": "run", "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
     if out is None:
         with _reachable(scenario):
-            model = CityModel(scenario, seed=seed, threads=threads)
+            model = CityModel(scenario, seed=seed, threads=threads, **classes)
         tables = to_tables(task, _stepped(model, progress), {})
-        return Results.in_memory(tables, manifests.describe([task], EXECUTE, context_of(scenario, [model.city]), 1))
+        context = context_of(scenario, [model.city], own=own)
+        return Results.in_memory(tables, manifests.describe([task], EXECUTE, context, 1))
     out = Path(out)
     with claimed(out):
         task["city"] = str(prepare_cities([scenario.city], out / CITIES)[0])
         city = City.load(task["city"])
         with _reachable(scenario):
-            model = CityModel(scenario, city, seed, threads=threads)
+            model = CityModel(scenario, city, seed, threads=threads, **classes)
         tables = to_tables(task, _stepped(model, progress), {})
-        _write(out, task, tables, context_of(scenario, [city]))
+        _write(out, task, tables, context_of(scenario, [city], own=own))
     return Results(out)
 
 
@@ -149,11 +161,7 @@ def _loaded(scenario: Scenario | str | Path) -> Scenario:
 
 def _stepped(model: CityModel, progress: Days | None) -> Outputs:
     while model.running:
-        try:
-            model.step()
-        except Exception as error:
-            error.add_note(f"on day {model.day} ({model.date})")
-            raise
+        model.step()
         if progress is not None:
             progress(model.day, model.scenario.clock.days)
     return model.outputs()
@@ -209,42 +217,69 @@ def sweep_tasks(
     *,
     told: Callable[[str], None] | None = None,
     tried: bool = False,
+    classes: Classes | None = None,
 ) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-    """Return the tasks of a sweep, the function that makes a run, and what all runs share.
+    """Return the tasks of a sweep that are made whatever comes out, the function that makes a run, and what all runs share.
 
     Args:
         scenario: a scenario, the path of its file, or the name of a shipped one.
         folder: where cities that have to be built go.
         told: called with what is about to be built.
-        tried: whether it has been found before that every ``r0`` can be reached.
+        tried: whether it has been found before that every ``r0`` can be reached, and files are as they must be.
+        classes: classes of one's own, as for :func:`run`; workers import them.
 
     Raises:
         ScenarioError: if the scenario is wrong, or no rate of transmission gives the ``r0`` of a point.
         CityError: if a city cannot be built or loaded.
+        TypeError, ValueError: if a class is none of its kind, cannot be imported by workers or has nothing to do.
     """
+    maker, context = prepared_sweep(scenario, folder, told=told, tried=tried, classes=classes)
+    return maker.tasks(maker.first_runs()), EXECUTE, context
+
+
+def prepared_sweep(
+    scenario: Scenario | str | Path,
+    folder: Path,
+    *,
+    told: Callable[[str], None] | None = None,
+    tried: bool = False,
+    classes: Classes | None = None,
+) -> tuple[TaskMaker, dict[str, Any]]:
+    """Return what makes the tasks of a sweep, and what all runs share; arguments and errors as for :func:`sweep_tasks`."""
+    classes = classes or {}
+    check_classes(classes)
     scenario = _loaded(scenario)
     scenario.check_files()
-    points = scenario.points()
-    variants = [scenario.at_point(point) for point in points]
-    cities = prepare_cities([variant.city for variant in variants], folder, told=told)
-    loaded = {path: City.load(path) for path in dict.fromkeys(cities)}
-    for variant, path in zip(variants, cities, strict=True):
-        variant.check_city(loaded[path])
+    points, kinds, variants = scenario.layout.points, scenario.kinds(), scenario.variants
+    for variant in variants.values():
+        check_dispatcher(classes, variant)
+    own = for_workers(classes, records_of(classes, variants.values()))
+    first = first_of(kinds)
+    paths = prepare_cities([variants[number].city for number in first.values()], folder, told=told)
+    bundle = dict(zip(first, paths, strict=True))
+    loaded = {path: City.load(path) for path in dict.fromkeys(paths)}
+    for number, variant in variants.items():
+        variant.check_city(loaded[bundle[kinds[number]]])
     if not tried:
-        _check_r0(variants, [loaded[path] for path in cities], told)
-    tasks = [
-        {
-            "run_id": f"p{number:04d}-r{replicate:04d}",
-            "point": number,
-            "replicate": replicate,
-            "seed": seed,
-            "parameters": parameters,
-            "city": str(city),
-        }
-        for number, (parameters, city) in enumerate(zip(points, cities, strict=True))
-        for replicate, seed in enumerate(scenario.seeds())
-    ]
-    return tasks, EXECUTE, context_of(scenario, loaded.values(), variants) | {"warm": WARM}
+        check_contents((variant, loaded[bundle[kinds[number]]]) for number, variant in variants.items())
+        hardest = _hardest_points(scenario)
+        cities = [loaded[bundle[kinds[number]]] for number in hardest]
+        _check_r0([scenario.at_point(points[number]) for number in hardest], cities, told)
+    maker = TaskMaker(scenario.sweep, scenario.seed, points, [str(bundle[kind]) for kind in kinds])
+    return maker, context_of(scenario, loaded.values(), variants.values(), own=own) | {"warm": WARM}
+
+
+def _hardest_points(scenario: Scenario) -> list[int]:
+    """Return the points with the largest ``r0`` of those that are alike in all else that decides whether it is reached."""
+    kinds = scenario.kinds("epidemic.disease", "epidemic.weights", "epidemic.transmission")
+    given = scenario.layout.columns.get("epidemic.r0")
+    if given is None:
+        return list(first_of(kinds).values())
+    hardest: dict[tuple[str, ...], int] = {}
+    for number, kind in enumerate(kinds):
+        if kind not in hardest or given[number] > given[hardest[kind]]:
+            hardest[kind] = number
+    return list(hardest.values())
 
 
 def _check_r0(variants: list[Scenario], cities: list[City], told: Callable[[str], None] | None) -> None:
@@ -284,13 +319,20 @@ def _reachable(scenario: Scenario) -> Iterator[None]:
         raise ScenarioError([Problem(where, "epidemic.r0", str(error))]) from None
 
 
-def context_of(scenario: Scenario, cities: Iterable[City], variants: Iterable[Scenario] = ()) -> dict[str, Any]:
+def context_of(
+    scenario: Scenario,
+    cities: Iterable[City],
+    variants: Iterable[Scenario] = (),
+    *,
+    own: Mapping[str, Record] | None = None,
+) -> dict[str, Any]:
     """Return what all runs share, JSON-able: the scenario, the files it is made of, and what to say of its cities.
 
     Args:
         scenario: the scenario.
         cities: its cities.
-        variants: the scenario at every point of its sweep; each may name files of its own.
+        variants: the scenario at every point of its sweep; each may name files and classes of its own.
+        own: records of classes of a user's own; without, of those that the scenario names.
 
     Raises:
         ScenarioError: if a file cannot be read.
@@ -304,7 +346,13 @@ def context_of(scenario: Scenario, cities: Iterable[City], variants: Iterable[Sc
         }
         for city in cities
     ]
-    return {"scenario": scenario.to_dict(), "files": files_of([scenario, *variants]), "city_facts": about}
+    every = [scenario, *variants]
+    return {
+        "scenario": scenario.to_dict(),
+        "files": files_of(every),
+        "city_facts": about,
+        "own": records_of({}, every) if own is None else dict(own),
+    }
 
 
 def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
@@ -313,18 +361,16 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
     Args:
         task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run.
         context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario.files_of` did:
-            all runs have them as they were when the sweep began.
+            all runs have them as they were when the sweep began; ``own``, as :func:`.own_classes.for_workers` did.
     """
-    scenario = _base(json.dumps([context["scenario"], context["files"]], sort_keys=True)).with_parameters(
-        task["parameters"]
-    )
+    data = {name: section for name, section in context["scenario"].items() if name != "sweep"}
+    scenario = _base(json.dumps([data, context["files"]], sort_keys=True)).with_parameters(task["parameters"])
     return CityModel(scenario, _city(task["city"]), task["seed"]).run()
 
 
 @lru_cache(maxsize=1)
 def _base(text: str) -> Scenario:
     data, files = json.loads(text)
-    data.pop("sweep", None)
     return Scenario.from_dict(data, files)
 
 
@@ -342,6 +388,8 @@ def warm(context: Mapping[str, Any] | None = None) -> None:
     Args:
         context: as for :func:`execute_run`; the kernels of its processes are compiled. Without it all kernels are.
     """
+    if context is not None:
+        imported(context.get("own", {}))  # who cannot be imported is told before the first run
     wanted = WARM_UPS if context is None else [section for section in WARM_UPS if section in context["scenario"]]
     for section in wanted:
         scenario = Scenario.from_text(WARM_UPS[section])
@@ -349,5 +397,7 @@ def warm(context: Mapping[str, Any] | None = None) -> None:
             CityModel(scenario, City.synthetic(1_000), threads=threads).run()
     if context is None:
         from ..agents.assignment.equilibrium import warm as warm_assignment
+        from ..agents.response.siting.warm import warm as warm_siting
 
         warm_assignment()
+        warm_siting()

@@ -1,10 +1,10 @@
 """The scenario: a validated file that says what happens in which city, under which policies, and what is swept."""
 
-import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite, prod
+from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,8 +14,6 @@ from ..agents.hospitals import HospitalSettings
 from ..agents.policies import PolicySettings
 from .calibrate.settings import CalibrateSettings
 from .cities import absent, missing_files, redrawn
-from .designs import SECTION as DESIGN
-from .designs import built_designs, content_of, design_problems, designed
 from .documents import (
     CITY_KINDS,
     KeyPath,
@@ -35,19 +33,21 @@ from .documents import (
     suggestion,
     wrap,
 )
+from .points.checks import sweep_problems, with_table
+from .points.layout import Layout, first_of, kinds_of, layout, representatives
+from .points.settings import SweepSettings
 from .policy_checks import clock_problems, contradictions, measure_problems, trigger_problems, zone_problems
 from .problems import problems_of
 from .processes import process_class, sections
 from .sections import (
-    MAX_POINTS,
-    MAX_RUNS,
     CitySettings,
     ClockSettings,
     DesignedCity,
     DesignSettings,
     OutputSettings,
-    SweepSettings,
 )
+from .street_designs import SECTION as DESIGN
+from .street_designs import built_designs, content_of, design_problems, designed
 
 if TYPE_CHECKING:
     from ..environment.city import City
@@ -58,7 +58,6 @@ __all__ = ["Scenario", "ScenarioError"]
 OPTIONAL: dict[str, type[BaseModel]] = {"hospitals": HospitalSettings, "calibrate": CalibrateSettings}
 """Sections beside processes that a scenario may have or not; each is a field of Scenario, None where it is not written."""
 BASE_KEYS = ("name", "seed", "extends", "city", DESIGN, "clock", *OPTIONAL, "policy", "sweep", "output")
-UNSWEPT = ("name", "seed", "extends", "sweep", "calibrate", "output")
 SERIES_TABLES = ("summary", "series")
 CELL_TABLE, HOSPITAL_TABLE = "cells", "hospital_series"
 
@@ -144,11 +143,20 @@ class Scenario:
     @classmethod
     def _from_document(cls, document: Node, files: Mapping[str, Any] | None = None) -> "Scenario":
         files = files or {}
+        document, unreadable = with_table(document)
         document = _absolute_paths(document)
         scenario, problems = _read(document, files)
         sweep = _readable_sweep(document, problems) if scenario is None else scenario.sweep
-        if sweep is not None:
-            problems += _sweep_problems(document, sweep, files)
+        problems += unreadable
+        if sweep is not None and not unreadable:
+            unswept = document.without("sweep")
+
+            def problems_at(parameters: Mapping[str, Any], where: Mapping[str, Where]) -> list[Problem]:
+                changed, wrong = _set(unswept, parameters, where)
+                return [*wrong, *_read(changed, files)[1]]
+
+            seed = _seed(document, [])
+            problems += sweep_problems(document, sweep, seed, problems_at)
         if problems or scenario is None:
             raise ScenarioError(problems)
         return scenario
@@ -186,9 +194,8 @@ class Scenario:
         Raises:
             ScenarioError: if one is missing, with the line that names it.
         """
-        variants = [self] if not self.sweep.parameters else [self.at_point(point) for point in self.points()]
         problems: dict[Problem, None] = {}
-        for variant in variants:
+        for variant in self.variants.values():
             missing = {("city", *path): message for path, message in missing_files(variant.city).items()}
             for section in variant.processes:
                 for keys in process_class(section).path_keys:
@@ -202,8 +209,11 @@ class Scenario:
         if problems:
             raise ScenarioError(list(problems))
 
-    def check_bundles(self) -> None:
+    def check_bundles(self) -> "list[tuple[Scenario, City | None]]":
         """Make sure that the scenario fits its city where that is a bundle, so that it need not be built, at every point.
+
+        Returns:
+            The scenario at every point and its city; None where that has yet to be built.
 
         Raises:
             ScenarioError: if it does not, or a bundle cannot be used.
@@ -211,12 +221,13 @@ class Scenario:
         from ..environment.city import City, CityError
         from ..environment.design import DesignError
 
-        variants = [self] if not self.sweep.parameters else [self.at_point(point) for point in self.points()]
         cities: dict[str, City] = {}
+        found: list[tuple[Scenario, City | None]] = []
         problems = []
-        for variant in variants:
+        for variant in self.variants.values():
             path = variant.city.bundle
             if path is None:
+                found.append((variant, None))
                 continue
             try:
                 if path not in cities:
@@ -224,6 +235,7 @@ class Scenario:
                 city = cities[path]
                 if isinstance(variant.city, DesignedCity):
                     city = redrawn(city, variant.city)
+                found.append((variant, city))
                 variant.check_city(city)
             except ScenarioError as error:
                 problems += error.problems
@@ -235,6 +247,7 @@ class Scenario:
                 problems.append(Problem(variant.document.nearest(key).where, ".".join(key), str(error)))
         if problems:
             raise ScenarioError(problems)
+        return found
 
     # ------------------------------------------------------------------ varying
 
@@ -256,16 +269,45 @@ class Scenario:
 
     def points(self) -> list[dict[str, Any]]:
         """Return the parameters of every point of the sweep; one point without parameters if nothing is swept."""
-        return list(_points(self.sweep))
+        return list(self.layout.points)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The points of the sweep as a table."""
+        return layout(self.sweep, self.seed)
 
     @property
     def runs(self) -> int:
-        """Number of runs of the sweep: points times replicates."""
-        return len(self.points()) * self.sweep.replicates
+        """Number of runs of the sweep that are made whatever comes out: points times replicates."""
+        return len(self.layout) * self.sweep.first_replicates
 
     def seeds(self) -> list[int]:
-        """Return the seed of every replicate; the same at every point."""
-        return [self.seed + replicate for replicate in range(self.sweep.replicates)]
+        """Return the seed of every replicate, the same at every point; none if each run has a seed of its own."""
+        if self.sweep.seeds != "common":
+            return []
+        return [self.seed + replicate for replicate in range(self.sweep.first_replicates)]
+
+    def kinds(self, *also: str) -> list[tuple[str, ...]]:
+        """Return of every point what decides its city and files: equal where these are equal.
+
+        Args:
+            also: dotted keys that tell points apart as well.
+        """
+        ways: list[tuple[str, ...]] = [("city",), (DESIGN,), *(tuple(key.split(".")) for key in also)]
+        for section in self.processes:
+            process = process_class(section)
+            ways += [(section, name) for name in process.file_keys]
+            ways += [(section, *keys) for keys in process.path_keys]
+        return kinds_of(self.layout, ways)
+
+    @cached_property
+    def variants(self) -> dict[int, "Scenario"]:
+        """By number of the point, the scenario at points that stand for all, at all while they are few.
+
+        Every city and every file of the sweep is that of one of them.
+        """
+        chosen = {*representatives(self.layout.columns), *first_of(self.kinds()).values()}
+        return {number: self.at_point(self.layout.points[number]) for number in sorted(chosen)}
 
     def at_point(self, parameters: Mapping[str, Any]) -> "Scenario":
         """Return the scenario of one point: its parameters set, nothing swept."""
@@ -551,15 +593,6 @@ def _people_problems(document: Node, processes: Mapping[str, Any], people: int) 
 # ---------------------------------------------------------------------- sweeping
 
 
-def _points(sweep: SweepSettings) -> Iterable[dict[str, Any]]:
-    names = list(sweep.parameters)
-    if not names:
-        return [{}]
-    values = sweep.parameters.values()
-    rows = itertools.product(*values) if sweep.design == "grid" else zip(*values, strict=True)
-    return (dict(zip(names, row, strict=True)) for row in rows)
-
-
 def _point_document(document: Node, parameters: Mapping[str, Any]) -> Node:
     axes = document.nearest(("sweep", "parameters"))
     nodes = {name: axes.get(name) for name in parameters}
@@ -586,10 +619,6 @@ def _set(document: Node, parameters: Mapping[str, Any], where: Mapping[str, Wher
     return document, problems
 
 
-def _repeats(values: list[Any]) -> bool:
-    return len({json.dumps(value, sort_keys=True) for value in values}) < len(values)
-
-
 def _readable_sweep(document: Node, problems: Iterable[Problem]) -> SweepSettings | None:
     """Return the section ``[sweep]`` without the keys that are wrong, or None if it is no table."""
     section = document.get("sweep")
@@ -597,51 +626,13 @@ def _readable_sweep(document: Node, problems: Iterable[Problem]) -> SweepSetting
         return None
     for problem in problems:
         name, _, inner = problem.key.partition(".")
-        if name == "sweep":
-            key = inner.partition(".")[0]
-            section = section.without(key) if key in section.value else section
+        key, _, name_in_it = inner.partition(".")
+        if name != "sweep" or key not in section.value:
+            continue
+        if key == "parameters" and name_in_it:  # one of them
+            axes = section.value[key]
+            wrong = [axis for axis in axes.value if f"{name_in_it}.".startswith(f"{axis}.")]
+            section = section.replaced((key,), axes.without(max(wrong, key=len))) if wrong else section
+        else:
+            section = section.without(key)
     return _section(SweepSettings, Node({"sweep": section}, document.where, document.folder), ("sweep",), [])
-
-
-def _sweep_problems(document: Node, sweep: SweepSettings, files: Mapping[str, Any]) -> list[Problem]:
-    """Check every point of a sweep before anything runs; other sections may have problems, found here again or not."""
-    axes = document.nearest(("sweep", "parameters"))
-    where = {name: axes.value[name].where for name in sweep.parameters}
-    problems = []
-    readable = dict(sweep.parameters)
-    for name, values in sweep.parameters.items():
-        if name.partition(".")[0] in UNSWEPT:
-            problems.append(Problem(where[name], name, f"cannot be swept (not {', '.join(UNSWEPT)})"))
-            del readable[name]
-        elif not values:
-            problems.append(Problem(where[name], name, "has no values; write at least one"))
-            del readable[name]
-        elif sweep.design == "grid" and _repeats(values):
-            problems.append(Problem(where[name], name, "has the same value twice"))
-    lengths = {name: len(values) for name, values in sweep.parameters.items()}
-    points = prod(lengths.values()) if sweep.design == "grid" else max(lengths.values(), default=1)
-    if sweep.design == "list":
-        if len(set(lengths.values())) > 1:
-            given = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            message = f"a list needs equally many values of each (given {given})"
-            problems.append(Problem(axes.where, "sweep.parameters", message))
-        elif _repeats([list(row) for row in zip(*sweep.parameters.values(), strict=True)]):
-            message = "the same values of all parameters stand there twice"
-            problems.append(Problem(axes.where, "sweep.parameters", message))
-        shortest = min(map(len, readable.values()), default=0)
-        readable = {name: values[:shortest] for name, values in readable.items()}
-    too_many = points > MAX_POINTS or points * sweep.replicates > MAX_RUNS
-    if too_many:
-        runs = f"{points:,} points x {sweep.replicates:,} replicates = {points * sweep.replicates:,} runs"
-        message = f"{runs}; allowed: {MAX_POINTS:,} points and {MAX_RUNS:,} runs"
-        problems.append(Problem(document.nearest(("sweep",)).where, "sweep", message))
-    if not readable:
-        return problems
-    found = dict.fromkeys(problems)
-    unswept = document.without("sweep")
-    for parameters in itertools.islice(
-        _points(sweep.model_copy(update={"parameters": readable})), 1 if too_many else None
-    ):
-        changed, wrong = _set(unswept, parameters, where)
-        found.update(dict.fromkeys([*wrong, *_read(changed, files)[1]]))
-    return list(found)

@@ -1,4 +1,4 @@
-"""Sections of a scenario file that every scenario has: city, clock, sweep, output. Processes bring their own."""
+"""Sections of a scenario file that every scenario has: city, clock, output. Processes bring their own."""
 
 import datetime
 import re
@@ -13,8 +13,6 @@ Country = Literal["DE", "FR", "IT", "ES", "CH"]
 MAX_DAYS = 36_525
 FIRST_START, LAST_START = datetime.date(1900, 1, 1), datetime.date(2200, 1, 1)
 """Dates on which a clock may start (assumed); a calendar of other centuries trips up what draws it."""
-MAX_POINTS = 10_000
-MAX_RUNS = 100_000
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
@@ -44,12 +42,6 @@ def printable(name: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
-
-
-def _available(design: Any) -> Any:
-    if design in ("lhs", "sobol", "morris"):
-        raise ValueError(f"'{design}' is not available yet; allowed: grid, list")
-    return design
 
 
 class Section(BaseModel):
@@ -227,18 +219,6 @@ class ClockSettings(Section):
     def day(self, date: datetime.date) -> int:
         """Return the day of the run (0 is the first) that a date is."""
         return (date - self.start).days
-
-
-class SweepSettings(Section):
-    """How many runs, and what changes between them.
-
-    ``grid`` runs every combination of the values, the last parameter changing fastest; ``list`` takes the first value
-    of every parameter, then the second, and so on.
-    """
-
-    replicates: int = Field(default=1, ge=1, le=MAX_RUNS)
-    design: Annotated[Literal["grid", "list"], BeforeValidator(_available)] = "grid"
-    parameters: dict[str, list[Any]] = Field(default_factory=dict)
 
 
 class OutputSettings(Section):

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from . import manifest as manifests
 from .limits import Limits
@@ -31,6 +31,8 @@ from .supervisor import Progress
 from .tables import ID_COLUMNS
 
 if TYPE_CHECKING:
+    from .own_classes import Classes
+    from .points.tasks import TaskMaker
     from .results import Results
     from .scenario import Scenario
 
@@ -65,9 +67,11 @@ def sweep(
     workers: int | None = None,
     resume: Resume = False,
     only_failed: bool = False,
+    extend: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
     progress: Progress | None = None,
     told: Callable[[str], None] | None = None,
+    **classes: "Unpack[Classes]",
 ) -> "Results":
     """Run all points and replicates of a scenario and return the results.
 
@@ -77,21 +81,34 @@ def sweep(
         workers: worker processes; one a core if None.
         resume: go on with the sweep in ``out``; ``"anyway"`` also with another version of the program.
         only_failed: make only those runs of the sweep in ``out`` that were tried and failed, with the seeds they had.
+        extend: go on with the sweep in ``out`` as a part of this one, which differs in its section ``[sweep]`` alone.
         limits: time and memory of a run, and the wall time of this process.
         progress: called with (done, failed, total, seconds left).
         told: called with what is about to be built before the first run.
+        **classes: ``citizen_class``, ``vehicle_class`` and ``dispatcher_class`` of the models. Workers import them: each
+            stands in a module, or at the top of a script that does its work under ``if __name__ == "__main__":``.
 
     Raises:
         ScenarioError: if the scenario is wrong; nothing has been made then.
+        TypeError, ValueError: if a class is none of its kind, cannot be imported by workers or has nothing to do.
         SweepError: if the sweep cannot begin or go on.
         SweepInterrupted: after Ctrl-C; what is done stands.
         SweepDrained: if the wall time, SIGTERM or SIGUSR1 ended it before all runs were settled; what is done stands.
     """
+    from .points.growing import grow
     from .results import Results
 
-    resume = resume or only_failed
-    plan_sweep(scenario, out, resume=resume, told=told)
-    outcome = _worked(Path(out), resume, only_failed, workers, limits, progress)
+    resume = resume or only_failed or extend
+    maker = _planned(scenario, Path(out), resume, extend, told, classes)
+    if maker.settings.grows and not only_failed:
+
+        def work(runs: list[str] | None) -> SweepOutcome:
+            check = bool(resume) and runs is None
+            return work_on(out, runs, workers=workers, limits=limits, progress=progress, check=check)
+
+        outcome = grow(Path(out), maker, work)
+    else:
+        outcome = _worked(Path(out), resume, only_failed, workers, limits, progress)
     if outcome.stopped:
         raise SweepDrained(stop_message(outcome), outcome)
     return Results(out)
@@ -102,15 +119,21 @@ def plan_sweep(
     out: str | Path,
     *,
     resume: Resume = False,
+    extend: bool = False,
     told: Callable[[str], None] | None = None,
+    **classes: "Unpack[Classes]",
 ) -> list[dict[str, Any]]:
     """Write down what a sweep is, and make none of its runs.
+
+    A sweep that grows begins with the runs that it makes whatever comes out.
 
     Args:
         scenario: a scenario or the path of its file.
         out: results directory to make, or with ``resume`` one that is planned: then only see that it is the same.
         resume: whether ``out`` holds the sweep; ``"anyway"``: go on with it though the program is another.
+        extend: whether ``out`` holds a part of the sweep, to which the other runs are appended.
         told: called with what is about to be built.
+        **classes: as for :func:`sweep`.
 
     Returns:
         The runs in order.
@@ -119,12 +142,38 @@ def plan_sweep(
         ScenarioError: if the scenario is wrong; nothing has been made then.
         SweepError: if the directory cannot be made, or holds another sweep.
     """
-    from .cities import CITIES
-    from .run import sweep_tasks
+    _planned(scenario, Path(out), resume or extend, extend, told, classes)
+    return read_tasks(Path(out))
 
-    check_directory(Path(out), resume=bool(resume))
-    tasks, execute, context = sweep_tasks(scenario, Path(out) / CITIES, told=told, tried=bool(resume))
-    return plan_runs(tasks, execute, context, out, resume=resume)
+
+def _planned(
+    scenario: "Scenario | str | Path",
+    out: Path,
+    resume: Resume,
+    larger: bool,
+    told: Callable[[str], None] | None,
+    classes: "Classes",
+) -> "TaskMaker":
+    """Write down what a sweep is, or see that the directory holds it or a part of it; return what makes its tasks."""
+    from .cities import CITIES
+    from .points.growing import continued, first_batch
+    from .run import EXECUTE, prepared_sweep
+
+    check_directory(out, resume=bool(resume))
+    tried = bool(resume) and not larger
+    maker, context = prepared_sweep(scenario, out / CITIES, told=told, tried=tried, classes=classes)
+    if not resume:
+        most = len(maker.points) * maker.settings.first_replicates
+        plan_runs(maker.tasks(first_batch(maker)), EXECUTE, context, out, block=default_block(most))
+        return maker
+    with explained(out):
+        tasks = continued(out, maker, EXECUTE, plain(context, "context"), extend=larger)
+        begun = manifests.read_manifest(out)["runs"]
+    if larger:
+        extend(out, tasks[begun:], context)
+    else:
+        plan_runs(tasks, EXECUTE, context, out, resume=resume)
+    return maker
 
 
 def run_sweep(
@@ -324,7 +373,7 @@ def _go_on(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: 
             f"{out}: holds another sweep:\n  {shown}\n"
             "Resume it with what it was begun with, or begin a new one under another name."
         )
-    lines = manifests.program_differences(old)
+    lines = manifests.program_differences(old, wanted)
     if lines and not anyway:
         shown = "\n  ".join(lines)
         raise SweepError(

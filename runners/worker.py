@@ -191,7 +191,8 @@ class Worker:
         }
 
     def _failure(self, task: dict[str, Any], attempt: int, error: BaseException) -> dict[str, Any]:
-        found = {"error": type(error).__name__, "message": str(error)[:_LONGEST_MESSAGE]}
+        said = ", ".join([str(error), *getattr(error, "__notes__", [])])  # notes say where in a run it was
+        found = {"error": type(error).__name__, "message": said[:_LONGEST_MESSAGE]}
         try:
             trace = record_error(self.directory, task, attempt, found | {"traceback": traceback.format_exc()})
         except OSError as failure:

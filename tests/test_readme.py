@@ -48,7 +48,7 @@ def test_traffic_of_the_readme_and_its_guide_is_valid(tmp_path):
 def test_response_of_the_readme_and_its_guide_is_valid(tmp_path):
     head = 'name = "response"\n[city]\nsynthetic = { people = 2_000 }\n'
     assert len(Scenario.from_text(head + blocks("toml")[2]).points()) == 6
-    section, kinds, events = blocks("toml", RESPONSE)
+    section, _, kinds, events, *_ = blocks("toml", RESPONSE)
     assert Scenario.from_text(head + section).processes["response"].fleet["ambulance"].crews == 12
     settings = Scenario.from_text(head + kinds + events, folder=tmp_path).processes["response"]
     assert settings.kinds["drowning"].units["fire"].number == 2

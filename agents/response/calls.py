@@ -32,6 +32,8 @@ DAY = 86_400
 _SLOT = 900  # s
 YEAR = 365.25
 """Days of a year, to which rates refer."""
+MOST_CAUSES = 256
+"""Causes that the column ``cause`` of tasks, a byte, can number."""
 RATES, EVENTS = "rates", "events"
 """Causes of calls that come from rates, and from a file of real events."""
 
@@ -144,11 +146,16 @@ class Calls:
         Where no place or point is given it is where the person then is; who is away, at home.
 
         Raises:
-            CallError: if the kind of one is unknown, or it is neither at a place nor at a point nor a person's.
+            CallError: if the kind, place or person of one is unknown, it is neither at a place nor at a point nor a
+                person's, or its moment or severity is none.
         """
         parts = []
         for cause in dict.fromkeys(emergency.cause for emergency in emergencies):
             if cause not in self.causes:
+                if len(self.causes) == MOST_CAUSES:
+                    raise CallError(
+                        f"{cause}: emergencies have more than {MOST_CAUSES} causes; name the process, not the case"
+                    )
                 self.causes = (*self.causes, cause)
             parts.append(self._of_cause(cause, [emergency for emergency in emergencies if emergency.cause == cause]))
         return Tasks.together(parts) if parts else self._tasks(RATES, self.scenes.at_places([]), np.zeros(0))
@@ -158,6 +165,17 @@ class Calls:
             if emergency.kind not in self._numbers:
                 raise CallError(
                     f"{cause} asks for help of the kind '{emergency.kind}'; there are: {', '.join(self.kinds)}"
+                )
+            for name, most in (("place", len(self._city.places)), ("person", len(self._age))):
+                if not -1 <= getattr(emergency, name) < most:
+                    raise CallError(
+                        f"{cause}: a {emergency.kind} is at {name} {getattr(emergency, name)}; the city has 0 … {most - 1}, "
+                        "and −1 is for none"
+                    )
+            if not (0 <= emergency.second < np.inf and 0 <= emergency.severity <= 1):
+                raise CallError(
+                    f"{cause}: a {emergency.kind} has second {emergency.second} and severity {emergency.severity}; seconds "
+                    "count from the start of the clock, and severity is from 0 to 1"
                 )
         second = np.array([emergency.second for emergency in emergencies])
         day = (second // DAY).astype(np.int64)

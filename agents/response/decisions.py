@@ -6,14 +6,24 @@ A class of one's own overrides a method; those that no class overrides cost noth
         def choose_unit(self, task, units):
             return units[0].number if task.priority == 0 or len(units) > 3 else None
 
-    model = ct.CityModel(scenario, dispatcher_class=Careful)
+    ct.sweep(scenario, out="results", dispatcher_class=Careful)
+
+So that scenario files can name it, a package adds it under a name::
+
+    [project.entry-points."citytwin.dispatchers"]
+    careful = "my_package.rules:Careful"
 """
 
+import difflib
+import traceback
+from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ...environment.network.labels import NEVER, between
+from ..extensions import EntryPointError, extensions, load_extension
 from . import board
 from .board import CHOOSE_HOSPITAL, CHOOSE_STATION, CHOOSE_TASK, CHOOSE_UNIT
 from .doors import BAYS, BEDS, BEDS_USED, DOOR, OFFERS, USED
@@ -22,12 +32,16 @@ from .tasks import COLUMNS
 if TYPE_CHECKING:
     from .dispatch import Centre
 
+ENTRY_POINTS = "citytwin.dispatchers"
+RULES = "rules"
+"""Name of no class: what a scenario's rules decide."""
 HOOKS = {
     "choose_unit": CHOOSE_UNIT,
     "choose_hospital": CHOOSE_HOSPITAL,
     "choose_task": CHOOSE_TASK,
     "choose_station": CHOOSE_STATION,
 }
+DAY = 86_400
 
 
 class Task:
@@ -113,6 +127,18 @@ class Dispatcher:
     def __init__(self, model: Any = None):
         self.model = model
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse public methods that override nothing: they are misspelt, and nobody would ever call them."""
+        super().__init_subclass__(**kwargs)
+        for name, value in vars(cls).items():
+            method = isinstance(value, FunctionType | classmethod | staticmethod) and not name.startswith("_")
+            if method and not any(hasattr(base, name) for base in cls.__bases__):
+                near = difflib.get_close_matches(name, HOOKS, 1)
+                raise TypeError(
+                    f"{cls.__name__}.{name} overrides nothing{f'; did you mean {near[0]}?' if near else '.'} A dispatcher "
+                    f"decides by {', '.join(HOOKS)}; begin the names of methods of your own with an underscore"
+                )
+
     # ------------------------------------------------------------------ yours to override
 
     def choose_unit(self, task: Task, units: list[UnitOption]) -> int | None:  # noqa: ARG002
@@ -165,10 +191,22 @@ class Dispatcher:
         Raises:
             TypeError: if a method returns something else than it must.
             ValueError: if it returns a number that is not among the options.
+            Exception: whatever else a method raises, with a note that says which, where in it and at what time.
         """
-        state = centre.state
-        question, task, unit = (int(value) for value in state.ask[:3])
+        question, task, unit = (int(value) for value in centre.state.ask[:3])
         now = float(centre.rules.real[board.CLOCK])
+        try:
+            number = self._decided(centre, question, task, unit, now)
+        except Exception as error:
+            hook = next(name for name, asked in HOOKS.items() if asked == question)
+            lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == hook]
+            where = f" ({Path(lines[0].filename).name}:{lines[0].lineno})" if lines else ""
+            minute = int(now % DAY // 60)
+            error.add_note(f"in {type(self).__name__}.{hook}{where} at {minute // 60:02}:{minute % 60:02}")
+            raise
+        centre.state.ask[board.ANSWER], centre.state.ask[board.ANSWERED] = number, 1
+
+    def _decided(self, centre: "Centre", question: int, task: int, unit: int, now: float) -> int:
         if question == CHOOSE_UNIT:
             units = _units(centre, now)
             said = self.choose_unit(Task(centre, task, now), units)
@@ -184,11 +222,10 @@ class Dispatcher:
         else:
             stations = _stations(centre, unit)
             if not stations:
-                number = int(state.unit[unit, board.STATION])
-            else:
-                said = self.choose_station(unit, stations)
-                number = self._checked("choose_station", said, [option.number for option in stations])
-        state.ask[board.ANSWER], state.ask[board.ANSWERED] = number, 1
+                return int(centre.state.unit[unit, board.STATION])
+            said = self.choose_station(unit, stations)
+            number = self._checked("choose_station", said, [option.number for option in stations])
+        return number
 
     def _checked(self, hook: str, said: Any, allowed: list[int], *, none: bool = False) -> int:
         name = f"{type(self).__name__}.{hook}"
@@ -200,6 +237,43 @@ class Dispatcher:
         if said not in allowed:
             raise ValueError(f"{name} returned {said}; the options were: {', '.join(map(str, allowed)) or 'none'}")
         return int(said)
+
+
+def dispatcher_named(name: str) -> type[Dispatcher]:
+    """Return the class of an entry point.
+
+    Raises:
+        EntryPointError: if there is none of that name, or it is no dispatcher.
+    """
+    names = list(extensions(ENTRY_POINTS))
+    if name not in names:
+        there = ", ".join(names) or "none; a package adds one by an entry point"
+        raise EntryPointError(
+            f"no dispatcher of that name is installed (given {name!r}); allowed: {RULES}, or one of the group "
+            f"'{ENTRY_POINTS}': {there}"
+        )
+    return load_extension(ENTRY_POINTS, name, Dispatcher)
+
+
+def chosen(name: str, given: type[Dispatcher]) -> type[Dispatcher]:
+    """Return who decides: the class that a scenario names, or that a program gives.
+
+    Args:
+        name: name of an entry point, or :data:`RULES`.
+        given: a class; Dispatcher itself for none.
+
+    Raises:
+        ValueError: if there are both.
+        EntryPointError: as of :func:`dispatcher_named`.
+    """
+    if name == RULES:
+        return given
+    if given is not Dispatcher:
+        raise ValueError(
+            f"dispatcher_class: the scenario names '{name}' (response.dispatch.class), and {given.__name__} is given as "
+            f'well; leave out one, or write class = "{RULES}"'
+        )
+    return dispatcher_named(name)
 
 
 def _units(centre: "Centre", now: float) -> list[UnitOption]:

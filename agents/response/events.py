@@ -154,12 +154,12 @@ class Events:
         return np.arange(begin, end), time
 
 
-def read_events(settings: EventSettings, city: "City", kinds: list[str], start: date, days: int) -> Events:
+def read_events(settings: EventSettings, city: "City | None", kinds: list[str], start: date, days: int) -> Events:
     """Read events from a file.
 
     Args:
         settings: the file and what its columns mean.
-        city: where they happen.
+        city: where they happen; None to read the file alone, without a look at whether zones and points are in the city.
         kinds: names of all kinds of incidents.
         start: date of the first day of the run.
         days: length of the run.
@@ -176,7 +176,7 @@ def read_events(settings: EventSettings, city: "City", kinds: list[str], start: 
 class _Reading:
     """One file that is read; ``good`` says which of its rows hold so far."""
 
-    def __init__(self, settings: EventSettings, city: "City", kinds: list[str]):
+    def __init__(self, settings: EventSettings, city: "City | None", kinds: list[str]):
         self.settings, self.city = settings, city
         self.numbers = {name: number for number, name in enumerate(kinds)}
         self.problems = Problems(settings.file)
@@ -208,15 +208,19 @@ class _Reading:
             again = _again(self._text(settings.case_column), keep)
             self.report["of a case before"] = int(again.sum())
             keep &= ~again
+        if not keep.any():
+            count = len(self.table)
+            what = f"none of its {count:,} rows is an event that counts" if count else "there is no event in it"
+            raise CallError(f"{settings.file}: {what}, so nothing would happen; take another file or leave it out")
         first = np.datetime64(settings.from_ or start, "D")
         second = (time - first).astype("timedelta64[s]").astype(float)
         round_days = 0
-        if settings.repeat and keep.any():
+        if settings.repeat:
             round_days = int(second[keep].max() // DAY) + 1
         outside = keep & ~((second >= 0) & (second < (round_days or days) * DAY))
         self.report["outside the clock"] = int(outside.sum())
         inside = np.flatnonzero(keep & ~outside)
-        if not len(inside) and keep.any():
+        if not len(inside):
             held = f"{time[keep].min().astype('datetime64[D]')} to {time[keep].max().astype('datetime64[D]')}"
             raise CallError(
                 f"{settings.file}: no event falls on the {days} days from {first} on; the file has those of {held}. Set "
@@ -292,6 +296,8 @@ class _Reading:
             parsed = parsed.dt.tz_localize(None)
         time = parsed.to_numpy().astype("datetime64[s]")
         form = self.settings.time_format or "2026-01-31 18:05"
+        negative = np.array([one.startswith("-") for one in text.astype(str)], bool)  # no year before year 0
+        self._refuse(negative, " ".join(names), lambda row: f"'{text[row]}' is negative; a time has the form {form}")
         self._refuse(np.isnat(time), " ".join(names), lambda row: f"'{text[row]}' is no time of the form {form}")
         return time  # type: ignore[no-any-return]
 
@@ -299,7 +305,7 @@ class _Reading:
         from pyproj import Transformer
 
         settings, names = self.settings, ("x", "y")
-        crs = settings.crs or self.city.info.crs
+        crs = settings.crs
         if settings.x is not None and settings.y is not None:
             names = (settings.x, settings.y)
             texts = [self._text(name) for name in names]
@@ -313,9 +319,12 @@ class _Reading:
             self._refuse(~pointed, "geometry", lambda row: f"{shapes.iloc[row] or 'nothing'} is no point"[:80])
             x, y = np.full(len(shapes), np.nan), np.full(len(shapes), np.nan)
             x[pointed], y[pointed] = shapes[pointed].x, shapes[pointed].y
-            crs = settings.crs or (str(shapes.crs) if shapes.crs is not None else crs)
+            crs = settings.crs or (str(shapes.crs) if shapes.crs is not None else None)
         else:
             raise CallError(f"{settings.file}: give x and y, the columns with coordinates; the file has no points")
+        if self.city is None:
+            return x, y
+        crs = crs or self.city.info.crs
         if crs != self.city.info.crs:
             x, y = Transformer.from_crs(crs, self.city.info.crs, always_xy=True).transform(x, y)
         west, south, east, north = self.city.info.bounds
@@ -334,6 +343,8 @@ class _Reading:
     def _in_zones(self, column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return a home in the zone of each row, or the middle of a zone without homes."""
         city, words = self.city, self._text(column)
+        if city is None:
+            return np.zeros(len(words)), np.zeros(len(words))
         numbers = zone_names(city)
         zone = np.array([numbers.get(word, -1) for word in words], np.int64)
         there = ", ".join(list(numbers)[:20]) + (" …" if len(numbers) > 20 else "")

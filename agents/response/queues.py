@@ -54,7 +54,7 @@ def mean_wait(load: float, units: int, service: float, variation: float = 1.0) -
     Exact for exponential service times (``variation`` 1) and for one unit. Between constant and exponential service times
     the mean of both waits, weighted with the variation. With constant ones by Cosmetatos 1975, but at most
     units/(units + 1) of the wait with exponential ones, its limit at low load (Burman & Smith 1983). For a variation above
-    1, (1 + variation)/2 times the wait with exponential ones (Lee & Longton 1959).
+    1, the mean of both waits' reciprocals, weighted so that one unit is exact (Kimura 1986).
 
     Args:
         load, units: as for :func:`erlang_c`.
@@ -70,11 +70,13 @@ def mean_wait(load: float, units: int, service: float, variation: float = 1.0) -
     if not variation >= 0:
         raise QueueError(f"variation: from 0; got {variation}")
     wait = erlang_c(load, units) * _service(service) / (units - load)
-    if variation > 1 or load == 0:
-        return wait * (1 + variation) / 2
+    if load == 0:
+        return wait
     used = load / units
     cosmetatos = (1 + (1 - used) * (units - 1) * (math.sqrt(4 + 5 * units) - 2) / (16 * used * units)) / 2
     constant = min(cosmetatos, units / (units + 1))
+    if variation > 1:
+        return wait * (1 + variation) / (2 * variation + (1 - variation) / constant)
     return wait * (variation + (1 - variation) * constant)
 
 

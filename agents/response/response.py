@@ -21,7 +21,7 @@ from ..responders import Responder, ResponderState
 from . import board
 from .calls import Calls
 from .closures import Closures
-from .decisions import Dispatcher
+from .decisions import RULES, Dispatcher, chosen, dispatcher_named
 from .dispatch import Centre, Departments
 from .doors import BEDS_USED, OFFERS
 from .events import read_events
@@ -30,12 +30,13 @@ from .incidents import draws
 from .kinds import SERVICES
 from .record import Record
 from .rules import rules_of
-from .scenes import Scenes
+from .scenes import CallError, Scenes
 from .settings import ResponseSettings
 from .tasks import SPECIALTIES, Outcome, Tasks
 from .travel import Travel
 
 if TYPE_CHECKING:
+    from ...environment.city import City
     from ..presence import Presence
 
 EPIDEMIC, TRANSFER = "epidemic", "transfer"
@@ -110,7 +111,7 @@ class Response(Process):
         self.travel = Travel(self.network, np.concatenate([self.fleets.stations.node, hospital_node]))
         self._seconds = self._driven(0.0, settings.travel, None)
         roads = self.travel.roads(self._seconds)
-        dispatcher_class = getattr(model, "dispatcher_class", Dispatcher)
+        dispatcher_class = chosen(settings.dispatch.class_, getattr(model, "dispatcher_class", Dispatcher))
         self.dispatcher = dispatcher_class(model)
         homes = scenes.at_places(city.people.household).node
         rules = rules_of(settings, self.fleets, roads, homes, dispatcher_class.asks())
@@ -140,6 +141,25 @@ class Response(Process):
         )
 
     # ------------------------------------------------------------------ making
+
+    @classmethod
+    def file_problems(
+        cls, settings: ResponseSettings, start: datetime.date, days: int, city: "City | None"
+    ) -> dict[tuple[str | int, ...], str]:
+        """Return what is wrong with files of events."""
+        found: dict[tuple[str | int, ...], str] = {}
+        for number, file in enumerate(settings.events):
+            try:
+                read_events(file, city, list(settings.kinds), start, days)
+            except CallError as error:
+                found["events", number, "file"] = str(error)
+        return found
+
+    @classmethod
+    def named_classes(cls, settings: ResponseSettings) -> dict[str, type]:
+        """Return the dispatcher that the section names."""
+        name = settings.dispatch.class_
+        return {} if name == RULES else {f"dispatch.class {name}": dispatcher_named(name)}
 
     def _skills(self) -> tuple[str, ...]:
         """Return the skills that crews have.
@@ -459,5 +479,9 @@ class Response(Process):
         return self.record.summary()
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return the tables that the scenario asks for."""
-        return self.record.tables(self.model.scenario.output.tables)
+        """Return the tables that the scenario asks for; kinds and causes, whose numbers are the run's own, as words."""
+        tables = self.record.tables(self.model.scenario.output.tables)
+        if "incidents" in tables:
+            for column, names in (("kind", list(self.calls.kinds)), ("cause", self.calls.causes)):
+                tables["incidents"][column] = np.array(names)[tables["incidents"][column]]
+        return tables

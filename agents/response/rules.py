@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 from . import board
 from .dispatch import make_rules
 from .fleet import FleetError, Fleets, Stations
+from .kinds import SERVICES
 from .settings import DispatchSettings, ResponseSettings
 
 MOST_POINTS = 2_000
@@ -38,9 +39,10 @@ def rules_of(
         asks: questions that Python decides.
 
     Raises:
-        FleetError: if a compliance table names a station that there is not.
+        FleetError: if a compliance table names a station that there is not, or more units are kept back than there are.
     """
     told = settings.dispatch
+    _check_hold_out(fleets, told.hold_out)
     covers = told.unit == "coverage" or told.move_up == "maximal cover"
     return make_rules(
         stations=len(fleets.stations),
@@ -62,6 +64,18 @@ def rules_of(
         compliance=_compliance(fleets.stations, told) if told.compliance else None,
         asks=asks,
     )
+
+
+def _check_hold_out(fleets: Fleets, hold_out: int) -> None:
+    neighbour = np.array([fleet.neighbour for fleet in fleets.fleets.values()])[fleets.of]
+    for service in fleets.services if hold_out else ():
+        units = int(np.count_nonzero((fleets.service == SERVICES[service]) & ~neighbour))
+        if hold_out >= units:
+            raise FleetError(
+                f"response.dispatch.hold_out: {hold_out} units are kept back for priority 0, but the service {service} has "
+                f"{units}, so that nobody would come to its other calls; at most {max(units - 1, 0)} can be kept back, or "
+                "run the services apart"
+            )
 
 
 def _cover(

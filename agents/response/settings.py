@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from ..parts import Number, Part, Seconds, Share, Whole
+from .decisions import RULES, dispatcher_named
 from .events import EventSettings
 from .kinds import Kinds, ServiceName, Services
 from .laws import Time
@@ -69,7 +70,8 @@ class ShiftSettings(Part):
     """When units of a fleet work, beyond those that always do.
 
     Attributes:
-        start, end: times of day, as ``"07:00"``; an end before the start is on the next morning.
+        start, end: times of day, as ``"07:00"``; an end that is not after the start is on the next day, so that a shift from
+            06:00 until 06:00 lasts 24 hours.
         units: how many work then.
         weekdays: 0 Monday … 6 Sunday.
     """
@@ -144,6 +146,8 @@ class DispatchSettings(Part):
     """Who is sent, and what free units do.
 
     Attributes:
+        class_: ``class`` in the file: name of an installed dispatcher that decides in the place of the rules, see
+            :mod:`.decisions`; "rules" for none.
         unit: "nearest" by expected arrival, or "coverage": of those who are in time, the one whose leaving leaves most
             demand covered.
         queue: which task a free unit takes of those with the first priority: the one that is ready for longest, or the
@@ -151,7 +155,7 @@ class DispatchSettings(Part):
         move_up: where a free unit goes: home, where it adds most to the expected cover ("maximal cover", DMEXCLP of
             Jagtenberg et al. 2015), or to the stations of a compliance table.
         compliance: for 1, 2, … free units the numbers or names of the stations to hold, each as often as units are wanted.
-        hold_out: units kept back for priority 0.
+        hold_out: units of each service kept back for priority 0; fewer than it has.
         redispatch: pairs of priorities, from which to which a unit under way may be called away.
         help_after: expected response time beyond which neighbours and other services help out if they are sooner there.
         queueing: False where a call for which nobody is free goes to another service and is lost.
@@ -161,6 +165,7 @@ class DispatchSettings(Part):
         cover_within: drive within which a station covers a place, for the rules that ask.
     """
 
+    class_: Name = Field(default=RULES, alias="class")
     unit: DispatchRule = "nearest"
     queue: QueueRule = "first"
     move_up: MoveRule = "home"
@@ -177,6 +182,13 @@ class DispatchSettings(Part):
     hospital_lights_from: Annotated[Whole, Field(ge=0, le=8)] = 1
     cover_within: Annotated[Seconds, Field(gt=0, le=DAY)] = 390.0
     # 8 min from the call, less 50 s of call taking and some 40 s of turnout
+
+    @field_validator("class_")
+    @classmethod
+    def _check_class(cls, value: str) -> str:
+        if value != RULES:
+            dispatcher_named(value)
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> "DispatchSettings":

@@ -40,6 +40,7 @@ FARTHEST = 1_000.0
 """Metres that a point may lie off the nearest street (assumed)."""
 MOST_TRIPS = 100_000_000
 """Trips that a matrix may have; each becomes a row."""
+_MOST_NODES = 2**31
 _PER_CELL = 1 << 24  # trips of a cell that have draws of their own
 
 
@@ -135,6 +136,26 @@ def round_to_total(values: NDArray[np.float64], seed: int, purpose: str) -> NDAr
     return (whole + up).astype(np.int64)
 
 
+def check_zones(matrix: Matrix, connectors: Connectors) -> dict[str, int]:
+    """Return the position of each zone among the connectors.
+
+    Raises:
+        DemandError: if the matrix has trips of zones that have no nodes.
+    """
+    number = {name: n for n, name in enumerate(connectors.zones)}
+    used = np.zeros(len(matrix.zones), bool)
+    some = matrix.trips > 0
+    used[matrix.origin[some]] = used[matrix.destination[some]] = True
+    unknown = [name for name, count in zip(matrix.zones, used, strict=True) if count and name not in number]
+    if unknown:
+        shown = ", ".join(f"'{name}'" for name in unknown[:SHOWN])
+        raise DemandError(
+            f"{matrix.source or 'matrix'}: {len(unknown)} zones have trips but no nodes in the network: {shown}"
+            f"{' …' if len(unknown) > SHOWN else ''}; connect them, or take their cells out"
+        )
+    return number
+
+
 def matrix_trips(
     matrix: Matrix,
     connectors: Connectors,
@@ -160,17 +181,7 @@ def matrix_trips(
     Raises:
         DemandError: if the matrix has trips of zones that have no nodes, or weights are none.
     """
-    number = {name: n for n, name in enumerate(connectors.zones)}
-    used = np.zeros(len(matrix.zones), bool)
-    some = matrix.trips > 0
-    used[matrix.origin[some]] = used[matrix.destination[some]] = True
-    unknown = [name for name, count in zip(matrix.zones, used, strict=True) if count and name not in number]
-    if unknown:
-        shown = ", ".join(f"'{name}'" for name in unknown[:SHOWN])
-        raise DemandError(
-            f"{matrix.source or 'matrix'}: {len(unknown)} zones have trips but no nodes in the network: {shown}"
-            f"{' …' if len(unknown) > SHOWN else ''}; connect them, or take their cells out"
-        )
+    number = check_zones(matrix, connectors)
     total = float((matrix.trips * factor).sum())
     if total > MOST_TRIPS or (matrix.trips * factor).max(initial=0.0) >= _PER_CELL:
         raise DemandError(
@@ -227,7 +238,20 @@ def read_trip_table(path: str | Path, network: Network) -> Trips:
     Raises:
         DemandError: if a column is missing or a row is wrong; all problems at once, each with its line.
     """
-    path = Path(path)
+    return _trips(Path(path), network)
+
+
+def check_trip_table(path: str | Path) -> None:
+    """Read single trips as :func:`read_trip_table` does, without a network to compare their ends with.
+
+    Raises:
+        DemandError: if a column is missing or a row is wrong; all problems at once, each with its line.
+    """
+    _trips(Path(path), None)
+
+
+def _trips(path: Path, network: Network | None) -> Trips:
+    """Return the trips of a table; they begin and end nowhere if there is no network."""
     open_text(path).close()
     table = _table(path)
     problems = Problems(str(path))
@@ -240,11 +264,15 @@ def read_trip_table(path: str | Path, network: Network) -> Trips:
         )
     depart = np.array([_departure(text, line, problems) for line, text in enumerate(table["depart"], 2)])
     if by_node:
-        ends = [_nodes(table[name], name, network.nodes, problems) for name in nodes]
+        count = None if network is None else network.nodes
+        ends = [_nodes(table[name], name, count, problems) for name in nodes]
     else:
         x, y, to_x, to_y = (_numbers(table[name], name, problems) for name in points)
         problems.refuse()
-        ends = [_nearest(network, x, y, "from", problems), _nearest(network, to_x, to_y, "to", problems)]
+        if network is None:
+            ends = [np.zeros(len(depart), np.int32)] * 2
+        else:
+            ends = [_nearest(network, x, y, "from", problems), _nearest(network, to_x, to_y, "to", problems)]
     kinds = {kind.name.lower(): int(kind) for kind in VehicleKind}
     mode = _coded(table.get("mode"), MODE_NAMES, int(Mode.CAR), len(depart), "mode", problems)
     kind = _coded(table.get("kind"), kinds, int(VehicleKind.CAR), len(depart), "kind", problems)
@@ -288,12 +316,14 @@ def _departure(text: str, line: int, problems: Problems) -> float:
     return value
 
 
-def _nodes(texts: list[str], name: str, count: int, problems: Problems) -> NDArray[np.int32]:
+def _nodes(texts: list[str], name: str, count: int | None, problems: Problems) -> NDArray[np.int32]:
+    """Return numbers of nodes, of which there are ``count``, or nobody knows how many."""
     found = np.zeros(len(texts), np.int32)
+    there = "nodes have numbers from 0 on" if count is None else f"the network has nodes 0 … {count - 1}"
     for row, text in enumerate(texts):
         value = number_in(text)
-        if value is None or value != int(value) or not 0 <= value < count:
-            problems.add(str(row + 2), f"{name} is '{text[:30]}', the network has nodes 0 … {count - 1}")
+        if value is None or value != int(value) or not 0 <= value < (count or _MOST_NODES):
+            problems.add(str(row + 2), f"{name} is '{text[:30]}', {there}")
         else:
             found[row] = int(value)
     return found

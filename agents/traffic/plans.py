@@ -138,7 +138,7 @@ class Plans:
         """Read the demand that files give."""
         given = []
         for number, matrix in enumerate(self.settings.matrices):
-            zones = self.city.layer("zones") if matrix.zones is None else _read_zones(matrix.zones, self.city)
+            zones = self.city.layer("zones") if matrix.zones is None else read_zones(matrix.zones)
             if zones is None:
                 raise DemandError(f"{matrix.file}: the city has no zones; name a file of them with 'zones'")
             trips = matrix_trips(
@@ -354,7 +354,12 @@ def _in_turn(previous, planned, seconds, waits, depart, arrive):
             arrive[trip] = depart[trip] + seconds[trip]
 
 
-def _read_zones(path: str, city: "City") -> Any:
+def read_zones(path: str) -> Any:
+    """Read the areas or points of zones that a matrix is about, as a GeoDataFrame.
+
+    Raises:
+        DemandError: if the file cannot be read, or has no shapes or CRS.
+    """
     import geopandas
 
     try:
@@ -363,7 +368,7 @@ def _read_zones(path: str, city: "City") -> Any:
         raise DemandError(f"{path}: cannot be read as zones ({error})") from None
     if not isinstance(zones, geopandas.GeoDataFrame) or zones.crs is None:
         raise DemandError(f"{path}: zones need shapes and a CRS; save them as GeoPackage or GeoJSON")
-    return zones.to_crs(city.info.crs)
+    return zones
 
 
 def _no_trips() -> Trips:

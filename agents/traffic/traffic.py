@@ -1,5 +1,6 @@
 """The process of traffic: people's days become trips, trips choose modes, vehicles flow through the streets."""
 
+import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from .burden import Burden
 from .buses import call_times, riders_in
 from .demand import Mode, Trips
 from .events import Events
+from .file_checks import file_problems
 from .fleet import Fleet
 from .flow import Flow
 from .given import GivenRoutes
@@ -32,6 +34,7 @@ from .settings import TrafficSettings
 from .street_record import record_of_streets
 
 if TYPE_CHECKING:
+    from ...environment.city import City
     from ..presence import Presence
 
 SECONDS_PER_DAY = 86_400.0
@@ -80,11 +83,25 @@ class Traffic(Process):
     @classmethod
     def misfits(cls, settings: TrafficSettings, people: int) -> dict[str, str]:
         """Return what is wrong if nobody moves in a city where nobody lives."""
-        if people or settings.matrices or settings.trip_tables or settings.sumo_routes:
+        if settings.matrices or settings.trip_tables or settings.sumo_routes:
+            return {}
+        if not people:
+            return {
+                "residents": "nobody lives in this city and no trips are given; name matrices, trip_tables or sumo_routes"
+            }
+        if settings.residents or settings.gates is not None or isinstance(settings.transit, tuple):
             return {}
         return {
-            "residents": "nobody lives in this city and no trips are given; name matrices, trip_tables or sumo_routes"
+            "residents": "residents make no trips and none are given, so the streets stay empty; name matrices, "
+            "trip_tables, sumo_routes, gates or transit feeds, or let residents move"
         }
+
+    @classmethod
+    def file_problems(
+        cls, settings: TrafficSettings, start: datetime.date, days: int, city: "City | None"
+    ) -> dict[tuple[str | int, ...], str]:
+        """Return what is wrong with matrices, tables of trips, routes and feeds."""
+        return file_problems(settings, start, days, city)
 
     def __init__(self, model: Any, settings: TrafficSettings):
         super().__init__(model, settings)

@@ -158,13 +158,12 @@ def read_routes(paths: Iterable[str | Path], network: Network, types: Iterable[s
         vehicle: _Vehicle | None = None
         for element in elements(path, _ROOTS):
             kinds.see(element)
+            _check_read(element)
             name = element.name
             if not element.begins:
                 if name == "vehicle" and vehicle is not None:
                     _close(vehicle, named)
                     vehicle = None
-            elif name in _UNREAD:
-                raise NetworkError(f"{element.where}: <{name}> is not read: {_UNREAD[name]}")
             elif name == "vehicle":
                 vehicle = _Vehicle(
                     element.text("id"),
@@ -198,6 +197,21 @@ def read_routes(paths: Iterable[str | Path], network: Network, types: Iterable[s
         stop=[name for name, _ in halts],
         stop_seconds=np.array([seconds for _, seconds in halts], float),
     )
+
+
+def check_routes(path: str | Path) -> None:
+    """Read a route file without a network to compare it with.
+
+    Raises:
+        NetworkError: naming file and line, if it cannot be read, or holds flows or trips without routes.
+    """
+    for element in elements(path, _ROOTS):
+        _check_read(element)
+
+
+def _check_read(element: Element) -> None:
+    if element.begins and element.name in _UNREAD:
+        raise NetworkError(f"{element.where}: <{element.name}> is not read: {_UNREAD[element.name]}")
 
 
 class _Types:

@@ -1,9 +1,10 @@
 """Timetables from GTFS feeds (General Transit Feed Specification), one or several side by side."""
 
+import contextlib
 import datetime
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,31 @@ def read_gtfs(
     feeds = []
     for each in paths:
         prefix = f"{each.stem}:" if len(paths) > 1 else ""
-        try:
-            with zipfile.ZipFile(each) as archive:
-                feeds.append(Feed(each, archive, prefix).read(day))
-        except FileNotFoundError:
-            raise TransitError(f"{each}: there is no such file; give the feed's zip archive") from None
-        except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
-            raise TransitError(f"{each}: cannot be read as a zip archive ({error}); get the feed again") from None
+        with _opened(each) as archive:
+            feeds.append(Feed(each, archive, prefix).read(day))
     return _join(feeds, crs, within)
+
+
+def check_day(path: str | Path, day: datetime.date) -> None:
+    """Make sure that a feed has service on a day, by its calendars alone.
+
+    Raises:
+        TransitError: if it has not, or cannot be read; the message names the days for which it is valid.
+    """
+    with _opened(Path(path)) as archive:
+        Feed(Path(path), archive, "").services(day)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open the archive of a feed; whatever goes wrong in reading it is a TransitError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise TransitError(f"{path}: there is no such file; give the feed's zip archive") from None
+    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
+        raise TransitError(f"{path}: cannot be read as a zip archive ({error}); get the feed again") from None
 
 
 def _join(feeds: list[Feed], crs: str | None, within: tuple[float, float, float, float] | None) -> Timetable:

@@ -176,7 +176,7 @@ class _Session:
                 f"{self.out}: holds another calibration:\n  {shown}\n"
                 "Resume it with what it was begun with, or begin a new one under another name."
             )
-        if (lines := manifests.program_differences(old)) and not anyway:
+        if (lines := manifests.program_differences(old, wanted)) and not anyway:
             shown = "\n  ".join(lines)
             raise SweepError(
                 f"{self.out}: was made by another program:\n  {shown}\n"

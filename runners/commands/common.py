@@ -21,6 +21,7 @@ NAMED = 10
 
 MISTAKES = {
     "agents.assignment.streets.AssignmentError",
+    "agents.extensions.EntryPointError",
     "agents.epidemic.transmission.TransmissionError",
     "agents.response.scenes.CallError",
     "agents.response.siting.plan.SitingError",
@@ -37,6 +38,8 @@ MISTAKES = {
     "environment.transit.timetable.TransitError",
     "runners.documents.ScenarioError",
     "runners.manifest.ManifestError",
+    "runners.points.estimate.EstimateError",
+    "runners.points.tasks.ExtensionError",
     "runners.outcome.SweepError",
     "runners.tables.StoreError",
 }
@@ -97,6 +100,20 @@ def is_mistake(error: Exception) -> bool:
     package = __name__.partition(".")[0]
     kinds = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     return any(kind.removeprefix(f"{package}.") in MISTAKES for kind in kinds)
+
+
+def failure_text(error: Exception) -> str:
+    """Return what to say of code that raised in a run: what, on which day, and where below the model's step."""
+    import traceback
+
+    from .. import model
+
+    frames = traceback.extract_tb(error.__traceback__)
+    below = [number for number, frame in enumerate(frames) if frame.filename == model.__file__]
+    shown = (frames[below[-1] + 1 :] if below else []) or frames[-1:]
+    when = "".join(f" {note}" for note in getattr(error, "__notes__", []))
+    where = "".join(traceback.format_list(shown[:NAMED])).rstrip()
+    return f"The run failed{when}: {type(error).__name__}: {error}\n{where}\nNothing was kept."
 
 
 def _version(wanted: bool) -> None:

@@ -19,6 +19,7 @@ from .common import (
     TimeLimitOption,
     WalltimeOption,
     app,
+    failure_text,
     is_mistake,
     limits_of,
     load,
@@ -27,6 +28,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from ..results import Results
+    from ..scenario import Scenario
 
 
 @app.command()
@@ -39,13 +41,14 @@ def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOpti
         citytwin check my-scenario.toml --set epidemic.r0=3
     """
     from ..documents import ScenarioError
+    from ..file_checks import check_contents
     from ..labels import scenario_text
 
     try:
         loaded = load(scenario, changes)
         refuse_swept(loaded, changes)
         loaded.check_files()
-        loaded.check_bundles()
+        check_contents(loaded.check_bundles())
     except ScenarioError as error:
         if not as_json:
             raise
@@ -102,7 +105,7 @@ def run_once(
         except Exception as error:
             if is_mistake(error):
                 raise
-            failure = _failure(error)
+            failure = failure_text(error)
         else:
             failure = ""
     if failure:
@@ -123,6 +126,10 @@ def sweep_all(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a sweep that was stopped, and try again what failed.")
     ] = False,
+    extend: Annotated[
+        bool,
+        typer.Option("--extend", help="With --resume: the file sweeps more than was begun; what is done stays done."),
+    ] = False,
     only_failed: Annotated[
         bool, typer.Option("--only-failed", help="Make only the runs that failed, with the seeds they had.")
     ] = False,
@@ -130,6 +137,9 @@ def sweep_all(
     memory_limit: MemoryLimitOption = None,
     walltime: WalltimeOption = None,
     executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take, measured by a run or two; nothing is written.")
+    ] = False,
     changes: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
@@ -141,8 +151,10 @@ def sweep_all(
     \b
     Examples:
         citytwin sweep quickstart
+        citytwin sweep my-scenario.toml --out results/mine --workers 4 --dry-run
         citytwin sweep my-scenario.toml --out results/mine --workers 4
         citytwin sweep my-scenario.toml --out results/mine --resume
+        citytwin sweep larger.toml --out results/mine --resume --extend
         citytwin sweep my-scenario.toml --out results/mine --time-limit "10 min" --memory-limit "4 GB" --walltime "2 h"
     """
     from ..cities import slug
@@ -155,6 +167,9 @@ def sweep_all(
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
+    if dry_run:
+        _dry_run(loaded, out, workers, as_json)
+        return
 
     begun = False
 
@@ -172,6 +187,7 @@ def sweep_all(
                 workers=workers,
                 resume=resume,
                 only_failed=only_failed,
+                extend=extend,
                 limits=limits,
                 progress=moved,
                 told=say,
@@ -191,25 +207,24 @@ def sweep_all(
     _finish(results, as_json, redraw=begun)
 
 
-def _failure(error: Exception) -> str:
-    """Return what to say of code that raised in a run: what, on which day, and where below the model's step."""
-    import traceback
+def _dry_run(scenario: "Scenario", out: Path, workers: int | None, as_json: bool) -> None:
+    """Say what a sweep would take."""
+    from ..points.estimate import estimate, estimate_text
+    from ..progress import sign_of_life
+    from ..sweep import cores
 
-    from .. import model
-
-    frames = traceback.extract_tb(error.__traceback__)
-    below = [number for number, frame in enumerate(frames) if frame.filename == model.__file__]
-    shown = (frames[below[-1] + 1 :] if below else []) or frames[-1:]
-    when = "".join(f" {note}" for note in getattr(error, "__notes__", []))
-    where = "".join(traceback.format_list(shown[:NAMED])).rstrip()
-    return f"The run failed{when}: {type(error).__name__}: {error}\n{where}\nNothing was kept."
+    with sign_of_life("checking scenario and cities") as say:
+        found = estimate(scenario, workers or cores(), say)
+    shown = json.dumps(found.facts(), indent=2) if as_json else estimate_text(scenario.name, found, out)
+    typer.echo(shown)
 
 
 def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
     """Show what came out and name what failed; a picture that is there may do."""
     from ..describe import first_point
+    from ..points.growing import standing
 
-    failures = results.failures
+    failures, notes = results.failures, standing(results)
     whole = "summary" in results.tables and len(results.summary) > 0
     picture = ""
     if whole and results.directory is not None:
@@ -218,11 +233,12 @@ def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
     if as_json:
         from ..describe import results_facts
 
-        typer.echo(json.dumps(results_facts(results), indent=2, ensure_ascii=False))
+        facts = results_facts(results) | ({"notes": notes} if notes else {})
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     elif whole:
         from ..report import text_report
 
-        where = f"Results: {results.directory}\n{picture}".rstrip()
+        where = "\n".join([*notes, f"Results: {results.directory}", picture]).rstrip()
         typer.echo(f"{text_report(results, first_point(results))}\n\n{where}")
     if failures:
         shown = [f"  {run}: {what}" for run, what in list(failures.items())[:NAMED]]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, app
+from .common import SOME_FAILED, JsonOption, app, failure_text, is_mistake
 
 
 @app.command("site")
@@ -71,20 +71,30 @@ def site(
     with folder, tempfile.TemporaryDirectory() as built, progress_bar("runs") as move:
         with sign_of_life("reading the city") as say:
             question = read_question(where, service, Path(built), standard=standard, days=days)
-            found = answer(
-                question,
-                sizes=sizes,
-                methods=[name.strip() for name in method.split(",") if name.strip()],
-                candidates=candidates,
-                stations=stations,
-                keep=keep,
-                replicates=replicates,
-                by=by,
-                most=plans,
-                workers=workers,
-                say=say,
-                done=lambda done, total: move(done, total, None, ""),
-            )
+            try:
+                found = answer(
+                    question,
+                    sizes=sizes,
+                    methods=[name.strip() for name in method.split(",") if name.strip()],
+                    candidates=candidates,
+                    stations=stations,
+                    keep=keep,
+                    replicates=replicates,
+                    by=by,
+                    most=plans,
+                    workers=workers,
+                    say=say,
+                    done=lambda done, total: move(done, total, None, ""),
+                )
+            except Exception as error:  # a dispatcher of the scenario's own may raise what it likes
+                if is_mistake(error):
+                    raise
+                failure = failure_text(error)
+            else:
+                failure = ""
+        if failure:
+            typer.echo(failure, err=True)
+            raise typer.Exit(SOME_FAILED)
         if as_json:
             said = json.dumps(facts(found), indent=2, ensure_ascii=False)
         else:

@@ -10,7 +10,7 @@ from .answer import Answer, ranked
 from .demand import expected_calls
 from .plans import METHODS, TODAY, Ground, Proposal, Wanted, check, ground_of, propose
 from .sites import GRID, sites_of
-from .trials import BETTER_HIGH, Trials
+from .trials import BETTER_HIGH, Judged, Trials
 
 if TYPE_CHECKING:
     from .question import Question
@@ -71,7 +71,15 @@ def answer(
     with Trials(question, sites, [seed + number for number in range(replicates)], workers) as trials:
         now = _today(question, ground, question.units_today)
         say("finding out how busy units are")
-        load = _load(trials, now or propose(ground, wanted, wanted.sizes[0], 0.3)[0])
+        first = trials.judge([now or propose(ground, wanted, wanted.sizes[0], 0.3)[0]])[0]
+        if not first.values("calls").any():
+            days = question.scenario.clock.days
+            expected = float(demand.calls.sum()) * days * replicates
+            raise SitingError(
+                f"nobody calls the service {question.service} in {replicates} runs of {days} days, in which {expected:.2g} "
+                "calls are expected: there is nothing to judge plans by; raise --days or --replicates, or the rates"
+            )
+        load = _load(first)
         busy = {size: min(load / size, 1.0) for size in wanted.sizes}
         plans: dict[bytes, Proposal] = {}
         say("proposing plans")
@@ -100,8 +108,7 @@ def _today(question: "Question", ground: Ground, size: int) -> Proposal | None:
     return Proposal(units, (TODAY,))
 
 
-def _load(trials: Trials, plan: Proposal) -> float:
-    """Return how many units are busy on average, from runs of one plan."""
-    (judged,) = trials.judge([plan])
+def _load(judged: Judged) -> float:
+    """Return how many units are busy on average in the runs of a plan."""
     share = judged.mean("busy")
-    return (0.0 if np.isnan(share) else share) * plan.size
+    return (0.0 if np.isnan(share) else share) * judged.plan.size

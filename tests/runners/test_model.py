@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from citytwin.agents import extensions
 from citytwin.agents.citizens import Citizen
 from citytwin.agents.process import Process
 from citytwin.agents.rows import Column
@@ -418,6 +419,8 @@ class Noise(Process):
 class _Point:
     """Stands for an entry point."""
 
+    value = "a_package:Noise"
+
     def __init__(self, what: Any):
         self.what = what
 
@@ -426,7 +429,8 @@ class _Point:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
-    monkeypatch.setattr(processes, "_others", lambda: {"noise": _Point(what)})
+    for module in (extensions, processes):
+        monkeypatch.setattr(module, "extensions", lambda _: {"noise": _Point(what)})
 
 
 NOISY = """\
@@ -469,5 +473,5 @@ def test_two_processes_must_not_use_one_name(monkeypatch: pytest.MonkeyPatch, to
 
 def test_an_entry_point_that_is_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, int)
-    with pytest.raises(TypeError, match="entry point 'noise'"):
+    with pytest.raises(extensions.EntryPointError, match=r"entry point 'noise' .*\(a_package:Noise\) is no subclass"):
         Scenario.from_text(NOISY)

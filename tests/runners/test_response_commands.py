@@ -80,6 +80,16 @@ def call(monkeypatch, capsys, tmp_path):
         ("[response.fleet.ambulance]\nstations = [{ site = -1 }]", "stations[0].site: must be at least 0 (given -1)"),
         ("[response.kinds.x]\nrate = 1\nunits = { boat = 1 }", "no such choice (given 'boat'); allowed: ambulance"),
         ('departments.specialties = { "St. X" = ["stroke"] }', "the city has no hospital 'St. X'"),
+        (
+            "[response.fleet.ambulance]\nunits = 5\n[response.fleet.fire]\nunits = 2\n[response.dispatch]\nhold_out = 2",
+            "hold_out: 2 units are kept back for priority 0, but the service fire has 2, so that nobody would come",
+        ),
+        (
+            "[response.fleet.ambulance]\nunits = 2\n[response.fleet.fire]\nunits = 2\n"
+            '[response.fleet.own]\nservice = "police"\nunits = 1\n[response.fleet.next]\nservice = "police"\nunits = 9\n'
+            "neighbour = true\n[response.dispatch]\nhold_out = 1",
+            "the service police has 1,",
+        ),
         ('[response.dispatch]\nmove_up = "compliance"\ncompliance = [["X"]]', "there is no station 'X'"),
     ],
 )
@@ -113,6 +123,13 @@ def test_in_a_sweep_the_other_runs_go_on(call):
     assert code == 1
     assert "2 of 4 runs failed" in err and "0 crews" in err
     assert "no run" in out and "baseline" in out
+
+
+def test_a_value_that_is_not_allowed_stops_the_whole_sweep(call, tmp_path):
+    text = SWEPT.replace("[1, 2]", "[1, -1]")
+    code, out, err = call("sweep", "town.toml", "--out", "results", "--workers", 1, scenario=text)
+    assert code == 2 and not out and "response.fleet.ambulance.units: must be at least 0 (given -1)" in err
+    assert not (tmp_path / "results").exists()
 
 
 # ---------------------------------------------------------------------- what is shown

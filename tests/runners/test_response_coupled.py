@@ -77,8 +77,7 @@ def test_severe_cases_call_and_are_brought_to_their_beds():
     text = TOWN.replace("days = 8", "days = 25") + WAVE.replace("INFECTED", "200")
     model = CityModel(Scenario.from_text(text), city)
     found = model.run()["incidents"]
-    causes = model.processes[-1].calls.causes
-    severe = (found["cause"] == causes.index("epidemic")) & (found["service"] == 10)
+    severe = (found["cause"] == "epidemic") & (found["service"] == 10)
     assert severe.sum() > 10
     assert (found["person"][severe] >= 0).all() and (found["bed"][severe] == 0).all()
     asked = found["hospital"][severe]

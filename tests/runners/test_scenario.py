@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from citytwin.runners.documents import MAX_BYTES, MAX_PROBLEMS, Where, shipped, wrap
+from citytwin.runners.points.settings import MAX_RUNS
 from citytwin.runners.scenario import Scenario, ScenarioError
-from citytwin.runners.sections import MAX_RUNS, parse_duration
+from citytwin.runners.sections import parse_duration
 
 GOOD = """\
 name = "small"
@@ -379,7 +380,7 @@ WRONG = [
         "there is a policy 'schools closed' already",
     ),
     ("replicates = 3", "replicates = 0", "replicates = 0", "sweep.replicates", "at least 1"),
-    ("replicates = 3", 'design = "sobol"', "sobol", "sweep.design", "not available yet; allowed: grid, list"),
+    ("replicates = 3", 'design = "sobol"', "sobol", "sweep.design", "needs a number of points; write points = 64"),
     ("replicates = 3", 'design = "gird"', "gird", "sweep.design", "did you mean 'grid'?"),
     ("replicates = 3", 'design = "list"', "[sweep.parameters]", "sweep.parameters", "equally many values"),
     ("replicates = 3", f"replicates = {MAX_RUNS}", "[sweep]", "sweep", "runs; allowed"),

@@ -174,8 +174,34 @@ def test_calling_units_away_helps_whom_it_is_for(auckland):
     assert low["off"] < low["low_to_high"] < low["low_to_higher"]
 
 
-def test_peak_hours_are_slower(auckland):
-    slow = auckland.travel.roads([PEAK * seconds for seconds in auckland.roads.seconds])
+@pytest.fixture(scope="module")
+def slow(auckland):
+    """The streets of the peak."""
+    return auckland.travel.roads([PEAK * seconds for seconds in auckland.roads.seconds])
+
+
+@pytest.mark.full
+def test_design_of_jemss_with_peak_hours(auckland, slow, validity):
+    """40 replications of 250 days; calls, and what chance says of them, are those without a peak."""
+    found = {}
+    for name, peak in (("", None), (" with peak hours", slow)):
+        runs = [replicate(auckland, 250, seed, peak=peak) for seed in range(40)]
+        if peak is not None:
+            check_load(runs, 250, validity, f"40 x 250 days{name}")
+        minutes = np.concatenate([table["response"][later] for table, later, _ in runs]) / 60
+        hour = np.concatenate([table["called"][later] for table, later, _ in runs]) % DAY / 3600
+        found[name] = minutes, ((hour >= 7) & (hour < 9)) | ((hour >= 16) & (hour < 18))
+    (plain, rush), (jammed, _) = found.values()
+    both = np.isfinite(plain) & np.isfinite(jammed)
+    what = "median response in Auckland, min, 40 x 250 days with peak hours"
+    validity("Auckland", what, np.median(jammed[both]), within=(7.0, 11.0), source=BYRNE)
+    # the way is longer by the factor, which leaves out the delay of dispatch; while units are away longer, others wait
+    longer = jammed[both & rush].mean() / plain[both & rush].mean()
+    what = "response at the peak by the same calls' without one"
+    validity("Auckland", what, longer, within=(1.0, 2 * PEAK - 1), source="ways are 1.3 times as long, assumed")
+
+
+def test_peak_hours_are_slower(auckland, slow):
     plain, _, _ = replicate(auckland, 20, 4)
     jammed, later, _ = replicate(auckland, 20, 4, peak=slow)
     assert np.array_equal(plain["called"], jammed["called"])

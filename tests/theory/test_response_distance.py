@@ -28,7 +28,7 @@ def ways(streets, seconds, stations, calls):
     return table["arrived"] - table["left"]
 
 
-def test_streets_at_right_angles():
+def test_streets_at_right_angles(validity):
     side, chance, edge = 30, 1 / 9, 7
     rng = np.random.default_rng(5)
     x, y = np.divmod(np.arange(side * side), side)
@@ -50,13 +50,14 @@ def test_streets_at_right_angles():
         every.append((found >= np.arange(1, 6)[:, None]).mean(1))
     error = np.std(means, ddof=1) / np.sqrt(len(means))
     assert error < 0.02 * expected
-    assert abs(np.mean(means) - expected) < 4 * error
+    what = "mean way on a grid of streets, a ninth of the crossings with a unit, steps"
+    validity("ways", what, np.mean(means), expected, 4 * error, source="Kolesar & Blum 1973, on a grid")
     error = np.std(every, axis=0, ddof=1) / np.sqrt(len(every))
     assert np.all(np.abs(np.mean(every, axis=0) - (1 - chance) ** steps[:5]) < 4 * error)
 
 
 @pytest.mark.parametrize("measure", LAW)
-def test_ways_across_country(measure):
+def test_ways_across_country(measure, validity):
     """Calls and units anywhere; a way of its own leads from each call to the units that are not far."""
     rng = np.random.default_rng(11)
     calls, size, edge, reach = 40, 16.0, 3.0, 2.2
@@ -75,7 +76,10 @@ def test_ways_across_country(measure):
         means.append(every[-1].mean())
     error = np.std(means, ddof=1) / np.sqrt(len(means))
     assert error < 0.02 * LAW[measure]
-    assert abs(np.mean(means) - LAW[measure]) < 4 * error
+    what = f"mean way, one unit a square, {measure}"
+    validity("ways", what, np.mean(means), LAW[measure], 4 * error, source="Kolesar & Blum 1973")
     ninth = {"straight": 0.856117, "right angles": 1.072983}[measure]
     shorter = np.array([(found < ninth).mean() for found in every])
-    assert abs(shorter.mean() - 0.9) < 4 * shorter.std(ddof=1) / np.sqrt(len(shorter))
+    error = shorter.std(ddof=1) / np.sqrt(len(shorter))
+    what = f"share of ways below the law's nine in ten, {measure}"
+    validity("ways", what, shorter.mean(), 0.9, 4 * error, source="Kolesar & Blum 1973")

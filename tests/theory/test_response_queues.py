@@ -13,7 +13,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from response_places import at_one_place, batches
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
 
+from citytwin.agents.response import queues
 from citytwin.agents.response.kernels import AT_SCENE
 from citytwin.agents.response.tasks import Tasks
 
@@ -53,19 +56,25 @@ def run(units, load, law, *, calls=CALLS, seed=1, loss=False, priority=0):
     return centre
 
 
-def assert_close(found, expected, error):
-    assert error < 0.1 * expected, "the run is too short to tell"
-    assert abs(found - expected) < 4 * error
+@pytest.fixture
+def close(validity):
+    """Check the mean of simulated figures by call against what theory expects, to four standard errors."""
+
+    def check(what, values, expected, source):
+        mean, error = batches(values)
+        assert error < 0.1 * expected, "the run is too short to tell"
+        validity("waits", what, mean, expected, 4 * error, source=source)
+
+    return check
 
 
 @pytest.mark.parametrize("law", ["exponential", "constant", "lognormal"])
 @pytest.mark.parametrize(("units", "load"), [(1, 0.5), (5, 3.0), (10, 7.0), (20, 14.0)])
-def test_losses_do_not_depend_on_the_law_of_service(units, load, law):
+def test_losses_do_not_depend_on_the_law_of_service(close, units, load, law):
     centre = run(units, load, law, loss=True)
     lost = np.isnan(centre.table()["sent"])
     assert lost.sum() == centre.balance()["lost"]
-    mean, error = batches(lost)
-    assert_close(mean, erlang_b(units, load), error)
+    close(f"calls lost, {units} units, {load:g} erlang, {law} services", lost, erlang_b(units, load), "Erlang 1917")
 
 
 @pytest.mark.parametrize(("units", "load"), [(1, 0.5), (5, 3.0), (10, 7.0)])
@@ -81,16 +90,15 @@ def test_use_of_units_is_the_load_that_is_not_lost(units, load):
 
 
 @pytest.mark.parametrize(("units", "load"), [(1, 0.5), (5, 3.0), (10, 7.0), (10, 8.0)])
-def test_waits_with_exponential_service(units, load):
+def test_waits_with_exponential_service(close, units, load):
     wait = waits(run(units, load, "exponential", calls=1_000_000))
     chance = erlang_c(units, load)
-    for values, expected in (
-        (wait > 0, chance),
-        (wait / S, chance / (units - load)),
-        (wait > S, chance * np.exp(load - units)),
+    for what, values, expected in (
+        ("calls that wait", wait > 0, chance),
+        ("mean wait, services", wait / S, chance / (units - load)),
+        ("calls that wait longer than a service", wait > S, chance * np.exp(load - units)),
     ):
-        mean, error = batches(values)
-        assert_close(mean, expected, error)
+        close(f"{what}, {units} units, {load:g} erlang", values, expected, "Erlang 1917")
 
 
 def waits(centre):
@@ -99,7 +107,7 @@ def waits(centre):
 
 
 @pytest.mark.parametrize(("units", "load"), [(1, 0.5), (5, 3.0), (10, 7.0)])
-def test_waits_with_constant_service(units, load):
+def test_waits_with_constant_service(close, units, load):
     """C. D. Crommelin 1932: the number present S later is max(number - c, 0) + calls of S, which fixes its distribution."""
     size = 200
     calls = np.exp(-load) * np.cumprod(np.r_[1.0, load / np.arange(1, size)])
@@ -111,17 +119,80 @@ def test_waits_with_constant_service(units, load):
     expected = (share * np.maximum(np.arange(size) - units, 0)).sum() / load
     if (units, load) == (1, 0.5):
         assert expected == pytest.approx(0.5, rel=1e-9)
-    mean, error = batches(waits(run(units, load, "constant")) / S)
-    assert_close(mean, expected, error)
+    what = f"mean wait, services, {units} units, {load:g} erlang, constant services"
+    close(what, waits(run(units, load, "constant")) / S, expected, "Crommelin 1932")
 
 
-def test_waits_with_any_service_and_one_unit():
+def test_waits_with_any_service_and_one_unit(close):
     """F. Pollaczek 1930, A. Y. Khinchine 1932: mean wait = a S (1 + CV^2) / (2 (1 - a))."""
-    mean, error = batches(waits(run(1, 0.5, "lognormal", calls=1_000_000)) / S)
-    assert_close(mean, 0.5 * (1 + 1.5**2) / (2 * 0.5), error)
+    wait = waits(run(1, 0.5, "lognormal", calls=1_000_000)) / S
+    what = "mean wait, services, 1 unit, 0.5 erlang, lognormal services"
+    close(what, wait, 0.5 * (1 + 1.5**2) / (2 * 0.5), "Pollaczek 1930, Khinchine 1932")
 
 
-def test_two_priorities_with_one_unit():
+SHORT, FAST, SLOW = 0.8, 2.0, 1 / 3
+"""Hyperexponential services of mean 1: a share of fast ones and their rate, the rate of the others; CV^2 = 3."""
+
+
+def mean_wait_of_two_sorts(units, load, most=400):
+    """Return the mean wait, in services, of the chain of calls present and of fast ones in service, up to ``most`` calls."""
+    number, states = {}, []
+    for present in range(most + 1):
+        for fast in range(min(present, units) + 1):
+            number[present, fast] = len(states)
+            states.append((present, fast))
+    entries = []
+
+    def move(here, there, rate):
+        if rate > 0:
+            entries.append((number[there], number[here], rate))
+            entries.append((number[here], number[here], -rate))
+
+    for present, fast in states:
+        slow = min(present, units) - fast
+        if present < most:
+            if present < units:
+                move((present, fast), (present + 1, fast + 1), load * SHORT)
+                move((present, fast), (present + 1, fast), load * (1 - SHORT))
+            else:
+                move((present, fast), (present + 1, fast), load)
+        for leaving, rate in ((1, FAST * fast), (0, SLOW * slow)):
+            if present > units:  # the next one in the queue takes the unit
+                move((present, fast), (present - 1, fast - leaving + 1), rate * SHORT)
+                move((present, fast), (present - 1, fast - leaving), rate * (1 - SHORT))
+            else:
+                move((present, fast), (present - 1, fast - leaving), rate)
+    row, column, rate = map(np.array, zip(*entries, strict=True))
+    flow = sparse.coo_matrix((rate, (row, column)), (len(states),) * 2).tolil()
+    flow[0, :] = 1.0  # the chances add up to 1, in the place of one balance, which follows from the others
+    chance = spsolve(flow.tocsc(), np.r_[1.0, np.zeros(len(states) - 1)])
+    present = np.array([state[0] for state in states])
+    assert chance[present == most].sum() < 1e-9, "the chain is cut off too early"
+    return (chance * np.maximum(present - units, 0)).sum() / load
+
+
+@pytest.mark.parametrize(("units", "load"), [(1, 0.5), (5, 3.0), (10, 7.0)])
+def test_waits_with_services_of_two_sorts(close, validity, units, load):
+    """M/H2/c by the balance of its chain: four of five calls take half the mean, the fifth three times the mean."""
+    assert pytest.approx(1.0) == SHORT / FAST + (1 - SHORT) / SLOW
+    variation = 2 * (SHORT / FAST**2 + (1 - SHORT) / SLOW**2) - 1
+    exact = mean_wait_of_two_sorts(units, load)
+    if units == 1:
+        assert exact == pytest.approx(0.5 * (1 + variation) / (2 * 0.5), rel=1e-6)
+    rng = np.random.default_rng(21)
+    calls = 1_000_000
+    ready = np.cumsum(rng.exponential(S / load, calls))
+    scene = S * rng.exponential(1.0, calls) / np.where(rng.random(calls) < SHORT, FAST, SLOW)
+    centre = at_one_place(units)
+    centre.add(Tasks.of(ready=ready, node=0, scene=scene))
+    centre.run(np.nextafter(ready[-1], np.inf))
+    where = f"{units} units, {load:g} erlang, services of two sorts"
+    close(f"mean wait, services, {where}", waits(centre) / S, exact, "balance of the chain")
+    share = queues.mean_wait(load, units, 1.0, variation) / exact
+    validity("queues", f"mean wait, share of the exact, {where}", share, 1.0, 0.05, source="Kimura 1986")
+
+
+def test_two_priorities_with_one_unit(close):
     """A. Cobham 1954: W1 = R / (1 - a1), W2 = R / ((1 - a1)(1 - a)), R = a S for exponential service."""
     rng = np.random.default_rng(8)
     priority = rng.random(1_000_000) > 0.2 / 0.5
@@ -130,8 +201,8 @@ def test_two_priorities_with_one_unit():
     sent = np.isfinite(table["sent"])
     wait = ((table["sent"] - table["ready"]) / S)[sent]
     for level, expected in ((0, 0.625), (1, 1.25)):
-        mean, error = batches(wait[table["priority"][sent] == level])
-        assert_close(mean, expected, error)
+        what = f"mean wait, services, 1 unit, 0.5 erlang, priority {level} of 2"
+        close(what, wait[table["priority"][sent] == level], expected, "Cobham 1954")
 
 
 def test_number_waiting_is_rate_times_wait_on_a_closed_run():

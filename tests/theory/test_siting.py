@@ -14,6 +14,7 @@ among units on a square whose borders meet, so that there is no border; accepted
 """
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -91,6 +92,28 @@ def test_searched_medians_beside_proven_ones(validity):
         "siting", "ways of searched medians above the proven least, most of 8 plans", worst, within=(-1e-6, 0.01),
         source="HiGHS, optimum proven",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_medians_and_covers_beside_every_plan_there_is(validity, method):
+    """Every choice of sites tried, one after another: ten towns of 14 points, 1 to 5 of 12 sites."""
+    medians, covers = [], []
+    for seed in range(10):
+        random = np.random.default_rng(100 + seed)
+        weights, seconds = random.integers(1, 20, 14).astype(float), random.random((14, 12))
+        for units in range(1, 6):
+            plans = [list(plan) for plan in combinations(range(12), units)]
+            shortest = min((weights * seconds[:, plan].min(1)).sum() for plan in plans)
+            widest = max(weights[(seconds[:, plan] <= 0.1).any(1)].sum() for plan in plans)
+            medians.append(p_median(weights, seconds, units, method=method).objective / shortest)
+            covers.append(mclp(weights, seconds, 0.1, units, method=method).objective / widest)
+    source = "all plans tried"
+    validity(
+        "siting", f"ways of 50 plans, most by the least possible, {method}", max(medians), 1.0, 1e-9, source=source
+    )
+    validity(
+        "siting", f"cover of 50 plans, least by the most possible, {method}", min(covers), 1.0, 1e-9, source=source
+    )
 
 
 def test_square_root_law(validity):

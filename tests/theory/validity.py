@@ -53,7 +53,10 @@ CASES = {
     "Bologna": "Bologna's morning peak beside SUMO",
     "calls": "Calls for emergency services: load of published cities, real accidents",
     "queues": "Formulas of queues",
+    "waits": "Units that nobody drives to: lost and waiting calls, simulated",
+    "ways": "The square-root law of ways, simulated",
     "hypercube": "Units that answer calls: the hypercube",
+    "bridge": "One city: a wave in hospitals and a closed bridge",
     "siting": "Where stations should stand",
     "Auckland": "Ambulances of Auckland as JEMSS models them",
 }

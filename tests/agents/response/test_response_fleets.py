@@ -211,3 +211,20 @@ def test_crews_stay_away_with_their_share_others_each_day(share):
     assert made.duty(0, 0, {9: 1.0}).tolist() == []
     if 0 < share < 1:
         assert any(one.tolist() != days[0].tolist() for one in days)
+
+
+# ---------------------------------------------------------------------- whole days
+
+
+@pytest.mark.parametrize(("start", "weekdays"), [("06:00", [0, 2]), ("00:00", [0, 2]), ("23:45", [1])])
+def test_a_shift_that_ends_when_it_began_lasts_24_hours(start, weekdays):
+    shift = {"from": start, "until": start, "units": 1, "weekdays": weekdays}
+    made = fleets({"ambulance": {"units": 0, "shifts": [shift], "stations": [{"name": "x", "x": WEST, "y": SOUTH}]}})
+    hours, minutes = map(int, start.split(":"))
+    begin = 3600 * hours + 60 * minutes
+    changes = np.concatenate([made.duty(day, day % 7, {}) for day in range(9)])
+    for moment in (day * DAY + second for day in range(9) for second in (0, begin - 1, begin, begin + 1, DAY - 1)):
+        so_far = changes[changes[:, 0] <= moment]
+        wanted = any(0 <= moment - (turn * DAY + begin) < DAY for turn in range(9) if turn % 7 in weekdays)
+        on = bool(so_far[-1, 2]) if len(so_far) else True  # as all units are when a run begins
+        assert moment < 0 or on == wanted, moment

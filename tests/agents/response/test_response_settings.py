@@ -130,7 +130,11 @@ def test_the_guide_has_every_key_and_its_section_is_valid():
     assert told.dispatch.compliance == (("North",), ("North", "Mill"))
     for part in (ResponseSettings, FleetSettings, DispatchSettings, DepartmentSettings):
         written = set(re.findall(r"^(\w+) =", section, re.MULTILINE))
-        missing = set(part.model_fields) - written - {"kinds", "service_times", "events", "fleet", "dispatch"}
+        missing = (
+            {field.alias or name for name, field in part.model_fields.items()}
+            - written
+            - {"kinds", "service_times", "events", "fleet", "dispatch"}
+        )
         assert missing - {"departments", "service"} == set(), part
 
 

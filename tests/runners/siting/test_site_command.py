@@ -9,8 +9,10 @@ import pandas
 import pytest
 from cities import tiny_city
 from epidemic_cities import homes_only
+from installed import install
 from sumo_files import net
 
+from citytwin.agents.extensions import extensions
 from citytwin.environment.city import City
 from citytwin.environment.places import SiteKind
 from citytwin.runners import cli
@@ -119,7 +121,10 @@ def test_workers_change_nothing(call, import_path, monkeypatch):
 def test_a_city_without_a_scenario(call, town_folder):
     facts = json.loads(
         call(
-            *QUICK,
+            "--replicates",
+            "2",
+            "--days",
+            "365",  # fires are rare in a town of 600
             "--service",
             "fire",
             "--standard",
@@ -245,3 +250,30 @@ def test_the_difference_is_that_of_pairs(call):
     facts = json.loads(call("--replicates", "3", "--days", "2", "--units", "2", "--json")[1])
     widths = [(p["in_time_difference"]["high"] - p["in_time_difference"]["low"]) for p in facts["plans"]]
     assert np.isfinite(widths).all()
+
+
+def test_nothing_to_judge_plans_by_is_told(call, town_folder, tmp_path):
+    rare = (town_folder / "often.toml").read_text().replace("calls = 400", "calls = 1e-6")
+    (tmp_path / "rare.toml").write_text(rare)
+    code, out, err = call(*QUICK, where="rare.toml")
+    assert code == 2 and not out
+    assert "nobody calls the service ambulance in 2 runs of 2 days" in err and "raise --days or --replicates" in err
+
+
+def test_a_dispatcher_of_ones_own_sends_the_units_of_plans(call, town_folder, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    install(tmp_path / "site", monkeypatch, {"last": "Last", "failing": "Failing"})
+    text = (town_folder / "often.toml").read_text()
+
+    def asked(name, *words):
+        (tmp_path / "own.toml").write_text(text + f'[response.dispatch]\nclass = "{name}"\n')
+        return call(*QUICK, "--units", "2", *words, where="own.toml")
+
+    usual, own = (json.loads(asked(name, "--json")[1])["plans"] for name in ("rules", "last"))
+    assert {plan["mean"]["mean"] for plan in usual}.isdisjoint(plan["mean"]["mean"] for plan in own)
+    for workers in (1, 2):
+        code, out, err = asked("failing", "--workers", workers, "--out", "plans")
+        assert code == 1 and not out
+        assert "The run failed in Failing.choose_unit (own_rules.py:" in err and "on day 0 (2026-01-05)" in err
+        assert not (tmp_path / "plans").exists()
+    extensions.cache_clear()

@@ -1,0 +1,1 @@
+"""Points of a sweep: designs of experiments, seeds, replicates until an interval is narrow, budgets, what a sweep costs."""
