@@ -89,7 +89,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int) -> Manifest:
+def describe(
+    tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int, digest: str | None = None
+) -> Manifest:
     """Return the manifest of a sweep that is about to begin, all of it JSON-able.
 
     Args:
@@ -97,6 +99,7 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
         execute: import path of the function that makes a run.
         context: what all runs share; its ``scenario`` is kept as a key of its own.
         block: runs a shard.
+        digest: checksum of the tasks, where it is known.
     """
     points: dict[int, dict[str, Any]] = {}
     for task in tasks:
@@ -114,7 +117,7 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
         "context": context,
         "block": block,
         "cities": _cities(tasks),
-        "tasks": _digest([essence(task) for task in tasks]),
+        "tasks": digest or _digest([essence(task) for task in tasks]),
         "versions": program(),
         "git": git_state(),
     }

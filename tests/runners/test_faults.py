@@ -178,9 +178,7 @@ def test_corrupt_ledger_does_not_hinder_resumption(tmp_path, undisturbed, line):
     assert {entry.state for entry in states(out).values()} == {"done"}
 
 
-@pytest.mark.parametrize(
-    "damage", ["empty", "cut", "zeroed"]
-)
+@pytest.mark.parametrize("damage", ["empty", "cut", "zeroed"])
 def test_staged_run_that_a_loss_of_power_cut_short_is_made_again(tmp_path, marks, undisturbed, damage):
     tasks = toys.make_tasks()
     out = tmp_path / "out"

@@ -17,7 +17,7 @@ import sweep_toys as toys
 
 from citytwin.runners.ledger import entries
 from citytwin.runners.part import work_on
-from citytwin.runners.sessions import sessions, states
+from citytwin.runners.sessions import states
 from citytwin.runners.store import read_table, runs_in_results
 from citytwin.runners.sweep import plan_runs, run_sweep
 
@@ -128,8 +128,8 @@ def test_storm(tmp_path):
         counts = Counter(read_table(out, "summary")["run_id"].to_pylist())
         assert counts == {task["run_id"]: 1 for task in tasks}
         assert {entry.state for entry in states(out).values()} == {"done"}
-        # The runs that were made for nothing are those in hand when something died, and those that both took at once.
+        # Few were begun for nothing: those in hand when something died, and those that both took, as looking takes time.
         begun = sum(entry.state == "running" for entry in entries(out))
-        assert begun <= RUNS + 3 * (KILLS + len(sessions(out)))
+        assert begun <= 1.25 * RUNS
         assert not list(out.glob("**/.*.tmp"))
         shutil.rmtree(out)
