@@ -251,15 +251,18 @@ def plan_runs(
     out = Path(out)
     runs = _check_tasks(plain(list(tasks), "tasks"))
     shared: dict[str, Any] = plain(dict(context), "context")
-    wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
     check_directory(out, resume=bool(resume))
     with explained(out):
         made = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
         with lock(out):
             if resume:
-                _go_on(out, wanted, runs, anyway=resume == "anyway")
+                old, known = manifests.read_manifest(out), read_tasks(out)
+                same = known == runs and old.get("runs") == len(known)
+                wanted = manifests.describe(runs, execute, shared, 1, old.get("tasks") if same else None)
+                _go_on(out, old, known, wanted, runs, anyway=resume == "anyway")
             else:
+                wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
                 _begin(out, wanted, runs, made=made)
     return runs
 
@@ -363,9 +366,16 @@ def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bo
         raise
 
 
-def _go_on(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: bool) -> None:
+def _go_on(
+    out: Path,
+    old: Manifest,
+    known: list[dict[str, Any]],
+    wanted: Manifest,
+    tasks: list[dict[str, Any]],
+    *,
+    anyway: bool,
+) -> None:
     """Refuse to go on with another sweep than the one in the directory, or with another program."""
-    old, known = manifests.read_manifest(out), read_tasks(out)
     lines = manifests.differences(old, wanted, known, tasks)
     if lines:
         shown = "\n  ".join(lines)
