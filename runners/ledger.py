@@ -37,6 +37,9 @@ BEAT = 10.0
 
 BEAT_LINE = b'{"beat": 1}\n'
 
+_open: set[Path] = set()
+"""Journals that this process writes."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -124,6 +127,8 @@ class Ledger:
                 continue
             break
         self._written = True
+        self._key = self.path.absolute()  # a run may change the working directory
+        _open.add(self._key)
         self._append({"session": {"name": self.name, "started": now()} | dict(about or {})})
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="beat", daemon=True)
@@ -143,6 +148,7 @@ class Ledger:
         if not self._closed.is_set():
             self._closed.set()
             self._heart.join()
+            _open.discard(self._key)
             os.close(self._handle)
 
     def _append(self, line: Mapping[str, Any]) -> None:
@@ -167,6 +173,11 @@ class Ledger:
             with contextlib.suppress(OSError):
                 self.end(kind.__name__)
         self.close()
+
+
+def is_open(path: Path) -> bool:
+    """Return whether this process writes a journal."""
+    return path.absolute() in _open
 
 
 def ledger_files(directory: str | Path) -> list[Path]:

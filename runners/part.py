@@ -184,13 +184,16 @@ class _Work:
             )
             stopped = supervisor.run(chosen, done)
             beside = [session for session in sessions(self.directory) if session.name != ledger.name]
-            alive = living(beside, wait=others is not None and not stopped)
+            doubted = [session for session in beside if others is None or not others.gone(session.name)]
+            alive = living(doubted, wait=others is not None and not stopped)
             if not alive:
                 self._finish(self.store.committed())
-            silent = [session.name for session in beside if not session.end and lives_here(session) is None]
-            ledger.end(
-                stopped or "finished", **supervisor.settled, silent=[name for name in silent if name not in alive]
-            )
+            silent = [
+                session.name
+                for session in beside
+                if not session.end and lives_here(session) is None and session.name not in alive
+            ]
+            ledger.end(stopped or "finished", **supervisor.settled, **({"silent": silent} if silent else {}))
         return stopped
 
     def _finish(self, done: set[str]) -> None:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .ledger import BEAT, Entry, entry_of, ledger_files, parse_line
+from .ledger import BEAT, Entry, entry_of, is_open, ledger_files, parse_line
 from .store import read_tasks, runs_in_results
 
 SILENT = 6 * BEAT
@@ -126,7 +126,9 @@ def lives_here(session: Session) -> bool | None:
     pid = session.about.get("pid")
     if session.about.get("place") != place() or not isinstance(pid, int):
         return None
-    return process_mark(pid) == session.about.get("process")
+    if process_mark(pid) != session.about.get("process"):
+        return False
+    return pid != os.getpid() or is_open(session.path)
 
 
 def living(found: Iterable[Session], *, wait: bool = True) -> set[str]:
@@ -279,8 +281,12 @@ class Others:
             other = self._known.setdefault(path.stem, _Other(path))
             if not other.gone:
                 settled |= other.read()
-        self._due = time.monotonic() + max(1.0, 100 * (time.monotonic() - begun))
+        self._due = time.monotonic() + max(0.05, 100 * (time.monotonic() - begun))
         return settled
+
+    def gone(self, name: str) -> bool:
+        """Return whether a session is known to have ended, died or fallen silent."""
+        return name in self._known and self._known[name].gone
 
     def in_hand(self) -> set[str]:
         """Return the runs that others who live have in hand."""

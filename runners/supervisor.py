@@ -6,6 +6,7 @@ told to stop, or its wall time is nearly over, runs in hand are paused, finished
 
 import contextlib
 import queue
+import random
 import signal
 import sys
 import threading
@@ -144,7 +145,7 @@ class Supervisor:
             UnusableError: if the workers cannot work at all.
             OSError: if the results cannot be written.
         """
-        self._add([task for task in tasks if task["run_id"] not in done])
+        self._add(self._ordered([task for task in tasks if task["run_id"] not in done]))
         self.total, self.done = len(tasks) if total is None else total, len(done)
         self._tell()
         with self._signals():
@@ -165,6 +166,17 @@ class Supervisor:
     def _add(self, tasks: Sequence[dict[str, Any]]) -> None:
         self.todo.extend(tasks)
         self.open.update(self.block_of[task["run_id"]] for task in tasks)
+
+    def _ordered(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return runs in the order in which they are made: as they come, but where others are at them block by block."""
+        if self.others is None or not self.others.in_hand():
+            return tasks
+        blocks: dict[int, list[dict[str, Any]]] = {}
+        for task in tasks:
+            blocks.setdefault(self.block_of[task["run_id"]], []).append(task)
+        numbers = list(blocks)
+        random.Random(self.ledger.name).shuffle(numbers)
+        return [task for number in numbers for task in blocks[number]]
 
     def _refill(self, more: More | None) -> bool:
         """Ask for further runs; return whether there are any."""
