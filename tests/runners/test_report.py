@@ -19,7 +19,8 @@ from citytwin.runners.curves import MAX_POINTS, PALETTE, curves_png, draw_curves
 from citytwin.runners.describe import city_facts, city_text, comparison_facts
 from citytwin.runners.labels import amount, point_label, short_names, spread, value_text
 from citytwin.runners.maps import draw_map, save_map
-from citytwin.runners.report import WIDTH, html_report, text_report
+from citytwin.runners.report import WIDTH, text_report
+from citytwin.runners.report_page import html_report
 from citytwin.runners.results import Results
 from citytwin.runners.run import run
 from citytwin.runners.scenario import Scenario
