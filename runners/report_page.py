@@ -239,7 +239,8 @@ def _maps(results: "Results", baseline: int) -> list[str]:
     for point, layer in there.items():
         facts = about(results, cities[point], point)
         figure = draw_layer(cities[point], layer, shown, facts, limits, titled=False)
-        figure.set_size_inches(figure.get_size_inches() * _MAP_SIZE)  # so that words are large beside the map
+        wide, high = figure.get_size_inches()
+        figure.set_size_inches(wide * _MAP_SIZE, high * _MAP_SIZE)  # so that words are large beside the map
         which = f"Point {point}" + (f" ({facts['parameters']})" if facts["parameters"] else "")
         note = f"{which}: {shown.label} in {facts['days']} days, mean of {facts['runs']} runs."
         note = " ".join([note, *(f"City: {source}" for source in facts["attribution"])])

@@ -65,10 +65,8 @@ def test_the_action_follows_the_profile_of_process_runs(described: Path) -> None
     assert program["@type"] == "SoftwareApplication"
     versions = Results(described).info["versions"]
     assert versions["code"] in program["description"]
-    needs = {
-        entities[name]["name"]: entities[name]["softwareVersion"]
-        for name in references(program["softwareRequirements"])
-    }
+    required = [entities[name] for name in references(program["softwareRequirements"])]
+    needs = {entity["name"]: entity["softwareVersion"] for entity in required}
     assert needs == {name: text for name, text in versions.items() if name not in ("code", "citytwin")}
     assert action["actionStatus"]["@id"].endswith("CompletedActionStatus")
     swept = [entities[name] for name in references(action["object"]) if entities[name]["@type"] == "PropertyValue"]
@@ -77,7 +75,7 @@ def test_the_action_follows_the_profile_of_process_runs(described: Path) -> None
 
 def test_files_are_listed_with_size_and_checksum(described: Path) -> None:
     entities = graph(described)
-    listed = {name for name in references(entities["./"]["hasPart"])}
+    listed = set(references(entities["./"]["hasPart"]))
     assert {"sweep.json", "tasks.jsonl"} | set(toys.files(described)) == listed
     for name in listed:
         content = (described / name).read_bytes()
@@ -103,7 +101,7 @@ def test_the_results_follow_from_what_the_crate_names(described: Path, call, tmp
     assert made == wanted
 
 
-def test_a_single_run_is_repeated_by_its_own_command(tiny: Scenario, tmp_path: Path, call) -> None:
+def test_a_single_run_is_repeated_by_its_own_command(tiny: Scenario, tmp_path: Path) -> None:
     results = run(tiny, out=tmp_path / "one", seed=5)
     write_crate(results)
     command = graph(tmp_path / "one")["#sweep"]["description"].split()
