@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST = 6
 """Panels of a picture."""
 _LEAST_STEPS = 3
-_STEPS = ("date", "step", "day")
+_STEPS = ("date", "day", "collection")
 """Columns along which curves are drawn: the first that there is."""
 _PANELS = {
     "new_infections": "new infections a day",
