@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 from .compare import LEVEL, interval
 from .crate import command_of
 from .files import GENERATOR
-from .labels import attributions, cities_of, headline, policy_text, short_names, spread, value_text
+from .labels import (
+    attributions,
+    axis_text,
+    cities_of,
+    design_facts,
+    headline,
+    policy_text,
+    seeds_text,
+    short_names,
+    spread,
+    value_text,
+)
 from .manifest import PACKAGE
 from .report import Grid, compared, differences_grid, levels_grid, rising_note
 
@@ -326,8 +337,6 @@ def _failed(failures: dict[str, str]) -> str:
 
 def _what_was_run(results: "Results") -> str:
     """Return the scenario in words: city, clock, processes, policies, what was swept."""
-    names = short_names(results.info["parameters"])
-    swept = _swept_values(results)
     facts: list[tuple[str, str]] = []
     if results.is_of_city:
         scenario = results.scenario
@@ -338,14 +347,18 @@ def _what_was_run(results: "Results") -> str:
         facts.append(("clock", f"{scenario.clock.days} days from {scenario.clock.start}"))
         facts += [(section, value_text(scenario.document.nearest((section,)).plain)) for section in scenario.processes]
         facts += [(f"policy: {policy.name}", policy_text(policy)) for policy in scenario.policies]
+        names = short_names(list(scenario.sweep.parameters))
+        facts += [(f"swept: {names[key]}", axis_text(axis)) for key, axis in scenario.sweep.parameters.items()]
+        facts += [*design_facts(scenario), ("seeds", seeds_text(scenario))]
         details = _scenario_text(results.info["scenario"])
     else:
         facts.append(("function", str(results.info.get("execute", ""))))
+        facts += [(f"swept: {name}", text) for name, text in _swept_values(results).items()]
+        seeds = results.summary["seed"].drop_duplicates()
+        more = len(seeds) - _LONG
+        some = ", ".join(map(str, seeds[:_LONG])) + (f" and {more} more" if more > 0 else "")
+        facts.append(("seeds", some if len(seeds) > 1 else ""))
         details = _scenario_text(results.info.get("context", {}))
-    facts += [(f"swept: {names[key]}", text) for key, text in swept.items()]
-    seeds = results.summary["seed"].drop_duplicates()
-    some = ", ".join(map(str, seeds[:_LONG])) + (f" and {len(seeds) - _LONG} more" if len(seeds) > _LONG else "")
-    facts.append(("seeds", some if len(seeds) > 1 else ""))
     text = html.escape(details)
     return f"{_listed(facts)}\n<details><summary>All of it, key by key</summary><pre>{text}</pre></details>"
 
