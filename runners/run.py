@@ -29,6 +29,8 @@ from .tables import to_tables
 Days = Callable[[int, int], None]
 """``days(done, total)``; called after every step."""
 
+SINGLE = "run"
+"""Name of the run where there is no sweep."""
 EXECUTE = f"{__name__}:execute_run"
 WARM = f"{__name__}:warm"
 
@@ -137,7 +139,7 @@ def run(
     own = records_of(classes, [scenario])
     scenario.check_files()
     seed = scenario.seed if seed is None else seed
-    task: dict[str, Any] = {"run_id": "run", "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
+    task: dict[str, Any] = {"run_id": SINGLE, "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
     if out is None:
         with _reachable(scenario):
             model = CityModel(scenario, seed=seed, threads=threads, **classes)
