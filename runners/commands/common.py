@@ -33,6 +33,7 @@ MISTAKES = {
     "environment.schema.CityError",
     "environment.transit.timetable.TransitError",
     "runners.documents.ScenarioError",
+    "runners.executors.job.SubmitError",
     "runners.manifest.ManifestError",
     "runners.outcome.SweepError",
     "runners.tables.StoreError",

@@ -62,9 +62,9 @@ def submit_runs(
         SubmitError: if nothing is missing, jobs of the same sweep are still there, or the batch system refuses.
         SweepError: if the results cannot be read, or runs have to be made to learn their cost and cannot.
     """
+    check_request(request)
     directory = directory.absolute()
     system = SYSTEMS[request.system]
-    check(_resources(request, 0.0, None), system)
     _refuse_twice(directory)
     tasks = _missing(directory)
     by_point = _costs_by_point(directory, tasks, request, told)
@@ -90,6 +90,15 @@ def submit_runs(
             submission.write()
     submission.write()
     return submission
+
+
+def check_request(request: Request) -> None:
+    """Refuse names and directives that cannot stand in a script, before anything else is done.
+
+    Raises:
+        SubmitError: with all that is wrong.
+    """
+    check(_resources(request, 0.0, None), SYSTEMS[request.system])
 
 
 def commands(submission: Submission) -> list[str]:
