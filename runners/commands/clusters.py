@@ -213,6 +213,8 @@ def work(
     from ..limits import Limits
     from ..part import work_on
     from ..progress import progress_bar
+    from ..status import status
+    from .status import status_text
 
     if (part is None) != (parts is None and submission is None) or (parts is not None and submission is not None):
         raise typer.BadParameter("--part needs one of --of and --submission, and each of these needs --part")
@@ -225,7 +227,7 @@ def work(
         return
     if finish:
         work_on(directory, [])
-        typer.echo(status_text(directory))
+        typer.echo(status_text(status(directory), {}))
         return
     runs = None if part is None else task.runs_of(directory, part, submission=submission, parts=parts)
     with progress_bar("runs") as move:

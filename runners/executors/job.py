@@ -23,8 +23,9 @@ JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\[\]@-]{0,99}")
 LONGEST_NAME = 15
 """Characters of the name of a job, as older PBS allow."""
 
-SIGNAL_AHEAD = 60
-"""Seconds before its wall time at which a job is told to end, where the batch system can do so."""
+SIGNAL_AHEAD = 60, 0.1
+"""Seconds before its wall time at which a job is told to end, where the batch system can do so, and the share of the
+wall time that they are at most. A task ends by itself before; this is for one whose wall time has been changed."""
 
 _SUBMIT_PATIENCE = 120.0
 

@@ -125,16 +125,14 @@ class _Work:
         executor = self._executor()
         try:
             while self.waiting or self.parts or self.suspects:
-                try:
-                    self._feed(executor)
-                    broken = False
-                except BrokenExecutor:  # found out before any of its parts said so
-                    broken = True
-                if self.parts:
-                    over, _ = wait(self.parts, return_when=FIRST_COMPLETED)
-                    broken |= self._take(over)
-                if broken:
-                    executor = self._executor(after=executor)
+                broken = not self._feed(executor)
+                over = wait(self.parts, return_when=FIRST_COMPLETED).done if self.parts else set()
+                cut, broke = self._take(over)
+                if broken or broke:
+                    executor = self._executor(after=executor)  # of which no process is left then
+                if cut:
+                    self._sort(cut)
+                self._tell()
         except KeyboardInterrupt:
             raise SweepInterrupted(self._stopped("stopped by Ctrl-C"), self._outcome()) from None
         finally:
@@ -152,26 +150,36 @@ class _Work:
                 raise SweepError(f"{self._stopped(reason)}, or give a function that makes the executor")
             return self.given
         if after is not None:
-            after.shutdown(wait=False)
+            after.shutdown(wait=True)
         return self.given()
 
-    def _feed(self, executor: Executor) -> None:
-        """Hand over parts until every place has enough; runs that killed remote processes come last, each alone."""
+    def _feed(self, executor: Executor) -> bool:
+        """Hand over parts until every place has enough; runs that killed remote processes come last, each alone.
+
+        Returns:
+            Whether the executor takes them.
+        """
         slots = max(1, self.slots())
         while self.waiting and len(self.parts) < _AHEAD * slots:
             size = self._size(slots)
             part = [self.waiting.popleft() for _ in range(min(size, len(self.waiting)))]
-            try:
-                self._submit(executor, part)
-            except BrokenExecutor:
+            if not self._submit(executor, part):
                 self.waiting.extendleft(reversed(part))
-                raise
+                return False
         if self.suspects and not self.parts and not self.waiting:
-            self._submit(executor, [self.suspects[0]])
+            if not self._submit(executor, [self.suspects[0]]):
+                return False
             self.suspects.popleft()
+        return True
 
-    def _submit(self, executor: Executor, part: list[str]) -> None:
-        self.parts[executor.submit(make_part, str(self.directory), part, self.limits)] = part
+    def _submit(self, executor: Executor, part: list[str]) -> bool:
+        try:
+            future = executor.submit(make_part, str(self.directory), part, self.limits)
+        except BrokenExecutor as error:  # found out before any of its parts said so
+            self.reason = _reason(error)
+            return False
+        self.parts[future] = part
+        return True
 
     def _size(self, slots: int) -> int:
         """Return how many runs the next part has: of known runs so many as fill its time, towards the end fewer."""
@@ -180,8 +188,8 @@ class _Work:
         fair = -(-len(self.waiting) // (_AHEAD * slots))
         return max(1, min(fair, int(self.part_seconds / median(self.paces))))
 
-    def _take(self, over: Iterable[Future[Receipt]]) -> bool:
-        """Take what parts came to; return whether the executor is broken."""
+    def _take(self, over: Iterable[Future[Receipt]]) -> tuple[list[str], bool]:
+        """Take what parts came to; return the runs of parts that were cut off, and whether the executor is broken."""
         broken = False
         cut: list[str] = []
         for part in over:
@@ -192,7 +200,7 @@ class _Work:
                 raise
             except (Exception, CancelledError) as error:  # whatever an executor says of a process that died
                 broken |= isinstance(error, BrokenExecutor)
-                self.reason = f"{type(error).__name__}: {error}".splitlines()[0][:_LONGEST_REASON]
+                self.reason = _reason(error)
                 cut += runs
                 continue
             if receipt["left"]:  # its process was told to end
@@ -201,10 +209,7 @@ class _Work:
             self.stillborn = 0
             self._settle(len(runs), receipt["failed"])
             self.paces.append(receipt["seconds"] / len(runs))
-        if cut:
-            self._sort(cut)
-        self._tell()
-        return broken
+        return cut, broken
 
     def _sort(self, cut: list[str]) -> None:
         """Find out what became of the runs of parts that were cut off, and see to those that are not settled."""
@@ -262,3 +267,7 @@ class _Work:
     def _outcome(self) -> SweepOutcome:
         work_on(self.directory, [])  # makes nothing, seals what there is
         return outcome_of(self.directory, read_tasks(self.directory), states(self.directory))
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:_LONGEST_REASON]

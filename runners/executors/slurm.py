@@ -13,13 +13,14 @@ _TIME_LEFT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 
 def _directives(job: Job) -> list[str]:
     wants = job.resources
+    ahead, share = SIGNAL_AHEAD
     lines = [
         f"--job-name={job.name}",
         "--nodes=1",
         "--ntasks=1",
         f"--cpus-per-task={wants.cores}",
         f"--time={clock(wants.seconds)}",
-        f"--signal=B:USR1@{SIGNAL_AHEAD}",
+        f"--signal=B:USR1@{round(min(ahead, share * wants.seconds))}",
         "--requeue" if job.requeue else "--no-requeue",
         "--open-mode=append",
     ]

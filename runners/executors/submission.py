@@ -10,7 +10,7 @@ from ..store import write_atomic
 from .job import System
 from .lsf import LSF
 from .pbs import PBS
-from .slurm import SLURM
+from .slurm import SLURM, queued_tasks
 
 JOBS = "jobs"
 """Folder of a results directory with a folder for every submission."""
@@ -98,3 +98,9 @@ def submissions(directory: Path) -> list[Submission]:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             continue
     return found
+
+
+def tasks_in_queue(directory: Path) -> dict[str, int]:
+    """Return how many tasks of all submissions are in the queue of Slurm, by state; none where Slurm does not say."""
+    jobs = [job for each in submissions(directory) if each.request.system == "slurm" for job in each.jobs.values()]
+    return queued_tasks(jobs) or {}

@@ -17,6 +17,8 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol", "sinfo")
 SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin"
 CPUS = 4
+REQUEUE_SECONDS = 5
+"""Seconds that a job which is put back into the queue waits: the lifetime of its credentials, 120 unless said."""
 _PATIENCE = 30.0
 
 _CONF = """\
@@ -27,7 +29,7 @@ SlurmdPort={node_port}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire={requeue_seconds}
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -96,6 +98,7 @@ class SlurmCluster:
             user=pwd.getpwuid(os.getuid()).pw_name,
             folder=self.folder,
             cpus=CPUS,
+            requeue_seconds=REQUEUE_SECONDS,
             memory=max(2000, megabytes * 8 // 10),
         )
         (self.folder / "slurm.conf").write_text(conf)
