@@ -11,7 +11,7 @@ from . import manifest as manifests
 from .limits import Limits
 from .outcome import SweepError
 from .part import opening_of, work_on
-from .store import MANIFEST, TASKS, read_table, read_tasks, runs_in_results, table_names
+from .store import TASKS, read_table, read_tasks, runs_in_results, table_names
 from .tables import conform
 from .worker import load
 
@@ -62,16 +62,17 @@ def rerun(directory: str | Path, run_id: str, out: str | Path | None = None, *, 
     """
     directory = Path(directory)
     _task(directory, run_id)
+    planned = manifests.read_manifest(directory)
     if out is not None and Path(out).exists():
         raise SweepError(f"{out}: exists; choose another name for what is made again")
     with ExitStack() as stack:
         target = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "rerun"
         target.mkdir(parents=True)
-        for name in (TASKS, MANIFEST):  # the manifest last: with it the directory is a sweep
-            shutil.copyfile(directory / name, target / name)
-        outcome = work_on(target, [run_id], workers=1, limits=limits, anyway=True)
+        shutil.copyfile(directory / TASKS, target / TASKS)
+        manifests.write_manifest(target, planned | {"versions": manifests.program()})
+        outcome = work_on(target, [run_id], workers=1, limits=limits)
         failure = str(outcome.failures[0]) if outcome.failures else ""
-        program = manifests.program_differences(manifests.read_manifest(directory))
+        program = manifests.program_differences(planned)
         stored = run_id in runs_in_results(directory)
         both = (directory, target) if outcome.done else (directory,)
         names = sorted({name for place in both for name in table_names(place)})
@@ -113,7 +114,12 @@ def _task(directory: Path, run_id: str) -> dict[str, Any]:
 
 
 def _rows(directory: Path, name: str, run_id: str) -> "pa.Table | None":
-    return read_table(directory, name, {run_id}) if name in table_names(directory) else None
+    import pyarrow.compute as pc
+
+    if name not in table_names(directory):
+        return None
+    table = read_table(directory, name, {run_id})
+    return table.filter(pc.equal(table.column("run_id"), run_id))
 
 
 def _difference(old: "pa.Table | None", new: "pa.Table | None") -> str:
