@@ -129,7 +129,11 @@ def _difference(old: "pa.Table | None", new: "pa.Table | None") -> str:
     """
     if old is None or new is None:
         rows = len(old if old is not None else new)
-        return "" if rows == 0 else f"{rows} rows {'now' if old is None else 'then'}, no table {'then' if old is None else 'now'}"
+        return (
+            ""
+            if rows == 0
+            else f"{rows} rows {'now' if old is None else 'then'}, no table {'then' if old is None else 'now'}"
+        )
     if unknown := [name for name in new.column_names if name not in old.column_names]:
         return f"column {unknown[0]} is new"
     if len(old) != len(new):

@@ -94,7 +94,9 @@ def submit(
     with sign_of_life("checking scenario and cities") as say:
         if resume:
             if changes or out is not None:
-                raise typer.BadParameter("--out and --set belong to a new sweep; with --resume name its results directory")
+                raise typer.BadParameter(
+                    "--out and --set belong to a new sweep; with --resume name its results directory"
+                )
             directory = Path(scenario)
             request = _request(directory, given)
         else:
@@ -136,9 +138,7 @@ def _request(directory: Path | None, given: dict[str, Any]) -> "Request":
     return Request(**said)
 
 
-def _plan(
-    scenario: str, changes: list[str], out: Path | None, request: "Request", say: Callable[[str], None]
-) -> Path:
+def _plan(scenario: str, changes: list[str], out: Path | None, request: "Request", say: Callable[[str], None]) -> Path:
     """Write the results directory of a scenario, once it is clear that the batch system could take its runs."""
     from ..cities import slug
     from ..executors.submit import check_request
@@ -198,7 +198,9 @@ def work(
         bool, typer.Option("--requeue", help="If the wall time comes first, let Slurm start the job again.")
     ] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Compile the kernels the runs need; make none.")] = False,
-    finish: Annotated[bool, typer.Option("--finish", help="Seal what there is and show the status; make none.")] = False,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Seal what there is and show the status; make none.")
+    ] = False,
 ) -> None:
     """Make a part of the runs of a sweep that is planned, as the tasks of a job array do.
 

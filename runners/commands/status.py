@@ -23,7 +23,9 @@ _CLEAR = "\033[H\033[J"
 @app.command("status")
 def show_status(
     directory: ResultsArgument,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it every few seconds until nothing is going on.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it every few seconds until nothing is going on.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far a sweep is: runs by state, rate, time left, jobs, and what failed with the reason.
@@ -66,7 +68,9 @@ def status_text(found: "Status", jobs: dict[str, int]) -> str:
         shown = ", ".join(machines[:NAMED]) + (f" and {len(machines) - NAMED} more" if len(machines) > NAMED else "")
         lines.append(f"  {len(found.alive)} at work on {shown}")
     if jobs:
-        lines.append("  tasks in the queue: " + ", ".join(f"{count:,} {state.lower()}" for state, count in jobs.items()))
+        lines.append(
+            "  tasks in the queue: " + ", ".join(f"{count:,} {state.lower()}" for state, count in jobs.items())
+        )
     if found.failures:
         lines += [f"  {run}: {entry.told}" for run, entry in list(found.failures.items())[:NAMED]]
         if len(found.failures) > NAMED:

@@ -146,7 +146,7 @@ class _Work:
         """Return the executor to begin with, or another one after that broke."""
         if isinstance(self.given, Executor):
             if after is not None:
-                reason = f"the executor broke ({self.reason or 'it takes no more work'}) and is one that cannot be made again"
+                reason = f"the executor broke ({self.reason}) and cannot be made again"
                 raise SweepError(f"{self._stopped(reason)}, or give a function that makes the executor")
             return self.given
         if after is not None:

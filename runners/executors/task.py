@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..limits import Limits, process_start
-from ..outcome import SweepOutcome
 from ..manifest import read_manifest
+from ..outcome import SweepOutcome
 from ..part import opening_of, work_on
 from ..pause import CHECKPOINTS
 from ..store import read_tasks, runs_in_results

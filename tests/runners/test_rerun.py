@@ -63,7 +63,9 @@ def test_a_run_that_is_made_again_is_the_same_bit_for_bit(swept, tmp_path, run):
     assert found.same and not found.differences and not found.program
     assert {"summary", "series"} <= set(found.tables)
     assert runs_in_results(tmp_path / "again") == {run}
-    assert runs_in_results(swept / "results") == {f"r{p:03d}-{r:03d}" for p in range(3) for r in range(2)} - {"r001-001"}
+    assert runs_in_results(swept / "results") == {f"r{p:03d}-{r:03d}" for p in range(3) for r in range(2)} - {
+        "r001-001"
+    }
 
 
 def test_nothing_is_kept_unless_asked_for(swept, monkeypatch, tmp_path):
@@ -94,7 +96,7 @@ def test_a_run_that_fails_again_says_why(swept):
     assert "ValueError: no luck in r001-001" in found.failure
 
 
-def test_another_program_is_told(swept, monkeypatch):
+def test_another_program_is_told(swept):
     content = json.loads((swept / "results" / "sweep.json").read_text())
     before = json.dumps(content)
     content["versions"]["numba"] = "0.1"

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import sweep_toys
 
-
 EXECUTE = "cluster_toys:execute"
 HERE = Path(__file__).resolve().parent
 PATHS = (str(HERE.parent), str(HERE))

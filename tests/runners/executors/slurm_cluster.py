@@ -1,6 +1,7 @@
 """A real Slurm on one machine, for the tests: controller, node and munge in a folder of their own, on ports of their own.
 
-Needs Debian's ``slurm-wlm slurm-wlm-basic-plugins munge``; no systemd, no cgroups, no settings in ``/etc``. Several may run side by side.
+Needs Debian's ``slurm-wlm slurm-wlm-basic-plugins munge``; no systemd, no cgroups, no settings in ``/etc``. Several may
+run side by side.
 """
 
 import contextlib
@@ -108,7 +109,11 @@ class SlurmCluster:
         key.write_bytes(secrets.token_bytes(1024))
         files = {"key-file": key, "socket": munge / "socket", "pid-file": munge / "pid", "seed-file": munge / "seed"}
         self._daemon(
-            "munged", "--foreground", "--force", "--num-threads=2", *(f"--{name}={file}" for name, file in files.items())
+            "munged",
+            "--foreground",
+            "--force",
+            "--num-threads=2",
+            *(f"--{name}={file}" for name, file in files.items()),
         )
         self._wait_for("munge", (munge / "socket").exists)
         self._daemon("slurmctld", "-D", "-c")

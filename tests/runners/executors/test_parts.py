@@ -39,7 +39,9 @@ def test_strides_are_a_division_whatever_is_done(runs, count):
 def test_the_cost_of_a_run_is_that_of_others_of_its_point_without_the_first_of_a_worker():
     seconds = {"a0": 9.0, "a1": 1.0, "a2": 3.0, "b0": 8.0, "b1": 4.0, "c0": 7.0}
     lines = [
-        Entry(run, "done", host="n", pid=1 if run < "b" else 2, seconds=taken) for run, taken in seconds.items() if run != "c0"
+        Entry(run, "done", host="n", pid=1 if run < "b" else 2, seconds=taken)
+        for run, taken in seconds.items()
+        if run != "c0"
     ]
     lines += [Entry("c0", "failed", host="n", pid=3, seconds=7.0), Entry("x", "done", host="n", pid=3, seconds=7.0)]
     points = {"a0": 0, "a1": 0, "a2": 0, "b0": 1, "b1": 1, "c0": 2}

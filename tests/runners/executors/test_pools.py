@@ -64,6 +64,18 @@ class Here(Executor):
         return future
 
 
+class Failing(Executor):
+    """An executor in which everything ends with the same error."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def submit(self, *_, **__):
+        future = Future()
+        future.set_exception(self.error)
+        return future
+
+
 def test_a_process_pool_makes_what_a_local_sweep_makes(tmp_path):
     out = planned(tmp_path)
     told = []
@@ -108,34 +120,25 @@ def test_an_executor_that_breaks_and_cannot_be_made_again_ends_the_sweep_with_wh
     marks = tmp_path / "marks"
     marks.mkdir()
     out = planned(tmp_path, {"kills": {"r000-001": 1}, "marks": str(marks)})
-    with process_pool() as pool, pytest.raises(SweepError, match=r"executor broke .* of 12 runs are .*--resume.*function"):
+    with (
+        process_pool() as pool,
+        pytest.raises(SweepError, match=r"executor broke .* of 12 runs are .*--resume.*function"),
+    ):
         work_through(out, pool, slots=2)
     assert work_through(out, process_pool, slots=2).done == 12
     assert sweep_toys.files(out) == serial(tmp_path)
 
 
 def test_an_executor_that_never_begins_a_run_is_given_up(tmp_path):
-    class Nowhere(Here):
-        def submit(self, function, /, *args, **kwargs):
-            future = Future()
-            future.set_exception(ModuleNotFoundError("No module named 'citytwin'"))
-            return future
-
     out = planned(tmp_path)
-    with pytest.raises(SweepError, match="cannot make a run .*No module named 'citytwin'.*0 of 12 runs"):
-        work_through(out, Nowhere())
+    with pytest.raises(SweepError, match=r"cannot make a run .*No module named 'citytwin'.*0 of 12 runs"):
+        work_through(out, Failing(ModuleNotFoundError("No module named 'citytwin'")))
 
 
 def test_results_that_cannot_be_written_end_the_sweep(tmp_path):
-    class Unwritable(Here):
-        def submit(self, function, /, *args, **kwargs):
-            future = Future()
-            future.set_exception(SweepError("results: cannot be written (No space left on device)"))
-            return future
-
     out = planned(tmp_path)
     with pytest.raises(SweepError, match="No space left"):
-        work_through(out, Unwritable())
+        work_through(out, Failing(SweepError("results: cannot be written (No space left on device)")))
 
 
 def test_a_wall_time_is_refused_as_it_belongs_to_the_jobs_of_the_executor(tmp_path):
