@@ -148,7 +148,7 @@ def _costs_by_point(
     if not found:
         raise SubmitError(
             f"{directory}: {len(pilots)} runs were made to see how long they take, and all failed; "
-            f"see citytwin status {directory}, or say how long they take (--seconds-per-run)"
+            f"see citytwin status {directory}, or say how long they take (--time-per-run)"
         )
     return found
 
