@@ -22,6 +22,7 @@ from .supervisor import Progress
 from .tables import ID_COLUMNS
 
 if TYPE_CHECKING:
+    from .executors.pools import MadeExecutor
     from .results import Results
     from .scenario import Scenario
 
@@ -50,7 +51,8 @@ def sweep(
     scenario: "Scenario | str | Path",
     *,
     out: str | Path,
-    workers: int | None = None,
+    workers: int | Callable[[], int] | None = None,
+    executor: "MadeExecutor | None" = None,
     resume: Resume = False,
     only_failed: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
@@ -62,7 +64,10 @@ def sweep(
     Args:
         scenario: a scenario or the path of its file.
         out: results directory to make, or to go on with.
-        workers: worker processes; one a core if None.
+        workers: worker processes; one a core if None. Of an executor: how many runs it makes side by side, or a function
+            that says how many it does at the moment.
+        executor: any ``concurrent.futures`` executor whose processes see ``out``, to make the runs there instead; or a
+            function that makes one, called again where it breaks; see :mod:`runners.executors.pools`.
         resume: go on with the sweep in ``out``; ``"anyway"`` also with another version of the program.
         only_failed: make only those runs of the sweep in ``out`` that were tried and failed, with the seeds they had.
         limits: time and memory of a run, and the wall time of this process.
@@ -79,7 +84,17 @@ def sweep(
 
     resume = resume or only_failed
     plan_sweep(scenario, out, resume=resume, told=told)
-    outcome = _worked(Path(out), resume, only_failed, workers, limits, progress)
+    if executor is None:
+        if callable(workers):
+            raise SweepError("workers: a number is needed; only an executor may change its size")
+        outcome = _worked(Path(out), resume, only_failed, workers, limits, progress)
+    else:
+        from .executors.pools import work_through
+
+        if resume:
+            work_on(out, [], check=True)  # makes none, but finds those whose results are damaged
+        runs = unsuccessful(out) if only_failed else None
+        outcome = work_through(out, executor, runs, slots=workers or 1, limits=limits, progress=progress)
     if outcome.stopped:
         raise SweepDrained(stop_message(outcome), outcome)
     return Results(out)

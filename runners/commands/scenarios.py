@@ -118,7 +118,16 @@ def sweep_all(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a sweep that was stopped, and try again what failed.")
     ] = False,
-    executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
+    executor: Annotated[
+        str, typer.Option("--executor", help="Where the runs are made: local, dask, or slurm (submit and wait).")
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="Dask: an address, or slurm, pbs or lsf for jobs; this machine if left out."),
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Write the results directory and make no run: for citytwin work.")
+    ] = False,
     changes: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
@@ -133,11 +142,11 @@ def sweep_all(
         citytwin sweep my-scenario.toml --out results/mine --resume
     """
     from ..cities import slug
+    from ..executors.choice import check_choice, make_runs
     from ..progress import progress_bar, sign_of_life
-    from ..sweep import sweep
+    from ..sweep import plan_sweep
 
-    if executor != "local":
-        raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
+    check_choice(executor, scheduler)
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
@@ -151,7 +160,15 @@ def sweep_all(
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
     with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
-        results = sweep(loaded, out=out, workers=workers, resume=resume, progress=moved, told=say)
+        if plan_only:
+            plan_sweep(loaded, out, resume=resume, told=say)
+        else:
+            results = make_runs(
+                loaded, out, executor, scheduler, workers=workers, resume=resume, progress=moved, told=say
+            )
+    if plan_only:
+        typer.echo(f"Planned: {loaded.runs} runs in {out}; make them with citytwin work {out}")
+        return
     if not begun:
         typer.echo(f"Nothing was left to do: all {results.info['runs']} runs are in the results.", err=True)
     elif redone := results.info["sessions"][-1].get("redone", []):

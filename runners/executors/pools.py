@@ -63,17 +63,19 @@ def make_part(directory: str, runs: list[str], limits: Limits) -> Receipt:
 def work_through(
     directory: str | Path,
     executor: MadeExecutor,
+    runs: Iterable[str] | None = None,
     *,
     slots: int | Callable[[], int] = 1,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     progress: Progress | None = None,
     part_seconds: float = PART_SECONDS,
 ) -> SweepOutcome:
-    """Make all runs that a planned results directory lacks through an executor.
+    """Make runs that a planned results directory lacks through an executor.
 
     Args:
         directory: results directory, on a file system that the remote processes share.
         executor: an executor, or a function that makes one.
+        runs: the runs; all if None.
         slots: runs that the executor makes side by side; a function where that changes.
         limits: limits of each run. A wall time belongs to the executor's jobs and is refused here.
         progress: called with (done, failed, total, seconds left).
@@ -85,7 +87,11 @@ def work_through(
     """
     if limits.walltime is not None:
         raise SweepError("walltime: not for a sweep through an executor; give its jobs one instead")
-    return _Work(Path(directory), executor, slots, limits, progress, part_seconds).run()
+    tasks = read_tasks(Path(directory))
+    if runs is not None:
+        wanted = set(runs)
+        tasks = [task for task in tasks if task["run_id"] in wanted]
+    return _Work(Path(directory), executor, tasks, slots, limits, progress, part_seconds).run()
 
 
 class _Work:
@@ -95,6 +101,7 @@ class _Work:
         self,
         directory: Path,
         executor: MadeExecutor,
+        tasks: list[dict[str, Any]],
         slots: int | Callable[[], int],
         limits: Limits,
         progress: Progress | None,
@@ -108,8 +115,9 @@ class _Work:
         self.progress = progress
         self.part_seconds = part_seconds
         self.earlier = set(ledger_files(self.directory))
+        self.tasks = tasks
         done = runs_in_results(self.directory)
-        runs = [task["run_id"] for task in read_tasks(self.directory)]
+        runs = [task["run_id"] for task in tasks]
         self.total = len(runs)
         self.waiting = deque(run for run in runs if run not in done)
         self.settled = self.total - len(self.waiting)
@@ -258,7 +266,7 @@ class _Work:
             self.progress(self.settled - self.failed, self.failed, self.total, seconds)
 
     def _stopped(self, why: str) -> str:
-        done = len(runs_in_results(self.directory))
+        done = len(runs_in_results(self.directory).intersection(task["run_id"] for task in self.tasks))
         return (
             f"{self.directory}: {why}; {done} of {self.total} runs are in the results and stay there; "
             "go on with --resume (resume=True)"
@@ -266,7 +274,7 @@ class _Work:
 
     def _outcome(self) -> SweepOutcome:
         work_on(self.directory, [])  # makes nothing, seals what there is
-        return outcome_of(self.directory, read_tasks(self.directory), states(self.directory))
+        return outcome_of(self.directory, self.tasks, states(self.directory))
 
 
 def _reason(error: BaseException) -> str:

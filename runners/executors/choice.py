@@ -1,0 +1,98 @@
+"""Which executor a sweep of the command line goes through: this machine, Dask, or Slurm."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..ledger import UNSUCCESSFUL
+from ..outcome import SweepError, SweepInterrupted, outcome_of
+from ..part import cores
+from ..results import Results
+from ..sessions import states
+from ..store import read_tasks, runs_in_results
+from ..supervisor import Progress
+from ..sweep import Resume, plan_sweep, sweep
+from .dask_pool import JOB_QUEUES, dask_pool
+from .submission import Request, Submission, tasks_in_queue
+from .submit import submit_runs
+
+if TYPE_CHECKING:
+    from ..scenario import Scenario
+
+EXECUTORS = ("local", "dask", "slurm")
+
+_LOOK_SECONDS = 3.0
+"""Seconds between two looks at jobs."""
+
+
+def check_choice(executor: str, scheduler: str | None) -> None:
+    """Refuse an executor that there is not.
+
+    Raises:
+        SweepError: with those that there are.
+    """
+    if executor not in EXECUTORS:
+        raise SweepError(f"executor '{executor}': there is none; allowed: {', '.join(EXECUTORS)}")
+    if scheduler is not None and (executor != "dask" or not (scheduler in JOB_QUEUES or "://" in scheduler)):
+        queues = ", ".join(JOB_QUEUES)
+        raise SweepError(f"scheduler '{scheduler}': must be an address as in tcp://host:8786, or {queues}, and of dask")
+
+
+def make_runs(
+    scenario: "Scenario",
+    out: Path,
+    executor: str,
+    scheduler: str | None,
+    *,
+    workers: int | None,
+    resume: Resume,
+    progress: Progress,
+    **options: Any,
+) -> Results:
+    """Make the runs of a sweep where it was asked for and return the results.
+
+    Args:
+        scenario: the scenario.
+        out: results directory to make, or to go on with.
+        executor: one of :data:`EXECUTORS`.
+        scheduler: of Dask; see :func:`.dask_pool.dask_pool`.
+        workers: worker processes, Dask workers or jobs; of Slurm, workers a task.
+        resume: go on with the sweep in ``out``.
+        progress: called with (done, failed, total, seconds left).
+        options: as for :func:`.sweep.sweep`.
+
+    Raises:
+        SweepError: if it cannot begin or go on.
+        SweepInterrupted: after Ctrl-C; what is done stands.
+    """
+    if executor == "dask":
+        with dask_pool(scheduler, workers or cores()) as (pool, slots):
+            return sweep(scenario, out=out, executor=pool, workers=slots, resume=resume, progress=progress, **options)
+    if executor == "slurm":
+        plan_sweep(scenario, out, resume=resume, told=options["told"])
+        if runs_in_results(out) != {task["run_id"] for task in read_tasks(out)}:
+            _wait(out, submit_runs(out, Request("slurm", workers=workers or 1), told=options["told"]), progress)
+        return Results(out)
+    return sweep(scenario, out=out, workers=workers, resume=resume, progress=progress, **options)
+
+
+def _wait(out: Path, submission: Submission, progress: Progress) -> None:
+    """Wait until no task of a submission is left in the queue."""
+    total = len(read_tasks(out))
+    begun, before = time.monotonic(), len(runs_in_results(out))
+    try:
+        while True:
+            over = not tasks_in_queue(out)
+            done = len(runs_in_results(out))
+            failed = sum(entry.state in UNSUCCESSFUL for entry in states(out).values()) if over else 0
+            seconds = time.monotonic() - begun
+            progress(done, failed, total, (total - done) * seconds / (done - before) if done > before else None)
+            if over:
+                return
+            time.sleep(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        jobs = " ".join(submission.jobs.values())
+        outcome = outcome_of(out, read_tasks(out), states(out))
+        raise SweepInterrupted(
+            f"Its jobs go on: citytwin status {out} tells how far they are; scancel {jobs} ends them.", outcome
+        ) from None
