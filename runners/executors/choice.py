@@ -13,6 +13,7 @@ from ..store import read_tasks, runs_in_results
 from ..supervisor import Progress
 from ..sweep import Resume, plan_sweep, sweep
 from .dask_pool import JOB_QUEUES, dask_pool
+from .job import SubmitError
 from .submission import Request, Submission, tasks_in_queue
 from .submit import submit_runs
 
@@ -69,9 +70,13 @@ def make_runs(
         with dask_pool(scheduler, workers or cores()) as (pool, slots):
             return sweep(scenario, out=out, executor=pool, workers=slots, resume=resume, progress=progress, **options)
     if executor == "slurm":
-        plan_sweep(scenario, out, resume=resume, told=options["told"])
-        if runs_in_results(out) != {task["run_id"] for task in read_tasks(out)}:
+        runs = plan_sweep(scenario, out, resume=resume, told=options["told"])
+        try:
             _wait(out, submit_runs(out, Request("slurm", workers=workers or 1), told=options["told"]), progress)
+        except SubmitError:
+            if len(runs_in_results(out)) < len(runs):
+                raise
+            # It was over before, or with the few runs that were made to see how long they take.
         return Results(out)
     return sweep(scenario, out=out, workers=workers, resume=resume, progress=progress, **options)
 

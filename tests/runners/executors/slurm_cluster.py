@@ -146,9 +146,9 @@ class SlurmCluster:
 
     def call(self, *command: str, check: bool = True) -> str:
         """Run one of Slurm's programs and return what it prints."""
-        done = subprocess.run(
-            command, env=os.environ | self.environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        environment = os.environ | {"SLURM_CONF": self.environment["SLURM_CONF"]}
+        environment["PATH"] += f":{SYSTEM_PROGRAMS}"
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout
 
@@ -156,7 +156,7 @@ class SlurmCluster:
         """Return the states of the jobs that are not over."""
         return self.call("squeue", "-h", "-r", "-o", "%T").split()
 
-    def wait(self, *, patience: float = 120.0) -> None:
+    def wait(self, *, patience: float = 300.0) -> None:
         """Wait until no job is left."""
         end = time.monotonic() + patience
         while states := self.jobs():

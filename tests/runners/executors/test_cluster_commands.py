@@ -15,8 +15,10 @@ from citytwin.runners.executors import submission
 from citytwin.runners.ledger import Ledger
 from citytwin.runners.part import work_on
 from citytwin.runners.store import runs_in_results
-from citytwin.runners.sweep import plan_runs
+from citytwin.runners.scenario import Scenario
+from citytwin.runners.sweep import plan_runs, sweep
 
+SMALL = SWEPT.replace("replicates = 3", "replicates = 1")
 HPC = Path(__file__).resolve().parents[3] / "runners" / "hpc"
 
 
@@ -36,9 +38,26 @@ def cluster(slurm, import_path, kernels, monkeypatch):
 
 @pytest.fixture
 def scenario(tmp_path):
+    """A sweep of 4 points and 3 seeds, as that of :func:`swept`."""
     file = tmp_path / "town.toml"
     file.write_text(SWEPT)
     return file
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A sweep of 4 runs."""
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL)
+    return file
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The files of that sweep of 4 runs, made by one worker."""
+    out = tmp_path_factory.mktemp("small") / "results"
+    sweep(Scenario.from_text(SMALL), out=out, workers=1)
+    return sweep_toys.files(out)
 
 
 @pytest.fixture(scope="module")
@@ -79,23 +98,27 @@ def test_submit_status_and_the_same_files_as_a_local_sweep(call, cluster, scenar
     assert "12 runs, 100% done" in last.read_text()
 
 
-def test_sweep_through_slurm_waits_and_reports(call, cluster, scenario, swept, tmp_path):
+@pytest.mark.usefixtures("cluster")
+def test_sweep_through_slurm_waits_and_reports(call, small, expected, tmp_path):
     out = tmp_path / "results"
-    answer = call("sweep", scenario, "--out", out, "--executor", "slurm", "--workers", "2")
+    answer = call("sweep", small, "--out", out, "--executor", "slurm", "--workers", "2")
     assert answer.code == 0, answer.err
-    assert "12 runs" in answer.out or "4 points" in answer.out
-    assert sweep_toys.files(out) == sweep_toys.files(swept)
-    assert "Nothing was left to do" in call("sweep", scenario, "--out", out, "--executor", "slurm", "--resume").err
+    assert "4 points" in answer.out
+    assert sweep_toys.files(out) == expected
+    [jobs] = submission.submissions(out)
+    assert (jobs.runs, jobs.tasks) == (1, 1), "three were made to see how long they take"
+    answer = call("sweep", small, "--out", out, "--executor", "slurm", "--resume")
+    assert answer.code == 0 and "Nothing was left to do" in answer.err
 
 
-def test_the_script_for_slurm_by_hand(call, cluster, scenario, swept, tmp_path, monkeypatch):
+def test_the_script_for_slurm_by_hand(call, cluster, small, expected, tmp_path, monkeypatch):
     program(tmp_path, monkeypatch)
     out = tmp_path / "results"
-    assert "Planned: 12 runs" in call("sweep", scenario, "--out", out, "--plan-only").out
-    small = ("--cpus-per-task=1", "--mem=1G", "--chdir", tmp_path)
-    cluster.call("sbatch", "--array=0-1", *map(str, small), str(HPC / "slurm.sh"), str(out))
+    assert "Planned: 4 runs" in call("sweep", small, "--out", out, "--plan-only").out
+    asked = ("--cpus-per-task=1", "--mem=1G", f"--chdir={tmp_path}")
+    cluster.call("sbatch", "--array=0-1", *asked, str(HPC / "slurm.sh"), str(out))
     cluster.wait()
-    assert sweep_toys.files(out) == sweep_toys.files(swept), [log.read_text() for log in tmp_path.glob("*.log")]
+    assert sweep_toys.files(out) == expected, [log.read_text() for log in tmp_path.glob("*.log")]
 
 
 # ---------------------------------------------------------------------- without a batch system
@@ -232,21 +255,21 @@ def test_a_run_of_a_city_is_the_same_when_made_again(call, swept):
 # ---------------------------------------------------------------------- executors
 
 
-def test_sweep_through_dask(call, scenario, swept, tmp_path, import_path, monkeypatch):
+def test_sweep_through_dask(call, small, expected, tmp_path, import_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", import_path["PYTHONPATH"])
     monkeypatch.syspath_prepend(import_path["PYTHONPATH"])
     out = tmp_path / "results"
-    answer = call("sweep", scenario, "--out", out, "--executor", "dask", "--workers", "2")
+    answer = call("sweep", small, "--out", out, "--executor", "dask", "--workers", "2")
     assert answer.code == 0, answer.err
-    assert sweep_toys.files(out) == sweep_toys.files(swept)
+    assert sweep_toys.files(out) == expected
 
 
-def test_the_script_for_mpi(scenario, swept, tmp_path, import_path):
+def test_the_script_for_mpi(small, expected, tmp_path, import_path):
     out = tmp_path / "results"
     allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     mpirun = [Path(sys.executable).with_name("mpirun"), "--oversubscribe", "--bind-to", "none", "-n", "3"]
     done = subprocess.run(
-        [*mpirun, sys.executable, HPC / "mpi.py", scenario, out],
+        [*mpirun, sys.executable, HPC / "mpi.py", small, out],
         env=import_path | allowed,
         capture_output=True,
         text=True,
@@ -254,10 +277,11 @@ def test_the_script_for_mpi(scenario, swept, tmp_path, import_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert sweep_toys.files(out) == sweep_toys.files(swept)
+    assert sweep_toys.files(out) == expected
 
 
-def test_the_script_for_dask_on_slurm(cluster, scenario, swept, tmp_path):
+@pytest.mark.usefixtures("cluster")
+def test_the_script_for_dask_on_slurm(small, expected, tmp_path):
     settings = tmp_path / "dask"
     settings.mkdir()
     (settings / "jobqueue.yaml").write_text(
@@ -266,7 +290,7 @@ def test_the_script_for_dask_on_slurm(cluster, scenario, swept, tmp_path):
     )
     out = tmp_path / "results"
     done = subprocess.run(
-        [sys.executable, HPC / "dask_cluster.py", scenario, out],
+        [sys.executable, HPC / "dask_cluster.py", small, out],
         env=os.environ | {"DASK_CONFIG": str(settings)},
         capture_output=True,
         text=True,
@@ -274,4 +298,4 @@ def test_the_script_for_dask_on_slurm(cluster, scenario, swept, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert sweep_toys.files(out) == sweep_toys.files(swept)
+    assert sweep_toys.files(out) == expected
