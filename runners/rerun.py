@@ -127,13 +127,10 @@ def _difference(old: "pa.Table | None", new: "pa.Table | None") -> str:
 
     What is stored may have wider types, and columns of other runs in which this one has nothing.
     """
-    if old is None or new is None:
-        rows = len(old if old is not None else new)
-        return (
-            ""
-            if rows == 0
-            else f"{rows} rows {'now' if old is None else 'then'}, no table {'then' if old is None else 'now'}"
-        )
+    if old is None:
+        return f"no table then, {len(new)} rows now" if new is not None and len(new) else ""
+    if new is None:
+        return f"{len(old)} rows then, no table now" if len(old) else ""
     if unknown := [name for name in new.column_names if name not in old.column_names]:
         return f"column {unknown[0]} is new"
     if len(old) != len(new):

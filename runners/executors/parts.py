@@ -34,8 +34,8 @@ def measured(entries: "Sequence[Entry]", points: Mapping[str, int]) -> dict[int 
             worker = (entry.host, entry.pid)
             (later if worker in seen else first).setdefault(points[entry.run_id], []).append(entry.seconds)
             seen.add(worker)
-    found = {point: fmean(seconds) for point, seconds in (later or first).items()}
-    return {**found, None: fmean(found.values())} if found else {}
+    found: dict[int | None, float] = {point: fmean(seconds) for point, seconds in (later or first).items()}
+    return found | {None: fmean(found.values())} if found else {}
 
 
 def costs(tasks: Sequence[Mapping[str, Any]], by_point: Mapping[int | None, float]) -> list[float]:

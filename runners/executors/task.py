@@ -42,7 +42,7 @@ def work_on_part(
     directory: Path,
     runs: Sequence[str] | None,
     *,
-    workers: int,
+    workers: int | None,
     limits: Limits,
     requeue: bool = False,
     progress: Progress | None = None,
@@ -52,7 +52,7 @@ def work_on_part(
     Args:
         directory: results directory.
         runs: the runs; all that are missing if None.
-        workers: runs made side by side.
+        workers: runs made side by side; one a core if None.
         limits: limits of a run; the wall time counts where the batch system does not say how much is left.
         requeue: if the time did not suffice, let Slurm start the job again, provided that it came further.
         progress: called with (done, failed, total, seconds left).

@@ -14,8 +14,8 @@ from small_scenarios import SWEPT
 from citytwin.runners.executors import submission
 from citytwin.runners.ledger import Ledger
 from citytwin.runners.part import work_on
-from citytwin.runners.store import runs_in_results
 from citytwin.runners.scenario import Scenario
+from citytwin.runners.store import runs_in_results
 from citytwin.runners.sweep import plan_runs, sweep
 
 SMALL = SWEPT.replace("replicates = 3", "replicates = 1")
