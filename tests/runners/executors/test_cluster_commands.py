@@ -173,7 +173,7 @@ def test_work_names_what_failed_and_what_is_left(call, tmp_path):
     assert answer.code == 1
     assert "r000-001 (seed 101, epidemic.r0 = 1.5): failed: ValueError: no luck in r000-001" in answer.err
     answer = call("work", out, "--walltime", "0.001 s", "--requeue")
-    assert answer.code == 130
+    assert answer.code == 75
     assert "Stopped by wall time, " in answer.err and "it came no further" in answer.err
 
 
