@@ -42,6 +42,18 @@ def check_choice(executor: str, scheduler: str | None) -> None:
         raise SweepError(f"scheduler '{scheduler}': must be an address as in tcp://host:8786, or {queues}, and of dask")
 
 
+def refuse_growing(scenario: "Scenario") -> None:
+    """Refuse a sweep whose runs depend on what others come to, where all are submitted at once.
+
+    Raises:
+        SweepError: with what to do instead.
+    """
+    if scenario.sweep.grows:
+        raise SweepError(
+            "a sweep with until or budget decides as it goes; make it with --executor dask --scheduler slurm"
+        )
+
+
 def make_runs(
     scenario: "Scenario",
     out: Path,
@@ -106,10 +118,7 @@ def _submitted(
     told: Callable[[str], None] | None,
 ) -> Results:
     """Plan a sweep, submit it to Slurm, and wait until its jobs are over."""
-    if scenario.sweep.grows:
-        raise SweepError(
-            "a sweep with until or budget decides as it goes; make it with --executor dask --scheduler slurm"
-        )
+    refuse_growing(scenario)
     if only_failed:
         raise SweepError(f"with --executor slurm go on by --resume, or by citytwin submit {out} --resume")
     runs = plan_sweep(scenario, out, resume=resume, extend=extend, told=told)

@@ -244,8 +244,12 @@ class _Work:
 
     def _said(self) -> dict[str, str]:
         """Return the latest state of every run that the journals of this sweep's parts name."""
-        files = [file for file in ledger_files(self.directory) if file not in self.earlier]
-        return {found["run_id"]: found["state"] for file in files for found in read_lines(file)}
+        return {
+            found["run_id"]: found["state"]
+            for file in ledger_files(self.directory)
+            if file not in self.earlier
+            for found in read_lines(file)
+        }
 
     # ------------------------------------------------------------------ what to say
 
