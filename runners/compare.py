@@ -5,16 +5,19 @@ alone. The mean of the paired differences therefore varies much less than the di
 with itself differs by exactly 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import floor, isnan, log10, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .tables import StoreError
+from .tables import ID_COLUMNS, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .results import Results
 
 LEVEL = 0.90
 """Probability with which an interval is meant to hold the expected difference."""
@@ -114,6 +117,22 @@ def measures_in(summary: "pd.DataFrame") -> list[Measure]:
     return [measure for measure in there if not measure.if_any or bool((summary[measure.column] != 0).any())]
 
 
+def figures_in(results: "Results") -> list[Measure]:
+    """Return what is compared: the known measures or, of somebody's own model, all numbers that its summary has."""
+    known = measures_in(results.summary)
+    if known or results.is_of_city:
+        return known
+    numbers = results.summary.select_dtypes("number")
+    own = [name for name in numbers if name not in (*ID_COLUMNS, *results.info["parameters"])]
+    return [Measure(name, name, "", decimals=_decimals(numbers[name])) for name in own]
+
+
+def _decimals(values: "pd.Series") -> int:
+    """Return the digits after the point with which three digits of the largest value are shown."""
+    largest = float(values.abs().max())
+    return 0 if largest == 0 or isnan(largest) else min(max(2 - floor(log10(largest)), 0), 12)
+
+
 def still_rising(summary: "pd.DataFrame") -> dict[int, int]:
     """Return by point the number of runs with most infectious people on their last day; points without one are left out.
 
@@ -125,7 +144,9 @@ def still_rising(summary: "pd.DataFrame") -> dict[int, int]:
     return {int(point): len(rows) for point, rows in cut.groupby("point", sort=True)}
 
 
-def compare(summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL) -> "pd.DataFrame":
+def compare(
+    summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL, measures: Sequence[Measure] | None = None
+) -> "pd.DataFrame":
     """Return how each point differs from the baseline point.
 
     The interval is the mean of the paired differences plus or minus the quantile of Student's t distribution with
@@ -135,6 +156,7 @@ def compare(summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL)
         summary: a row a run, with ``point``, ``seed`` and the columns of :data:`MEASURES`; runs may be missing.
         baseline: the point with which all are compared.
         level: probability of the interval.
+        measures: what is compared; those of :data:`MEASURES` that the summary has if None.
 
     Returns:
         A row a point and measure: ``point``, ``measure`` (column of the summary), ``runs`` (at the point), ``mean``
@@ -154,7 +176,7 @@ def compare(summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL)
     rows = []
     for point, runs in by_point.items():
         seeds = runs.index.intersection(base.index)
-        for measure in measures_in(summary):
+        for measure in measures_in(summary) if measures is None else measures:
             pairs = (runs.loc[seeds, measure.column] - base.loc[seeds, measure.column]).dropna().to_numpy(float)
             low, high = interval(pairs, level)
             rows.append(

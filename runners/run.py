@@ -29,6 +29,8 @@ from .tables import to_tables
 Days = Callable[[int, int], None]
 """``days(done, total)``; called after every step."""
 
+SINGLE = "run"
+"""Name of the run where there is no sweep."""
 EXECUTE = f"{__name__}:execute_run"
 WARM = f"{__name__}:warm"
 
@@ -137,7 +139,7 @@ def run(
     own = records_of(classes, [scenario])
     scenario.check_files()
     seed = scenario.seed if seed is None else seed
-    task: dict[str, Any] = {"run_id": "run", "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
+    task: dict[str, Any] = {"run_id": SINGLE, "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
     if out is None:
         with _reachable(scenario):
             model = CityModel(scenario, seed=seed, threads=threads, **classes)
@@ -365,7 +367,8 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
     """
     data = {name: section for name, section in context["scenario"].items() if name != "sweep"}
     scenario = _base(json.dumps([data, context["files"]], sort_keys=True)).with_parameters(task["parameters"])
-    return CityModel(scenario, _city(task["city"]), task["seed"]).run()
+    classes = imported(context.get("own", {}))
+    return CityModel(scenario, _city(task["city"]), task["seed"], **classes).run()
 
 
 @lru_cache(maxsize=1)

@@ -46,6 +46,7 @@ from .sections import (
     DesignSettings,
     OutputSettings,
 )
+from .stage import MANIFEST
 from .street_designs import SECTION as DESIGN
 from .street_designs import built_designs, content_of, design_problems, designed
 
@@ -104,14 +105,32 @@ class Scenario:
 
     @classmethod
     def load(cls, path: str | Path) -> "Scenario":
-        """Read a scenario file, or a shipped scenario by its bare name (``"quickstart"``).
+        """Read a scenario file, a shipped scenario by its bare name (``"quickstart"``), or that of results.
+
+        Args:
+            path: file or name; of ``sweep.json`` in results the scenario that was run, its files as they were then.
 
         Raises:
             ScenarioError: with every problem of the file, each with line, key and what is allowed.
         """
         file = find(path)
+        if file.name == MANIFEST:
+            return cls._of_results(file)
         label = str(path) if Path(path).exists() else file.name
         return cls._from_document(extended(read_file(file, label), file))
+
+    @classmethod
+    def _of_results(cls, file: Path) -> "Scenario":
+        from .manifest import ManifestError, read_manifest
+
+        try:
+            info = read_manifest(file.parent)
+        except ManifestError as error:
+            raise ScenarioError([Problem(Where(str(file)), "", str(error))]) from None
+        scenario, context = info.get("scenario"), info.get("context")
+        if not isinstance(scenario, dict) or not isinstance(context, dict):
+            raise ScenarioError([Problem(Where(str(file)), "scenario", "holds no scenario that can be run again")])
+        return cls.from_dict(scenario, context.get("files"))
 
     @classmethod
     def from_text(cls, text: str, *, label: str = "scenario", folder: str | Path = ".") -> "Scenario":

@@ -37,6 +37,7 @@ MISTAKES = {
     "environment.schema.CityError",
     "environment.transit.timetable.TransitError",
     "runners.documents.ScenarioError",
+    "runners.executors.job.SubmitError",
     "runners.manifest.ManifestError",
     "runners.points.estimate.EstimateError",
     "runners.points.tasks.ExtensionError",

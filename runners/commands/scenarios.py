@@ -136,9 +136,18 @@ def sweep_all(
     time_limit: TimeLimitOption = None,
     memory_limit: MemoryLimitOption = None,
     walltime: WalltimeOption = None,
-    executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take, measured by a run or two; nothing is written.")
+    ] = False,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Where the runs are made: local, dask, or slurm (submit and wait).")
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="Dask: an address, or slurm, pbs or lsf for jobs; this machine if left out."),
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Write the results directory and make no run: for citytwin work.")
     ] = False,
     changes: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
@@ -158,12 +167,12 @@ def sweep_all(
         citytwin sweep my-scenario.toml --out results/mine --time-limit "10 min" --memory-limit "4 GB" --walltime "2 h"
     """
     from ..cities import slug
+    from ..executors.choice import check_choice, make_runs
     from ..progress import progress_bar, sign_of_life
-    from ..sweep import SweepDrained, sweep
+    from ..sweep import SweepDrained, plan_sweep
 
-    if executor != "local":
-        raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
     limits = limits_of(time_limit, memory_limit, walltime)
+    check_choice(executor, scheduler)
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
@@ -180,22 +189,29 @@ def sweep_all(
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
     with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
-        try:
-            results = sweep(
-                loaded,
-                out=out,
-                workers=workers,
-                resume=resume,
-                only_failed=only_failed,
-                extend=extend,
-                limits=limits,
-                progress=moved,
-                told=say,
-            )
-        except SweepDrained as drained:
-            said = str(drained)
+        if plan_only:
+            planned = len(plan_sweep(loaded, out, resume=resume, extend=extend, told=say))
         else:
-            said = ""
+            try:
+                results = make_runs(
+                    loaded,
+                    out,
+                    executor,
+                    scheduler,
+                    workers=workers,
+                    resume=resume,
+                    only_failed=only_failed,
+                    extend=extend,
+                    limits=limits,
+                    progress=moved,
+                    told=say,
+                )
+                said = ""
+            except SweepDrained as drained:
+                said = str(drained)
+    if plan_only:
+        typer.echo(f"Planned: {planned} runs in {out}; make them with citytwin work {out}")
+        return
     if said:
         typer.echo(said, err=True)
         raise typer.Exit(DRAINED)
