@@ -15,6 +15,7 @@ from ..agents.presence import Presence
 from ..environment.city import City
 from . import manifest as manifests
 from . import pause, store
+from .checkpoints.reader import StateError
 from .checkpoints.running import Checkpoints
 from .cities import CITIES, prepare_cities
 from .documents import Problem
@@ -156,6 +157,8 @@ def run(
         raise store.StoreError(f"{save}: exists already; choose another name for the saved state, or remove it first")
     seed = scenario.seed if seed is None else seed
     task: dict[str, Any] = {"run_id": SINGLE, "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
+    if until_day is not None:
+        task["until_day"] = until_day
     if out is None:
         with _reachable(scenario):
             model = CityModel(scenario, seed=seed, threads=threads, **classes)
@@ -414,7 +417,8 @@ def context_of(
         for city in cities
     ]
     every = [scenario, *variants]
-    return {
+    pasts = _pasts(every)
+    return ({"past": pasts} if pasts else {}) | {
         "scenario": scenario.to_dict(),
         "files": files_of(every),
         "city_facts": about,
@@ -436,12 +440,32 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
     data = {name: section for name, section in context["scenario"].items() if name != "sweep"}
     scenario = _base(json.dumps([data, context["files"]], sort_keys=True)).with_parameters(task["parameters"])
     classes = imported(context.get("own", {}))
+    _check_past(scenario, context.get("past", {}))
     made = partial(CityModel, scenario, _city(task["city"]), task["seed"], **classes)
-    folder = pause.folder()
+    folder, until_day = pause.folder(), task.get("until_day")
     if folder is None:
-        return made().run()
+        return _stepped(made(), until_day=until_day)
     checkpoints = Checkpoints(folder, scenario.output.checkpoint_days)
-    return _stepped(checkpoints.begin(made), checkpoints=checkpoints)
+    return _stepped(checkpoints.begin(made), checkpoints=checkpoints, until_day=until_day)
+
+
+def _pasts(scenarios: Iterable[Scenario]) -> dict[str, str]:
+    """Return a checksum of each saved state that scenarios go on from, by its path."""
+    from .checkpoints.files import read_head, sum_of
+
+    paths = {scenario.clock.from_ for scenario in scenarios if scenario.clock.from_ is not None}
+    return {path: sum_of(read_head(path)) for path in sorted(paths)}
+
+
+def _check_past(scenario: Scenario, known: Mapping[str, str]) -> None:
+    """Make sure that the past of a run is the one that it had when the sweep began.
+
+    Raises:
+        StateError: if it is another.
+    """
+    path = scenario.clock.from_
+    if path in known and _pasts([scenario])[path] != known[path]:
+        raise StateError(f"{path}: is another saved state than when the sweep began; put that one back, or sweep anew")
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..store import sync_directory
+from ..atomic import sync_directory
 from .graph import Json, described, type_of
 from .reader import StateError
 
@@ -92,6 +92,11 @@ def read_head(path: str | Path) -> dict[str, Any]:
         if type(head.get(name)) is not kind:
             raise StateError(f"{file}: damaged: '{name}' is missing or of another kind")
     return head
+
+
+def sum_of(head: dict[str, Any]) -> str:
+    """Return one checksum of a whole state, from its head."""
+    return hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
 
 
 def read(path: str | Path, head: dict[str, Any]) -> tuple[Json, list[NDArray[Any]]]:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citytwin.environment.city import City
+from citytwin.runners.checkpoints.reader import StateError
 from citytwin.runners.compare import compare
 from citytwin.runners.documents import ScenarioError
 from citytwin.runners.model import CityModel
-from citytwin.runners.run import run
+from citytwin.runners.run import execute_run, run, sweep_tasks
 from citytwin.runners.scenario import Scenario
 from citytwin.runners.sweep import sweep
 
@@ -72,11 +73,18 @@ def whole(text: str = PAST, *, days: int = 30) -> Scenario:
         (PAST.replace("limit = { shop = 0.5 }", "limit = { shop = 0.1 }\ncompliance = 0.5"), 30),
         (PAST.replace("until = 20", "until = 12"), 30),
         (PAST.replace("until = 20", 'until = "incidence < 10"'), 30),
-        (PAST.replace('\n[[policy]]\nname = "by turns"\nrotate = { work = 2 }\nlimit = { shop = 0.5 }\nfrom = 14', ""), 30),
+        (
+            PAST.replace(
+                '\n[[policy]]\nname = "by turns"\nrotate = { work = 2 }\nlimit = { shop = 0.5 }\nfrom = 14', ""
+            ),
+            30,
+        ),
     ],
     ids=["as it was", "longer", "later policies", "earlier", "other", "ends earlier", "ends on a condition", "dropped"],
 )
-def test_a_branch_under_the_seed_of_the_past_is_the_unbroken_run(place: Path, people: City, text: str, days: int) -> None:
+def test_a_branch_under_the_seed_of_the_past_is_the_unbroken_run(
+    place: Path, people: City, text: str, days: int
+) -> None:
     model = CityModel(branch(place, text, days=days), people)
     assert model.day == DAY
     assert_same_tables(model.run(), CityModel(whole(text, days=days), people).run())
@@ -138,7 +146,7 @@ def test_the_past_stays_and_the_future_is_drawn_anew(place: Path, people: City) 
     assert other.seed_number == 9
 
 
-def test_points_of_a_sweep_share_the_past_and_their_luck(place: Path, people: City, tmp_path: Path) -> None:
+def test_points_of_a_sweep_share_the_past_and_their_luck(people: City, tmp_path: Path) -> None:
     people.save(tmp_path / "small.city")
     text = PAST.replace("synthetic = { people = 1_000, seed = 2 }", 'bundle = "small.city"')
     past = Scenario.from_text(text, folder=tmp_path)
@@ -154,8 +162,24 @@ def test_points_of_a_sweep_share_the_past_and_their_luck(place: Path, people: Ci
     assert not (after[0, 0] == after[1, 0]).all()
     found = compare(results.summary)
     assert found.loc[found["point"] == 1, "pairs"].eq(2).all()
-    alone = CityModel(Scenario.from_text(text, folder=tmp_path).at_point({"policy.by turns.compliance": 1.0}), seed=6).run()
+    alone = CityModel(
+        Scenario.from_text(text, folder=tmp_path).at_point({"policy.by turns.compliance": 1.0}), seed=6
+    ).run()
     assert after[1, 1].tolist() == alone["series"]["new_infections"][DAY:].tolist()
+
+
+def test_a_past_that_changed_since_the_sweep_began_is_noticed(place: Path, people: City, tmp_path: Path) -> None:
+    people.save(tmp_path / "small.city")
+    shutil.copytree(place / "day10.state", tmp_path / "day10.state")
+    tasks, _, context = sweep_tasks(
+        branch(tmp_path, PAST.replace("from = 14", "from = 11").replace("until = 20", "until = 11"), days=12),
+        tmp_path / "cities",
+    )
+    assert len(execute_run(tasks[0], context)["series"]["day"]) == 12
+    head = tmp_path / "day10.state" / "state.json"
+    head.write_text(head.read_text().replace('"date": "2026-01-15"', '"date": "2026-01-14"'))
+    with pytest.raises(StateError, match="is another saved state than when the sweep began"):
+        execute_run(tasks[0], context)
 
 
 # ---------------------------------------------------------------------- what is refused
@@ -164,7 +188,11 @@ def test_points_of_a_sweep_share_the_past_and_their_luck(place: Path, people: Ci
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("r0 = 5.0", "r0 = 4.0", r"branch\.toml:11: epidemic\.r0: would have changed the past \(it was 5\.0, given 4\.0\)"),
+        (
+            "r0 = 5.0",
+            "r0 = 4.0",
+            r"branch\.toml:11: epidemic\.r0: would have changed the past \(it was 5\.0, given 4\.0\)",
+        ),
         ("transmissibility = 1.4", "transmissibility = 1.5", r"epidemic\.strain.*would have changed the past"),
         ("per_day = 0.5", "per_day = 0.4", r"epidemic\.imports.*would have changed the past"),
         ("seed = 2 }", "seed = 3 }", r"city\.synthetic\.seed: would have changed the past"),
@@ -174,12 +202,18 @@ def test_points_of_a_sweep_share_the_past_and_their_luck(place: Path, people: Ci
         ("days = 30", "days = 10", r"clock\.days: the past reaches to day 10; give more days than that"),
         ("compliance = 0.8\nfatigue", "compliance = 0.7\nfatigue", r"schools closed.* only its end may be another"),
         ("until = 20", "until = 9", r"policy\.schools closed\.until: 'schools closed' ended before day 10, or would"),
-        ("from = 14\n", "from = 9\n", r"policy\.by turns\.from: 'by turns' would have begun before day 10; give from = 10"),
+        (
+            "from = 14\n",
+            "from = 9\n",
+            r"policy\.by turns\.from: 'by turns' would have begun before day 10; give from = 10",
+        ),
         ("from = 14\n", "compliance = 0.2\n", r"'by turns' would have begun before day 10"),
         ('name = "tests"', 'name = "test"', r"'tests' was in force before day 10; keep it, with until = 10"),
     ],
 )
-def test_what_would_have_changed_the_past_is_refused(place: Path, people: City, old: str, new: str, message: str) -> None:
+def test_what_would_have_changed_the_past_is_refused(
+    place: Path, people: City, old: str, new: str, message: str
+) -> None:
     assert old in PAST
     days = 10 if new == "days = 10" else 30
     text = PAST if days == 10 else PAST.replace(old, new)
@@ -213,7 +247,9 @@ def test_a_checkpoint_serves_its_own_seed_only(people: City, tmp_path: Path) -> 
         checkpoints.after_step(model)
     (tmp_path / "run" / "day-00010").rename(tmp_path / "day10.state")
     assert_same_tables(CityModel(branch(tmp_path), people).run(), CityModel(scenario, people).run())
-    with pytest.raises(ScenarioError, match="holds only what has changed in a run with seed 5; other seeds need a whole"):
+    with pytest.raises(
+        ScenarioError, match="holds only what has changed in a run with seed 5; other seeds need a whole"
+    ):
         branch(tmp_path, PAST.replace("seed = 5", "seed = 6")).check_files()
     with pytest.raises(ScenarioError, match="cannot go on with seed 8; save the whole state"):
         CityModel(branch(tmp_path), people, seed=8)

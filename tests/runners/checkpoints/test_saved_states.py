@@ -262,9 +262,7 @@ def test_states_and_models_that_do_not_fit(people: City, tmp_path: Path) -> None
         CityModel(scenario.with_parameters({"epidemic.r0": 2.0}), people).restore(tmp_path / "s")
     told = stepped(Told(scenario, people), 2)
     told.save(tmp_path / "told")
-    with pytest.raises(
-        StateError, match="a model of test_saved_states:Told was saved, this is a citytwin"
-    ):
+    with pytest.raises(StateError, match="a model of test_saved_states:Told was saved, this is a citytwin"):
         CityModel.from_state(tmp_path / "told", people)
     with pytest.raises(StateError, match=r"nowhere: not a saved state \(no state\.json\)"):
         CityModel.from_state(tmp_path / "nowhere")
