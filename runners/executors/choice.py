@@ -66,7 +66,7 @@ def make_runs(
     extend: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
     progress: Progress,
-    told: Callable[[str], None] | None = None,
+    told: Callable[[str], None],
 ) -> Results:
     """Make the runs of a sweep where it was asked for and return the results.
 
@@ -115,7 +115,7 @@ def _submitted(
     extend: bool,
     limits: Limits,
     progress: Progress,
-    told: Callable[[str], None] | None,
+    told: Callable[[str], None],
 ) -> Results:
     """Plan a sweep, submit it to Slurm, and wait until its jobs are over."""
     refuse_growing(scenario)
