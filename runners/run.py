@@ -463,9 +463,9 @@ def _check_past(scenario: Scenario, known: Mapping[str, str]) -> None:
     Raises:
         StateError: if it is another.
     """
-    path = scenario.clock.from_
-    if path in known and _pasts([scenario])[path] != known[path]:
-        raise StateError(f"{path}: is another saved state than when the sweep began; put that one back, or sweep anew")
+    for path, found in _pasts([scenario]).items() if known else ():
+        if known.get(path, found) != found:
+            raise StateError(f"{path}: is another saved state than when the sweep began; put that one back, or sweep anew")
 
 
 @lru_cache(maxsize=1)
