@@ -119,7 +119,7 @@ def sweep(
         return work_through(out, executor, runs, slots=workers or 1, limits=limits, progress=progress)
 
     if only_failed:
-        with explained(out):
+        with explained(Path(out)):
             runs = unsuccessful(out)
         outcome = work(runs)
     elif maker.settings.grows:
