@@ -222,6 +222,7 @@ class Scenario:
                         file = variant.document.nearest(whole).value
                         if not Path(file).is_file():
                             missing[whole] = absent(file)
+            problems |= dict.fromkeys(_past_problems(variant))
             for whole, message in missing.items():
                 where = variant.document.nearest(whole).where
                 problems[Problem(where, dotted_key(variant.document, whole), message)] = None
@@ -331,6 +332,15 @@ class Scenario:
     def at_point(self, parameters: Mapping[str, Any]) -> "Scenario":
         """Return the scenario of one point: its parameters set, nothing swept."""
         return self._from_document(_point_document(self.document, parameters), self.files)
+
+
+def _past_problems(scenario: Scenario) -> list[Problem]:
+    """Return why a scenario cannot go on from the saved past that it names."""
+    if scenario.clock.from_ is None:
+        return []
+    from .checkpoints.branch import problems_of
+
+    return problems_of(scenario)
 
 
 # ---------------------------------------------------------------------- reading a document
@@ -459,6 +469,7 @@ _PATHS: tuple[KeyPath, ...] = (
     ("city", "census", "file"),
     ("city", "sumo", "file"),
     ("city", "lines", "file"),
+    ("clock", "from"),
 )
 
 

@@ -182,6 +182,8 @@ class Centre:
         tasks: all tasks so far, row for row the results.
     """
 
+    not_saved = ("roads",)  # follow from the seconds that links take
+
     def __init__(
         self,
         roads: Roads,

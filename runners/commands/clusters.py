@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import INTERRUPTED, SOME_FAILED, JsonOption, ResultsArgument, SetOption, app, load, refuse_swept
+from .common import (
+    DRAINED,
+    SOME_FAILED,
+    JsonOption,
+    MemoryLimitOption,
+    ResultsArgument,
+    SetOption,
+    TimeLimitOption,
+    WalltimeOption,
+    app,
+    limits_of,
+    load,
+    refuse_swept,
+)
 
 if TYPE_CHECKING:
     from ..executors.submission import Request, Submission
-
-TimeLimitOption = Annotated[
-    str | None, typer.Option("--time-limit", metavar="TIME", help="Give up a run that takes longer, as in '20 min'.")
-]
-MemoryLimitOption = Annotated[
-    str | None, typer.Option("--memory-limit", metavar="SIZE", help="Give up a run that takes more, as in '4 GB'.")
-]
 
 
 @app.command()
@@ -141,12 +147,14 @@ def _request(directory: Path | None, given: dict[str, Any]) -> "Request":
 def _plan(scenario: str, changes: list[str], out: Path | None, request: "Request", say: Callable[[str], None]) -> Path:
     """Write the results directory of a scenario, once it is clear that the batch system could take its runs."""
     from ..cities import slug
+    from ..executors.choice import refuse_growing
     from ..executors.submit import check_request
     from ..sweep import plan_sweep
 
     check_request(request)
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
+    refuse_growing(loaded)
     directory = out or Path("results") / slug(loaded.name)
     plan_sweep(loaded, directory, told=say)
     return directory
@@ -188,10 +196,7 @@ def work(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Runs made side by side; one a core if left out.")
     ] = None,
-    walltime: Annotated[
-        str | None,
-        typer.Option("--walltime", metavar="TIME", help="When this must end, where the batch system does not say."),
-    ] = None,
+    walltime: WalltimeOption = None,
     time_limit: TimeLimitOption = None,
     memory_limit: MemoryLimitOption = None,
     requeue: Annotated[
@@ -204,7 +209,8 @@ def work(
 ) -> None:
     """Make a part of the runs of a sweep that is planned, as the tasks of a job array do.
 
-    It ends before its wall time: runs in hand are finished or keep what they have reached. SIGUSR1 and SIGTERM end it too.
+    It ends before the wall time that Slurm or --walltime gives it: runs in hand are finished or keep what they have reached.
+    SIGUSR1 and SIGTERM end it likewise. The exit code is 75 then if runs are left.
 
     \b
     Examples:
@@ -212,7 +218,6 @@ def work(
         citytwin work results/mine
     """
     from ..executors import task
-    from ..limits import Limits
     from ..part import work_on
     from ..progress import progress_bar
     from ..status import status
@@ -220,10 +225,7 @@ def work(
 
     if (part is None) != (parts is None and submission is None) or (parts is not None and submission is not None):
         raise typer.BadParameter("--part needs one of --of and --submission, and each of these needs --part")
-    try:
-        limits = Limits.of_texts(time_limit, memory_limit, walltime)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    limits = limits_of(time_limit, memory_limit, walltime)
     if warm:
         task.warm(directory)
         return
@@ -248,6 +250,6 @@ def work(
     typer.echo(f"{outcome.done} of {outcome.total} runs are in the results, {len(outcome.failures)} failed.")
     if outcome.stopped:
         typer.echo(f"Stopped by {outcome.stopped}, {outcome.left} runs are left. {refused}".rstrip(), err=True)
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(DRAINED)
     if outcome.failures:
         raise typer.Exit(SOME_FAILED)

@@ -79,6 +79,17 @@ def run_once(
         int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the run; the file's if left out.")
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads; the results do not depend on it.")] = 1,
+    every: Annotated[
+        str | None,
+        typer.Option("--checkpoint-every", metavar="DAYS", help='Save the state in --out now and then, as "10 days".'),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--continue", help="Go on from the state that a stopped run saved in --out.")
+    ] = False,
+    until_day: Annotated[int | None, typer.Option("--until-day", min=1, help="Stop before this day.")] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help='Directory to make with the state at the end, for [clock] from = "…".')
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario once, as its file stands; what it sweeps is left aside.
@@ -87,6 +98,9 @@ def run_once(
     Examples:
         citytwin run quickstart --out results/first
         citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
+        citytwin run long.toml --out results/long --checkpoint-every "10 days"
+        citytwin run long.toml --out results/long --continue
+        citytwin run past.toml --until-day 30 --save day30.state
     """
     from ..cities import slug
     from ..progress import progress_bar, sign_of_life
@@ -94,6 +108,10 @@ def run_once(
 
     loaded = load(scenario, changes)
     out = out or Path("results") / f"{slug(loaded.name)}-run"
+    every_days = None if every is None else _days(every)
+    if until_day is not None and until_day > loaded.clock.days:
+        message = f"the clock has {loaded.clock.days} days (given {until_day})"
+        raise typer.BadParameter(message, param_hint="--until-day")
 
     def moved(done: int, total: int) -> None:
         say("")
@@ -101,11 +119,21 @@ def run_once(
 
     with progress_bar("days") as move, sign_of_life("making city and model ready") as say:
         try:
-            results = run(loaded, out, seed, threads, progress=moved)
+            results = run(
+                loaded,
+                out,
+                seed,
+                threads,
+                progress=moved,
+                checkpoint_every=every_days,
+                resume=resume,
+                until_day=until_day,
+                save=save,
+            )
         except Exception as error:
             if is_mistake(error):
                 raise
-            failure = failure_text(error)
+            failure = failure_text(error, out)
         else:
             failure = ""
     if failure:
@@ -233,6 +261,20 @@ def _dry_run(scenario: "Scenario", out: Path, workers: int | None, as_json: bool
         found = estimate(scenario, workers or cores(), say)
     shown = json.dumps(found.facts(), indent=2) if as_json else estimate_text(scenario.name, found, out)
     typer.echo(shown)
+
+
+def _days(text: str) -> int:
+    """Return the days of ``--checkpoint-every``."""
+    from ..sections import OutputSettings
+
+    try:
+        days = OutputSettings(checkpoint_every=text).checkpoint_days  # type: ignore[arg-type]
+    except ValueError:
+        raise typer.BadParameter(
+            f"'{text}' is not a number of whole days, as in \"10 days\"", param_hint="--checkpoint-every"
+        ) from None
+    assert days is not None
+    return days
 
 
 def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:

@@ -42,6 +42,18 @@ def check_choice(executor: str, scheduler: str | None) -> None:
         raise SweepError(f"scheduler '{scheduler}': must be an address as in tcp://host:8786, or {queues}, and of dask")
 
 
+def refuse_growing(scenario: "Scenario") -> None:
+    """Refuse a sweep whose runs depend on what others come to, where all are submitted at once.
+
+    Raises:
+        SweepError: with what to do instead.
+    """
+    if scenario.sweep.grows:
+        raise SweepError(
+            "a sweep with until or budget decides as it goes; make it with --executor dask --scheduler slurm"
+        )
+
+
 def make_runs(
     scenario: "Scenario",
     out: Path,
@@ -54,7 +66,7 @@ def make_runs(
     extend: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
     progress: Progress,
-    told: Callable[[str], None] | None = None,
+    told: Callable[[str], None],
 ) -> Results:
     """Make the runs of a sweep where it was asked for and return the results.
 
@@ -103,13 +115,10 @@ def _submitted(
     extend: bool,
     limits: Limits,
     progress: Progress,
-    told: Callable[[str], None] | None,
+    told: Callable[[str], None],
 ) -> Results:
     """Plan a sweep, submit it to Slurm, and wait until its jobs are over."""
-    if scenario.sweep.grows:
-        raise SweepError(
-            "a sweep with until or budget decides as it goes; make it with --executor dask --scheduler slurm"
-        )
+    refuse_growing(scenario)
     if only_failed:
         raise SweepError(f"with --executor slurm go on by --resume, or by citytwin submit {out} --resume")
     runs = plan_sweep(scenario, out, resume=resume, extend=extend, told=told)

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..ledger import UNSUCCESSFUL, ledger_files, parse_line
+from ..ledger import UNSUCCESSFUL, ledger_files, read_lines
 from ..limits import Limits
 from ..outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
 from ..part import work_on
@@ -244,14 +244,12 @@ class _Work:
 
     def _said(self) -> dict[str, str]:
         """Return the latest state of every run that the journals of this sweep's parts name."""
-        said = {}
-        for file in ledger_files(self.directory):
-            if file not in self.earlier:
-                with file.open("rb") as lines:
-                    for line in lines:
-                        if (found := parse_line(line)) is not None:
-                            said[found["run_id"]] = found["state"]
-        return said
+        return {
+            found["run_id"]: found["state"]
+            for file in ledger_files(self.directory)
+            if file not in self.earlier
+            for found in read_lines(file)
+        }
 
     # ------------------------------------------------------------------ what to say
 
