@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import socket
 import threading
 import time
@@ -89,9 +90,9 @@ def put_in_place(path: Path, name: Path | None = None, *, durable: bool = True) 
 
 
 def remove_temporary(directory: Path) -> None:
-    """Remove the temporary files of a directory that nobody is writing any more.
+    """Remove the temporary files and folders of a directory that nobody is writing any more.
 
-    Those are files of processes of this machine that have ended, of this process (which must write none meanwhile), and
+    Those are ones of processes of this machine that have ended, of this process (which must write none meanwhile), and
     of other machines if they are a day old by the clock of the file system.
     """
     now: float | None = None
@@ -105,7 +106,9 @@ def remove_temporary(directory: Path) -> None:
             now = _time_of(directory) if now is None else now
             with contextlib.suppress(FileNotFoundError):
                 ended = now - file.stat().st_mtime > _ABANDONED
-        if ended:
+        if ended and file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        elif ended:
             file.unlink(missing_ok=True)
 
 

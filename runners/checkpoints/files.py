@@ -11,11 +11,9 @@ Files are untrusted: nothing is unpickled, and sizes and types are checked befor
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import sync_directory
+from ..atomic import sync_directory, temporary
 from .graph import Json, described, type_of
 from .reader import StateError
 
@@ -33,7 +31,6 @@ HEAD, TREE, ARRAYS = "state.json", "tree.json", "arrays.npy"
 _ALIGNMENT = 64
 _LARGEST_TEXT = 1 << 30
 """Bytes of JSON that are read at most."""
-_counter = itertools.count()
 
 
 def write(path: Path, head: dict[str, Any], tree: Json, arrays: Sequence[NDArray[Any]]) -> None:
@@ -48,7 +45,7 @@ def write(path: Path, head: dict[str, Any], tree: Json, arrays: Sequence[NDArray
     Raises:
         OSError: if the disk does not take it, or there is something; nothing is left then.
     """
-    stage = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{next(_counter)}.tmp")
+    stage = temporary(path)
     stage.mkdir()
     try:
         places, memory = _packed(arrays)

@@ -1,15 +1,14 @@
 """Long runs: their state is saved every few days, and when they are asked to stop; the next attempt goes on from there."""
 
 import contextlib
-import os
 import re
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import pause
+from ..atomic import remove_temporary
 from . import files
 from .graph import Checksums, SaveError
 from .reader import StateError
@@ -52,7 +51,7 @@ class Checkpoints:
             SaveError: if the state is to be saved every few days, and something of the model cannot be.
         """
         model = self._made(make)
-        self._sweep_up()
+        remove_temporary(self.folder)
         for path in self._states():
             try:
                 self._check_same_run(path, model)
@@ -127,20 +126,3 @@ class Checkpoints:
         with contextlib.suppress(OSError):
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
-
-    def _sweep_up(self) -> None:
-        """Remove what processes of this machine that are gone were writing."""
-        for left in self.folder.glob(".day-*.tmp") if self.folder.is_dir() else ():
-            host, pid, _ = left.name.removesuffix(".tmp").rsplit(".", 2)
-            if host.endswith(f".{socket.gethostname()}") and pid.isdecimal() and not _lives(int(pid)):
-                shutil.rmtree(left, ignore_errors=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
