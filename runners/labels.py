@@ -80,6 +80,17 @@ def spread(difference: float, low: float, high: float, measure: Measure, *, mark
     return f"{middle} ({amount(low, measure, sign=True)} … {amount(high, measure, sign=True)})"
 
 
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, its heading the first row; names stand to the left, figures to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+    def line(cells: Sequence[str]) -> str:
+        numbers = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+        return "  ".join([cells[0].ljust(widths[0]), *numbers])
+
+    return [line(rows[0]), "  ".join("─" * width for width in widths), *map(line, rows[1:])]
+
+
 def cities_of(results: "Results") -> list[dict[str, Any]]:
     """Return what the results say of their cities: name, people, area_km2 and sources of each."""
     return list(results.info.get("context", {}).get("city_facts", []))

@@ -1,0 +1,336 @@
+"""Which parameters of a sweep move an indicator: Sobol indices, elementary effects or rank correlation, by its design."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite, log
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compare import LEVEL
+from ..tables import StoreError
+from .ranks import rank_correlations
+from .replicates import (
+    RESAMPLES,
+    Floats,
+    Integers,
+    Luck,
+    Outputs,
+    estimated,
+    luck,
+    normal_interval,
+    outputs_of,
+    resampled,
+    whole_blocks,
+)
+from .screening import elementary_effects, morris_indices, morris_trajectories
+from .variance import DesignError, saltelli_blocks, sobol_indices
+
+if TYPE_CHECKING:
+    from ..results import Results
+
+SOBOL, MORRIS, RANKS = "sobol", "morris", "ranks"
+BLOCKS = {SOBOL: "blocks", MORRIS: "trajectories", RANKS: "points"}
+"""What is used as a whole or not at all, by method."""
+MEASURES = {SOBOL: ("first_order", "total"), MORRIS: ("mu", "mu_star", "sigma"), RANKS: ("rank", "partial_rank")}
+"""What is estimated for every parameter, by method."""
+SECOND = "second_order"
+"""What is estimated for every pair of parameters by Sobol's method, where the design serves it."""
+FEWEST = {SOBOL: 2, MORRIS: 2, RANKS: 4}
+"""Blocks, trajectories or points without which nothing can be said."""
+RANKED_AT_MOST = 20_000_000
+"""Ranks taken for the intervals of one indicator: about 10 s (assumed). Of more points there are fewer resamples."""
+FEWEST_RESAMPLES = 100
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where a sampled parameter lies.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        log: whether it is sampled in its logarithm.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def position(self, values: Floats) -> Floats:
+        """Return where values lie between the ends, 0 to 1."""
+        if self.log:
+            return (np.log(values) - log(self.low)) / (log(self.high) - log(self.low))
+        return (values - self.low) / (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Index:
+    """One estimate with its interval.
+
+    Attributes:
+        measure: what is estimated, of :data:`MEASURES`, or :data:`SECOND`.
+        parameter: of which parameter.
+        other: the second one of a pair, or None.
+        estimate, low, high: not a number where it cannot be told.
+    """
+
+    measure: str
+    parameter: str
+    other: str | None
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What moves an indicator.
+
+    Attributes:
+        indicator: column of the summary.
+        method: ``sobol``, ``morris`` or ``ranks``.
+        at: values of the parameters that are crossed with the sampled ones; the finding is of the points that have them.
+        indices: the estimates.
+        used: blocks, trajectories or points that were used.
+        dropped: those that were left out because a run of theirs is missing.
+        still: trajectories that were left out because rounding made a step 0.
+        luck: how much of the variance is luck.
+    """
+
+    indicator: str
+    method: str
+    indices: tuple[Index, ...]
+    used: int
+    dropped: int
+    still: int
+    luck: Luck
+    at: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, measure: str, parameter: str, other: str | None = None) -> Index:
+        """Return an estimate."""
+        return next(i for i in self.indices if (i.measure, i.parameter, i.other) == (measure, parameter, other))
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What moves the indicators of a sweep.
+
+    Attributes:
+        design: design of the sweep.
+        parameters: the parameters told apart.
+        left_out: swept parameters whose values are no numbers, which ranks say nothing of.
+        points, runs: their numbers in the sweep.
+        missing: runs that are not in the results.
+        failed: those of them that failed.
+        replicates: runs of a point.
+        findings: one an indicator, and one more for every combination of crossed parameters.
+    """
+
+    design: str
+    parameters: tuple[str, ...]
+    left_out: tuple[str, ...]
+    points: int
+    runs: int
+    missing: int
+    failed: int
+    replicates: int
+    findings: tuple[Finding, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """Return all of it, JSON-able; None stands for what cannot be told."""
+        data: dict[str, Any] = asdict(self) | {"level": LEVEL}
+        for finding in data["findings"]:
+            for index in finding["indices"]:
+                index |= {name: _number(index[name]) for name in ("estimate", "low", "high")}
+        return data
+
+
+def _number(value: float) -> float | None:
+    return float(value) if isfinite(value) else None
+
+
+# ---------------------------------------------------------------------- of arrays
+
+
+def analyse(
+    design: str, points: Mapping[str, Floats], ranges: Mapping[str, Range], outputs: Outputs, seed: str = ""
+) -> Finding:
+    """Return what moves an indicator.
+
+    Args:
+        design: name of the design; ``saltelli`` and ``morris`` are analysed by their own methods, all others by ranks.
+        points: values (points,) of every parameter in the order of the sweep.
+        ranges: of every parameter; needed for ``morris`` alone.
+        outputs: the indicator at the points.
+        seed: a text that the resamples follow from.
+
+    Raises:
+        DesignError: if the points are not those of the design.
+        StoreError: if too little of it is in the results.
+    """
+    names = list(points)
+    values = np.column_stack(list(points.values())).astype(float)
+    still = 0
+    if design == "saltelli":
+        method = SOBOL
+        _check_salib()
+        members, pairs = saltelli_blocks(values)
+        used, found = whole_blocks(outputs, members)
+        _check_enough(method, outputs, used, len(members))
+
+        def estimate(drawn: Floats, _: Integers) -> Floats:
+            return sobol_indices(drawn, len(names), pairs=pairs)
+
+    elif design == "morris":
+        method = MORRIS
+        positions = np.column_stack([ranges[name].position(values[:, n]) for n, name in enumerate(names)])
+        members, after, steps = morris_trajectories(positions)
+        moving = (steps != 0).all(1)
+        still = int((~moving).sum())
+        members, after, steps = members[moving], after[moving], steps[moving]
+        used, found = whole_blocks(outputs, members)
+        _check_enough(method, outputs, used, len(members))
+        found = elementary_effects(found, after[used], steps[used])
+
+        def estimate(drawn: Floats, _: Integers) -> Floats:
+            return morris_indices(drawn)
+
+    else:
+        method = RANKS
+        members = np.arange(len(values))[:, None]
+        used, found = whole_blocks(outputs, members)
+        _check_enough(method, outputs, used, len(members))
+        there = values[used]
+
+        def estimate(drawn: Floats, rows: Integers) -> Floats:
+            return rank_correlations(there, drawn, rows)
+
+    middle = estimated(estimate, found)
+    resamples = RESAMPLES
+    if method == RANKS:
+        resamples = max(FEWEST_RESAMPLES, min(RESAMPLES, RANKED_AT_MOST // (values.size + len(values))))
+    samples = resampled(estimate, found, common=outputs.common, seed=f"{outputs.indicator} {seed}", resamples=resamples)
+    low, high = _percentiles(samples) if method == RANKS else normal_interval(middle, samples)
+    if method == MORRIS:
+        low[len(names) :] = np.maximum(low[len(names) :], 0)  # sizes and spreads are never negative
+    about = [(measure, name, None) for measure in MEASURES[method] for name in names]
+    if len(middle) > len(about):
+        about += [(SECOND, *pair) for pair in itertools.combinations(names, 2)]
+    indices = tuple(Index(*what, *map(float, row)) for what, *row in zip(about, middle, low, high, strict=True))
+    return Finding(outputs.indicator, method, indices, len(used), len(members) - len(used), still, luck(outputs))
+
+
+def _check_salib() -> None:
+    try:
+        import SALib  # noqa: F401
+    except ImportError:
+        raise StoreError('SALib is not installed; Sobol indices need it: pip install "citytwin[calibrate]"') from None
+
+
+def _check_enough(method: str, outputs: Outputs, used: Integers, there: int) -> None:
+    if len(used) < FEWEST[method]:
+        raise StoreError(
+            f"{outputs.indicator}: {len(used)} of {there} {BLOCKS[method]} have all their runs; at least "
+            f"{FEWEST[method]} are needed; resume the sweep, or sample more points"
+        )
+    if np.ptp(np.nanmean(outputs.values[~np.isnan(outputs.values).all(1)], 1)) == 0:
+        raise StoreError(f"{outputs.indicator}: comes to the same at all points, so nothing moves it")
+
+
+def _percentiles(samples: Floats) -> tuple[Floats, Floats]:
+    """Return the ends of intervals (n,), percentiles of samples (n, resamples); not numbers where half of these are none."""
+    ends = np.full((2, len(samples)), np.nan)
+    for number, row in enumerate(samples):
+        known = row[np.isfinite(row)]
+        if 2 * len(known) > len(row):
+            ends[:, number] = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return ends[0], ends[1]
+
+
+# ---------------------------------------------------------------------- of a sweep
+
+
+def sensitivity(results: "Results", indicators: Sequence[str]) -> Sensitivity:
+    """Return which parameters of a sweep move the indicators.
+
+    Args:
+        results: of a sweep.
+        indicators: columns of its summary.
+
+    Raises:
+        StoreError: if there is nothing to tell: no run, nothing swept, no such indicator, one that never changes.
+    """
+    if "summary" not in results.tables or not len(results.summary):
+        raise StoreError("no run is in the results yet")
+    axes = _axes(results)
+    groups = _groups(results, axes)
+    findings = []
+    for indicator in dict.fromkeys(indicators):
+        outputs = outputs_of(results.summary, len(results.points), indicator)
+        for at, members in groups:
+            there = Outputs(indicator, outputs.values[members], outputs.common)
+            points = {name: values[members] for name, values in axes.values.items()}
+            try:
+                finding = analyse(axes.design, points, axes.ranges, there, json.dumps(at, sort_keys=True))
+            except DesignError as error:
+                raise StoreError(f"{results.directory or 'results'}: {error}") from None
+            findings.append(Finding(**(vars(finding) | {"at": at})))
+    runs = results.info["runs"]
+    return Sensitivity(
+        axes.design,
+        tuple(axes.values),
+        axes.left_out,
+        len(results.points),
+        runs,
+        runs - len(results.summary),
+        len(results.failures),
+        len(results.info["replicates"]),
+        tuple(findings),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Axes:
+    """Parameters of a sweep: those told apart, with their values at every point, and those crossed with them."""
+
+    design: str
+    values: dict[str, Floats]
+    ranges: dict[str, Range]
+    crossed: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def _axes(results: "Results") -> _Axes:
+    sweep = results.scenario.sweep
+    ranges = {
+        name: Range(axis.from_, axis.to, axis.scale == "log")
+        for name, axis in sweep.parameters.items()
+        if not isinstance(axis, list)
+    }
+    names: list[str] = results.info["parameters"]
+    by_blocks = sweep.design in ("saltelli", "morris")
+    crossed = tuple(name for name in names if name not in ranges) if by_blocks else ()
+    told = [name for name in names if name not in crossed]
+    columns = {name: [point.get(name) for point in results.points] for name in told}
+    numbers = [name for name, values in columns.items() if all(isinstance(value, int | float) for value in values)]
+    values = {name: np.array(columns[name], float) for name in numbers}
+    values = {name: column for name, column in values.items() if np.ptp(column) > 0}
+    if not values:
+        raise StoreError(
+            "no parameter with numbers varies between the points, so there is nothing to tell apart; sweep one, as with "
+            'design = "saltelli" (Sobol indices), "morris" (elementary effects) or "lhs" (rank correlation)'
+        )
+    left_out = tuple(name for name in told if name not in values)
+    return _Axes(sweep.design, values, ranges, crossed, left_out)
+
+
+def _groups(results: "Results", axes: _Axes) -> list[tuple[dict[str, Any], Integers]]:
+    """Return the points by the values of the crossed parameters, in the order of the sweep."""
+    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    for number, point in enumerate(results.points):
+        at = {name: point.get(name) for name in axes.crossed}
+        groups.setdefault(json.dumps(at, sort_keys=True), (at, []))[1].append(number)
+    return [(at, np.array(members)) for at, members in groups.values()]
