@@ -5,19 +5,25 @@ alone. The mean of the paired differences therefore varies much less than the di
 with itself differs by exactly 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .tables import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Floats = NDArray[np.float64]
+
 LEVEL = 0.90
 """Probability with which an interval is meant to hold the expected difference."""
+
+NAMED_POINTS = 20
+"""Points that a message names one by one."""
 
 
 @dataclass(frozen=True)
@@ -125,16 +131,19 @@ def still_rising(summary: "pd.DataFrame") -> dict[int, int]:
     return {int(point): len(rows) for point, rows in cut.groupby("point", sort=True)}
 
 
-def compare(summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL) -> "pd.DataFrame":
+def compare(
+    summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL, measures: Sequence[Measure] | None = None
+) -> "pd.DataFrame":
     """Return how each point differs from the baseline point.
 
     The interval is the mean of the paired differences plus or minus the quantile of Student's t distribution with
     n − 1 degrees of freedom times their standard error (Student 1908), for n pairs of runs of one seed.
 
     Args:
-        summary: a row a run, with ``point``, ``seed`` and the columns of :data:`MEASURES`; runs may be missing.
+        summary: a row a run, with ``point``, ``seed`` and the columns of the measures; runs may be missing.
         baseline: the point with which all are compared.
         level: probability of the interval.
+        measures: what is compared; the measures that the summary has if None.
 
     Returns:
         A row a point and measure: ``point``, ``measure`` (column of the summary), ``runs`` (at the point), ``mean``
@@ -146,38 +155,59 @@ def compare(summary: "pd.DataFrame", baseline: int = 0, *, level: float = LEVEL)
     """
     import pandas as pd
 
-    by_point = {int(point): rows.set_index("seed") for point, rows in summary.groupby("point", sort=True)}
-    if baseline not in by_point:
-        there = ", ".join(str(point) for point in by_point) or "none"
-        raise StoreError(f"baseline {baseline}: no run of this point is in the results; points with runs: {there}")
-    base = by_point[baseline]
-    rows = []
-    for point, runs in by_point.items():
-        seeds = runs.index.intersection(base.index)
-        for measure in measures_in(summary):
-            pairs = (runs.loc[seeds, measure.column] - base.loc[seeds, measure.column]).dropna().to_numpy(float)
-            low, high = interval(pairs, level)
-            rows.append(
-                {
-                    "point": point,
-                    "measure": measure.column,
-                    "runs": len(runs),
-                    "mean": float(runs[measure.column].mean()),
-                    "pairs": len(pairs),
-                    "difference": float(pairs.mean()) if len(pairs) else float("nan"),
-                    "low": low,
-                    "high": high,
-                }
-            )
-    return pd.DataFrame(rows)
+    points, row = np.unique(summary["point"].to_numpy(), return_inverse=True)
+    runs = np.bincount(row, minlength=len(points))
+    if baseline not in points:
+        there = ", ".join(map(str, points)) if len(points) <= NAMED_POINTS else f"{points[0]} … {points[-1]}"
+        raise StoreError(
+            f"baseline {baseline}: no run of this point is in the results; points with runs: {there or 'none'}"
+        )
+    seed = summary["seed"].to_numpy()
+    base = np.flatnonzero(summary["point"].to_numpy() == baseline)
+    base = base[np.argsort(seed[base], kind="stable")]
+    column = np.minimum(np.searchsorted(seed[base], seed), len(base) - 1)
+    paired = seed[base][column] == seed
+    frames = []
+    for measure in measures_in(summary) if measures is None else measures:
+        values = summary[measure.column].to_numpy(float)
+        known = ~np.isnan(values)
+        sums = np.bincount(row[known], values[known], len(points))
+        counts = np.bincount(row[known], minlength=len(points))
+        pairs = np.full((len(points), len(base)), np.nan)
+        pairs[row[paired], column[paired]] = values[paired] - values[base][column[paired]]
+        number = (~np.isnan(pairs)).sum(1)
+        difference = _ratio(np.nansum(pairs, 1), number)
+        low, high = intervals(pairs, level)
+        about = {"point": points, "measure": measure.column, "runs": runs, "mean": _ratio(sums, counts)}
+        frames.append(pd.DataFrame(about | {"pairs": number, "difference": difference, "low": low, "high": high}))
+    if not frames:
+        return pd.DataFrame()
+    return pd.concat(frames).sort_values("point", kind="stable", ignore_index=True)
 
 
-def interval(values: "np.ndarray", level: float = LEVEL) -> tuple[float, float]:
-    """Return the t interval of the mean of values (n,); two missing values if n < 2."""
+def _ratio(sums: Floats, counts: NDArray[np.int64]) -> Floats:
+    """Return means, not numbers where there is nothing to take one of."""
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def intervals(values: Floats, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Return the ends (rows,) of the t intervals of the means of the rows of values (rows, n), missing ones left out.
+
+    Of a row with fewer than two values they are missing.
+    """
     from scipy.stats import t
 
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    mean = float(values.mean())
-    half = float(t.ppf((1 + level) / 2, len(values) - 1)) * float(values.std(ddof=1)) / sqrt(len(values))
+    known = ~np.isnan(values)
+    number = known.sum(1)
+    mean = _ratio(np.where(known, values, 0.0).sum(1), number)
+    apart = np.where(known, values - mean[:, None], 0.0)
+    freedom = np.maximum(number - 1, 1)
+    half = t.ppf((1 + level) / 2, freedom) * np.sqrt((apart**2).sum(1) / freedom / np.maximum(number, 1))
+    half[number < 2] = np.nan
     return mean - half, mean + half
+
+
+def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """Return the t interval of the mean of values (n,); two missing values if n < 2."""
+    low, high = intervals(np.asarray(values, float)[None], level)
+    return float(low[0]), float(high[0])

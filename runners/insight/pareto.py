@@ -1,4 +1,4 @@
-"""Candidates weighed against each other: who keeps the constraints, whom nobody beats, and where the best compromise lies."""
+"""Candidates weighed against each other: who keeps the constraints, whom nobody beats, where the best compromise lies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
