@@ -1,4 +1,4 @@
-"""The candidates of a search as a picture: goals against each other, the Pareto front with its intervals, the knee by name."""
+"""The candidates of a search as a picture: goals against each other, the Pareto front with its intervals, the knee."""
 
 import io
 import itertools

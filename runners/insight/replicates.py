@@ -201,6 +201,6 @@ def estimated(estimate: Estimate, values: Floats) -> Floats:
 
 
 def normal_interval(middle: Floats, samples: Floats, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Return the ends of intervals (n,): estimates plus and minus a normal quantile of the spread of samples (n, resamples)."""
+    """Return the ends of intervals (n,): estimates ± a normal quantile times the spread of samples (n, resamples)."""
     half = float(ndtri((1 + level) / 2)) * samples.std(1, ddof=1)
     return middle - half, middle + half

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compare import LEVEL
+from ..points.layout import is_sampled
 from ..tables import StoreError
 from .ranks import rank_correlations
 from .replicates import (
@@ -308,7 +309,7 @@ def _axes(results: "Results") -> _Axes:
     ranges = {
         name: Range(axis.from_, axis.to, axis.scale == "log")
         for name, axis in sweep.parameters.items()
-        if not isinstance(axis, list)
+        if is_sampled(axis)
     }
     names: list[str] = results.info["parameters"]
     by_blocks = sweep.design in ("saltelli", "morris")
@@ -317,7 +318,7 @@ def _axes(results: "Results") -> _Axes:
     columns = {name: [point.get(name) for point in results.points] for name in told}
     numbers = [name for name, values in columns.items() if all(isinstance(value, int | float) for value in values)]
     values = {name: np.array(columns[name], float) for name in numbers}
-    values = {name: column for name, column in values.items() if np.ptp(column) > 0}
+    values = {name: column for name, column in values.items() if by_blocks or np.ptp(column) > 0}
     if not values:
         raise StoreError(
             "no parameter with numbers varies between the points, so there is nothing to tell apart; sweep one, as with "

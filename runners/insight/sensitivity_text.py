@@ -127,7 +127,7 @@ def _notes(finding: Finding, names: dict[str, str], replicates: int) -> list[str
     notes = []
     if finding.method == SOBOL:
         alone = sum(index.estimate for index in finding.indices if index.measure == "first_order")
-        notes.append(f"alone, all together: {alone:.2f}; what is missing to 1 is their interplay")
+        notes.append(f"alone, all together: {alone:.2f}; the rest to 1 is interplay, luck, and the error of so few blocks")
         pairs = [index for index in finding.indices if index.measure == SECOND]
         largest = sorted(pairs, key=lambda index: -index.estimate)[:PAIRS_SHOWN]
         shown = [f"{names[i.parameter]} x {names[str(i.other)]} {_cell(i, None)}" for i in largest if i.low > 0]

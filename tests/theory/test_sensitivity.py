@@ -7,7 +7,8 @@ T₁ = 0.5576, T₂ = 0.4424, T₃ = 0.2437.
 Sobol's g, y = Π (|4 xⱼ − 2| + aⱼ)/(1 + aⱼ) on [0, 1]^d: Vⱼ = 1/(3 (1 + aⱼ)²), V = Π (1 + Vⱼ) − 1, Sⱼ = Vⱼ/V,
 Tⱼ = Vⱼ Π_{i≠j} (1 + Vᵢ)/V (Saltelli et al. 2008, "Global Sensitivity Analysis: The Primer", section 3.6).
 
-Morris 1991: of y = Σ cⱼ uⱼ every elementary effect is cⱼ, so mu = cⱼ, mu* = |cⱼ|, sigma = 0; of y = u₁u₂ the effect of u₁ is u₂.
+Morris 1991: of y = Σ cⱼ uⱼ every elementary effect is cⱼ, so mu = cⱼ, mu* = |cⱼ|, sigma = 0; of y = u₁u₂ that of u₁ is
+u₂.
 
 Spearman's rank correlation of a bivariate normal law with correlation r is 6/π asin(r/2) (Pearson 1907).
 
