@@ -7,12 +7,14 @@ with itself differs by exactly 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .tables import StoreError
+from .documents import suggestion
+from .tables import ID_COLUMNS, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +120,43 @@ def measures_in(summary: "pd.DataFrame") -> list[Measure]:
     """Return the measures that a summary has."""
     there = (measure for measure in MEASURES if measure.column in summary.columns)
     return [measure for measure in there if not measure.if_any or bool((summary[measure.column] != 0).any())]
+
+
+def measure_of(indicator: str, largest: float) -> Measure:
+    """Return how a figure is written: as comparisons know it, or with three digits where they do not.
+
+    Args:
+        indicator: column of the summary.
+        largest: largest figure to be shown.
+    """
+    known = next((measure for measure in MEASURES if measure.column == indicator), None)
+    if known is not None:
+        return known
+    decimals = max(0, 2 - floor(log10(largest))) if 0 < largest < inf else 0
+    return Measure(indicator, indicator, "", decimals=min(decimals, 9))
+
+
+def check_indicator(summary: "pd.DataFrame", indicator: str) -> None:
+    """Make sure that the summary has a figure of this name.
+
+    Raises:
+        StoreError: if it has none; figures like it are named.
+    """
+    figures = [name for name in summary.columns if name not in ID_COLUMNS and summary[name].dtype.kind in "iufb"]
+    if indicator not in figures:
+        near = suggestion(indicator, figures)
+        raise StoreError(f"'{indicator}' is no figure of the summary{near}; there are: {', '.join(figures)}")
+
+
+def measures_named(summary: "pd.DataFrame", names: Sequence[str]) -> list[Measure]:
+    """Return the measures of these columns of a summary, each once.
+
+    Raises:
+        StoreError: if one is no figure of the summary.
+    """
+    for name in names:
+        check_indicator(summary, name)
+    return [measure_of(name, float(summary[name].abs().max())) for name in dict.fromkeys(names)]
 
 
 def still_rising(summary: "pd.DataFrame") -> dict[int, int]:

@@ -139,6 +139,14 @@ def scenario_text(scenario: "Scenario") -> str:
             lines.append(f"  {'calibrate' if number == 0 else '':<9} {names[name]}: {bounds}")
         for number, (name, observation) in enumerate(fitted.observations.items()):
             lines.append(f"  {'to' if number == 0 else '':<9} {name}: {observation.series}")
+    if (sought := scenario.optimise) is not None:
+        for number, (name, goal) in enumerate(sought.goals.items()):
+            bound = f", {sought.constraints[name]}" if name in sought.constraints else ""
+            lines.append(f"  {'optimise' if number == 0 else '':<9} {name}: {goal}{bound}")
+        lines += [f"  {'':<9} {name} {bound}" for name, bound in sought.constraints.items() if name not in sought.goals]
+        names = short_names(list(sought.parameters))
+        for number, (name, choice) in enumerate(sought.parameters.items()):
+            lines.append(f"  {'by' if number == 0 else '':<9} {names[name]}: {axis_text(choice)}")
     points = len(scenario.layout)
     runs = f"{scenario.runs:,}"
     if sweep.until is not None:

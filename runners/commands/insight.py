@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, ResultsArgument, app
+from .common import (
+    NAMED,
+    SOME_FAILED,
+    JsonOption,
+    ResultsArgument,
+    ScenarioArgument,
+    SetOption,
+    app,
+    load,
+)
 
 
 @app.command()
@@ -51,3 +60,56 @@ def sensitivity(
         typer.echo(f"Picture: {save_picture(found, picture)}", err=as_json)
     if out is not None:
         typer.echo(f"Table: {save_table(found, out)}", err=as_json)
+
+
+@app.command("optimise")
+def optimise_policy(
+    scenario: ScenarioArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory to make; results/<name>-optimum if left out.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", help="Candidates tried, in place of the number in the file.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that run side by side; one a core if left out.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was stopped.")] = False,
+    changes: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Look for the policy that serves the goals of [optimise] best and keeps its constraints.
+
+    Of several goals the Pareto front is shown: the compromises that no other candidate beats in all of them. All
+    candidates are judged on the same seeds. Ctrl-C stops after the runs in hand; --resume goes on.
+
+    \b
+    Examples:
+        citytwin optimise closures.toml --out best/ --workers 2
+        citytwin optimise closures.toml --out best/ --resume
+    """
+    from ..cities import slug
+    from ..insight.optimise import PICTURE, TABLE, optimise
+    from ..insight.optimise_text import WIDTH, optimise_text
+    from ..progress import progress_bar, sign_of_life
+
+    loaded = load(scenario, changes)
+    out = out or Path("results") / f"{slug(loaded.name)}-optimum"
+
+    def moved(done: int, failed: int, total: int, left: float | None) -> None:
+        say("")
+        move(done + failed, total, left, f"{failed} failed" if failed else "")
+
+    with progress_bar("runs") as move, sign_of_life("checking scenario and city") as say:
+        found = optimise(loaded, out=out, trials=trials, workers=workers, resume=resume, progress=moved, told=say)
+    if as_json:
+        typer.echo(json.dumps(found.facts | {"directory": str(out)}, indent=2, ensure_ascii=False))
+    else:
+        width = min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH)
+        typer.echo(optimise_text(found.weighed, found.counts, width))
+        typer.echo(f"\nPicture: {out / PICTURE}\nTable: {out / TABLE}\nResults: {out}")
+    if found.failed:
+        shown = [f"  {run}: {what}" for run, what in list(found.failed.items())[:NAMED]]
+        shown += [f"  … and {len(found.failed) - NAMED} more"] if len(found.failed) > NAMED else []
+        typer.echo(f"\n{len(found.failed)} runs failed:\n" + "\n".join(shown), err=True)
+        raise typer.Exit(SOME_FAILED)

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
-from ..compare import LEVEL, Measure
+from ..compare import LEVEL, Measure, measure_of
 from ..curves import DPI, GREY, PALETTE
 from ..files import METADATA
 from ..labels import point_label, short_names
 from .optimise_text import parameter_text
 from .pareto import Judged, Weighed
-from .sensitivity_text import measure_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from math import isfinite, isnan
 from typing import Any
 
-from ..compare import LEVEL, Measure
+from ..compare import LEVEL, Measure, measure_of
 from ..labels import amount, point_label, short_names, spread, table_lines, value_text
 from .pareto import Estimate, Judged, Weighed
-from .sensitivity_text import measure_of
 
 WIDTH = 100
 SHOWN = 20

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ...environment.randomness import key
-from ..compare import LEVEL
-from ..documents import suggestion
-from ..tables import ID_COLUMNS, StoreError
+from ..compare import LEVEL, check_indicator
+from ..tables import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,18 +82,6 @@ def outputs_of(summary: "pd.DataFrame", points: int, indicator: str) -> Outputs:
             f"{indicator}: is {there[0]:g} in all {len(there):,} runs, so nothing moves it; choose another indicator"
         )
     return Outputs(indicator, values, bool(summary.groupby("replicate")["seed"].nunique().max() == 1))
-
-
-def check_indicator(summary: "pd.DataFrame", indicator: str) -> None:
-    """Make sure that the summary has a figure of this name.
-
-    Raises:
-        StoreError: if it has none; figures like it are named.
-    """
-    figures = [name for name in summary.columns if name not in ID_COLUMNS and summary[name].dtype.kind in "iufb"]
-    if indicator not in figures:
-        near = suggestion(indicator, figures)
-        raise StoreError(f"'{indicator}' is no figure of the summary{near}; there are: {', '.join(figures)}")
 
 
 def luck(outputs: Outputs) -> Luck:

@@ -2,10 +2,9 @@
 
 import textwrap
 from collections.abc import Sequence
-from math import floor, isnan, log10
+from math import isnan
 
-from ..compare import LEVEL, Measure
-from ..compare import MEASURES as COMPARED
+from ..compare import LEVEL, Measure, measure_of
 from ..labels import MINUS, amount, point_label, short_names, table_lines
 from .sensitivity import BLOCKS, MEASURES, MORRIS, RANKS, SECOND, SOBOL, Finding, Index, Sensitivity
 
@@ -27,20 +26,6 @@ WHAT = {
 }
 _SHORTEST = 16
 """Characters of a parameter's name that are always shown."""
-
-
-def measure_of(indicator: str, largest: float) -> Measure:
-    """Return how an indicator is written: as comparisons do, or with three digits where they do not know it.
-
-    Args:
-        indicator: column of the summary.
-        largest: largest figure to be shown, in its unit.
-    """
-    known = next((measure for measure in COMPARED if measure.column == indicator), None)
-    if known is not None:
-        return known
-    decimals = max(0, 2 - floor(log10(largest))) if largest > 0 else 0
-    return Measure(indicator, indicator, "", decimals=min(decimals, 9))
 
 
 def measure_in(finding: Finding) -> Measure:
@@ -127,7 +112,9 @@ def _notes(finding: Finding, names: dict[str, str], replicates: int) -> list[str
     notes = []
     if finding.method == SOBOL:
         alone = sum(index.estimate for index in finding.indices if index.measure == "first_order")
-        notes.append(f"alone, all together: {alone:.2f}; the rest to 1 is interplay, luck, and the error of so few blocks")
+        notes.append(
+            f"alone, all together: {alone:.2f}; the rest to 1 is interplay, luck, and the error of so few blocks"
+        )
         pairs = [index for index in finding.indices if index.measure == SECOND]
         largest = sorted(pairs, key=lambda index: -index.estimate)[:PAIRS_SHOWN]
         shown = [f"{names[i.parameter]} x {names[str(i.other)]} {_cell(i, None)}" for i in largest if i.low > 0]
