@@ -25,12 +25,13 @@ from scipy.special import ndtr
 
 from ..atomic import write_atomic
 from ..documents import KeyPath, Problem, ScenarioError, suggestion
+from ..growing import run_id
 from ..supervisor import Progress
 from ..sweep import Resume, SweepError, check_directory
 from .observed import Observed, check_people, read_observed
 from .predict import DRAWS, TAILS, Prediction, predict
 from .priors import value_at
-from .session import Outcome, Plan, calibrate_runs, figures, run_id
+from .session import Outcome, Plan, calibrate_runs, figures
 from .settings import CalibrateSettings, of_model
 from .smc import Posterior
 
