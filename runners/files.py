@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .store import write_atomic
+from .atomic import write_atomic
 from .tables import StoreError
 
 PAGES = (".html",)

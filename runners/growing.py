@@ -6,7 +6,6 @@ stopped. Runs that failed have failed for good once the next batch has begun, as
 are tried again.
 """
 
-import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from .manifest import Manifest, essence
 from .outcome import SweepError, SweepInterrupted, SweepOutcome
 from .part import about_session, cores, explained, opening_of, store_of
 from .sessions import states
-from .store import STAGE, read_tasks, staged_runs
+from .store import read_tasks, staged_runs
 from .supervisor import Progress, Supervisor
 from .sweep import Resume, check_directory, default_block, lock, plain
 
@@ -206,12 +205,7 @@ class _Session(Generic[Found]):
                 "go on with --resume (resume=True).",
                 SweepOutcome(self.out, most, count, stopped=stopped),
             )
-        final = store_of(self.out, self.manifest, [task["run_id"] for task in self.tasks])
-        for number in range(final.blocks):
-            final.seal(number)
-        final.clean()
-        with contextlib.suppress(OSError):  # runs of a block of which some failed lie there
-            (self.out / STAGE).rmdir()
+        store_of(self.out, self.manifest, [task["run_id"] for task in self.tasks]).finish()
         if not self.manifest.get("finished"):
             self._write(finished=True)
         self.result.failed.update({run: entry.told for run, entry in states(self.out).items() if entry.state != "done"})

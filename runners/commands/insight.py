@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from .common import (
-    NAMED,
-    SOME_FAILED,
     JsonOption,
     ResultsArgument,
     ScenarioArgument,
     SetOption,
     app,
+    exit_where_failed,
     load,
 )
 
@@ -108,8 +107,4 @@ def optimise_policy(
         width = min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH)
         typer.echo(optimise_text(found.weighed, found.counts, width))
         typer.echo(f"\nPicture: {out / PICTURE}\nTable: {out / TABLE}\nResults: {out}")
-    if found.failed:
-        shown = [f"  {run}: {what}" for run, what in list(found.failed.items())[:NAMED]]
-        shown += [f"  … and {len(found.failed) - NAMED} more"] if len(found.failed) > NAMED else []
-        typer.echo(f"\n{len(found.failed)} runs failed:\n" + "\n".join(shown), err=True)
-        raise typer.Exit(SOME_FAILED)
+    exit_where_failed(found.failed)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..atomic import write_atomic
 from ..documents import KeyPath, Problem, ScenarioError, suggestion
 from ..growing import Grown, grow
 from ..outcome import SweepError
-from ..store import write_atomic
 from ..supervisor import Progress
 from ..sweep import Resume, check_directory
 from .optimise_picture import pareto_png

@@ -10,7 +10,7 @@ from ..labels import amount, point_label, short_names, spread, table_lines, valu
 from .pareto import Estimate, Judged, Weighed
 
 WIDTH = 100
-SHOWN = 20
+SHOWN = 15
 """Candidates of the front that a table shows; of more, so many spread evenly over it."""
 BEST_SHOWN = 10
 """Candidates shown where there is one goal."""
@@ -62,11 +62,11 @@ def optimise_text(weighed: Weighed, counts: dict[str, int], width: int = WIDTH) 
             + ("The one nearest to it:" if candidates else ""),
             width,
         )
-    lines += [f"mean over {settings.replicates} seed{'s' * (settings.replicates > 1)} ({LEVEL:.0%} interval, t)"]
+    lines += ["", f"mean over {settings.replicates} seed{'s' * (settings.replicates > 1)} ({LEVEL:.0%} interval, t)"]
     measures = {name: _measure(weighed, name) for name in settings.indicators}
     lines += _tables(_levels(weighed, [weighed.baseline, *candidates], measures), weighed, candidates, width)
     lines += ["", f"difference to the scenario as written, runs of one seed paired ({LEVEL:.0%} interval, t)"]
-    lines += _tables(_differences(weighed, candidates, measures), weighed, candidates, width)
+    lines += _broken(_differences(weighed, candidates, measures), width)
     for note in _notes(weighed):
         lines += ["", *textwrap.wrap(note, width)]
     return "\n".join(lines)
@@ -161,19 +161,22 @@ def _tables(rows: Rows, weighed: Weighed, candidates: Sequence[Judged], width: i
     lines = table_lines(whole)
     if max(map(len, lines)) <= width:
         return lines
-    lines = []
-    for part in (cells, [row[1:] for row in rows]):
-        first = 0
-        while first < len(part[0]):
-            count = len(part[0]) - first
-            while True:
-                piece = [[row[0], *values[first : first + count]] for row, values in zip(rows, part, strict=True)]
-                drawn = table_lines(piece)
-                if count == 1 or max(map(len, drawn)) <= width:
-                    break
-                count -= 1
-            lines += [*([""] if lines else []), *drawn]
-            first += count
+    named = [[row[0], *values] for row, values in zip(rows, cells, strict=True)]
+    return [*_broken(named, width), "", *_broken(rows, width)]
+
+
+def _broken(rows: Rows, width: int) -> list[str]:
+    """Return the lines of a table, or of several with the same first column where one would be too wide."""
+    lines: list[str] = []
+    first = 1
+    while first < len(rows[0]):
+        end = len(rows[0])
+        drawn = table_lines([[row[0], *row[first:end]] for row in rows])
+        while end > first + 1 and max(map(len, drawn)) > width:
+            end -= 1
+            drawn = table_lines([[row[0], *row[first:end]] for row in rows])
+        lines += [*([""] if lines else []), *drawn]
+        first = end
     return lines
 
 

@@ -1,9 +1,8 @@
 """Which parameters of a sweep move an indicator: Sobol indices, elementary effects or rank correlation, by its design."""
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from math import isfinite, log
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +92,6 @@ class Finding:
     Attributes:
         indicator: column of the summary.
         method: ``sobol``, ``morris`` or ``ranks``.
-        at: values of the parameters that are crossed with the sampled ones; the finding is of the points that have them.
         indices: the estimates.
         used: blocks, trajectories or points that were used.
         dropped: those that were left out because a run of theirs is missing.
@@ -108,7 +106,6 @@ class Finding:
     dropped: int
     still: int
     luck: Luck
-    at: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, measure: str, parameter: str, other: str | None = None) -> Index:
         """Return an estimate."""
@@ -127,7 +124,7 @@ class Sensitivity:
         missing: runs that are not in the results.
         failed: those of them that failed.
         replicates: runs of a point.
-        findings: one an indicator, and one more for every combination of crossed parameters.
+        findings: one an indicator.
     """
 
     design: str
@@ -156,9 +153,7 @@ def _number(value: float) -> float | None:
 # ---------------------------------------------------------------------- of arrays
 
 
-def analyse(
-    design: str, points: Mapping[str, Floats], ranges: Mapping[str, Range], outputs: Outputs, seed: str = ""
-) -> Finding:
+def analyse(design: str, points: Mapping[str, Floats], ranges: Mapping[str, Range], outputs: Outputs) -> Finding:
     """Return what moves an indicator.
 
     Args:
@@ -166,7 +161,6 @@ def analyse(
         points: values (points,) of every parameter in the order of the sweep.
         ranges: of every parameter; needed for ``morris`` alone.
         outputs: the indicator at the points.
-        seed: a text that the resamples follow from.
 
     Raises:
         DesignError: if the points are not those of the design.
@@ -213,7 +207,7 @@ def analyse(
     resamples = RESAMPLES
     if method == RANKS:
         resamples = max(FEWEST_RESAMPLES, min(RESAMPLES, RANKED_AT_MOST // (values.size + len(values))))
-    samples = resampled(estimate, found, common=outputs.common, seed=f"{outputs.indicator} {seed}", resamples=resamples)
+    samples = resampled(estimate, found, common=outputs.common, seed=outputs.indicator, resamples=resamples)
     low, high = _percentiles(samples) if method == RANKS else normal_interval(middle, samples)
     if method == MORRIS:
         low[len(names) :] = np.maximum(low[len(names) :], 0)  # sizes and spreads are never negative
@@ -267,18 +261,13 @@ def sensitivity(results: "Results", indicators: Sequence[str]) -> Sensitivity:
     if "summary" not in results.tables or not len(results.summary):
         raise StoreError("no run is in the results yet")
     axes = _axes(results)
-    groups = _groups(results, axes)
     findings = []
     for indicator in dict.fromkeys(indicators):
         outputs = outputs_of(results.summary, len(results.points), indicator)
-        for at, members in groups:
-            there = Outputs(indicator, outputs.values[members], outputs.common)
-            points = {name: values[members] for name, values in axes.values.items()}
-            try:
-                finding = analyse(axes.design, points, axes.ranges, there, json.dumps(at, sort_keys=True))
-            except DesignError as error:
-                raise StoreError(f"{results.directory or 'results'}: {error}") from None
-            findings.append(Finding(**(vars(finding) | {"at": at})))
+        try:
+            findings.append(analyse(axes.design, axes.values, axes.ranges, outputs))
+        except DesignError as error:
+            raise StoreError(f"{results.directory or 'results'}: {error}") from None
     runs = results.info["runs"]
     return Sensitivity(
         axes.design,
@@ -295,12 +284,11 @@ def sensitivity(results: "Results", indicators: Sequence[str]) -> Sensitivity:
 
 @dataclass(frozen=True, eq=False)
 class _Axes:
-    """Parameters of a sweep: those told apart, with their values at every point, and those crossed with them."""
+    """Parameters of a sweep, with their values at every point."""
 
     design: str
     values: dict[str, Floats]
     ranges: dict[str, Range]
-    crossed: tuple[str, ...]
     left_out: tuple[str, ...]
 
 
@@ -311,27 +299,15 @@ def _axes(results: "Results") -> _Axes:
         for name, axis in sweep.parameters.items()
         if is_sampled(axis)
     }
-    names: list[str] = results.info["parameters"]
-    by_blocks = sweep.design in ("saltelli", "morris")
-    crossed = tuple(name for name in names if name not in ranges) if by_blocks else ()
-    told = [name for name in names if name not in crossed]
-    columns = {name: [point.get(name) for point in results.points] for name in told}
-    numbers = [name for name, values in columns.items() if all(isinstance(value, int | float) for value in values)]
-    values = {name: np.array(columns[name], float) for name in numbers}
-    values = {name: column for name, column in values.items() if by_blocks or np.ptp(column) > 0}
+    values: dict[str, Floats] = {}
+    points = results.points
+    for name in results.info["parameters"]:
+        column = [point.get(name) for point in points]
+        if all(isinstance(value, int | float) for value in column) and (name in ranges or len(set(column)) > 1):
+            values[name] = np.array(column, float)
     if not values:
         raise StoreError(
             "no parameter with numbers varies between the points, so there is nothing to tell apart; sweep one, as with "
             'design = "saltelli" (Sobol indices), "morris" (elementary effects) or "lhs" (rank correlation)'
         )
-    left_out = tuple(name for name in told if name not in values)
-    return _Axes(sweep.design, values, ranges, crossed, left_out)
-
-
-def _groups(results: "Results", axes: _Axes) -> list[tuple[dict[str, Any], Integers]]:
-    """Return the points by the values of the crossed parameters, in the order of the sweep."""
-    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
-    for number, point in enumerate(results.points):
-        at = {name: point.get(name) for name in axes.crossed}
-        groups.setdefault(json.dumps(at, sort_keys=True), (at, []))[1].append(number)
-    return [(at, np.array(members)) for at, members in groups.values()]
+    return _Axes(sweep.design, values, ranges, tuple(name for name in results.info["parameters"] if name not in values))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..compare import LEVEL
 from ..curves import DPI, GREY, PALETTE
 from ..files import ANALYSIS, METADATA, PICTURES, TABLES, check_target, write_target
-from ..labels import point_label, short_names
+from ..labels import short_names
 from .sensitivity import MEASURES, MORRIS, RANKS, SOBOL, Finding, Index, Sensitivity
 from .sensitivity_text import HEADS, by_weight, heading, measure_in
 
@@ -125,7 +125,6 @@ def save_table(found: Sensitivity, path: Path) -> Path:
 def _row(found: Sensitivity, finding: Finding, index: Index) -> dict[str, Any]:
     return {
         "indicator": finding.indicator,
-        "at": point_label(finding.at, short_names(list(finding.at))) if finding.at else "",
         "parameter": index.parameter,
         "other": index.other or "",
         "measure": index.measure,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import isnan
 
 from ..compare import LEVEL, Measure, measure_of
-from ..labels import MINUS, amount, point_label, short_names, table_lines
+from ..labels import MINUS, amount, short_names, table_lines
 from .sensitivity import BLOCKS, MEASURES, MORRIS, RANKS, SECOND, SOBOL, Finding, Index, Sensitivity
 
 WIDTH = 100
@@ -58,8 +58,7 @@ def by_weight(finding: Finding, parameters: Sequence[str]) -> list[str]:
 def heading(finding: Finding) -> str:
     measure = measure_in(finding)
     unit = f", {measure.change or measure.unit}" if finding.method == MORRIS and measure.unit else ""
-    at = f", at {point_label(finding.at, short_names(list(finding.at)))}" if finding.at else ""
-    return f"{measure.label}{at}: {WHAT[finding.method]}{unit}"
+    return f"{measure.label}: {WHAT[finding.method]}{unit}"
 
 
 def sensitivity_text(found: Sensitivity, width: int = WIDTH) -> str:
@@ -71,10 +70,11 @@ def sensitivity_text(found: Sensitivity, width: int = WIDTH) -> str:
     """
     names = short_names(found.parameters)
     missing = f", {found.missing:,} runs missing ({found.failed:,} failed)" if found.missing else ""
-    lines = [
+    head = (
         f"design {found.design}: {found.points:,} points x {found.replicates} replicate{'s' * (found.replicates > 1)}"
         f"{missing}; {LEVEL:.0%} intervals in brackets"
-    ]
+    )
+    lines = textwrap.wrap(head, width)
     for finding in found.findings:
         lines += ["", *textwrap.wrap(heading(finding), width), *_table(finding, names, found.parameters, width)]
         for note in _notes(finding, names, found.replicates):
