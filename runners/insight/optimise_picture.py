@@ -5,7 +5,7 @@ import itertools
 import textwrap
 from collections.abc import Sequence
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..compare import LEVEL, Measure, measure_of
 from ..curves import DPI, GREY, PALETTE
@@ -32,7 +32,7 @@ def pareto_png(weighed: Weighed, title: str) -> bytes:
     from matplotlib.figure import Figure
 
     goals = list(weighed.settings.goals)
-    pairs = list(itertools.combinations(goals, 2)) or [(None, goals[0])]
+    pairs: list[tuple[str | None, str]] = [*itertools.combinations(goals, 2)] or [(None, goals[0])]
     columns = min(len(pairs), 3)
     rows = -(-len(pairs) // columns)
     figure = Figure(figsize=(7.0 if columns == 1 else 5.0 * columns, 1.3 + 4.4 * rows), layout="constrained")
@@ -88,14 +88,14 @@ def _draw(axes: "Axes", weighed: Weighed, across: str | None, up: str) -> None:
 
 
 def _points(
-    axes: "Axes", weighed: Weighed, candidates: Sequence[Judged], across: str | None, up: str, **looks: object
+    axes: "Axes", weighed: Weighed, candidates: Sequence[Judged], across: str | None, up: str, **looks: Any
 ) -> None:
     xs = [judged.number if across is None else _scaled(weighed, judged, across) for judged in candidates]
     axes.scatter(xs, [_scaled(weighed, judged, up) for judged in candidates], **({"s": 22} | looks))
 
 
 def _intervals(axes: "Axes", weighed: Weighed, front: Sequence[Judged], across: str | None, up: str) -> None:
-    looks = {"color": ORANGE, "linewidth": 1.1, "alpha": 0.8}
+    looks: dict[str, Any] = {"color": ORANGE, "linewidth": 1.1, "alpha": 0.8}
     for judged in front:
         x = judged.number if across is None else _scaled(weighed, judged, across)
         _, low, high = judged.level(up)

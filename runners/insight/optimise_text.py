@@ -49,7 +49,7 @@ def optimise_text(weighed: Weighed, counts: dict[str, int], width: int = WIDTH) 
         width: columns that it may take.
     """
     settings = weighed.settings
-    lines = [_counts_text(weighed, counts), ""]
+    lines = [*textwrap.wrap(_counts_text(weighed, counts), width), ""]
     if weighed.feasible:
         candidates = shown_candidates(weighed)
         if len(settings.goals) > 1:
@@ -65,7 +65,8 @@ def optimise_text(weighed: Weighed, counts: dict[str, int], width: int = WIDTH) 
     lines += ["", f"mean over {settings.replicates} seed{'s' * (settings.replicates > 1)} ({LEVEL:.0%} interval, t)"]
     measures = {name: _measure(weighed, name) for name in settings.indicators}
     lines += _tables(_levels(weighed, [weighed.baseline, *candidates], measures), weighed, candidates, width)
-    lines += ["", f"difference to the scenario as written, runs of one seed paired ({LEVEL:.0%} interval, t)"]
+    said = f"difference to the scenario as written, runs of one seed paired ({LEVEL:.0%} interval, t)"
+    lines += ["", *textwrap.wrap(said, width)]
     lines += _broken(_differences(weighed, candidates, measures), width)
     for note in _notes(weighed):
         lines += ["", *textwrap.wrap(note, width)]

@@ -135,10 +135,10 @@ def whole_blocks(outputs: Outputs, members: Integers) -> tuple[Integers, Floats]
         the mean of those that are there.
     """
     values = outputs.values[members]
-    there = ~np.isnan(values)
+    there: NDArray[np.bool_] = ~np.isnan(values)
     if outputs.common:
-        there &= there.all(1, keepdims=True)
-    used = np.flatnonzero(there.any(2).all(1))
+        there &= there.all(axis=1, keepdims=True)
+    used = np.flatnonzero(there.any(axis=2).all(axis=1))
     values, there = values[used], there[used]
     means = np.where(there, values, 0.0).sum(2, keepdims=True) / there.sum(2, keepdims=True)
     return used, np.where(there, values, means)

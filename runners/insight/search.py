@@ -47,7 +47,7 @@ def candidates(
         for name, choice in settings.parameters.items()
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = ["minimize" if goal == "least" else "maximize" for goal in settings.goals.values()]
+    directions: list[Any] = ["minimize" if goal == "least" else "maximize" for goal in settings.goals.values()]
     study = optuna.create_study(directions=directions, sampler=_sampler(settings, seed % 2**32))
     batch = settings.generation if settings.searched_by == "nsga2" else BATCH
     left = settings.trials if trials is None else trials

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compare import LEVEL
-from ..points.layout import is_sampled
+from ..points.settings import Range as SweptRange
 from ..tables import StoreError
 from .ranks import rank_correlations
 from .replicates import (
     RESAMPLES,
+    Estimate,
     Floats,
     Integers,
     Luck,
@@ -168,54 +169,72 @@ def analyse(design: str, points: Mapping[str, Floats], ranges: Mapping[str, Rang
     """
     names = list(points)
     values = np.column_stack(list(points.values())).astype(float)
-    still = 0
     if design == "saltelli":
-        method = SOBOL
-        _check_salib()
-        members, pairs = saltelli_blocks(values)
-        used, found = whole_blocks(outputs, members)
-        _check_enough(method, outputs, used, len(members))
-
-        def estimate(drawn: Floats, _: Integers) -> Floats:
-            return sobol_indices(drawn, len(names), pairs=pairs)
-
+        part = _of_saltelli(values, outputs)
     elif design == "morris":
-        method = MORRIS
-        positions = np.column_stack([ranges[name].position(values[:, n]) for n, name in enumerate(names)])
-        members, after, steps = morris_trajectories(positions)
-        moving = (steps != 0).all(1)
-        still = int((~moving).sum())
-        members, after, steps = members[moving], after[moving], steps[moving]
-        used, found = whole_blocks(outputs, members)
-        _check_enough(method, outputs, used, len(members))
-        found = elementary_effects(found, after[used], steps[used])
-
-        def estimate(drawn: Floats, _: Integers) -> Floats:
-            return morris_indices(drawn)
-
+        part = _of_morris(np.column_stack([ranges[name].position(points[name]) for name in names]), outputs)
     else:
-        method = RANKS
-        members = np.arange(len(values))[:, None]
-        used, found = whole_blocks(outputs, members)
-        _check_enough(method, outputs, used, len(members))
-        there = values[used]
-
-        def estimate(drawn: Floats, rows: Integers) -> Floats:
-            return rank_correlations(there, drawn, rows)
-
-    middle = estimated(estimate, found)
+        part = _of_any(values, outputs)
+    middle = estimated(part.estimate, part.values)
     resamples = RESAMPLES
-    if method == RANKS:
+    if part.method == RANKS:
         resamples = max(FEWEST_RESAMPLES, min(RESAMPLES, RANKED_AT_MOST // (values.size + len(values))))
-    samples = resampled(estimate, found, common=outputs.common, seed=outputs.indicator, resamples=resamples)
-    low, high = _percentiles(samples) if method == RANKS else normal_interval(middle, samples)
-    if method == MORRIS:
+    samples = resampled(part.estimate, part.values, common=outputs.common, seed=outputs.indicator, resamples=resamples)
+    low, high = _percentiles(samples) if part.method == RANKS else normal_interval(middle, samples)
+    if part.method == MORRIS:
         low[len(names) :] = np.maximum(low[len(names) :], 0)  # sizes and spreads are never negative
-    about = [(measure, name, None) for measure in MEASURES[method] for name in names]
+    about: list[tuple[str, str, str | None]]
+    about = [(measure, name, None) for measure in MEASURES[part.method] for name in names]
     if len(middle) > len(about):
         about += [(SECOND, *pair) for pair in itertools.combinations(names, 2)]
     indices = tuple(Index(*what, *map(float, row)) for what, *row in zip(about, middle, low, high, strict=True))
-    return Finding(outputs.indicator, method, indices, len(used), len(members) - len(used), still, luck(outputs))
+    used = len(part.values)
+    return Finding(outputs.indicator, part.method, indices, used, part.there - used, part.still, luck(outputs))
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The part of a sweep that can be used, and what is estimated from it.
+
+    Attributes:
+        method: one of :data:`MEASURES`.
+        values: (blocks, members, replicates).
+        estimate: from values to estimates.
+        there: blocks that there would be if no run were missing.
+        still: trajectories in which a parameter does not move, which are not among these.
+    """
+
+    method: str
+    values: Floats
+    estimate: Estimate
+    there: int
+    still: int = 0
+
+
+def _of_saltelli(points: Floats, outputs: Outputs) -> _Part:
+    _check_salib()
+    members, pairs = saltelli_blocks(points)
+    used, values = whole_blocks(outputs, members)
+    _check_enough(SOBOL, outputs, used, len(members))
+    parameters = points.shape[1]
+    return _Part(SOBOL, values, lambda drawn, _: sobol_indices(drawn, parameters, pairs=pairs), len(members))
+
+
+def _of_morris(positions: Floats, outputs: Outputs) -> _Part:
+    members, after, steps = morris_trajectories(positions)
+    moving = (steps != 0).all(1)
+    members, after, steps = members[moving], after[moving], steps[moving]
+    used, values = whole_blocks(outputs, members)
+    _check_enough(MORRIS, outputs, used, len(members))
+    effects = elementary_effects(values, after[used], steps[used])
+    return _Part(MORRIS, effects, lambda drawn, _: morris_indices(drawn), len(members), int((~moving).sum()))
+
+
+def _of_any(points: Floats, outputs: Outputs) -> _Part:
+    used, values = whole_blocks(outputs, np.arange(len(points))[:, None])
+    _check_enough(RANKS, outputs, used, len(points))
+    there = points[used]
+    return _Part(RANKS, values, lambda drawn, rows: rank_correlations(there, drawn, rows), len(points))
 
 
 def _check_salib() -> None:
@@ -297,7 +316,7 @@ def _axes(results: "Results") -> _Axes:
     ranges = {
         name: Range(axis.from_, axis.to, axis.scale == "log")
         for name, axis in sweep.parameters.items()
-        if is_sampled(axis)
+        if isinstance(axis, SweptRange)
     }
     values: dict[str, Floats] = {}
     points = results.points
