@@ -210,7 +210,7 @@ def compare(
     for measure in measures_in(summary) if measures is None else measures:
         values = summary[measure.column].to_numpy(float)
         known = ~np.isnan(values)
-        sums = np.bincount(row[known], values[known], len(points))
+        sums = np.bincount(row[known], values[known], len(points)).astype(float)
         counts = np.bincount(row[known], minlength=len(points))
         pairs = np.full((len(points), len(base)), np.nan)
         pairs[row[paired], column[paired]] = values[paired] - values[base][column[paired]]

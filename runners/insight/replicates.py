@@ -137,8 +137,8 @@ def whole_blocks(outputs: Outputs, members: Integers) -> tuple[Integers, Floats]
     values = outputs.values[members]
     there: NDArray[np.bool_] = ~np.isnan(values)
     if outputs.common:
-        there &= there.all(axis=1, keepdims=True)
-    used = np.flatnonzero(there.any(axis=2).all(axis=1))
+        there &= np.all(there, axis=1, keepdims=True)
+    used = np.flatnonzero(np.all(np.any(there, axis=2), axis=1))
     values, there = values[used], there[used]
     means = np.where(there, values, 0.0).sum(2, keepdims=True) / there.sum(2, keepdims=True)
     return used, np.where(there, values, means)

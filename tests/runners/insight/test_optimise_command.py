@@ -104,7 +104,7 @@ BAD = {
     ),
     "not whole": (TINY + OPTIMISE.replace(", integer = true", ""), "policy.schools closed.from: at 2"),
     "allowed nowhere": (
-        TINY + OPTIMISE.replace("from = 2, to = 18", "from = 21, to = 18"),
+        TINY + OPTIMISE.replace("from = 2, to = 18", "from = 21, to = 24"),
         "policy.schools closed.from: at 21: ",
     ),
 }
