@@ -70,9 +70,13 @@ def view_of(
         order.sort(key=lambda point: means.get(point, float("inf")))
     if points <= 2 * limit:
         return View(tuple(measures), tuple(order), "")
-    ends = [*order[:limit], *order[points - limit :]]
+    known = set(summary["point"].tolist())
+    order = [point for point in order if point in known]
+    ends = order if len(order) <= 2 * limit else [*order[:limit], *order[len(order) - limit :]]
     note = (
-        f"{len(ends)} of {points:,} points: the {limit} with the least and the {limit} with the most {by.label}, after the "
+        f"{len(ends)} of {points:,} points: those with the least and the most {by.label}, {limit} each, after the "
         "baseline; --sort and --limit show others"
     )
+    if len(known) < points:
+        note += f"; {points - len(known):,} points have no run"
     return View(tuple(measures), (baseline, *(point for point in ends if point != baseline)), note)

@@ -65,7 +65,7 @@ def test_few_points_are_all_shown():
 def test_of_many_both_ends_are_shown_after_the_baseline():
     view = view_of(results(), baseline=7)
     assert view.points == (7, *range(499, 489, -1), *(point for point in range(9, -1, -1) if point != 7))
-    assert "20 of 500 points: the 10 with the least and the 10 with the most attack rate" in view.note
+    assert "20 of 500 points: those with the least and the most attack rate, 10 each, after the baseline" in view.note
 
 
 def test_a_terminal_shows_them_with_their_differences():
@@ -98,11 +98,14 @@ def test_few_points_can_be_sorted():
     assert view.note == ""
 
 
-def test_points_without_runs_come_last():
+def test_points_without_runs_are_counted():
     many = results(60, missing=(59, 58))
     view = view_of(many, limit=2)
-    assert view.points == (0, 57, 56, 58, 59)
-    assert "no run" in text_report(many, view=view)
+    assert view.points == (0, 57, 56, 1)
+    assert view.note.endswith("; 2 points have no run")
+    whole = view_of(results(5, missing=(4,)), sort="attack_rate")
+    assert whole.points == (3, 2, 1, 0, 4)
+    assert "no run" in text_report(results(5, missing=(4,)), view=whole)
 
 
 def test_mistakes_are_told():
