@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .agents.vehicles import Vehicle
     from .environment.city import City, CityError
     from .runners.calibrate.fit import calibrate
+    from .runners.mesa_adapter import sweep_mesa
+    from .runners.mesa_store import ParquetStore
     from .runners.model import CityModel
     from .runners.results import Results
     from .runners.run import run
@@ -37,12 +39,14 @@ _HOME = {
     "Vehicle": ".agents.vehicles",
     "rule": ".agents.rules",
     "CityModel": ".runners.model",
+    "ParquetStore": ".runners.mesa_store",
     "Results": ".runners.results",
     "Scenario": ".runners.scenario",
     "ScenarioError": ".runners.scenario",
     "calibrate": ".runners.calibrate.fit",
     "run": ".runners.run",
     "sweep": ".runners.sweep",
+    "sweep_mesa": ".runners.mesa_adapter",
 }
 
 __all__ = [
@@ -52,6 +56,7 @@ __all__ = [
     "CityModel",
     "Column",
     "Dispatcher",
+    "ParquetStore",
     "Policy",
     "Responder",
     "Results",
@@ -62,6 +67,7 @@ __all__ = [
     "rule",
     "run",
     "sweep",
+    "sweep_mesa",
 ]
 
 

@@ -68,6 +68,11 @@ class Policy:
         """Share of the first followers whom fatigue has left."""
         return float((1.0 - self.settings.fatigue) ** (self.days_in_force / FATIGUE_DAYS))
 
+    @property
+    def begun(self) -> bool:
+        """Whether the policy has been in force so far."""
+        return self.in_force or self.days_in_force > 0
+
     def decide(self, model: Any) -> bool:
         """Return whether the policy is in force today; asked once each morning, before anybody leaves home."""
         raise NotImplementedError(f"policy '{self.name}' does not say when it is in force: override decide(model)")
@@ -175,6 +180,11 @@ class TimedPolicy(Policy):
     def __init__(self, settings: PolicySettings):
         self._set(settings)
         self.over = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the policy has been in force so far, or was over before it could be."""
+        return super().begun or self.over
 
     def decide(self, model: Any) -> bool:
         """Return whether the policy is in force today."""

@@ -95,7 +95,50 @@ def _check_event(now: float, function: Callable[[], Any], at: float | None, afte
 
 
 class _ScenarioModel(mesa.Model):
-    """A model whose ``scenario`` may be any object: Mesa 3.5 would write itself into it."""
+    """A model whose ``scenario`` may be any object: Mesa 3.5 would write itself into it.
+
+    Attributes:
+        not_saved: what Mesa itself keeps on a model; :meth:`CompatModel.clock_state` has of it what states need.
+    """
+
+    not_saved = tuple(
+        {*vars(mesa.Model(rng=1)), "time", "agent_id_counter", "_next_step", "_queue", "_scheduled", "_side_id_counter"}
+        - {"random", "rng"}
+    )
+
+    def _pending(self) -> int:
+        """Return how many events wait in the queue beside the next step."""
+        raise NotImplementedError
+
+    def clock_state(self) -> dict[str, Any]:
+        """Return Mesa's clock and counters; :meth:`put_clock` puts them back.
+
+        Raises:
+            RuntimeError: if events are scheduled, whose callbacks cannot be saved.
+        """
+        if pending := self._pending():
+            raise RuntimeError(
+                f"{pending} scheduled events wait in the model, whose callbacks cannot be saved; save it when they are over"
+            )
+        return {
+            "time": self.time,
+            "steps": self.steps,
+            "running": bool(self.running),
+            "ids": next_id(self),
+            "side_ids": getattr(self, "_side_id_counter", None),
+        }
+
+    def put_clock(self, state: dict[str, Any]) -> None:
+        """Go on with the clock and counters of a saved model; the next step comes one unit of time later."""
+        self.steps, self.running = int(state["steps"]), bool(state["running"])
+        self.agent_id_counter = int(state["ids"])
+        if state["side_ids"] is not None:
+            self._side_id_counter = int(state["side_ids"])
+        self._set_time(float(state["time"]))
+
+    def _set_time(self, time: float) -> None:
+        """Set the clock, with the next step one unit later."""
+        raise NotImplementedError
 
     @property
     def scenario(self) -> Any:
@@ -144,6 +187,17 @@ if HAS_EVENTS:
             steps = self._default_schedule
             if steps.is_active and not any(event is steps._current_event for event in self._event_list._events):
                 steps._schedule_next(self.time + 1.0)
+
+        def _pending(self) -> int:
+            step = self._default_schedule._current_event
+            return sum(not event.CANCELED and event is not step for event in self._event_list._events)
+
+        def _set_time(self, time: float) -> None:
+            steps = self._default_schedule
+            if steps._current_event is not None:
+                steps._current_event.cancel()
+            self.time = time
+            steps._schedule_next(time + 1.0)
 
         def schedule_event(
             self,
@@ -197,6 +251,12 @@ else:
             self._next_step = 1.0
             self._queue: list[tuple[float, int, int, _Event]] = []
             self._scheduled = 0
+
+        def _pending(self) -> int:
+            return sum(event.function is not None for *_, event in self._queue)
+
+        def _set_time(self, time: float) -> None:
+            self.time, self._next_step = time, time + 1.0
 
         def _wrapped_step(self, *args: Any, **kwargs: Any) -> None:
             self._advance_time(self.time + 1, *args, **kwargs)

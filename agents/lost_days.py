@@ -35,6 +35,8 @@ class LostDays:
         city: the city.
     """
 
+    not_saved = ("_due", "_columns", "_column_of_activity")  # made again where they are missing
+
     def __init__(self, city: "City"):
         self._city = city
         self._due: dict[int, NDArray[np.uint8]] = {}

@@ -33,6 +33,8 @@ class Process:
         settings: the section, an instance of ``Settings``.
     """
 
+    not_saved: ClassVar[tuple[str, ...]] = ()
+
     section: ClassVar[str] = ""
     Settings: ClassVar[type[BaseModel]] = BaseModel
     indicators: ClassVar[dict[str, str]] = {}

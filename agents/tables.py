@@ -58,6 +58,8 @@ class Table:
         self._expose()
         self.agents = TableSet(self)
 
+    not_saved = ("columns", "cells", "uid", "alive")
+
     columns: Mapping[str, NDArray[Any]]
     cells: dict[str, memoryview]
     uid: NDArray[np.int64]
@@ -233,6 +235,10 @@ class Table:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._expose()
+
+    def after_restore(self) -> None:
+        """Show the columns that a saved state has put here."""
         self._expose()
 
 

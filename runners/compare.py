@@ -19,6 +19,8 @@ from .tables import ID_COLUMNS, StoreError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .results import Results
+
 Floats = NDArray[np.float64]
 
 LEVEL = 0.90
@@ -122,6 +124,16 @@ def measures_in(summary: "pd.DataFrame") -> list[Measure]:
     return [measure for measure in there if not measure.if_any or bool((summary[measure.column] != 0).any())]
 
 
+def figures_in(results: "Results") -> list[Measure]:
+    """Return what is compared: the known measures or, of somebody's own model, all numbers that its summary has."""
+    known = measures_in(results.summary)
+    if known or results.is_of_city:
+        return known
+    numbers = results.summary.select_dtypes("number")
+    own = [name for name in numbers if name not in (*ID_COLUMNS, *results.info["parameters"])]
+    return measures_named(results.summary, own)
+
+
 def measure_of(indicator: str, largest: float) -> Measure:
     """Return how a figure is written: as comparisons know it, or with three digits where they do not.
 
@@ -220,7 +232,7 @@ def compare(
         about = {"point": points, "measure": measure.column, "runs": runs, "mean": _ratio(sums, counts)}
         frames.append(pd.DataFrame(about | {"pairs": number, "difference": difference, "low": low, "high": high}))
     if not frames:
-        return pd.DataFrame()
+        return pd.DataFrame(columns=["point", "measure", "runs", "mean", "pairs", "difference", "low", "high"])
     return pd.concat(frames).sort_values("point", kind="stable", ignore_index=True)
 
 

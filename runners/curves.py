@@ -1,6 +1,7 @@
 """The picture of an epidemic: curves of every point over its seeds, drawn with matplotlib without a display."""
 
 import io
+import math
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 GREY = "#57606a"
+OTHERS = "#c4cad1"
+"""Colour of the points that have no look of their own."""
 MAX_POINTS = len(PALETTE) * len(STYLES)
 """Points that are drawn; beyond this number nobody could tell the curves apart."""
 DPI = 150
@@ -96,7 +99,7 @@ def draw_curves(results: "Results", *, titled: bool = True, narrow: bool = False
         raise StoreError(f"no curves to draw: the series lacks {', '.join(sorted(_NEEDED - set(series.columns)))}")
     policies = [name for name in series.columns if name.startswith("policy.")]
     looks = point_looks(results)
-    legend = _legend_blocks(results, looks)
+    legend = legend_of(results, looks)
     height = (6.6 if titled else 6.0) + 0.22 * len(policies) + 0.2 * bool(policies)
     if narrow:
         labels = [str(line.get_label()) for _, lines in legend for line in lines]
@@ -122,35 +125,70 @@ def draw_curves(results: "Results", *, titled: bool = True, narrow: bool = False
 
 
 def _draw_points(results: "Results", looks: Looks, upper: "Axes", lower: "Axes") -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    faint = 0.15 if len(looks) < 4 else 0.08
+    by_point = {}
     for point, rows in results.series.groupby("point", sort=True):
-        if point not in looks:
-            continue
-        colour, style = looks[int(point)]
         people = float(rows["susceptible"].iloc[0] + rows["cumulative_infections"].iloc[0])
-        for axes, column, scale in ((upper, "infectious", 1.0), (lower, "cumulative_infections", 100.0 / people)):
-            dates, curves = _by_seed(rows, column)
-            curves = curves * scale
-            axes.plot(dates, np.median(curves, axis=0), color=colour, linestyle=style, linewidth=1.9, zorder=3)
-            if len(curves) > 1:
-                axes.fill_between(dates, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=faint, linewidth=0)
-    for axes in (upper, lower):
-        axes.set_ylim(bottom=0)
-        axes.margins(x=0.01)
-        axes.grid(axis="y", color="#d8dee4", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-    upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        by_point[int(point)] = rows.assign(infected_percent=rows["cumulative_infections"] * (100.0 / people))
+    for axes, column in ((upper, "infectious"), (lower, "infected_percent")):
+        draw_others(axes, by_point, looks, "date", column)
+        for point, look in looks.items():
+            if point in by_point:
+                draw_line(axes, by_point[point], "date", column, look, faint=len(looks) >= 4)
+        style_axes(axes)
     upper.set_ylabel("infectious people")
     lower.set_ylabel("infected so far,\n% of the people")
+    style_dates(lower)
+
+
+def draw_line(
+    axes: "Axes",
+    rows: "pd.DataFrame",
+    step: str,
+    column: str,
+    look: tuple[str, Any],
+    *,
+    faint: bool = False,
+) -> None:
+    """Draw a column of the series of a point: median over the seeds, and a band from the lowest to the highest."""
+    colour, style = look
+    steps, curves = _by_seed(rows, step, column)
+    axes.plot(steps, np.nanmedian(curves, axis=0), color=colour, linestyle=style, linewidth=1.9, zorder=3)
+    if len(curves) > 1:
+        low, high = np.nanmin(curves, axis=0), np.nanmax(curves, axis=0)
+        axes.fill_between(steps, low, high, color=colour, alpha=0.08 if faint else 0.15, linewidth=0)
+
+
+def draw_others(axes: "Axes", by_point: "dict[int, pd.DataFrame]", looks: Looks, step: str, column: str) -> None:
+    """Draw the medians of the points that have no look of their own as thin grey lines."""
+    for point, rows in by_point.items():
+        if point not in looks:
+            steps, curves = _by_seed(rows, step, column)
+            axes.plot(steps, np.nanmedian(curves, axis=0), color=OTHERS, linewidth=0.7, zorder=1)
+
+
+def style_axes(axes: "Axes") -> None:
+    """Give axes from 0 a light grid and numbers with thousands parted."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    low = min((float(np.nanmin(line.get_ydata())) for line in axes.get_lines()), default=0.0)
+    if low >= 0:
+        axes.set_ylim(bottom=0)
+    axes.margins(x=0.01)
+    axes.grid(axis="y", color="#d8dee4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def style_dates(axes: "Axes") -> None:
+    """Give axes dates that say month and year once."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     locator = AutoDateLocator(minticks=4, maxticks=9)
-    lower.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_locator(locator)
     time = ["%H:%M", "%H:%M", "%S.%f"]  # never met: a step is a day
-    lower.xaxis.set_major_formatter(
+    axes.xaxis.set_major_formatter(
         ConciseDateFormatter(
             locator,
             formats=["%Y", "%b", "%d %b", *time],
@@ -160,9 +198,9 @@ def _draw_points(results: "Results", looks: Looks, upper: "Axes", lower: "Axes")
     )
 
 
-def _by_seed(rows: "pd.DataFrame", column: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the dates, and a curve a seed (seeds, days)."""
-    table = rows.pivot_table(index="seed", columns="date", values=column)
+def _by_seed(rows: "pd.DataFrame", step: str, column: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the steps, and a curve a seed (seeds, steps)."""
+    table = rows.pivot_table(index="seed", columns=step, values=column)
     return table.columns.to_numpy(), table.to_numpy(float)
 
 
@@ -171,16 +209,15 @@ def _by_seed(rows: "pd.DataFrame", column: str) -> tuple[NDArray[Any], NDArray[n
 
 def _grid_axes(results: "Results") -> list[tuple[str, list[Any]]]:
     """Return the one or two parameters that a grid sweeps, the one of more values first; nothing for other sweeps."""
-    if results.scenario.sweep.design != "grid":
-        return []
+    points = results.points
     axes = []
     for name in results.info["parameters"]:
-        distinct = {same_text(point[name]): point[name] for point in results.points}
+        distinct = {same_text(point.get(name)): point.get(name) for point in points}
         if len(distinct) > 1:
             axes.append((name, list(distinct.values())))
     axes.sort(key=lambda axis: -len(axis[1]))
-    one_by_one = len(axes) in (1, 2)
-    fits = one_by_one and _colours(axes[0][1]) and (len(axes) == 1 or len(axes[1][1]) <= len(STYLES))
+    is_grid = len(axes) in (1, 2) and math.prod(len(values) for _, values in axes) == len(points)
+    fits = is_grid and _colours(axes[0][1]) and (len(axes) == 1 or len(axes[1][1]) <= len(STYLES))
     return axes if fits else []
 
 
@@ -202,9 +239,11 @@ def point_looks(results: "Results") -> Looks:
     """Return colour and line style, as matplotlib has them, of the points that are drawn."""
     axes = _grid_axes(results)
     if not axes:
+        points = range(len(results.points))
+        shown = list(points) if _named_points(results) == len(points) else _spread_out(results)
         return {
-            point: (PALETTE[point % len(PALETTE)], STYLES[point // len(PALETTE)])
-            for point in range(_named_points(results))
+            point: (PALETTE[number % len(PALETTE)], STYLES[number // len(PALETTE)])
+            for number, point in enumerate(shown)
         }
     looks = {}
     colours = _colours(axes[0][1])
@@ -212,6 +251,16 @@ def point_looks(results: "Results") -> Looks:
         position = [values.index(parameters[name]) for name, values in axes]
         looks[point] = (colours[position[0]], STYLES[position[1] if len(position) > 1 else 0])
     return looks
+
+
+def _spread_out(results: "Results") -> list[int]:
+    """Return a few of many points: the first, and others evenly spread from the least to the most of the first figure."""
+    from .compare import figures_in
+
+    measure = figures_in(results)[0].column
+    order = results.summary.groupby("point")[measure].mean().sort_values(kind="stable").index.tolist()
+    places = np.linspace(0, len(order) - 1, len(PALETTE) - 1).round().astype(int)
+    return sorted({min(order), *(int(order[place]) for place in places)})
 
 
 def _point_name(results: "Results", point: int) -> str:
@@ -229,7 +278,7 @@ def _named_points(results: "Results") -> int:
     return len(results.points)
 
 
-def _legend_blocks(results: "Results", looks: Looks) -> list[tuple[str, list["Line2D"]]]:
+def legend_of(results: "Results", looks: Looks) -> list[tuple[str, list["Line2D"]]]:
     """Return what colours and line styles mean, title and lines, one block a swept parameter."""
     from matplotlib.lines import Line2D
 
@@ -250,9 +299,10 @@ def _legend_blocks(results: "Results", looks: Looks) -> list[tuple[str, list["Li
         blocks.append((textwrap.fill(names[name], LEGEND_WIDTH), lines))
     if blocks:
         return blocks
-    left_out = len(results.points) - len(looks)
-    title = f"{left_out} more points are not drawn" if left_out else ""
-    return [(title, [line(_point_name(results, point), *look) for point, look in looks.items()])]
+    lines = [line(_point_name(results, point), *look) for point, look in looks.items()]
+    if others := len(results.points) - len(looks):
+        lines.append(line(f"the other {others} points", OTHERS, "-"))
+    return [("", lines)]
 
 
 def _legend_beside(axes: "Axes", blocks: list[tuple[str, list["Line2D"]]]) -> None:
@@ -274,6 +324,11 @@ def _legend_beside(axes: "Axes", blocks: list[tuple[str, list["Line2D"]]]) -> No
         )
         axes.add_artist(legend).set_clip_on(False)  # it lies beside the axes, and the layout makes room for it
         down += 15.0 * (len(handles) + 1 + title.count("\n")) + 10.0
+
+
+def put_legend_below(figure: "Figure", blocks: list[tuple[str, list["Line2D"]]]) -> None:
+    """Put the legend of a figure below its axes."""
+    _legend_of_figure(figure, blocks, "outside lower left")
 
 
 def _legend_of_figure(figure: "Figure", blocks: list[tuple[str, list["Line2D"]]], where: Outside) -> None:
@@ -300,7 +355,7 @@ def _draw_policies(axes: "Axes", results: "Results", policies: list[str]) -> Non
     """
     series = results.series
     in_force = series[["date", *policies]].astype(dict.fromkeys(policies, float))
-    own = {policy.name: policy.compliance for policy in results.scenario.policies}
+    own = {policy.name: policy.compliance for policy in results.scenario.policies} if results.is_of_city else {}
     for name in policies:
         key = f"{name}.compliance"
         followed = [point.get(key, own.get(name.removeprefix("policy."), 1)) > 0 for point in results.points]
@@ -330,7 +385,7 @@ def _edges(dates: NDArray[Any]) -> tuple[float, float]:
 
 
 def _title(figure: "Figure", results: "Results") -> None:
-    title = textwrap.wrap(results.scenario.name, 62)
+    title = textwrap.wrap(results.name, 62)
     below = textwrap.wrap(headline(results), 115)
     room = "\n" * len(below)
     figure.suptitle(

@@ -12,7 +12,7 @@ from ..environment.equity import gini, group_means, theil_by_group
 from ..environment.groups import groups_of
 from ..environment.places import BuildingUse, PlaceKind, Role, SiteKind
 from ..environment.roads import Access, largest_component, length_by_rank, street_length
-from .compare import compare, still_rising
+from .compare import compare, figures_in, still_rising
 from .documents import visible
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def comparison_facts(results: "Results", baseline: int = 0, view: "View | None" 
         baseline: point with which the others are compared.
         view: which points and figures are told; all if None.
     """
-    frame = compare(results.summary, baseline, measures=None if view is None else view.measures)
+    frame = compare(results.summary, baseline, measures=figures_in(results) if view is None else view.measures)
     rising = still_rising(results.summary)
     by_point = dict(iter(frame.groupby("point")))
     points, all_points = [], results.points

@@ -72,12 +72,12 @@ def amount(value: float, measure: Measure, *, sign: bool = False) -> str:
     return (MINUS if scaled < 0 else "+" if sign and scaled > 0 else "") + text
 
 
-def spread(difference: float, low: float, high: float, measure: Measure, *, mark: str = "") -> str:
+def spread(difference: float, low: float, high: float, measure: Measure, *, mark: str = "", signed: bool = True) -> str:
     """Return a difference, with a mark if it needs one, and its interval, for example ``−3.2 (−3.6 … −2.8)``."""
-    middle = amount(difference, measure, sign=True) + mark
+    middle = amount(difference, measure, sign=signed) + mark
     if isnan(low):
         return middle
-    return f"{middle} ({amount(low, measure, sign=True)} … {amount(high, measure, sign=True)})"
+    return f"{middle} ({amount(low, measure, sign=signed)} … {amount(high, measure, sign=signed)})"
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -275,11 +275,13 @@ def _range(policy: "PolicySettings") -> list[str]:
 
 def headline(results: "Results") -> str:
     """Return in one line where, how long and how often a scenario was run."""
+    points, seeds = len(results.points), len(results.info["replicates"])
+    how_often = f"{points} point{'s' * (points > 1)} x {seeds} seed{'s' * (seeds > 1)}"
+    if not results.is_of_city:
+        return how_often
     scenario = results.scenario
     cities = list(dict.fromkeys(map(city_text, cities_of(results))))  # redrawn ones have one name
     where = " and ".join(cities[:2]) or "a city"
     if len(cities) > 2:
         where += f" and {len(cities) - 2} more cities"
-    points, seeds = len(results.points), len(results.info["replicates"])
-    how_often = f"{points} point{'s' * (points > 1)} x {seeds} seed{'s' * (seeds > 1)}"
     return f"{where}, {scenario.clock.days} days from {scenario.clock.start}, {how_often}"

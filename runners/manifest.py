@@ -10,18 +10,16 @@ import hashlib
 import json
 import os
 import platform
-import re
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .atomic import sync_directory, write_atomic
+from .atomic import sync_directory, temporary, write_atomic, written
 from .ledger import now
 from .stage import MANIFEST, TASKS
 from .store import SCHEMA_VERSION
@@ -32,6 +30,8 @@ _FLOORS = ("environment", "agents", "runners")
 _LIBRARIES = ("mesa", "numpy", "numba", "pyarrow")
 _SHOWN = 30
 _CHUNK = 1 << 20
+
+_compact = json.JSONEncoder(ensure_ascii=False).encode
 
 Manifest = dict[str, Any]
 
@@ -89,7 +89,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int) -> Manifest:
+def describe(
+    tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int, digest: str | None = None
+) -> Manifest:
     """Return the manifest of a sweep that is about to begin, all of it JSON-able.
 
     Args:
@@ -97,6 +99,7 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
         execute: import path of the function that makes a run.
         context: what all runs share; its ``scenario`` is kept as a key of its own.
         block: runs a shard.
+        digest: checksum of the tasks, where it is known.
     """
     points: dict[int, dict[str, Any]] = {}
     for task in tasks:
@@ -114,7 +117,7 @@ def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[
         "context": context,
         "block": block,
         "cities": _cities(tasks),
-        "tasks": _digest([essence(task) for task in tasks]),
+        "tasks": digest or _digest([essence(task) for task in tasks]),
         "versions": program(),
         "git": git_state(),
     }
@@ -183,22 +186,30 @@ def write_first_manifest(directory: Path, manifest: Manifest) -> None:
         FileExistsError: if there is one.
         OSError: if the disk does not take it.
     """
-    host = re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())
-    draft = directory / f".{MANIFEST}.{host}-{os.getpid()}-{threading.get_ident()}.tmp"
-    write_atomic(draft, _text(manifest))
+    path, draft = directory / MANIFEST, temporary(directory / MANIFEST)
+    with written(path) as sink:
+        sink.write(_text(manifest))
     try:
-        (directory / MANIFEST).hardlink_to(draft)
+        path.hardlink_to(draft)
     except FileExistsError:
         raise
     except OSError:  # a file system without such links
-        draft.replace(directory / MANIFEST)
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     sync_directory(directory)
 
 
 def _text(manifest: Manifest) -> bytes:
-    return json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
+    """Return a manifest as people read it; of points, which may be many, each is a line."""
+    lines = [f"  {json.dumps(name)}: {_indented(name, value)}" for name, value in manifest.items()]
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _indented(name: str, value: Any) -> str:
+    if name == "points" and value:
+        return "[\n" + ",\n".join(f"    {_compact(point)}" for point in value) + "\n  ]"
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ")
 
 
 def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:
@@ -207,8 +218,7 @@ def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         OSError: if the disk does not take them.
     """
-    lines = (json.dumps(task, ensure_ascii=False) + "\n" for task in tasks)
-    write_atomic(directory / TASKS, "".join(lines).encode())
+    write_atomic(directory / TASKS, "".join(f"{_compact(task)}\n" for task in tasks).encode())
 
 
 def differences(

@@ -1,6 +1,7 @@
 """Maps, drawn with matplotlib without a display: of a city as it is, and of what happened in it by zone or cell."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -284,8 +285,32 @@ def save_layer(
     return save_figure(draw_layer(city, layer, shown, facts), path)
 
 
-def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", facts: dict[str, Any]) -> "Figure":
-    """Draw zones or cells in the colour of a figure, with legend, unit, main roads and hospitals; see save_layer."""
+def _known(layer: "geopandas.GeoDataFrame", shown: "Shown") -> NDArray[np.bool_]:
+    """Return of each area whether its figure is drawn."""
+    return np.isfinite(layer[shown.column].to_numpy(float)) & (layer["residents"].to_numpy() >= LEAST)
+
+
+def common_limits(layers: "Sequence[geopandas.GeoDataFrame]", shown: "Shown") -> tuple[float, float]:
+    """Return the ends of a scale of colours that suits several layers."""
+    return _limits(np.concatenate([layer[shown.column].to_numpy(float)[_known(layer, shown)] for layer in layers]))
+
+
+def draw_layer(
+    city: "City",
+    layer: "geopandas.GeoDataFrame",
+    shown: "Shown",
+    facts: dict[str, Any],
+    limits: tuple[float, float] | None = None,
+    *,
+    titled: bool = True,
+) -> "Figure":
+    """Draw zones or cells in the colour of a figure, with legend, unit, main roads and hospitals.
+
+    Args:
+        city, layer, shown, facts: as for :func:`save_layer`.
+        limits: ends of the scale of colours; by the figures of the layer if None.
+        titled: whether it says itself what it shows; a page around it may do so.
+    """
     import matplotlib as mpl
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import Normalize
@@ -295,8 +320,8 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     lower, upper = np.split(np.stack([city.info.bounds, layer.total_bounds]), 2, axis=1)
     figure, axes = frame(city, (*lower.min(axis=0).tolist(), *upper.max(axis=0).tolist()))
     values = layer[shown.column].to_numpy(float)
-    known = np.isfinite(values) & (layer["residents"].to_numpy() >= LEAST)
-    low, top = _limits(values[known])
+    known = _known(layer, shown)
+    low, top = _limits(values[known]) if limits is None else limits
     beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     extend = beyond[bool((values[known] < low).any()), bool((values[known] > top).any())]
     colours = mpl.colormaps["YlOrRd"]  # told apart by lightness too, also with red-green blindness (Brewer 2003)
@@ -349,8 +374,9 @@ def draw_layer(city: "City", layer: "geopandas.GeoDataFrame", shown: "Shown", fa
     bar.ax.tick_params(labelsize=8)
     bar.ax.yaxis.set_major_formatter("{x:,g}")
     bar.outline.set_visible(False)  # type: ignore[operator]
-    days = facts["days"]
-    put_title(axes, facts, f"{shown.label} in {days} day{'s' * (days > 1)}")
+    if titled:
+        days = facts["days"]
+        put_title(axes, facts, f"{shown.label} in {days} day{'s' * (days > 1)}")
     return figure
 
 

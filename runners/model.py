@@ -3,7 +3,7 @@
 import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import mesa
 import numpy as np
@@ -29,6 +29,7 @@ from .own_classes import check_classes, check_dispatcher
 from .processes import process_class
 from .records import Outputs, Records
 from .scenario import Scenario
+from .tables import StoreError
 
 if TYPE_CHECKING:
     from mesa_geo import GeoSpace
@@ -73,6 +74,8 @@ class CityModel(RowModel):
         ValueError: if scenario and city do not fit each other, or the class of dispatchers has nothing to decide.
     """
 
+    not_saved = ("_space", "_in_step", "_first_day")
+
     running: bool
 
     def __init__(
@@ -94,9 +97,9 @@ class CityModel(RowModel):
             scenario = Scenario.load(scenario)
         check_dispatcher(own, scenario)
         super().__init__(rng=_seed(seed, rng, scenario.seed))
-        self.scenario = scenario
         self.city = build_city(scenario.city) if city is None else city
         scenario.check_city(self.city)
+        self.scenario = past = _past_of(scenario)
         self.threads = threads
         self.day = 0
         self.time_of_day = 0.0
@@ -112,15 +115,17 @@ class CityModel(RowModel):
         self._decisions = Decisions(self.citizens.table, self.presence)
         self._lost_days = LostDays(self.city)
         self.lost_days: NDArray[np.int64] = np.zeros(len(SORTS), np.int64)
-        self.authority = Authority(self, scenario.policies)
+        self.authority = Authority(self, past.policies)
         self.processes: list[Process] = []
         for section, settings in scenario.processes.items():
             self.processes.append(process_class(section)(self, settings))
         self._space: GeoSpace | None = None
         self._records = Records(self)
-        names = self._records.figures()
-        self._collector = mesa.DataCollector(model_reporters={name: partial(_latest, name) for name in names})
-        self.datacollector = self._collector
+        self._collector = self.datacollector = _collector(self._records)
+        self._in_step = False
+        if past is not scenario:
+            self._follow(scenario)
+        self._first_day = self.day
 
     @property
     def vehicles(self) -> RowSet:
@@ -155,6 +160,7 @@ class CityModel(RowModel):
         days = self.scenario.clock.days
         if not self.running:
             raise RuntimeError(f"the clock has ended after {days} days; a longer run needs a larger clock.days")
+        self._in_step = True  # and stays so if the step fails
         try:
             self._make_step()
         except Exception as error:
@@ -162,6 +168,7 @@ class CityModel(RowModel):
             raise
         self.day += 1
         self.running = self.day < days
+        self._in_step = False
 
     def _make_step(self) -> None:
         clock = self.scenario.clock
@@ -196,6 +203,76 @@ class CityModel(RowModel):
         while self.running:
             self.step()
         return self.outputs()
+
+    # ------------------------------------------------------------------ saving
+
+    def save(self, path: str | Path) -> None:
+        """Save the model as it stands between two steps, to go on from there with :meth:`from_state`.
+
+        All attributes of processes, policies, agents and of the model itself are saved; a class names those that are
+        made again when they are wanted in ``not_saved``, see :class:`~citytwin.agents.process.Process`.
+
+        Args:
+            path: directory to make; it is there whole or not at all.
+
+        Raises:
+            SaveError: if something of the model cannot be saved; the message names it.
+            RuntimeError: in the midst of a step, or after one that failed.
+            StoreError: if there is something already, or the disk does not take it.
+        """
+        from .checkpoints.state import save
+
+        self._check_between_steps()
+        try:
+            save(self, Path(path))
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written ({error.strerror or error}); nothing was kept") from None
+
+    @classmethod
+    def from_state(cls, path: str | Path, city: City | None = None, **options: Any) -> Self:
+        """Make a model that goes on, to the bit, where a saved one stood.
+
+        Args:
+            path: what :meth:`save` made.
+            city: the city; without it that of the scenario is built or loaded.
+            **options: as for the class, ``threads`` and the classes of agents among them; classes and whatever was added
+                to the model by hand must be as they were. See :meth:`restore` for a model with policies of one's own.
+
+        Raises:
+            StateError: if the state is damaged, or of another city or program.
+        """
+        from .checkpoints.files import read_head
+        from .checkpoints.state import scenario_of
+
+        head = read_head(path)
+        model = cls(scenario_of(head), city, head["seed"], **options)
+        model.restore(path)
+        return model
+
+    def restore(self, path: str | Path) -> None:
+        """Go on, to the bit, where a saved model stood; this one was made like that one and has not been stepped.
+
+        Raises:
+            StateError: if the state is damaged, of another city or program, or does not fit; the model is of no use then.
+            RuntimeError: if the model has been stepped.
+        """
+        from .checkpoints.state import restore
+
+        if self.day != self._first_day or self._in_step:
+            raise RuntimeError(f"the model stands on day {self.day}; a saved state goes into a model just made")
+        restore(self, path)
+
+    def _check_between_steps(self) -> None:
+        if self._in_step:
+            raise RuntimeError("a model is saved between two steps; this one is in the midst of one, or one failed")
+
+    def _follow(self, scenario: Scenario) -> None:
+        """Go on from a past that was saved, under a scenario of one's own."""
+        from .checkpoints.branch import follow
+
+        follow(self, scenario)
+        self._records.match()
+        self._collector = self.datacollector = _collector(self._records)
 
     # ------------------------------------------------------------------ results
 
@@ -245,6 +322,25 @@ def _seed(seed: Any, rng: Any, default: int) -> int:
         wanted = "a whole number from 0 to 2^63 − 1 is wanted"
         raise ValueError(f"seed: {wanted}, not {given!r}; every draw depends on it alone")
     return int(given)
+
+
+def _past_of(scenario: Scenario) -> Scenario:
+    """Return the scenario that a run begins with: another one where it goes on from a saved past."""
+    if scenario.clock.from_ is None:
+        return scenario
+    from .checkpoints.branch import past_of
+
+    return past_of(scenario)
+
+
+def _collector(records: Records) -> mesa.DataCollector:
+    """Return Mesa's collector of the figures of every step, with those of the steps so far."""
+    names = records.figures()
+    collector = mesa.DataCollector(model_reporters={name: partial(_latest, name) for name in names})
+    for row in records.series:
+        for name in names:
+            collector.model_vars[name].append(row[name])
+    return collector
 
 
 def _latest(name: str, model: CityModel) -> int | float:

@@ -21,7 +21,8 @@ from .manifest import Manifest
 from .outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
 from .pause import CHECKPOINTS
 from .sessions import Others, identity, lives_here, living, sessions, states
-from .store import MANIFEST, Store, read_tasks, runs_in_results
+from .stage import MANIFEST, STAGE, read_staged, read_tasks, staged_runs
+from .store import DAMAGED, Store, runs_in_results
 from .supervisor import Progress, Supervisor
 from .tables import StoreError, parameter_types
 
@@ -152,9 +153,9 @@ class _Work:
         alone = not living(sessions(self.directory), wait=False)
         if alone:
             self.store.clean()
-        redone = self.store.set_aside() if check else []
-        done = self.store.committed()
         names = [task["run_id"] for task in chosen]
+        redone = [*(self.store.set_aside() if check else []), *set_aside_staged(self.directory, names)]
+        done = self.store.committed()
         stopped = ""
         if not done.issuperset(names):
             stopped = self._work(chosen, done.intersection(names), others, redone)
@@ -184,13 +185,16 @@ class _Work:
             )
             stopped = supervisor.run(chosen, done)
             beside = [session for session in sessions(self.directory) if session.name != ledger.name]
-            alive = living(beside, wait=others is not None and not stopped)
+            doubted = [session for session in beside if others is None or not others.gone(session.name)]
+            alive = living(doubted, wait=others is not None and not stopped)
             if not alive:
                 self._finish(self.store.committed())
-            silent = [session.name for session in beside if not session.end and lives_here(session) is None]
-            ledger.end(
-                stopped or "finished", **supervisor.settled, silent=[name for name in silent if name not in alive]
-            )
+            silent = [
+                session.name
+                for session in beside
+                if not session.end and lives_here(session) is None and session.name not in alive
+            ]
+            ledger.end(stopped or "finished", **supervisor.settled, **({"silent": silent} if silent else {}))
         return stopped
 
     def _finish(self, done: set[str]) -> None:
@@ -217,6 +221,26 @@ def stop_message(outcome: SweepOutcome) -> str:
         f"Stopped by {outcome.stopped}: {outcome.done} of {outcome.total} runs are in {outcome.directory}; "
         "go on with --resume (resume=True)."
     )
+
+
+def set_aside_staged(directory: Path, runs: Iterable[str]) -> list[str]:
+    """Take staged runs out of the results that are not whole, as a loss of power may leave them, and return them.
+
+    The damaged files are kept under a name that nothing reads.
+    """
+    lost = []
+    for run in sorted(staged_runs(directory).intersection(runs)):
+        path = directory / STAGE / f"{run}.arrow"
+        try:
+            if path.stat().st_size == 0:
+                raise StoreError(f"{path}: empty")
+            read_staged(directory, run)
+        except FileNotFoundError:  # sealed meanwhile
+            continue
+        except StoreError:
+            path.replace(path.with_name(f"{path.name}{DAMAGED}"))
+            lost.append(run)
+    return lost
 
 
 def store_of(directory: Path, manifest: Manifest, runs: list[str]) -> Store:

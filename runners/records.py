@@ -71,6 +71,13 @@ class Records:
             same = {"day": np.full(rows, when["day"], np.int32), "date": np.full(rows, when["date"])}
             self._rows.setdefault(name, []).append(same | table)
 
+    def match(self) -> None:
+        """Let the rows so far have the figures of those to come: 0 for what there was none of, as of later policies."""
+        names = self.figures()
+        for number, row in enumerate(self.series):
+            when = {"day": row["day"], "date": row["date"]}
+            self.series[number] = when | {name: row.get(name, type(value)(0)) for name, value in names.items()}
+
     def tables(self) -> Outputs:
         """Return the tables of the run so far; see :meth:`CityModel.outputs`."""
         model = self._model

@@ -1,26 +1,20 @@
 """The report of a run or a sweep: a table for the terminal, and a page with picture, tables and their origin."""
 
-import base64
-import datetime
-import html
+import os
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .compare import LEVEL, NAMED_POINTS, PEAKS, Measure, compare, still_rising
-from .files import GENERATOR, PAGES, check_target
+from .files import PAGES, check_target
 from .labels import (
     amount,
     attributions,
-    axis_text,
     cities_of,
-    design_facts,
     headline,
     point_label,
-    policy_text,
-    seeds_text,
     short_names,
     spread,
     value_text,
@@ -143,7 +137,7 @@ def text_report(results: "Results", baseline: int = 0, width: int = WIDTH, view:
     view = view or view_of(results, baseline)
     frame = compare(results.summary, baseline, measures=view.measures)
     points = results.points
-    lines = [*textwrap.wrap(f"{results.scenario.name}: {headline(results)}", width), ""]
+    lines = [*textwrap.wrap(f"{results.name}: {headline(results)}", width), ""]
     if view.note:
         lines += [*textwrap.wrap(view.note, width), ""]
     names = short_names(results.info["parameters"])
@@ -164,6 +158,16 @@ def text_report(results: "Results", baseline: int = 0, width: int = WIDTH, view:
     for note in attributions(cities_of(results)):
         lines += ["", f"City: {note}"]
     return "\n".join(lines)
+
+
+def compared(results: "Results", baseline: int) -> "tuple[pd.DataFrame, list[Measure]]":
+    """Return the comparison of all points with a baseline, and the figures in it.
+
+    Raises:
+        StoreError: if there is no run, or none of the baseline.
+    """
+    measures = view_of(results, baseline).measures
+    return compare(results.summary, baseline, measures=measures), list(measures)
 
 
 def _stacked(grid: Callable[[Sequence[Measure]], Grid], measures: Sequence[Measure], width: int) -> list[str]:
@@ -210,63 +214,9 @@ def _broken(text: str, width: int) -> list[str]:
 
 # ---------------------------------------------------------------------- page
 
-_ABREAST = 5
-"""Figures beside each other in a table of the page."""
-PHONE = "40rem"
-"""Width below which a row of a table becomes a card and the narrow picture is shown."""
-
-_STYLE = f"""
-:root {{ color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --tint: #f6f8fa; --mark: #0072b2; }}
-* {{ box-sizing: border-box; }}
-body {{ font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: var(--ink); margin: 0; }}
-main {{ max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.5rem 3rem; }}
-header {{ border-top: 0.35rem solid var(--mark); }}
-h1 {{ font-size: 2rem; line-height: 1.2; margin: 0 0 0.3rem; overflow-wrap: anywhere; }}
-h2 {{ font-size: 1.25rem; margin: 2.8rem 0 0.3rem; }}
-p {{ margin: 0 0 1rem; }}
-p.lead {{ font-size: 1.1rem; }}
-p.lead, p.note, figcaption {{ color: var(--soft); }}
-figure {{ margin: 1.8rem 0 0; }}
-figcaption {{ font-size: 0.88rem; }}
-img {{ display: block; width: 100%; height: auto; margin-bottom: 0.4rem; }}
-div.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.94rem; }}
-th, td {{ padding: 0.45rem 0.7rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--line); }}
-th {{ vertical-align: bottom; font-weight: 600; font-size: 0.86rem; line-height: 1.3; color: var(--soft); }}
-th:first-child, td:first-child {{ text-align: left; white-space: nowrap; padding-left: 0.6rem; }}
-thead th {{ border-bottom: 2px solid var(--soft); }}
-tr.baseline td {{ background: var(--tint); }}
-td small {{ display: block; color: var(--soft); font-size: 0.8rem; white-space: nowrap; }}
-td svg {{ width: 2.2rem; height: 0.6rem; margin-left: 0.5rem; vertical-align: middle; }}
-dl {{ display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: 0.35rem 1.4rem; margin: 0.8rem 0;
-  font-size: 0.94rem; }}
-dt {{ color: var(--soft); }}
-dd {{ margin: 0; overflow-wrap: anywhere; }}
-ul {{ padding-left: 1.2rem; overflow-wrap: anywhere; }}
-summary {{ cursor: pointer; color: var(--mark); }}
-pre {{ background: var(--tint); padding: 1rem; font-size: 0.82rem; white-space: pre-wrap; overflow-wrap: anywhere; }}
-@media (max-width: {PHONE}) {{
-  main {{ padding: 1.4rem 1rem 2rem; }}
-  h1 {{ font-size: 1.6rem; }}
-  table, tbody, tr, td {{ display: block; }}
-  thead {{ display: none; }}
-  tr {{ border: 1px solid var(--line); border-radius: 0.5rem; margin: 0.7rem 0; padding: 0.3rem 0; }}
-  tr.baseline {{ background: var(--tint); }}
-  td, td:first-child {{ display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: 0.15rem 0.8rem;
-    white-space: normal; }}
-  td:first-child {{ font-weight: 600; }}
-  td:empty {{ display: none; }}
-  td::before {{ content: attr(data-head); color: var(--soft); font-weight: 400; text-align: left; }}
-  td span {{ text-align: right; }}
-  dl {{ display: block; }}
-  dd {{ margin-bottom: 0.6rem; }}
-}}
-@media print {{ main {{ max-width: none; padding: 0; }} tr, figure {{ break-inside: avoid; }} }}
-"""
-
 
 def write_report(results: "Results", path: Path, baseline: int = 0) -> Path:
-    """Write a page that stands alone: one HTML file with the picture inside.
+    """Write a page that stands alone, one HTML file with the pictures inside, and metadata into the results.
 
     Args:
         results: the results.
@@ -276,6 +226,9 @@ def write_report(results: "Results", path: Path, baseline: int = 0) -> Path:
     Raises:
         StoreError: if there is nothing to report, another file stands there, or it cannot be written.
     """
+    from .crate import write_crate
+    from .report_page import html_report
+
     check_target(path, PAGES)
     page = html_report(results, baseline)
     try:
@@ -283,158 +236,6 @@ def write_report(results: "Results", path: Path, baseline: int = 0) -> Path:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
+    if results.directory is not None and os.access(results.directory, os.W_OK):  # it may be an archive
+        write_crate(results)
     return path
-
-
-def html_report(results: "Results", baseline: int = 0) -> str:
-    """Return the page that :func:`write_report` writes."""
-    from .curves import has_curves
-    from .planning.page import planning_html
-    from .planning.response_page import response_html
-
-    measures = view_of(results, baseline).measures
-    frame = compare(results.summary, baseline)
-    name = html.escape(results.scenario.name)
-    shown = [measures[first : first + _ABREAST] for first in range(0, len(measures), _ABREAST)]
-    levels = [levels_grid(results, frame, part, named=True) for part in shown]
-    parts = [
-        f"<h1>{name}</h1>",
-        f'<p class="lead">{html.escape(headline(results))}</p>',
-        *([_picture(results)] if has_curves(results) else []),
-        "<h2>What each point came to</h2>",
-        f'<p class="note">{html.escape(" ".join(["Means over the runs of a point.", rising_note(results)]).strip())}</p>',
-        *(_html_table(results, *grid, baseline) for grid in levels),
-    ]
-    if len(results.points) > 1:
-        parts += [
-            f"<h2>Difference to point {baseline}</h2>",
-            f'<p class="note">Runs of the same seed are paired; mean of the differences and its {LEVEL:.0%} interval '
-            "(Student’s t).</p>",
-            *(_html_table(results, *differences_grid(results, frame, part, baseline), baseline) for part in shown),
-        ]
-    parts += planning_html(results, baseline)
-    parts += response_html(results, baseline)
-    failures = results.failures
-    if failures:
-        items = "".join(f"<li>{html.escape(run)}: {html.escape(what)}</li>" for run, what in failures.items())
-        parts += [f"<h2>Runs that failed: {len(failures)}</h2>", f"<ul>{items}</ul>"]
-    parts += ["<h2>What was run</h2>", _what_was_run(results)]
-    parts += ["<h2>Where the numbers come from</h2>", _origin(results)]
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{name}</title>\n'
-        f"{GENERATOR}\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<header></header>\n<main>\n"
-        + "\n".join(parts)
-        + "\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _picture(results: "Results") -> str:
-    """Return the curves, drawn for a screen and for a phone, with what there is to say of them."""
-    from .curves import curves_png
-
-    wide, narrow = (
-        "data:image/png;base64," + base64.b64encode(curves_png(results, titled=False, narrow=narrow)).decode()
-        for narrow in (False, True)
-    )
-    seeds = len(results.info["replicates"])
-    notes = [f"Line: median of {seeds} seeds; band: lowest to highest."] if seeds > 1 else []
-    if results.scenario.policies:
-        notes.append(
-            "Grey bars: days on which a policy is in force and followed, fainter where in some of the runs only."
-        )
-    notes += [f"City: {note}" for note in attributions(cities_of(results))]
-    return (
-        f'<figure><picture><source media="(max-width: {PHONE})" srcset="{narrow}">\n'
-        f'<img alt="Infectious people and infected so far, by day and point" src="{wide}"></picture>\n'
-        f"<figcaption>{html.escape(' '.join(notes))}</figcaption></figure>"
-    )
-
-
-def _html_table(results: "Results", heads: list[str], rows: list[list[str]], baseline: int) -> str:
-    """Return a table; every cell carries its heading, which a phone shows beside it."""
-    from .curves import point_looks
-
-    looks = point_looks(results) if len(results.points) > 1 else {}
-    head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
-    lines = []
-    for row in rows:
-        sample = _line_sample(*looks[int(row[0])]) if int(row[0]) in looks else ""
-        cells = [f'<td data-head="{html.escape(heads[0])}"><span>{row[0]}{sample}</span></td>']
-        for text, cell in zip(heads[1:], row[1:], strict=True):
-            shown = _html_cell(cell)
-            cells.append(f'<td data-head="{html.escape(text)}">{shown}</td>' if shown else "<td></td>")
-        lines.append(f"<tr{' class=baseline' if row[0] == str(baseline) else ''}>{''.join(cells)}</tr>")
-    body = "\n".join(lines)
-    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
-
-
-def _html_cell(cell: str) -> str:
-    """Return the inside of a cell; the interval of a difference has a line of its own."""
-    middle, space, interval = cell.partition(" (")
-    if space and "…" in interval:
-        return f"<span>{html.escape(middle)}<small>{html.escape(interval.removesuffix(')'))}</small></span>"
-    return f"<span>{html.escape(cell)}</span>" if cell else ""
-
-
-def _line_sample(colour: str, style: Any) -> str:
-    """Return a piece of a point's line as it is drawn in the picture."""
-    dashes = "" if style == "-" else f' stroke-dasharray="{" ".join(f"{2 * length:g}" for length in style[1])}"'
-    return (
-        '<svg viewBox="0 0 44 12" aria-hidden="true">'
-        f'<line x1="0" y1="6" x2="44" y2="6" stroke="{colour}" stroke-width="4"{dashes}/></svg>'
-    )
-
-
-def _what_was_run(results: "Results") -> str:
-    """Return the scenario in words: city, clock, processes, policies, what was swept."""
-    scenario = results.scenario
-    facts = [
-        ("city", f"{city['name']}, {city['people']:,} people, {city['area_km2']:,} km²") for city in cities_of(results)
-    ]
-    facts.append(("clock", f"{scenario.clock.days} days from {scenario.clock.start}"))
-    facts += [(section, value_text(scenario.document.nearest((section,)).plain)) for section in scenario.processes]
-    facts += [(f"policy: {policy.name}", policy_text(policy)) for policy in scenario.policies]
-    names = short_names(list(scenario.sweep.parameters))
-    facts += [(f"swept: {names[key]}", axis_text(axis)) for key, axis in scenario.sweep.parameters.items()]
-    facts += [*design_facts(scenario), ("seeds", seeds_text(scenario))]
-    text = html.escape(_scenario_text(results.info["scenario"]))
-    return f"{_listed(facts)}\n<details><summary>The whole scenario, key by key</summary><pre>{text}</pre></details>"
-
-
-def _origin(results: "Results") -> str:
-    """Return how the results came to be: sources, program, machine, times."""
-    info = results.info
-    facts: list[tuple[str, str]] = []
-    for city in cities_of(results):
-        facts += [("source", f"{s['name']}: {s['attribution']} ({s['licence']})") for s in city["sources"]]
-    facts.append(("runs", f"{len(results.summary)} of {info['runs']}"))
-    facts.append(("program", ", ".join(f"{name} {version}" for name, version in info["versions"].items())))
-    if info.get("git"):
-        changed = ", with changes" if info["git"]["changed"] else ""
-        facts.append(("git commit", f"{info['git']['commit']}{changed}"))
-    machines = [session["machine"] for session in info.get("sessions", []) if "machine" in session]
-    facts += [("machine", f"{m['cpus']} cores, {m['processor']}, {m['system']}") for m in machines[-1:]]
-    facts.append(("begun", _moment(info["started"])))
-    facts.append(("written", _moment(datetime.datetime.now(datetime.UTC).isoformat())))
-    return _listed(facts)
-
-
-def _moment(stamp: str) -> str:
-    """Return an ISO time in words, to the minute."""
-    return f"{datetime.datetime.fromisoformat(stamp).astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _listed(facts: list[tuple[str, str]]) -> str:
-    items = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts if text)
-    return f"<dl>{''.join(items)}</dl>"
-
-
-def _scenario_text(value: Any, path: str = "") -> str:
-    """Return a scenario as lines of dotted keys."""
-    if isinstance(value, dict):
-        return "\n".join(_scenario_text(inner, f"{path}.{name}".lstrip(".")) for name, inner in value.items())
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "\n".join(_scenario_text(inner, f"{path}[{number}]") for number, inner in enumerate(value))
-    return f"{path} = {value!r}"

@@ -107,6 +107,16 @@ class Results:
         return Scenario.from_dict(self.info["scenario"], self.info["context"].get("files"))
 
     @property
+    def is_of_city(self) -> bool:
+        """Whether a scenario of citytwin was run, not somebody's own model."""
+        return isinstance(self.info.get("scenario"), dict)
+
+    @property
+    def name(self) -> str:
+        """What was run, in few words."""
+        return self.scenario.name if self.is_of_city else str(self.info.get("context", {}).get("name", "Sweep"))
+
+    @property
     def points(self) -> list[dict[str, Any]]:
         """The swept parameters of every point, in order."""
         return [dict(entry["parameters"]) for entry in self.info["points"]]

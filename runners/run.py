@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,12 +14,15 @@ from ..agents.epidemic.transmission import TransmissionError, calibrated
 from ..agents.presence import Presence
 from ..environment.city import City
 from . import manifest as manifests
-from . import store
+from . import pause, store
+from .checkpoints.reader import StateError
+from .checkpoints.running import Checkpoints
 from .cities import CITIES, prepare_cities
 from .documents import Problem
 from .file_checks import check_contents
 from .model import CityModel, Outputs
 from .own_classes import Classes, Record, check_classes, check_dispatcher, for_workers, imported, records_of
+from .pause import CHECKPOINTS
 from .points.layout import first_of
 from .points.tasks import TaskMaker
 from .results import Results
@@ -29,6 +32,8 @@ from .tables import to_tables
 Days = Callable[[int, int], None]
 """``days(done, total)``; called after every step."""
 
+SINGLE = "run"
+"""Name of the run where there is no sweep."""
 EXECUTE = f"{__name__}:execute_run"
 WARM = f"{__name__}:warm"
 
@@ -112,6 +117,10 @@ def run(
     threads: int = 1,
     *,
     progress: Days | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    until_day: int | None = None,
+    save: str | Path | None = None,
     **classes: Unpack[Classes],
 ) -> Results:
     """Run a scenario once, as its file stands; its ``[sweep]`` is left aside.
@@ -122,48 +131,99 @@ def run(
         seed: seed of the run; the scenario's by default.
         threads: threads that kernels may use; the results do not depend on it.
         progress: called after every step with the days done and their number.
+        checkpoint_every: days after which the state is saved in ``out``, so that a run which was stopped can be resumed;
+            without it the scenario's ``output.checkpoint_every``.
+        resume: go on from the state that a stopped run left in ``out``; without one the run begins anew.
+        until_day: stop before this day of the clock; policies and so on stay as the scenario has them.
+        save: directory to make with the state at the end, for other runs to go on from.
         **classes: ``citizen_class``, ``vehicle_class`` and ``dispatcher_class`` of the model.
 
     Raises:
         ScenarioError: if the scenario is wrong.
         CityError: if the city cannot be built or loaded.
-        StoreError: if ``out`` exists already or cannot be written; nothing is left behind.
-        TypeError, ValueError: if a class is none of its kind, or cannot do anything in this scenario.
-        Exception: whatever a class of one's own raises, with a note of the day; nothing is left behind.
+        StoreError: if ``out`` or ``save`` exists already or cannot be written; nothing is left behind but saved states.
+        TypeError, ValueError: if a class is none of its kind, or cannot do anything in this scenario; or if the days make
+            no sense, or states are to be saved or found without ``out``.
+        Exception: whatever a class of one's own raises, with a note of the day; nothing is left behind but saved states.
     """
     check_classes(classes)
     scenario = _loaded(scenario).at_point({})
     check_dispatcher(classes, scenario)
     own = records_of(classes, [scenario])
     scenario.check_files()
+    every = scenario.output.checkpoint_days if checkpoint_every is None else checkpoint_every
+    _check_days(scenario, out, checkpoint_every, resume=resume, until_day=until_day)
+    if save is not None and Path(save).exists():
+        raise store.StoreError(f"{save}: exists already; choose another name for the saved state, or remove it first")
     seed = scenario.seed if seed is None else seed
-    task: dict[str, Any] = {"run_id": "run", "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
+    task: dict[str, Any] = {"run_id": SINGLE, "point": 0, "replicate": 0, "seed": seed, "parameters": {}}
+    if until_day is not None:
+        task["until_day"] = until_day
     if out is None:
         with _reachable(scenario):
             model = CityModel(scenario, seed=seed, threads=threads, **classes)
-        tables = to_tables(task, _stepped(model, progress), {})
+        tables = to_tables(task, _stepped(model, progress, until_day=until_day, save=save), {})
         context = context_of(scenario, [model.city], own=own)
         return Results.in_memory(tables, manifests.describe([task], EXECUTE, context, 1))
     out = Path(out)
-    with claimed(out):
+    checkpoints = Checkpoints(out / CHECKPOINTS / task["run_id"], every) if every or resume else None
+    with claimed(out, checkpoints, resume=resume):
         task["city"] = str(prepare_cities([scenario.city], out / CITIES)[0])
         city = City.load(task["city"])
+        made = partial(CityModel, scenario, city, seed, threads=threads, **classes)
         with _reachable(scenario):
-            model = CityModel(scenario, city, seed, threads=threads, **classes)
-        tables = to_tables(task, _stepped(model, progress), {})
+            model = made() if checkpoints is None else checkpoints.begin(made)
+        outputs = _stepped(model, progress, checkpoints, until_day=until_day, save=save)
+        tables = to_tables(task, outputs, {})
         _write(out, task, tables, context_of(scenario, [city], own=own))
+    if checkpoints is not None:
+        checkpoints.remove()
     return Results(out)
+
+
+def _check_days(
+    scenario: Scenario, out: str | Path | None, every: int | None, *, resume: bool, until_day: int | None
+) -> None:
+    """Refuse what makes no sense about saving and going on.
+
+    Raises:
+        ValueError: with what is allowed.
+    """
+    days = scenario.clock.days
+    if every is not None and every < 1:
+        raise ValueError(f"checkpoint_every: whole days from 1 on are wanted (given {every!r})")
+    if out is None and (every is not None or resume):
+        raise ValueError("checkpoint_every, resume: states lie in the results directory; give 'out'")
+    if until_day is not None and not 1 <= until_day <= days:
+        raise ValueError(f"until_day: a day from 1 to {days}, the length of the clock, is wanted (given {until_day!r})")
 
 
 def _loaded(scenario: Scenario | str | Path) -> Scenario:
     return scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
 
 
-def _stepped(model: CityModel, progress: Days | None) -> Outputs:
-    while model.running:
+def _stepped(
+    model: CityModel,
+    progress: Days | None = None,
+    checkpoints: Checkpoints | None = None,
+    *,
+    until_day: int | None = None,
+    save: str | Path | None = None,
+) -> Outputs:
+    """Step a model to its end, or to a day of it, and return the tables of the run.
+
+    Raises:
+        Paused: if the run is asked to stop, when its state is saved in ``checkpoints``.
+    """
+    end = model.scenario.clock.days if until_day is None else until_day
+    while model.running and model.day < end:
         model.step()
         if progress is not None:
-            progress(model.day, model.scenario.clock.days)
+            progress(model.day, end)
+        if checkpoints is not None:
+            checkpoints.after_step(model)
+    if save is not None:
+        model.save(save)
     return model.outputs()
 
 
@@ -183,13 +243,19 @@ def _write(out: Path, task: Mapping[str, Any], tables: Mapping[str, Any], contex
 
 
 @contextlib.contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Make a results directory for the work inside; if that fails, nothing is left of it.
+def claimed(out: Path, checkpoints: Checkpoints | None = None, *, resume: bool = False) -> Iterator[None]:
+    """Make a results directory for the work inside; if that fails, nothing is left of it but saved states.
+
+    Args:
+        out: the directory.
+        checkpoints: where the work saves its state; the directory stays while there is one.
+        resume: take also a directory in which work of this kind was stopped.
 
     Raises:
         StoreError: if something stands there already, or the disk does not take what is written.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    stopped = resume and out.is_dir() and not (out / store.MANIFEST).exists() and (out / CHECKPOINTS).is_dir()
+    if out.exists() and not stopped and not (out.is_dir() and not any(out.iterdir())):
         what = "holds results already" if (out / store.MANIFEST).is_file() else "exists already and is not empty"
         raise store.StoreError(f"{out}: {what}; choose another name with --out, or remove it first")
     there = out.exists()
@@ -197,6 +263,10 @@ def claimed(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException as error:
+        if checkpoints is not None and (day := checkpoints.latest_day()) is not None:
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(f"Stopped; the state of day {day} is saved: go on with --continue.") from None
+            raise
         for item in out.iterdir() if out.is_dir() else ():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
         if not there:
@@ -347,7 +417,8 @@ def context_of(
         for city in cities
     ]
     every = [scenario, *variants]
-    return {
+    pasts = _pasts(every)
+    return ({"past": pasts} if pasts else {}) | {
         "scenario": scenario.to_dict(),
         "files": files_of(every),
         "city_facts": about,
@@ -362,10 +433,41 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
         task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run.
         context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario.files_of` did:
             all runs have them as they were when the sweep began; ``own``, as :func:`.own_classes.for_workers` did.
+
+    Raises:
+        Paused: if the supervisor asks the run to stop, when its state is saved.
     """
     data = {name: section for name, section in context["scenario"].items() if name != "sweep"}
     scenario = _base(json.dumps([data, context["files"]], sort_keys=True)).with_parameters(task["parameters"])
-    return CityModel(scenario, _city(task["city"]), task["seed"]).run()
+    classes = imported(context.get("own", {}))
+    _check_past(scenario, context.get("past", {}))
+    made = partial(CityModel, scenario, _city(task["city"]), task["seed"], **classes)
+    folder, until_day = pause.folder(), task.get("until_day")
+    if folder is None:
+        return _stepped(made(), until_day=until_day)
+    checkpoints = Checkpoints(folder, scenario.output.checkpoint_days)
+    return _stepped(checkpoints.begin(made), checkpoints=checkpoints, until_day=until_day)
+
+
+def _pasts(scenarios: Iterable[Scenario]) -> dict[str, str]:
+    """Return a checksum of each saved state that scenarios go on from, by its path."""
+    from .checkpoints.files import read_head, sum_of
+
+    paths = {scenario.clock.from_ for scenario in scenarios if scenario.clock.from_ is not None}
+    return {path: sum_of(read_head(path)) for path in sorted(paths)}
+
+
+def _check_past(scenario: Scenario, known: Mapping[str, str]) -> None:
+    """Make sure that the past of a run is the one that it had when the sweep began.
+
+    Raises:
+        StateError: if it is another.
+    """
+    for path, found in _pasts([scenario]).items() if known else ():
+        if known.get(path, found) != found:
+            raise StateError(
+                f"{path}: is another saved state than when the sweep began; put that one back, or sweep anew"
+            )
 
 
 @lru_cache(maxsize=1)

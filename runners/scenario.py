@@ -47,6 +47,7 @@ from .sections import (
     DesignSettings,
     OutputSettings,
 )
+from .stage import MANIFEST
 from .street_designs import SECTION as DESIGN
 from .street_designs import built_designs, content_of, design_problems, designed
 
@@ -111,14 +112,32 @@ class Scenario:
 
     @classmethod
     def load(cls, path: str | Path) -> "Scenario":
-        """Read a scenario file, or a shipped scenario by its bare name (``"quickstart"``).
+        """Read a scenario file, a shipped scenario by its bare name (``"quickstart"``), or that of results.
+
+        Args:
+            path: file or name; of ``sweep.json`` in results the scenario that was run, its files as they were then.
 
         Raises:
             ScenarioError: with every problem of the file, each with line, key and what is allowed.
         """
         file = find(path)
+        if file.name == MANIFEST:
+            return cls._of_results(file)
         label = str(path) if Path(path).exists() else file.name
         return cls._from_document(extended(read_file(file, label), file))
+
+    @classmethod
+    def _of_results(cls, file: Path) -> "Scenario":
+        from .manifest import ManifestError, read_manifest
+
+        try:
+            info = read_manifest(file.parent)
+        except ManifestError as error:
+            raise ScenarioError([Problem(Where(str(file)), "", str(error))]) from None
+        scenario, context = info.get("scenario"), info.get("context")
+        if not isinstance(scenario, dict) or not isinstance(context, dict):
+            raise ScenarioError([Problem(Where(str(file)), "scenario", "holds no scenario that can be run again")])
+        return cls.from_dict(scenario, context.get("files"))
 
     @classmethod
     def from_text(cls, text: str, *, label: str = "scenario", folder: str | Path = ".") -> "Scenario":
@@ -210,6 +229,7 @@ class Scenario:
                         file = variant.document.nearest(whole).value
                         if not Path(file).is_file():
                             missing[whole] = absent(file)
+            problems |= dict.fromkeys(_past_problems(variant))
             for whole, message in missing.items():
                 where = variant.document.nearest(whole).where
                 problems[Problem(where, dotted_key(variant.document, whole), message)] = None
@@ -319,6 +339,15 @@ class Scenario:
     def at_point(self, parameters: Mapping[str, Any]) -> "Scenario":
         """Return the scenario of one point: its parameters set, nothing swept."""
         return self._from_document(_point_document(self.document, parameters), self.files)
+
+
+def _past_problems(scenario: Scenario) -> list[Problem]:
+    """Return why a scenario cannot go on from the saved past that it names."""
+    if scenario.clock.from_ is None:
+        return []
+    from .checkpoints.branch import problems_of
+
+    return problems_of(scenario)
 
 
 # ---------------------------------------------------------------------- reading a document
@@ -447,6 +476,7 @@ _PATHS: tuple[KeyPath, ...] = (
     ("city", "census", "file"),
     ("city", "sumo", "file"),
     ("city", "lines", "file"),
+    ("clock", "from"),
 )
 
 

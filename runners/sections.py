@@ -4,7 +4,7 @@ import datetime
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "days": 86_400, "week": 604_800, "weeks": 604_800}
 """Units of a duration, in seconds."""
@@ -201,6 +201,7 @@ class ClockSettings(Section):
     """When the scenario plays."""
 
     start: datetime.date = datetime.date(2026, 1, 5)
+    from_: str | None = Field(default=None, alias="from", min_length=1)
     days: int = Field(default=120, ge=1, le=MAX_DAYS)
     step: Duration = float(SECONDS["day"])
 
@@ -227,3 +228,16 @@ class OutputSettings(Section):
     tables: list[str] = Field(default_factory=list)
     by_zone: bool = False
     by_age: bool = False
+    checkpoint_every: Duration | None = None
+
+    @field_validator("checkpoint_every", mode="after")
+    @classmethod
+    def _whole_days(cls, every: float | None) -> float | None:
+        if every is not None and (every < SECONDS["day"] or every % SECONDS["day"]):
+            raise ValueError('must be whole days, as in "10 days"')
+        return every
+
+    @property
+    def checkpoint_days(self) -> int | None:
+        """Days after which the state of a run is saved again and again; None: only when it is asked to stop."""
+        return None if self.checkpoint_every is None else int(self.checkpoint_every) // SECONDS["day"]

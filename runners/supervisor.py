@@ -6,6 +6,7 @@ told to stop, or its wall time is nearly over, runs in hand are paused, finished
 
 import contextlib
 import queue
+import random
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ from .ledger import Ledger, State, record_error
 from .limits import Limits, size_text, time_text
 from .memory import out_of_memory_kills, resident
 from .sessions import Others
-from .stage import ERRORS, LOGS, staged_runs
+from .stage import ERRORS, LOGS, STAGE, staged_runs
 from .store import Store
 
 Progress = Callable[[int, int, int, float | None], None]
@@ -144,7 +145,7 @@ class Supervisor:
             UnusableError: if the workers cannot work at all.
             OSError: if the results cannot be written.
         """
-        self._add([task for task in tasks if task["run_id"] not in done])
+        self._add(self._ordered([task for task in tasks if task["run_id"] not in done]))
         self.total, self.done = len(tasks) if total is None else total, len(done)
         self._tell()
         with self._signals():
@@ -165,6 +166,17 @@ class Supervisor:
     def _add(self, tasks: Sequence[dict[str, Any]]) -> None:
         self.todo.extend(tasks)
         self.open.update(self.block_of[task["run_id"]] for task in tasks)
+
+    def _ordered(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return runs in the order in which they are made: as they come, but where others are at them block by block."""
+        if self.others is None or not self.others.any:
+            return tasks
+        blocks: dict[int, list[dict[str, Any]]] = {}
+        for task in tasks:
+            blocks.setdefault(self.block_of[task["run_id"]], []).append(task)
+        numbers = list(blocks)
+        random.Random(self.ledger.name).shuffle(numbers)
+        return [task for number in numbers for task in blocks[number]]
 
     def _refill(self, more: More | None) -> bool:
         """Ask for further runs; return whether there are any."""
@@ -205,14 +217,20 @@ class Supervisor:
 
     def _next(self) -> dict[str, Any] | None:
         """Return the next run that nobody else has made or has in hand."""
-        in_hand = self.others.in_hand() if self.others is not None else ()
+        if self.others is None or not self.others.any:
+            return self.todo.popleft()
+        in_hand, stage = self.others.in_hand(), self.directory / STAGE
         while self.todo:
             task = self.todo.popleft()
+            run = task["run_id"]
             if self._settled_elsewhere(task):
                 continue
-            if task["run_id"] not in in_hand:
+            if (stage / f"{run}.arrow").exists():  # done since the last look
+                self._count(run, done=True)
+            elif run in in_hand:
+                self.theirs.append(task)
+            else:
                 return task
-            self.theirs.append(task)
         return None
 
     def _mind_others(self) -> None:

@@ -31,6 +31,7 @@ from .supervisor import Progress
 from .tables import ID_COLUMNS
 
 if TYPE_CHECKING:
+    from .executors.pools import MadeExecutor
     from .own_classes import Classes
     from .points.tasks import TaskMaker
     from .results import Results
@@ -64,7 +65,8 @@ def sweep(
     scenario: "Scenario | str | Path",
     *,
     out: str | Path,
-    workers: int | None = None,
+    workers: int | Callable[[], int] | None = None,
+    executor: "MadeExecutor | None" = None,
     resume: Resume = False,
     only_failed: bool = False,
     extend: bool = False,
@@ -78,7 +80,10 @@ def sweep(
     Args:
         scenario: a scenario or the path of its file.
         out: results directory to make, or to go on with.
-        workers: worker processes; one a core if None.
+        workers: worker processes; one a core if None. Of an executor: how many runs it makes side by side, or a function
+            that says how many it does at the moment.
+        executor: any ``concurrent.futures`` executor whose processes see ``out``, to make the runs there instead; or a
+            function that makes one, called again where it breaks; see :mod:`runners.executors.pools`.
         resume: go on with the sweep in ``out``; ``"anyway"`` also with another version of the program.
         only_failed: make only those runs of the sweep in ``out`` that were tried and failed, with the seeds they had.
         extend: go on with the sweep in ``out`` as a part of this one, which differs in its section ``[sweep]`` alone.
@@ -100,15 +105,27 @@ def sweep(
 
     resume = resume or only_failed or extend
     maker = _planned(scenario, Path(out), resume, extend, told, classes)
-    if maker.settings.grows and not only_failed:
 
-        def work(runs: list[str] | None) -> SweepOutcome:
-            check = bool(resume) and runs is None
+    def work(runs: list[str] | None) -> SweepOutcome:
+        check = bool(resume) and runs is None
+        if executor is None:
+            if callable(workers):
+                raise SweepError("workers: a number is needed; only an executor may change its size")
             return work_on(out, runs, workers=workers, limits=limits, progress=progress, check=check)
+        from .executors.pools import work_through
 
+        if check:
+            work_on(out, [], check=True)  # makes none, but finds those whose results are damaged
+        return work_through(out, executor, runs, slots=workers or 1, limits=limits, progress=progress)
+
+    if only_failed:
+        with explained(Path(out)):
+            runs = unsuccessful(out)
+        outcome = work(runs)
+    elif maker.settings.grows:
         outcome = grow(Path(out), maker, work)
     else:
-        outcome = _worked(Path(out), resume, only_failed, workers, limits, progress)
+        outcome = work(None)
     if outcome.stopped:
         raise SweepDrained(stop_message(outcome), outcome)
     return Results(out)
@@ -251,15 +268,18 @@ def plan_runs(
     out = Path(out)
     runs = _check_tasks(plain(list(tasks), "tasks"))
     shared: dict[str, Any] = plain(dict(context), "context")
-    wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
     check_directory(out, resume=bool(resume))
     with explained(out):
         made = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
         with lock(out):
             if resume:
-                _go_on(out, wanted, runs, anyway=resume == "anyway")
+                old, known = manifests.read_manifest(out), read_tasks(out)
+                same = known == runs and old.get("runs") == len(known)
+                wanted = manifests.describe(runs, execute, shared, 1, old.get("tasks") if same else None)
+                _go_on(out, old, known, wanted, runs, anyway=resume == "anyway")
             else:
+                wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
                 _begin(out, wanted, runs, made=made)
     return runs
 
@@ -363,9 +383,16 @@ def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bo
         raise
 
 
-def _go_on(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, anyway: bool) -> None:
+def _go_on(
+    out: Path,
+    old: Manifest,
+    known: list[dict[str, Any]],
+    wanted: Manifest,
+    tasks: list[dict[str, Any]],
+    *,
+    anyway: bool,
+) -> None:
     """Refuse to go on with another sweep than the one in the directory, or with another program."""
-    old, known = manifests.read_manifest(out), read_tasks(out)
     lines = manifests.differences(old, wanted, known, tasks)
     if lines:
         shown = "\n  ".join(lines)

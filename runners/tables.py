@@ -15,7 +15,7 @@ ID_COLUMNS = ("run_id", "point", "replicate", "seed")
 """The columns with which every table begins."""
 
 SUMMARY = "summary"
-RESERVED = ("stage", "errors", "ledger", "logs", "cities")
+RESERVED = ("stage", "errors", "ledger", "logs", "cities", "jobs", "checkpoints")
 """Directories of a sweep that are no tables."""
 
 TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .compare import Measure, measures_in, measures_named
+from .compare import Measure, figures_in, measures_named
 from .tables import StoreError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def view_of(
     if not 0 <= baseline < points:
         raise StoreError(f"baseline {baseline}: there are points 0 to {points - 1}")
     summary = results.summary
-    measures = measures_named(summary, names) if names else measures_in(summary)
+    measures = measures_named(summary, names) if names else figures_in(results)
     if not measures:
         raise StoreError("the summary has none of the figures that are compared (attack_rate, peak_infectious, …)")
     [by] = measures_named(summary, [sort]) if sort is not None else [measures[0]]

@@ -48,8 +48,10 @@ def test_traffic_of_the_readme_and_its_guide_is_valid(tmp_path):
 def test_response_of_the_readme_and_its_guide_is_valid(tmp_path):
     head = 'name = "response"\n[city]\nsynthetic = { people = 2_000 }\n'
     assert len(Scenario.from_text(head + blocks("toml")[2]).points()) == 6
-    section, _, kinds, events, *_ = blocks("toml", RESPONSE)
+    section, shifts, _, kinds, events, *_ = blocks("toml", RESPONSE)
     assert Scenario.from_text(head + section).processes["response"].fleet["ambulance"].crews == 12
+    dispatch = Scenario.from_text(head + "[response]\n" + shifts).processes["response"].dispatch
+    assert [table.on_duty for table in dispatch.move("ambulance").compliance] == [0, 6]
     settings = Scenario.from_text(head + kinds + events, folder=tmp_path).processes["response"]
     assert settings.kinds["drowning"].units["fire"].number == 2
     assert settings.events[0].file == str(tmp_path / "2019_accidents.csv")

@@ -123,6 +123,8 @@ class Epidemic(Process):
                 found["imports", number, "until"] = f"must be after 'from', {entry.from_} (given {entry.until})"
         return found
 
+    not_saved: ClassVar[tuple[str, ...]] = ("_pool",)
+
     def __init__(self, model: Any, settings: EpidemicSettings):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
@@ -198,6 +200,15 @@ class Epidemic(Process):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pool": None}
+
+    def after_branch(self) -> None:
+        """Draw anew how much it takes to infect those who can be, under the seed of the run.
+
+        What they have withstood so far does not matter: the law of the resistance has no memory.
+        """
+        health = self._health()
+        at_risk = np.flatnonzero(health.state <= self._at_risk).astype(np.int32)
+        progress.draw_resistance(self._keys["threshold"], at_risk, health.infections, self._table.columns["resistance"])
 
     # ------------------------------------------------------------------ people
 

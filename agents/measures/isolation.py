@@ -53,9 +53,7 @@ class Isolation(Measure):
 
     def __init__(self, model: Any, policy: Any, settings: IsolationSettings):
         super().__init__(model, policy, settings)
-        # Of several such measures the first counts who is isolated, so that nobody is counted twice.
-        self._counts = self.attach("isolated_until", "quarantined_until")
-        self.attach("positive_on", "traced_on")
+        self.attach("isolated_until", "quarantined_until", "positive_on", "traced_on")
         self._dropout = key(model.seed_number, "isolation dropout")
 
     def everyday(self) -> None:
@@ -94,8 +92,12 @@ class Isolation(Measure):
         self._settle()
 
     def series(self) -> dict[str, int]:
-        """Return how many people are isolated and quarantined now."""
-        status = self.model.presence.status if self._counts else np.zeros(0, np.uint8)
+        """Return how many people are isolated and quarantined now.
+
+        Of several such measures the first counts them, so that nobody is counted twice.
+        """
+        first = next(measure for measure in self.model.authority.measures if isinstance(measure, Isolation))
+        status = self.model.presence.status if first is self else np.zeros(0, np.uint8)
         return {
             "isolated": int(np.count_nonzero(status == ISOLATED)),
             "quarantined": int(np.count_nonzero(status == QUARANTINED)),

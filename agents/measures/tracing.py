@@ -76,6 +76,7 @@ class Tracing(Measure):
     """Contact tracing. The same contacts are found in all policies, and more with larger shares."""
 
     Settings = TracingSettings
+    not_saved = ("_crowds",)
 
     def __init__(self, model: Any, policy: Any, settings: TracingSettings):
         super().__init__(model, policy, settings)

@@ -35,6 +35,7 @@ TURNOUT, SCENE, HANDOVER_TIME, CLEAR, STAY, BED, ACCESS, PATIENCE = range(8)
 AT_NODE, SERVICE, PRIORITY, SKILL, TRANSPORT, SPECIALTY, FIXED, AFTER = range(8)
 """Numbers given for each task; SERVICE is the bit of it."""
 PRIORITIES = 8
+SERVICES = 3
 
 NOBODY, CHOOSE_UNIT, CHOOSE_HOSPITAL, CHOOSE_TASK, CHOOSE_STATION = range(5)
 """Questions."""
@@ -44,15 +45,16 @@ NEAREST, COVERAGE = 0, 1
 FIRST, CLOSEST = 0, 1
 NEAREST_HOSPITAL, DIVERTING, LEAST_TIME = 0, 1, 2
 HOMEWARD, MAXIMAL_COVER, COMPLIANCE = 0, 1, 2
-DISPATCH_RULE, QUEUE_RULE, HOSPITAL_RULE, MOVE_RULE, HOLD_OUT, HOLD_FROM, LOSS, SCENE_LIGHTS, HOSPITAL_LIGHTS = range(9)
+DISPATCH_RULE, QUEUE_RULE, HOSPITAL_RULE, HOLD_OUT, HOLD_FROM, LOSS, SCENE_LIGHTS, HOSPITAL_LIGHTS = range(8)
 """Numbers of the rules: which rules; units kept back for priorities before ``HOLD_FROM``; whether nothing waits; priorities
 below which lights are used to the scene and to the hospital."""
 AID_AFTER, BUSY, BUSY_MEMORY, BUSY_SINCE, CLOCK = range(5)
 """Seconds from when a task is ready beyond which others help out if they are sooner there; busy share of the units on duty,
 over how many seconds it is smoothed, when it was last worked out; second of the last event or change."""
 
-NEXT_TASK, NEXT_DUTY, STACKED, WAIT = range(4)
-"""Counters: next task to become ready, next change of duty, what lies on the stack, and tasks in queues."""
+NEXT_TASK, NEXT_DUTY, STACKED, WAIT, CHANGED = range(5)
+"""Counters: next task to become ready, next change of duty, what lies on the stack, tasks in queues, and changes of duty
+since tables of compliance were looked at."""
 
 
 class Roads(NamedTuple):
@@ -95,7 +97,9 @@ class Rules(NamedTuple):
         target: float64 (8,) seconds within which a task is to be reached from its call, by priority.
         point_first, point: int32 demand points that each station covers.
         demand: float64 (points,) their weights.
-        table: int32 (units + 1, stations) stations to hold by so many free units.
+        move: int32 (services,) where free units go.
+        table: int32 (rows, stations) rows of compliance tables, the stations to hold by 0, 1, … free units.
+        table_rows: int32 (services, units + 1, 2) first row and rows of the table that counts with so many units on duty.
     """
 
     whole: NDArray[np.int32]
@@ -106,7 +110,9 @@ class Rules(NamedTuple):
     point_first: NDArray[np.int32]
     point: NDArray[np.int32]
     demand: NDArray[np.float64]
+    move: NDArray[np.int32]
     table: NDArray[np.int32]
+    table_rows: NDArray[np.int32]
 
 
 class State(NamedTuple):
@@ -120,7 +126,7 @@ class State(NamedTuple):
             entry is the least of its two below.
         stamp: float64 (tasks, 8), kept: int32 (tasks, 8), given: float32 (tasks, 8), fixed: int32 (tasks, 8).
         ready: float64 (tasks,), order: int32 (tasks to come,) in which they become ready.
-        queue: int32 (3, 8) first task that waits, by service and priority.
+        queue, last: int32 (3, 8) first and last task that waits, by service and priority.
         wait: int32 (tasks,) unit that waits at a scene for this task to be done, −1 for none.
         duty: float64 (changes, 3) when a unit (second column) begins or ends (1 or 0) its shift.
         hospital: int32 (hospitals, 8), see :mod:`.doors`; mean_stay: float64 (hospitals,) seconds.
@@ -129,7 +135,8 @@ class State(NamedTuple):
         counter: int64; stack: int32; ask: int32 (5,).
         chance: float64 (units,), from_node: int32 (units,), leaving: float64 (units,), way: int32 (units,): when each could
             be at the scene (not at all: infinite), from which node, leaving when, driving how many ms.
-        known: int32 (2, nodes) always ``NEVER``, to work on.
+        known: int32 (2, nodes) always ``NEVER``, to work on; as are moving: int32 (units,), cover: int32 (points,) and
+            lacking: int32 (stations,), of no meaning afterwards.
     """
 
     unit: NDArray[np.int32]
@@ -145,6 +152,7 @@ class State(NamedTuple):
     ready: NDArray[np.float64]
     order: NDArray[np.int32]
     queue: NDArray[np.int32]
+    last: NDArray[np.int32]
     wait: NDArray[np.int32]
     duty: NDArray[np.float64]
     hospital: NDArray[np.int32]
@@ -161,3 +169,6 @@ class State(NamedTuple):
     leaving: NDArray[np.float64]
     way: NDArray[np.int32]
     known: NDArray[np.int32]
+    moving: NDArray[np.int32]
+    cover: NDArray[np.int32]
+    lacking: NDArray[np.int32]

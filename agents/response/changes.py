@@ -44,14 +44,7 @@ def replan(old, new, state, stations, rule, now):
         old, new: travel until now and from now on.
         rule: how hospitals are chosen.
     """
-    unit, unit_time, trait, tree, kept, fixed = (
-        state.unit,
-        state.unit_time,
-        state.trait,
-        state.tree,
-        state.kept,
-        state.fixed,
-    )
+    unit, unit_time, tree, kept, fixed = state.unit, state.unit_time, state.tree, state.kept, state.fixed
     counter, stack, queue = state.counter, state.stack, state.queue
     hospitals, ready = state.hospital, state.ready
     for u in range(len(unit)):
@@ -77,21 +70,9 @@ def replan(old, new, state, stations, rule, now):
                 kept[task, RESENT] += 1
                 kept[task, UNREACHED] = 1
                 state.stamp[task, SENT_AT] = state.stamp[task, LEFT_AT] = np.nan
-                put_in_queue(queue, counter, kept, fixed, ready, task)
+                put_in_queue(state, task)
                 unit[u, TASK] = -1
-                send_home(
-                    unit,
-                    unit_time,
-                    trait,
-                    state.spent,
-                    tree,
-                    new.to_place,
-                    u,
-                    node,
-                    leave,
-                    unit[u, HOME],
-                    now,
-                )
+                send_home(new.to_place, state, u, node, leave, unit[u, HOME], now)
             else:
                 depart(unit, unit_time, u, node, leave, away)
                 set_due(tree, u, leave + 0.001 * away + state.given[task, ACCESS])
@@ -132,7 +113,7 @@ def replan(old, new, state, stations, rule, now):
                     task = head
             if task < 0:
                 break
-            take_from_queue(queue, counter, kept, fixed, task)
+            take_from_queue(state, task)
             stack[counter[STACKED]] = task
             counter[STACKED] += 1
     stack[begin : counter[STACKED]] = stack[begin : counter[STACKED]][::-1].copy()  # whoever goes first is on top

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...environment.network.labels import NEVER
 from . import board
-from .board import PRIORITIES, STATES, UNIT_COLUMNS, Roads, Rules, State
+from .board import PRIORITIES, SERVICES, STATES, UNIT_COLUMNS, Roads, Rules, State
 from .changes import open_doors, replan
 from .doors import BAYS, BEDS, DIVERT, OFFERS
 from .driving import positions
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 FIRST_SERVICE = 9
 """Lowest number of a service (``responders.Service``); bits of services count from it."""
-_FOREVER = np.inf
+Tables = Sequence[tuple[int, NDArray[np.int32]]]
+"""Compliance tables of a service: from how many units on duty each counts, rising, and the table itself, (rows, stations):
+units wanted at each station by 0, 1, … free units; the last row holds for more."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def make_rules(
     dispatch: int = board.NEAREST,
     queue: int = board.FIRST,
     hospital: int = board.NEAREST_HOSPITAL,
-    move: int = board.HOMEWARD,
+    move: int | Sequence[int] = board.HOMEWARD,
     hold_out: int = 0,
     hold_from: int = 1,
     loss: bool = False,
@@ -112,14 +114,15 @@ def make_rules(
     redispatch: Sequence[tuple[int, int]] = (),
     target: Sequence[float] = (),
     cover: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]] | None = None,
-    compliance: NDArray[np.int32] | None = None,
+    compliance: Sequence[Tables] = ((),) * SERVICES,
     asks: Sequence[int] = (),
 ) -> Rules:
     """Return the rules of the kernel.
 
     Args:
         stations, units: how many there are.
-        dispatch, queue, hospital, move: numbers of rules, see :mod:`.board`.
+        dispatch, queue, hospital: numbers of rules, see :mod:`.board`.
+        move: likewise, one for all services or one for each.
         hold_out, hold_from: units kept back for tasks of priorities before ``hold_from``.
         loss: whether a task for which nobody is free is lost instead of waiting.
         scene_lights, hospital_lights: priorities below which lights are used on the way to the scene and to hospital.
@@ -128,12 +131,10 @@ def make_rules(
         redispatch: pairs of priorities, from which and to which a unit may be called away.
         target: seconds from ``ready`` by priority; the last one holds for those that follow.
         cover: first and point (CSR by station) and weights of demand points.
-        compliance: (up to units + 1, stations) stations to hold by number of free units.
+        compliance: tables of each service, see :data:`Tables`.
         asks: questions that Python decides.
     """
-    whole = np.array(
-        [dispatch, queue, hospital, move, hold_out, hold_from, loss, scene_lights, hospital_lights], np.int32
-    )
+    whole = np.array([dispatch, queue, hospital, hold_out, hold_from, loss, scene_lights, hospital_lights], np.int32)
     allowed = np.zeros((PRIORITIES, PRIORITIES), bool)
     for source, goal in redispatch:
         allowed[source, goal] = True
@@ -142,10 +143,26 @@ def make_rules(
     asked = np.zeros(5, bool)
     asked[list(asks)] = True
     first, point, weight = cover or (np.zeros(stations + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
-    table = np.zeros((units + 1, stations), np.int32) if compliance is None else np.asarray(compliance, np.int32)
-    return Rules(
-        whole, np.array([aid_after, busy, busy_memory, 0.0, 0.0]), allowed, asked, seconds, first, point, weight, table
-    )
+    real = np.array([aid_after, busy, busy_memory, 0.0, 0.0])
+    moves = np.array(np.broadcast_to(move, SERVICES), np.int32)
+    tables = _compliance(stations, units, compliance)
+    return Rules(whole, real, allowed, asked, seconds, first, point, weight, moves, *tables)
+
+
+def _compliance(stations: int, units: int, services: Sequence[Tables]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the rows of all tables, and first row and rows of the one that counts by service and units on duty.
+
+    With fewer on duty than any table is for, the one for fewest counts; a service without has one that holds nothing.
+    """
+    rows = [np.zeros((1, stations), np.int32)]
+    spans = np.tile(np.array([0, 1], np.int32), (SERVICES, units + 1, 1))
+    end = 1
+    for row, tables in enumerate(services):
+        for number, (on_duty, table) in enumerate(tables):
+            rows.append(np.asarray(table, np.int32))
+            spans[row, on_duty if number else 0 :] = end, len(table)
+            end += len(table)
+    return np.concatenate(rows), spans
 
 
 class Centre:
@@ -164,6 +181,8 @@ class Centre:
         now: second reached.
         tasks: all tasks so far, row for row the results.
     """
+
+    not_saved = ("roads",)  # follow from the seconds that links take
 
     def __init__(
         self,
@@ -202,6 +221,8 @@ class Centre:
         for column, values in ((BAYS, given.bays), (BEDS, given.beds), (DIVERT, given.divert), (OFFERS, given.offers)):
             hospital[:, column] = values
         trait = np.stack([fleet.serves, fleet.aids, fleet.skills, fleet.lights, fleet.normal], axis=1)
+        counter = np.zeros(5, np.int64)
+        counter[board.CHANGED] = 1
         state = State(
             unit=unit,
             unit_time=np.full((units, 2), start),
@@ -215,7 +236,8 @@ class Centre:
             fixed=np.zeros((0, 8), np.int32),
             ready=np.zeros(0),
             order=np.zeros(0, np.int32),
-            queue=np.full((3, PRIORITIES), -1, np.int32),
+            queue=np.full((SERVICES, PRIORITIES), -1, np.int32),
+            last=np.full((SERVICES, PRIORITIES), -1, np.int32),
             wait=np.zeros(0, np.int32),
             duty=np.asarray(fleet.shifts, float).reshape(-1, 3),
             hospital=hospital,
@@ -224,7 +246,7 @@ class Centre:
             heap_time=np.zeros(0),
             heap_task=np.zeros(0, np.int32),
             door=np.full((hospitals, PRIORITIES + 1), -1, np.int32),
-            counter=np.zeros(4, np.int64),
+            counter=counter,
             stack=np.zeros(units + 16, np.int32),
             ask=np.zeros(5, np.int32),
             chance=np.full(units, np.inf),
@@ -232,6 +254,9 @@ class Centre:
             leaving=np.zeros(units),
             way=np.zeros(units, np.int32),
             known=np.full((2, len(self.roads.first) - 1), NEVER, np.int32),
+            moving=np.zeros(units, np.int32),
+            cover=np.zeros(len(self.rules.demand), np.int32),
+            lacking=np.zeros(self.stations, np.int32),
         )
         return _with_heaps(state)
 

@@ -1,7 +1,8 @@
 """What emergency response leaves behind: figures of a day, of zones and of the run, and tables.
 
-A response time is from the call to the first unit of a service at the scene. A day's figures are about the calls of that
-day and about who was reached on it; what is still open then counts on the day on which it ends.
+A response time is from the call to the first unit of a service at the scene; a wait is from a call taken to a unit sent. A
+day's figures are about the calls of that day and about who was reached on it; what is still open then counts on the day on
+which it ends.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -211,6 +212,8 @@ class Record:
             units = self._fleets.service == SERVICES[name]
             figures[f"{name}_calls"] = len(np.unique(table["incident"][mine]))
             figures |= _quantiles(f"{name}_response", seconds)
+            waits = (table["sent"] - table["ready"])[mine & np.isfinite(table["sent"])]
+            figures[f"{name}_wait_minutes"] = float(waits.mean() / 60.0) if len(waits) else float("nan")
             figures[f"{name}_reached"] = len(rows)
             in_time = seconds <= self._targets[table["priority"][rows]]
             calls = figures[f"{name}_calls"]

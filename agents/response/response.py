@@ -81,6 +81,8 @@ class Response(Process):
     path_keys = (("events", "*", "file"),)
     table_names: ClassVar[tuple[str, ...]] = ("incidents", "units", "departments")
 
+    not_saved: ClassVar[tuple[str, ...]] = ("_events",)  # as the files say
+
     def __init__(self, model: Any, settings: ResponseSettings):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
@@ -337,6 +339,10 @@ class Response(Process):
             return
         self._seconds = seconds
         self.centre.change_roads(self.travel.roads(seconds))
+
+    def after_restore(self) -> None:
+        """Make the tables of travel again that a saved state leaves out."""
+        self.centre.roads = self.travel.roads(self._seconds)
 
     # ------------------------------------------------------------------ hospitals
 

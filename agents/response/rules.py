@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from . import board
-from .dispatch import make_rules
+from .dispatch import Tables, make_rules
 from .fleet import FleetError, Fleets, Stations
-from .kinds import SERVICES
+from .kinds import SERVICES, ServiceName
 from .settings import DispatchSettings, ResponseSettings
 
 MOST_POINTS = 2_000
 """Demand points that rules of cover reckon with at most."""
+_BY_ROW = sorted(SERVICES, key=lambda name: SERVICES[name])
+"""Services in the order of their bits."""
 _RULES = {
     "nearest": board.NEAREST,
     "coverage": board.COVERAGE,
@@ -43,14 +45,15 @@ def rules_of(
     """
     told = settings.dispatch
     _check_hold_out(fleets, told.hold_out)
-    covers = told.unit == "coverage" or told.move_up == "maximal cover"
+    moves = [told.move(name) for name in _BY_ROW]
+    covers = told.unit == "coverage" or any(move.move_up == "maximal cover" for move in moves)
     return make_rules(
         stations=len(fleets.stations),
         units=len(fleets.station),
         dispatch=_RULES[told.unit],
         queue=_RULES[told.queue],
         hospital=_HOSPITALS[settings.departments.choice],
-        move=_RULES[told.move_up],
+        move=[_RULES[move.move_up] for move in moves],
         hold_out=told.hold_out,
         hold_from=1,
         loss=not told.queueing,
@@ -61,7 +64,7 @@ def rules_of(
         redispatch=told.redispatch,
         target=settings.targets,
         cover=_cover(fleets, roads, homes, told.cover_within) if covers else None,
-        compliance=_compliance(fleets.stations, told) if told.compliance else None,
+        compliance=[_compliance(fleets.stations, told, name) for name in _BY_ROW],
         asks=asks,
     )
 
@@ -93,14 +96,18 @@ def _cover(
     return rows.indptr.astype(np.int32), rows.indices.astype(np.int32), weight.astype(float)
 
 
-def _compliance(stations: Stations, told: DispatchSettings) -> NDArray[np.int32]:
-    """Return the table of stations to hold by number of free units."""
-    table = np.zeros((len(told.compliance) + 1, len(stations)), np.int32)
-    for number, row in enumerate(told.compliance, 1):
-        for name in row:
-            place = name if isinstance(name, int) else stations.name.index(name) if name in stations.name else -1
-            if not 0 <= place < len(stations):
-                there = ", ".join(f"{n} {name!r}" for n, name in enumerate(stations.name))
-                raise FleetError(f"response.dispatch.compliance: there is no station {name!r}; there are: {there}")
-            table[number, place] += 1
-    return table
+def _compliance(stations: Stations, told: DispatchSettings, service: ServiceName) -> Tables:
+    """Return the tables of stations to hold of a service, by units on duty."""
+    key = f"dispatch.services.{service}.compliance" if service in told.services else "dispatch.compliance"
+    tables = []
+    for entry in told.move(service).compliance:
+        table = np.zeros((len(entry.hold) + 1, len(stations)), np.int32)
+        for number, row in enumerate(entry.hold, 1):
+            for name in row:
+                place = name if isinstance(name, int) else stations.name.index(name) if name in stations.name else -1
+                if not 0 <= place < len(stations):
+                    there = ", ".join(f"{n} {name!r}" for n, name in enumerate(stations.name))
+                    raise FleetError(f"response.{key}: there is no station {name!r}; there are: {there}")
+                table[number, place] += 1
+        tables.append((entry.on_duty, table))
+    return tables

@@ -44,6 +44,8 @@ class Scenes:
         CallError: if the city has no such streets.
     """
 
+    not_saved = ("_tree",)
+
     def __init__(self, city: "City", network: Network | None = None):
         from scipy.spatial import cKDTree  # slow to import
 

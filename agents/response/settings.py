@@ -1,5 +1,6 @@
 """The section ``[response]`` of a scenario file."""
 
+import itertools
 import re
 from typing import Annotated, Any, Literal
 
@@ -142,7 +143,59 @@ def _works(shift: ShiftSettings, weekday: int, second: int) -> bool:
     )
 
 
-class DispatchSettings(Part):
+Station = Annotated[Whole, Field(ge=0)] | Name
+"""A station by its number or name."""
+
+
+class ComplianceSettings(Part):
+    """A compliance table.
+
+    Attributes:
+        on_duty: units on duty from which on it counts, until the next table does.
+        hold: for 1, 2, … free units the stations to hold, each as often as units are wanted.
+    """
+
+    on_duty: Annotated[Whole, Field(ge=0, le=MOST_UNITS)] = 0
+    hold: Annotated[tuple[tuple[Station, ...], ...], Field(min_length=1, max_length=MOST_UNITS)]
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> "ComplianceSettings":
+        for number, row in enumerate(self.hold, 1):
+            if len(row) > number:
+                raise ValueError(f"row {number} holds {len(row)} stations with {number} free units")
+        return self
+
+
+def _tables(value: Any) -> Any:
+    """Return the tables of a list of rows, which stands for one table that always counts."""
+    rows = isinstance(value, list | tuple) and value and not any(isinstance(row, dict) for row in value)
+    return [{"hold": value}] if rows else value
+
+
+class MoveSettings(Part):
+    """Where free units go.
+
+    Attributes:
+        move_up: home, where one adds most to the expected cover ("maximal cover", DMEXCLP of Jagtenberg et al. 2015), or
+            to the stations of a compliance table.
+        compliance: the table, in a file a list of rows; or several by the units on duty, rising. With fewer on duty than
+            any is for, the first counts.
+    """
+
+    move_up: MoveRule = "home"
+    compliance: Annotated[tuple[ComplianceSettings, ...], BeforeValidator(_tables), Field(max_length=50)] = ()
+
+    @model_validator(mode="after")
+    def _check_tables(self) -> "MoveSettings":
+        if (self.move_up == "compliance") != bool(self.compliance):
+            raise ValueError('compliance: the table and move_up = "compliance" belong together')
+        steps = [table.on_duty for table in self.compliance]
+        if any(after <= before for before, after in itertools.pairwise(steps)):
+            raise ValueError(f"compliance: on_duty must rise from table to table; is {steps}")
+        return self
+
+
+class DispatchSettings(MoveSettings):
     """Who is sent, and what free units do.
 
     Attributes:
@@ -152,9 +205,7 @@ class DispatchSettings(Part):
             demand covered.
         queue: which task a free unit takes of those with the first priority: the one that is ready for longest, or the
             closest.
-        move_up: where a free unit goes: home, where it adds most to the expected cover ("maximal cover", DMEXCLP of
-            Jagtenberg et al. 2015), or to the stations of a compliance table.
-        compliance: for 1, 2, … free units the numbers or names of the stations to hold, each as often as units are wanted.
+        services: where free units go by service, where that is not the rule for all.
         hold_out: units of each service kept back for priority 0; fewer than it has.
         redispatch: pairs of priorities, from which to which a unit under way may be called away.
         help_after: expected response time beyond which neighbours and other services help out if they are sooner there.
@@ -168,8 +219,7 @@ class DispatchSettings(Part):
     class_: Name = Field(default=RULES, alias="class")
     unit: DispatchRule = "nearest"
     queue: QueueRule = "first"
-    move_up: MoveRule = "home"
-    compliance: tuple[tuple[Annotated[Whole, Field(ge=0)] | Name, ...], ...] = ()
+    services: dict[ServiceName, MoveSettings] = Field(default_factory=dict)
     hold_out: Annotated[Whole, Field(ge=0, le=MOST_UNITS)] = 0
     redispatch: Annotated[
         tuple[tuple[Annotated[Whole, Field(ge=0, le=7)], Annotated[Whole, Field(ge=0, le=7)]], ...],
@@ -197,12 +247,11 @@ class DispatchSettings(Part):
                 raise ValueError(
                     f"redispatch: from priority {source} to {goal} leads to a task that is not more urgent; 0 goes first"
                 )
-        if (self.move_up == "compliance") != bool(self.compliance):
-            raise ValueError('compliance: the table and move_up = "compliance" belong together')
-        for number, row in enumerate(self.compliance):
-            if len(row) > number + 1:
-                raise ValueError(f"compliance: row {number + 1} holds {len(row)} stations with {number + 1} free units")
         return self
+
+    def move(self, service: ServiceName) -> MoveSettings:
+        """Return where free units of a service go."""
+        return self.services.get(service, self)
 
 
 class DepartmentSettings(Part):
@@ -283,4 +332,11 @@ class ResponseSettings(Part):
                 raise ValueError(f"fleet.{name}.service is missing; allowed: ambulance, fire, police")
             if self.services is not None and service not in self.services:
                 raise ValueError(f"fleet.{name}: its service '{service}' is not among services")
+        return self
+
+    @model_validator(mode="after")
+    def _check_dispatch(self) -> "ResponseSettings":
+        for service in self.dispatch.services:
+            if self.services is not None and service not in self.services:
+                raise ValueError(f"dispatch.services.{service}: '{service}' is not among services")
         return self

@@ -30,6 +30,8 @@ class Travel:
             seconds that they were made of, which travel on the same network may share. None where they do not.
     """
 
+    not_saved = ("known", "_made")
+
     known: dict[bytes, Labels] | None = None
 
     def __init__(self, network: Network, places: ArrayLike):

@@ -5,6 +5,7 @@ from numba import njit
 
 from ...environment.network.labels import NEVER
 from .board import (
+    ACCESS,
     BEGAN_AT,
     DRIVEN,
     DUTY,
@@ -13,20 +14,30 @@ from .board import (
     HOLD_OUT,
     HOME,
     IDLE,
+    IN_SERVICE,
     LEFT,
+    LEFT_AT,
+    LIGHTS,
     MODE,
     NODE,
     NORMAL,
     OFF,
+    OUTCOME,
     PASSED,
     PLACE,
     REST,
     RETURNING,
     SCENE,
+    SCENE_LIGHTS,
+    SENT,
+    SENT_AT,
     SERVES,
     SINCE,
+    STACKED,
     STATE,
+    STATION,
     TASK,
+    UNIT,
 )
 
 
@@ -81,6 +92,12 @@ def kept_back(unit, trait, whole, u, priority):
 
 
 @njit(cache=True, nogil=True, inline="always")
+def scene_mode(rules, trait, u, priority):
+    """Return the mode in which a unit drives to a task of a priority."""
+    return trait[u, LIGHTS] if priority < rules.whole[SCENE_LIGHTS] else trait[u, NORMAL]
+
+
+@njit(cache=True, nogil=True, inline="always")
 def depart(unit, unit_time, u, node, leave, away):
     """Let a unit leave a node at a second, ``away`` ms from its goal."""
     unit[u, NODE] = unit[u, PASSED] = node
@@ -89,30 +106,64 @@ def depart(unit, unit_time, u, node, leave, away):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def send_home(unit, unit_time, trait, spent, tree, to_place, u, node, leave, station, now):
+def assign(state, u, task, mode, node, leave, away, now, may_be_there):
+    """Send a unit to a task, in a mode, from a node that it leaves at a second, ``away`` ms from the scene.
+
+    Args:
+        may_be_there: whether nothing else happens before the next event.
+
+    Returns:
+        the unit if it is at the scene at once and need not be looked for, otherwise −1.
+    """
+    unit, kept, stamp = state.unit, state.kept, state.stamp
+    if unit[u, STATE] != SENT:
+        become(unit, state.unit_time, state.spent, u, SENT, now)
+    unit[u, TASK], unit[u, PLACE], unit[u, GOAL], unit[u, MODE] = task, -1, -1, mode
+    depart(unit, state.unit_time, u, node, leave, away)
+    kept[task, UNIT], kept[task, OUTCOME] = u, IN_SERVICE
+    stamp[task, SENT_AT], stamp[task, LEFT_AT] = now, leave
+    due = leave + 0.001 * away + state.given[task, ACCESS]
+    if may_be_there and due <= now and state.counter[STACKED] == 0:
+        return u
+    set_due(state.tree, u, due)
+    return -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def send_home(to_place, state, u, node, leave, station, now):
     """Let a unit drive from a node to a station."""
-    mode = trait[u, NORMAL]
+    unit = state.unit
+    mode = state.trait[u, NORMAL]
     away = to_place[mode, node, station]
     unit[u, HOME], unit[u, PLACE], unit[u, GOAL], unit[u, MODE] = station, -1, station, mode
-    depart(unit, unit_time, u, node, leave, away)
+    depart(unit, state.unit_time, u, node, leave, away)
+    due = np.inf
     if away == 0 and leave <= now:
         unit[u, PLACE], unit[u, GOAL] = station, -1
-        become(unit, unit_time, spent, u, IDLE if unit[u, DUTY] else OFF, now)
-        set_due(tree, u, np.inf)
-        return
-    if unit[u, STATE] != RETURNING:
-        become(unit, unit_time, spent, u, RETURNING, now)
-    set_due(tree, u, leave + 0.001 * away if away < NEVER else np.inf)
+        become(unit, state.unit_time, state.spent, u, IDLE if unit[u, DUTY] else OFF, now)
+    else:
+        if unit[u, STATE] != RETURNING:
+            become(unit, state.unit_time, state.spent, u, RETURNING, now)
+        if away < NEVER:
+            due = leave + 0.001 * away
+    set_due(state.tree, u, due)
 
 
 @njit(cache=True, nogil=True)
-def release(unit, tree, stamp, given, wait, task, now):
+def end_duty(to_place, state, u, now):
+    """Let a unit that is off duty go from the station where it is to its own, where it is put away."""
+    send_home(to_place, state, u, state.unit[u, NODE], now, state.unit[u, STATION], now)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def release(state, task, now):
     """Let the units begin that wait at a scene for the work of a task, which is done or will not be."""
-    other = wait[task]
+    unit = state.unit
+    other = state.wait[task]
     while other >= 0:
         following = unit[other, GOAL]
         unit[other, GOAL] = -1
-        stamp[unit[other, TASK], BEGAN_AT] = now
-        set_due(tree, other, now + given[unit[other, TASK], SCENE])
+        state.stamp[unit[other, TASK], BEGAN_AT] = now
+        set_due(state.tree, other, now + state.given[unit[other, TASK], SCENE])
         other = following
-    wait[task] = -1
+    state.wait[task] = -1

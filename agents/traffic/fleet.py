@@ -65,6 +65,19 @@ class Fleet:
         asks: whether drivers are asked if they reconsider their route.
     """
 
+    # Of the latest day alone, which cannot be looked at after a restart.
+    not_saved = (
+        "vehicle",
+        "_moments",
+        "_to_place",
+        "_last_link",
+        "_goes_on",
+        "_people",
+        "_depart",
+        "_arrive",
+        "_length",
+    )
+
     def __init__(self, model: "RowModel", cls: type[Vehicle], household: NDArray[np.int32], means: "Means"):
         cars = means.cars.astype(np.int64)
         self.first = np.concatenate([[0], np.cumsum(cars)])

@@ -68,6 +68,8 @@ class Plans:
         means: what people have to move with.
     """
 
+    not_saved = ("driver", "walked", "given", "_riders", "_on_foot")  # of the latest day
+
     driver: NDArray[np.int32]
     walked: NDArray[np.float64]
     given: Given

@@ -28,6 +28,8 @@ class Router:
         threads: threads for searching; the routes do not depend on it.
     """
 
+    not_saved = ("_latest",)
+
     def __init__(self, graph: Graph, threads: int = 1):
         self.graph, self.threads = graph, threads
         self._latest: tuple[NDArray[np.float64], Priced] | None = None

@@ -80,6 +80,9 @@ class Traffic(Process):
     )
     table_names: ClassVar[tuple[str, ...]] = ("trips", "links", "trajectories", "emissions", "air", "noise", "parking")
 
+    # The latest day in all its detail is large, and no later day asks for it.
+    not_saved: ClassVar[tuple[str, ...]] = ("trips", "moving", "flow", "timetable", "parked", "links")
+
     @classmethod
     def misfits(cls, settings: TrafficSettings, people: int) -> dict[str, str]:
         """Return what is wrong if nobody moves in a city where nobody lives."""

@@ -44,6 +44,8 @@ class PublicTransport:
         timetable: what runs on the day.
     """
 
+    not_saved = ("timetable", "_walks", "_invented", "_between", "_runs", "_with_lines")  # made again when a day begins
+
     timetable: Timetable
 
     def __init__(

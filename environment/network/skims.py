@@ -64,6 +64,8 @@ class Skims:
         centre: int32 (points,) node at which each point is.
     """
 
+    not_saved = ("_graphs", "_tables")  # made when they are asked for
+
     def __init__(
         self, network: Network, seconds: ArrayLike | None = None, *, most_points: int = MOST_POINTS, threads: int = 1
     ):

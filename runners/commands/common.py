@@ -38,7 +38,10 @@ MISTAKES = {
     "environment.polygons.PolygonError",
     "environment.schema.CityError",
     "environment.transit.timetable.TransitError",
+    "runners.checkpoints.graph.SaveError",
+    "runners.checkpoints.reader.StateError",
     "runners.documents.ScenarioError",
+    "runners.executors.job.SubmitError",
     "runners.manifest.ManifestError",
     "runners.points.estimate.EstimateError",
     "runners.points.tasks.ExtensionError",
@@ -104,18 +107,21 @@ def is_mistake(error: Exception) -> bool:
     return any(kind.removeprefix(f"{package}.") in MISTAKES for kind in kinds)
 
 
-def failure_text(error: Exception) -> str:
-    """Return what to say of code that raised in a run: what, on which day, and where below the model's step."""
+def failure_text(error: Exception, out: Path | None = None) -> str:
+    """Return what to say of code that raised in a run: what, on which day, where below the model's step, and what stays."""
     import traceback
 
     from .. import model
+    from ..pause import CHECKPOINTS
 
     frames = traceback.extract_tb(error.__traceback__)
     below = [number for number, frame in enumerate(frames) if frame.filename == model.__file__]
     shown = (frames[below[-1] + 1 :] if below else []) or frames[-1:]
     when = "".join(f" {note}" for note in getattr(error, "__notes__", []))
     where = "".join(traceback.format_list(shown[:NAMED])).rstrip()
-    return f"The run failed{when}: {type(error).__name__}: {error}\n{where}\nNothing was kept."
+    states = None if out is None else out / CHECKPOINTS
+    kept = "Nothing was kept." if states is None or not states.is_dir() else f"Only the state in {states} was kept."
+    return f"The run failed{when}: {type(error).__name__}: {error}\n{where}\n{kept}"
 
 
 def _version(wanted: bool) -> None:

@@ -79,6 +79,17 @@ def run_once(
         int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the run; the file's if left out.")
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads; the results do not depend on it.")] = 1,
+    every: Annotated[
+        str | None,
+        typer.Option("--checkpoint-every", metavar="DAYS", help='Save the state in --out now and then, as "10 days".'),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--continue", help="Go on from the state that a stopped run saved in --out.")
+    ] = False,
+    until_day: Annotated[int | None, typer.Option("--until-day", min=1, help="Stop before this day.")] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help='Directory to make with the state at the end, for [clock] from = "…".')
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario once, as its file stands; what it sweeps is left aside.
@@ -87,6 +98,9 @@ def run_once(
     Examples:
         citytwin run quickstart --out results/first
         citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
+        citytwin run long.toml --out results/long --checkpoint-every "10 days"
+        citytwin run long.toml --out results/long --continue
+        citytwin run past.toml --until-day 30 --save day30.state
     """
     from ..cities import slug
     from ..progress import progress_bar, sign_of_life
@@ -94,6 +108,10 @@ def run_once(
 
     loaded = load(scenario, changes)
     out = out or Path("results") / f"{slug(loaded.name)}-run"
+    every_days = None if every is None else _days(every)
+    if until_day is not None and until_day > loaded.clock.days:
+        message = f"the clock has {loaded.clock.days} days (given {until_day})"
+        raise typer.BadParameter(message, param_hint="--until-day")
 
     def moved(done: int, total: int) -> None:
         say("")
@@ -101,11 +119,21 @@ def run_once(
 
     with progress_bar("days") as move, sign_of_life("making city and model ready") as say:
         try:
-            results = run(loaded, out, seed, threads, progress=moved)
+            results = run(
+                loaded,
+                out,
+                seed,
+                threads,
+                progress=moved,
+                checkpoint_every=every_days,
+                resume=resume,
+                until_day=until_day,
+                save=save,
+            )
         except Exception as error:
             if is_mistake(error):
                 raise
-            failure = failure_text(error)
+            failure = failure_text(error, out)
         else:
             failure = ""
     if failure:
@@ -136,9 +164,18 @@ def sweep_all(
     time_limit: TimeLimitOption = None,
     memory_limit: MemoryLimitOption = None,
     walltime: WalltimeOption = None,
-    executor: Annotated[str, typer.Option("--executor", help="Where the runs are made: local.")] = "local",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take, measured by a run or two; nothing is written.")
+    ] = False,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Where the runs are made: local, dask, or slurm (submit and wait).")
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="Dask: an address, or slurm, pbs or lsf for jobs; this machine if left out."),
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Write the results directory and make no run: for citytwin work.")
     ] = False,
     changes: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
@@ -158,12 +195,12 @@ def sweep_all(
         citytwin sweep my-scenario.toml --out results/mine --time-limit "10 min" --memory-limit "4 GB" --walltime "2 h"
     """
     from ..cities import slug
+    from ..executors.choice import check_choice, make_runs
     from ..progress import progress_bar, sign_of_life
-    from ..sweep import SweepDrained, sweep
+    from ..sweep import SweepDrained, plan_sweep
 
-    if executor != "local":
-        raise typer.BadParameter(f"'{executor}' is not available yet; allowed: local", param_hint="--executor")
     limits = limits_of(time_limit, memory_limit, walltime)
+    check_choice(executor, scheduler)
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
     out = out or Path("results") / slug(loaded.name)
@@ -180,22 +217,29 @@ def sweep_all(
         move(done + failed, total, left, f"{failed} failed" if failed else "")
 
     with progress_bar("runs") as move, sign_of_life("checking scenario and cities") as say:
-        try:
-            results = sweep(
-                loaded,
-                out=out,
-                workers=workers,
-                resume=resume,
-                only_failed=only_failed,
-                extend=extend,
-                limits=limits,
-                progress=moved,
-                told=say,
-            )
-        except SweepDrained as drained:
-            said = str(drained)
+        if plan_only:
+            planned = len(plan_sweep(loaded, out, resume=resume, extend=extend, told=say))
         else:
-            said = ""
+            try:
+                results = make_runs(
+                    loaded,
+                    out,
+                    executor,
+                    scheduler,
+                    workers=workers,
+                    resume=resume,
+                    only_failed=only_failed,
+                    extend=extend,
+                    limits=limits,
+                    progress=moved,
+                    told=say,
+                )
+                said = ""
+            except SweepDrained as drained:
+                said = str(drained)
+    if plan_only:
+        typer.echo(f"Planned: {planned} runs in {out}; make them with citytwin work {out}")
+        return
     if said:
         typer.echo(said, err=True)
         raise typer.Exit(DRAINED)
@@ -217,6 +261,20 @@ def _dry_run(scenario: "Scenario", out: Path, workers: int | None, as_json: bool
         found = estimate(scenario, workers or cores(), say)
     shown = json.dumps(found.facts(), indent=2) if as_json else estimate_text(scenario.name, found, out)
     typer.echo(shown)
+
+
+def _days(text: str) -> int:
+    """Return the days of ``--checkpoint-every``."""
+    from ..sections import OutputSettings
+
+    try:
+        days = OutputSettings(checkpoint_every=text).checkpoint_days  # type: ignore[arg-type]
+    except ValueError:
+        raise typer.BadParameter(
+            f"'{text}' is not a number of whole days, as in \"10 days\"", param_hint="--checkpoint-every"
+        ) from None
+    assert days is not None
+    return days
 
 
 def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:

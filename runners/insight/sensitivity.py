@@ -10,6 +10,7 @@ import numpy as np
 
 from ..compare import LEVEL
 from ..points.settings import Range as SweptRange
+from ..points.settings import SweepSettings
 from ..tables import StoreError
 from .ranks import rank_correlations
 from .replicates import (
@@ -312,7 +313,7 @@ class _Axes:
 
 
 def _axes(results: "Results") -> _Axes:
-    sweep = results.scenario.sweep
+    sweep = results.scenario.sweep if results.is_of_city else SweepSettings(design="list")
     ranges = {
         name: Range(axis.from_, axis.to, axis.scale == "log")
         for name, axis in sweep.parameters.items()

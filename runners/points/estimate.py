@@ -225,7 +225,7 @@ def _measure(context: Mapping[str, Any]) -> dict[str, Any]:
     cpu, wall = time.process_time(), time.monotonic()
     model = CityModel(scenario, City.load(context["city"]), context["seed"])
     made_cpu, made_wall = time.process_time(), time.monotonic()
-    while model.running and time.process_time() - cpu < PATIENCE:
+    while model.running and (model.day == 0 or time.process_time() - made_cpu < PATIENCE):
         model.step()
     share = scenario.clock.days / model.day
     task = {"run_id": "measured", "point": 0, "replicate": 0, "seed": context["seed"], "parameters": {}}

@@ -3,8 +3,11 @@
 A cell is read as a value of TOML (``2.5``, ``true``, ``["school"]``, ``2026-03-01``); what is none is a text.
 """
 
+import contextlib
 import csv
+import gc
 import io
+from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,19 @@ MAX_CELL = 10_000
 _NUMERIC = frozenset("0123456789+-.eE_")
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector from walking a million new objects again and again, none of which is garbage."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@_uncollected()
 def read_points(path: Path, label: str) -> dict[str, Node]:
     """Return by parameter a list of its values, a node each with the line on which it stands.
 
@@ -49,10 +65,21 @@ def read_points(path: Path, label: str) -> dict[str, Node]:
     if not points:
         message = "holds no points; write a line of values under the line of keys for each point"
         problems.append(Problem(Where(label), "", message))
-    columns: dict[str, list[Node]] = {name: [] for name in names}
-    folder = path.parent
     if problems:
         raise ScenarioError(problems)
+    folder = path.parent
+    columns, problems = _columns(names, points, label, folder)
+    if problems:
+        raise ScenarioError(problems)
+    return {name: Node(values, Where(label, head), folder) for name, values in columns.items()}
+
+
+def _columns(
+    names: list[str], points: list[tuple[int, list[str]]], label: str, folder: Path
+) -> tuple[dict[str, list[Node]], list[Problem]]:
+    """Return the values of each key, and what is wrong with others."""
+    columns: dict[str, list[Node]] = {name: [] for name in names}
+    problems = []
     for line, cells in points:
         where = Where(label, line)
         if len(cells) != len(names):
@@ -65,9 +92,7 @@ def read_points(path: Path, label: str) -> dict[str, Node]:
             else:
                 plain = isinstance(value, int | float | str)
                 columns[name].append(Node(value, where, folder) if plain else wrap(value, where, folder))
-    if problems:
-        raise ScenarioError(problems)
-    return {name: Node(values, Where(label, head), folder) for name, values in columns.items()}
+    return columns, problems
 
 
 def _text(path: Path, label: str) -> str:

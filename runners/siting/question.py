@@ -154,16 +154,17 @@ def read_question(where: str, service: str, folder: Path, *, standard: str | Non
     base = _base(where, service)
     settings = base.processes.get("response", ResponseSettings())
     assert isinstance(settings, ResponseSettings)
-    if settings.dispatch.move_up == "compliance":
+    data, files = base.to_dict(), files_of([base])
+    kept = {name: data[name] for name in ("name", "seed", "city", DESIGN) if name in data}
+    clock, response = data.get("clock", {}), data.get("response", {})
+    fleet, fleets, services = _fleets(settings, response.get("fleet", {}), kind)
+    if any(settings.dispatch.move(name).move_up == "compliance" for name in services):
         raise SitingError(
             "response.dispatch.move_up: a compliance table names stations that plans may give up; "
             'write "home" or "maximal cover" to compare plans'
         )
-    data, files = base.to_dict(), files_of([base])
-    kept = {name: data[name] for name in ("name", "seed", "city", DESIGN) if name in data}
-    clock, response = data.get("clock", {}), data.get("response", {})
-    fleet, fleets, services = _fleets(settings, response.get("fleet", {}), service)
-    judged = {"clock": clock | {"days": days}, "response": response | {"fleet": fleets, "services": services} | targets}
+    parts = {"fleet": fleets, "services": services, "dispatch": _dispatch(response.get("dispatch", {}), services)}
+    judged = {"clock": clock | {"days": days}, "response": response | parts | targets}
     scenario = Scenario.from_dict(kept | judged, files)
     bundle = prepare_cities([base.city], folder)[0]
     city = City.load(bundle)
@@ -204,7 +205,15 @@ def _standard(text: str) -> str:
     return text
 
 
-def _fleets(settings: ResponseSettings, told: Mapping[str, Any], service: str) -> tuple[str, dict[str, Any], list[str]]:
+def _dispatch(told: Mapping[str, Any], services: list[ServiceName]) -> dict[str, Any]:
+    """Return the rules of dispatch without those of services that do not matter."""
+    rules = {name: rule for name, rule in told.get("services", {}).items() if name in services}
+    return {**told, "services": rules}
+
+
+def _fleets(
+    settings: ResponseSettings, told: Mapping[str, Any], service: ServiceName
+) -> tuple[str, dict[str, Any], list[ServiceName]]:
     """Return the fleet to place, the fleets that matter to its calls, and their services."""
     own = [n for n, f in settings.fleet.items() if service_of(n, f) == service and not f.neighbour]
     if len(own) > 1:
@@ -217,5 +226,5 @@ def _fleets(settings: ResponseSettings, told: Mapping[str, Any], service: str) -
         for name, fleet in settings.fleet.items()
         if service_of(name, fleet) == service or service in fleet.helps
     }
-    services = {service, *(service_of(name, settings.fleet[name]) for name in matter)}
+    services: set[ServiceName] = {service, *(service_of(name, settings.fleet[name]) for name in matter)}
     return own[0] if own else service, matter, sorted(services)

@@ -1,11 +1,13 @@
 """What the sweeps of the tests run: small functions that import little, and helpers around them."""
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -107,17 +109,26 @@ def files(directory):
 
 def start_sweep(out, tasks, context, **options):
     """Start a sweep in a process of its own, as a user's script would, and return the process."""
+    return _start("run_sweep", {"tasks": tasks, "execute": EXECUTE, "context": context, "out": str(out)} | options)
+
+
+def start_work(out, **options):
+    """Start a session that works on a planned sweep, in a process of its own, and return the process."""
+    return _start("work_on", {"directory": str(out)} | options)
+
+
+def _start(function, given):
     code = (
         "import json, sys\n"
         f"sys.path[:0] = {[str(HERE.parent), str(HERE)]!r}\n"
         "import conftest\n"
         "from citytwin.runners import manifest\n"
         f"manifest.program = lambda: {PROGRAM}\n"
-        "from citytwin.runners.part import stop_message\n"
+        "from citytwin.runners.part import stop_message, work_on\n"
         "from citytwin.runners.sweep import SweepError, SweepInterrupted, run_sweep\n"
         "given = json.load(sys.stdin)\n"
         "try:\n"
-        "    outcome = run_sweep(**given)\n"
+        f"    outcome = {function}(**given)\n"
         "except (SweepError, SweepInterrupted) as error:\n"
         "    sys.exit(f'{type(error).__name__}: {error}')\n"
         "if outcome.stopped:\n"
@@ -127,11 +138,28 @@ def start_sweep(out, tasks, context, **options):
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    given = {"tasks": tasks, "execute": EXECUTE, "context": context, "out": str(out)} | options
     process.stdin.write(json.dumps(given))
     process.stdin.close()
     process.stdin = None
     return process
+
+
+@contextmanager
+def small_disk(folder, size):
+    """Mount a file system of the given size in bytes on a new folder, or yield None where that is not allowed.
+
+    Yields:
+        ``mount(flags, options)``, which mounts it anew.
+    """
+    folder.mkdir()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, f"size={size}".encode()):
+        yield None
+        return
+    try:
+        yield lambda flags, options: libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 32 | flags, options.encode())
+    finally:
+        libc.umount2(os.fsencode(folder), 2)
 
 
 def wait_for(condition, *, patience=60.0):

@@ -1,6 +1,5 @@
 """Sweeps that are disturbed: killed workers and sweeps, signals, full disks. Nothing is lost, nothing is doubled."""
 
-import ctypes
 import json
 import os
 import signal
@@ -15,9 +14,10 @@ import sweep_toys as toys
 from test_store import check_tables
 
 from citytwin.runners.ledger import entries
+from citytwin.runners.part import work_on
 from citytwin.runners.sessions import sessions, states
 from citytwin.runners.store import read_table, runs_in_results
-from citytwin.runners.sweep import SweepError, run_sweep
+from citytwin.runners.sweep import SweepError, plan_runs, run_sweep
 
 CONTEXT = {"scenario": "name = 'toy'"}
 
@@ -178,6 +178,22 @@ def test_corrupt_ledger_does_not_hinder_resumption(tmp_path, undisturbed, line):
     assert {entry.state for entry in states(out).values()} == {"done"}
 
 
+@pytest.mark.parametrize("damage", ["empty", "cut", "zeroed"])
+def test_staged_run_that_a_loss_of_power_cut_short_is_made_again(tmp_path, marks, undisturbed, damage):
+    tasks = toys.make_tasks()
+    out = tmp_path / "out"
+    context = CONTEXT | {"marks": str(marks)}
+    plan_runs(tasks, toys.EXECUTE, context, out)
+    work_on(out, ["r000-000", "r000-001", "r000-002"], workers=1)
+    staged = out / "stage" / "r000-001.arrow"
+    content = staged.read_bytes()
+    staged.write_bytes({"empty": b"", "cut": content[:900], "zeroed": bytes(len(content))}[damage])
+    assert work_on(out, workers=1).done == 12
+    assert toys.files(out) == undisturbed
+    assert started(marks) == {task["run_id"]: 1 + (task["run_id"] == "r000-001") for task in tasks}
+    assert sessions(out)[-1].about["redone"] == ["r000-001"]
+
+
 # ---------------------------------------------------------------------- signals
 
 
@@ -241,14 +257,10 @@ def test_handlers_of_the_caller_are_put_back(tmp_path):
 @contextmanager
 def small_disk(folder, size):
     """Mount a file system of the given size in bytes; skip where that is not allowed."""
-    folder.mkdir()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, f"size={size}".encode()):
-        pytest.skip(f"cannot mount a small file system here ({os.strerror(ctypes.get_errno())}); needs root")
-    try:
-        yield lambda flags, options: libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 32 | flags, options.encode())
-    finally:
-        libc.umount2(os.fsencode(folder), 2)
+    with toys.small_disk(folder, size) as mount:
+        if mount is None:
+            pytest.skip("cannot mount a small file system here; needs root")
+        yield mount
 
 
 READ_ONLY = 1

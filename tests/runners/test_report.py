@@ -15,11 +15,12 @@ from matplotlib import image
 
 from citytwin.environment.city import City, Source
 from citytwin.runners.compare import MEASURES, measures_in
-from citytwin.runners.curves import MAX_POINTS, PALETTE, curves_png, draw_curves, point_looks, save_curves
+from citytwin.runners.curves import MAX_POINTS, OTHERS, PALETTE, curves_png, draw_curves, point_looks, save_curves
 from citytwin.runners.describe import city_facts, city_text, comparison_facts
 from citytwin.runners.labels import amount, point_label, short_names, spread, value_text
 from citytwin.runners.maps import draw_map, save_map
-from citytwin.runners.report import WIDTH, html_report, text_report
+from citytwin.runners.report import WIDTH, text_report
+from citytwin.runners.report_page import html_report
 from citytwin.runners.results import Results
 from citytwin.runners.run import run
 from citytwin.runners.scenario import Scenario
@@ -232,14 +233,22 @@ def test_more_points_than_can_be_told_apart(results: Results) -> None:
     }
     many.__dict__.pop("scenario", None)
     many.__dict__["series"] = pd.concat([one.assign(point=point) for point in range(count)])
+    summary = results.summary[results.summary["point"] == 0]
+    many.__dict__["summary"] = pd.concat(
+        [summary.assign(point=point, attack_rate=(point * 7 % count) / count) for point in range(count)]
+    )
     figure = draw_curves(many)
     figure.canvas.draw()
-    drawn = len([line for line in figure.axes[-2].get_lines() if len(line.get_xdata()) == 25])
-    assert 15 < drawn <= MAX_POINTS
-    assert f"{count - drawn} more points are not drawn" in [text.get_text() for text in figure.findobj(mpl.text.Text)]
-    [legend] = figure.legends
-    assert len(legend.get_texts()) == drawn + 1
-    box = legend.get_window_extent()
+    lines = [line for line in figure.axes[-2].get_lines() if len(line.get_xdata()) == 25]
+    assert len(lines) == count  # all are drawn, most of them in grey
+    highlighted = [line for line in lines if line.get_color() != OTHERS]
+    assert 2 < len(highlighted) <= len(PALETTE)
+    looks = point_looks(many)
+    rates = many.summary.groupby("point")["attack_rate"].mean()
+    assert {0, int(rates.idxmin()), int(rates.idxmax())} <= looks.keys()
+    words = [text.get_text() for text in figure.findobj(mpl.text.Text)]
+    assert f"the other {count - len(highlighted)} points" in words
+    box = figure.axes[-2].get_legend().get_window_extent()
     assert 0 <= box.y0 < box.y1 <= figure.bbox.y1
     assert box.x1 <= figure.bbox.x1
     assert figure.axes[-2].get_window_extent().height > figure.bbox.height / 3  # not pressed down by its legend
@@ -319,22 +328,61 @@ class Page(HTMLParser):
 def test_the_page_stands_alone(results: Results, tmp_path: Path) -> None:
     text = results.report(tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)
-    [picture] = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
-    assert picture.startswith("data:image/png;base64,")
-    assert base64.b64decode(picture.partition(",")[2]).startswith(b"\x89PNG")
+    pictures = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
+    assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
+    assert all(base64.b64decode(picture.partition(",")[2]).startswith(b"\x89PNG") for picture in pictures)
+    assert len(text) < 5_000_000  # so that it can be mailed
     assert not [tag for tag, attributes in page.tags if tag in ("script", "link") or "href" in attributes]
     assert "http" not in text
     means = results.summary.groupby("point")["attack_rate"].mean()
     assert f"{100 * means[3]:.1f}" in page.cells
     narrow = [attributes["srcset"] or "" for tag, attributes in page.tags if tag == "source"]
-    wide, phone = (base64.b64decode(data.partition(",")[2]) for data in (picture, *narrow))
-    assert [int.from_bytes(png[16:20], "big") for png in (wide, phone)] == [1500, 750]  # the width in a PNG's head
+    wide, phone = ([base64.b64decode(data.partition(",")[2]) for data in found] for found in (pictures[:2], narrow))
+    widths = [int.from_bytes(png[16:20], "big") for png in (*wide, *phone)]  # as a PNG's head has it
+    assert widths == [1500, 1500, 750, 750]  # curves and panels, for a screen and for a phone
+    order = results.summary.groupby("point")["infections"].mean()
+    assert len(pictures) - 2 == len({0, order.idxmin(), order.idxmax()})  # maps
     heads = [attributes["data-head"] for tag, attributes in page.tags if tag == "td" and "data-head" in attributes]
     assert heads.count("peak day") == heads.count("peak day, days") == 4
     assert "closes school; from day 8; until day 20; compliance 1" in text
     assert "fewer contacts: work by 60%; when incidence &gt; 4,000; until incidence &lt; 100; compliance 1" in text
     for said in ("Where the numbers come from", results.info["versions"]["code"], "schools closed: compliance"):
         assert said in text
+
+
+def test_means_on_the_page_have_their_intervals(results: Results) -> None:
+    page = html_report(results)
+    for _, runs in results.summary.groupby("point"):
+        values = runs["attack_rate"] * 100
+        half = 2.919986 * values.std(ddof=1) / np.sqrt(3)  # t of 95 % with two degrees of freedom, from a table
+        low, high = (amount((values.mean() + sign * half) / 100, MEASURES[0]) for sign in (-1, 1))
+        assert f"<span>{values.mean():.1f}<small>{low} … {high}</small></span>" in page
+
+
+def test_the_page_says_what_is_lacking(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "of 12 runs are in the results" not in html_report(results)
+    rest = without(results, "p0001-r0000", "p0002-r0001", "p0002-r0002")
+    failed = {"p0001-r0000": "timed_out: 10 min", "p0002-r0001": "failed: ValueError: no such street"}
+    monkeypatch.setattr(Results, "failures", failed)
+    page = html_report(rest)
+    assert "9 of 12 runs are in the results; 2 failed, see below; 1 are still to be made." in page
+    assert "<p>1 timed out, 1 failed</p>" in page
+    assert "p0002-r0001: failed: ValueError: no such street" in page
+    assert page.count("citytwin sweep sweep.json --out again") == 1
+
+
+def test_long_tables_scroll_by_themselves(results: Results) -> None:
+    many = copy.copy(results)
+    many.info = results.info | {
+        "parameters": ["epidemic.r0"],
+        "points": [{"point": point, "parameters": {"epidemic.r0": 1 + point / 10}} for point in range(25)],
+    }
+    series, summary = (table[table["point"] == 0] for table in (results.series, results.summary))
+    many.__dict__["series"] = pd.concat([series.assign(point=point) for point in range(25)])
+    many.__dict__["summary"] = pd.concat([summary.assign(point=point) for point in range(25)])
+    page = html_report(many)
+    assert '<div class="wide long">' in page
+    assert '<div class="wide">' not in page
 
 
 def test_a_page_shows_names_and_messages_as_text(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,8 @@ POLICIES = (
     "",
     "[response.fleet.ambulance]\nunits = 3\n",
     '[response.dispatch]\nunit = "coverage"\nmove_up = "maximal cover"\nqueue = "closest"\nredispatch = []\n',
-    '[response.departments]\nchoice = "least time"\nbays_per_100_000 = 40\n[response.dispatch]\nhold_out = 1\n',
+    '[response.departments]\nchoice = "least time"\nbays_per_100_000 = 40\n[response.dispatch]\nhold_out = 1\n'
+    + "".join(f"[response.fleet.{service}]\nunits = 2\n" for service in ("ambulance", "fire", "police")),
 )
 
 

@@ -161,11 +161,13 @@ class Twin:
         self.rules = {
             "dispatch": "nearest", "queue": "first", "hospital": "nearest", "move": "home", "hold_out": 0, "hold_from": 1,
             "loss": False, "scene_lights": 8, "hospital_lights": 0, "aid_after": FOREVER, "busy": 0.3,
-            "busy_memory": 86_400.0, "redispatch": set(), "target": [FOREVER], "cover": None, "compliance": None,
+            "busy_memory": 86_400.0, "redispatch": set(), "target": [FOREVER], "cover": None, "compliance": [[], [], []],
         } | rules  # fmt: skip
+        move = self.rules["move"]
+        self.moves = [move] * 3 if isinstance(move, str) else move
         self.busy, self.busy_since = self.rules["busy"], 0.0
         self.tasks, self.to_come, self.waiting, self.decide = [], [], [], []
-        self.now = 0.0
+        self.now, self.duty_changed = 0.0, True
         starts = {}
         for _, unit, begins in self.shifts:
             starts.setdefault(unit, not begins)
@@ -368,8 +370,8 @@ class Twin:
             self.call_off(unit.task)
             self.decide.append(("task", unit.task))
         self.assign(unit, task, *start[chosen], arrive[chosen])
-        if rules["move"] == "compliance":
-            self.comply({task.service})
+        if self.move_rule(unit) == "compliance":
+            self.comply(min(unit.serves))
 
     @staticmethod
     def of_priority(values, priority):
@@ -415,7 +417,7 @@ class Twin:
         if unit.state in AVAILABLE:
             return
         home = unit.station
-        if unit.on_duty and self.rules["move"] == "maximal cover":
+        if unit.on_duty and self.move_rule(unit) == "maximal cover":
             counts, most = self.covered(unit.serves), -1.0
             for station, node in enumerate(self.station_nodes):
                 if self.way(unit.normal).time(here, node) == FOREVER:
@@ -426,8 +428,8 @@ class Twin:
                 if gain > most:
                     most, home = gain, station
         self.send_home(unit, home, here, self.now)
-        if unit.on_duty and self.rules["move"] == "compliance":
-            self.comply(unit.serves)
+        if unit.on_duty and self.move_rule(unit) == "compliance":
+            self.comply(min(unit.serves))
 
     def send_home(self, unit, station, node, leave):
         unit.home, unit.place, unit.node, unit.left, unit.mode = station, -1, node, leave, unit.normal
@@ -449,10 +451,16 @@ class Twin:
         else:
             self.send_home(unit, unit.station, unit.node, self.now)
 
-    def comply(self, services):
+    def move_rule(self, unit):
+        """Return the rule of the first service of a unit; those of none go home."""
+        return self.moves[min(unit.serves) - 9] if unit.serves else "home"
+
+    def comply(self, service):
         """Move free units from stations with too many to those that lack one, the quickest move first."""
-        mine = [unit for unit in self.units if unit.serves & services and self.free(unit)]
-        table = self.rules["compliance"]
+        on_duty = [unit for unit in self.units if service in unit.serves and unit.on_duty]
+        mine = [unit for unit in on_duty if self.free(unit)]
+        tables = self.rules["compliance"][service - 9]
+        table = max((entry for entry in tables if entry[0] <= len(on_duty)), default=tables[0])[1]
         lacking = list(table[min(len(mine), len(table) - 1)])
         for unit in mine:
             lacking[unit.home] -= 1
@@ -522,6 +530,11 @@ class Twin:
     def run(self, until):
         self.settle_all()
         while True:
+            if self.duty_changed and not (self.shifts and self.shifts[0][0] <= self.now):
+                self.duty_changed = False
+                for service in (9, 10, 11):
+                    if self.moves[service - 9] == "compliance":
+                        self.comply(service)
             first = min(
                 [(unit.due, 0, unit.number) for unit in self.units]
                 + [(hospital.next_bay(self.now), 1, place) for place, hospital in enumerate(self.hospitals)]
@@ -530,7 +543,7 @@ class Twin:
             )
             if not first[0] < until:
                 break
-            if self.rules["move"] == "maximal cover" or self.rules["dispatch"] == "coverage":
+            if "maximal cover" in self.moves or self.rules["dispatch"] == "coverage":
                 on_duty = [unit for unit in self.units if unit.on_duty]
                 if on_duty:
                     share = sum(not self.free(unit) for unit in on_duty) / len(on_duty)
@@ -573,7 +586,7 @@ class Twin:
     def shift_event(self):
         _, number, begins = self.shifts.pop(0)
         unit = self.units[number]
-        unit.on_duty = bool(begins)
+        unit.on_duty, self.duty_changed = bool(begins), True
         if begins and unit.state in ("off", "returning"):
             if unit.state == "off":
                 self.become(unit, "idle")

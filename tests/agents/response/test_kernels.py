@@ -7,6 +7,7 @@ from worlds import assert_equal, random_world
 
 from citytwin.agents.response.decisions import Dispatcher
 
+MOVES = ["home", "maximal cover", "compliance"]
 PAIRS = [(3, 0), (3, 1), (2, 0), (1, 0), (2, 1)]
 
 
@@ -17,7 +18,9 @@ def rules(draw):
         "dispatch": draw(st.sampled_from(["nearest", "nearest", "coverage"])),
         "queue": draw(st.sampled_from(["first", "first", "closest"])),
         "hospital": draw(st.sampled_from(["nearest", "diverting", "least time"])),
-        "move": draw(st.sampled_from(["home", "home", "maximal cover", "compliance"])),
+        "move": draw(
+            st.just("home") | st.sampled_from(MOVES) | st.lists(st.sampled_from(MOVES), min_size=3, max_size=3)
+        ),
         "hold_out": draw(st.sampled_from([0, 0, 1, 2])),
         "hold_from": draw(st.integers(0, 3)),
         "loss": draw(st.sampled_from([False, False, True])),
@@ -90,7 +93,7 @@ def test_the_worlds_hold_whatever_can_happen():
             "dispatch": ("nearest", "coverage")[seed % 2],
             "queue": ("first", "closest")[seed // 2 % 2],
             "hospital": ("nearest", "diverting", "least time")[seed % 3],
-            "move": ("home", "maximal cover", "compliance")[seed // 3 % 3],
+            "move": MOVES[seed // 3 % 3],
             "redispatch": PAIRS,
             "loss": seed == 5,
         }

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from response_towns import model
 
+from citytwin.agents.emergencies import Emergency
 from citytwin.agents.response.record import LATE_HANDOVER, STATE_NAMES, first_reached
 
 BUSY = "calls = 100\n[response.fleet.ambulance]\nunits = 2\n"
@@ -69,6 +70,12 @@ def test_figures_are_those_of_the_incidents(town):
     assert summary["ambulance_response_minutes"] == pytest.approx(minutes.mean())
     assert summary["ambulance_response_median_minutes"] == pytest.approx(np.median(minutes))
     assert summary["ambulance_response_p90_minutes"] == pytest.approx(np.percentile(minutes, 90))
+    waits = [
+        sent - ready
+        for sent, ready, service in zip(found["sent"], found["ready"], found["service"], strict=True)
+        if service == 10 and np.isfinite(sent)
+    ]
+    assert summary["ambulance_wait_minutes"] == pytest.approx(sum(waits) / len(waits) / 60) and max(waits) > 600
     handover = (found["bay"] - found["at_hospital"] + found["handover"])[np.isfinite(found["bay"])]
     assert summary["handover_minutes"] == pytest.approx(handover.mean() / 60)
     assert summary["late_handovers"] == (handover > LATE_HANDOVER).sum()
@@ -91,11 +98,49 @@ def test_departments_receive_whom_units_bring(town):
     assert doors["late_handovers"].sum() == series["late_handovers"].sum()
 
 
+def test_calls_without_patience_wait_for_ever_and_are_counted():
+    """Ten call at the same place, one an hour; the only ambulance is with each for two hours."""
+    kind = """
+[response.fleet.ambulance]
+units = 1
+stations = [{ site = 0 }]
+[response.service_times.ambulance]
+turnout = "0 s"
+clear = "0 s"
+[response.kinds.illness]
+call_taking = "60 s"
+units.ambulance.scene = "2 h"
+transported = 0
+"""
+    called = 10 * 3600.0
+    figures = {}
+    for patience in ("", 'patience = "3 h"\n'):
+        town = model('calls = 0\nservices = ["ambulance"]\n' + kind + patience, days=1)
+        for second in called + 3600.0 * np.arange(10):
+            town.emergencies.post(Emergency(float(second), "illness", "somebody", place=0))
+        town.run()
+        outputs = town.outputs()
+        figures[patience] = {name: value[0] for name, value in outputs["summary"].items()} | outputs["incidents"]
+    for_ever, patient = figures.values()
+    served = for_ever["sent"][np.isfinite(for_ever["sent"])]
+    drive, access = for_ever["arrived"][0] - for_ever["sent"][0], float(for_ever["access"][0])
+    # who is sent on is in the same street already
+    expected = called + 60 + np.r_[0.0, drive + 7200.0 + (access + 7200.0) * np.arange(len(served) - 1)]
+    np.testing.assert_allclose(served, expected, rtol=0, atol=1e-6)
+    assert for_ever["tasks_waiting"] == 10 - len(served) > 0 and for_ever["tasks_cancelled"] == 0
+    taken = called + 60 + 3600.0 * np.arange(len(served))
+    assert for_ever["ambulance_wait_minutes"] == pytest.approx((expected - taken).mean() / 60)
+    assert patient["tasks_waiting"] == 0 and patient["tasks_cancelled"] > 0
+    assert patient["tasks_cancelled"] + np.isfinite(patient["sent"]).sum() == 10
+    assert patient["ambulance_wait_minutes"] < for_ever["ambulance_wait_minutes"]
+
+
 def test_a_day_without_calls_has_figures_all_the_same():
     quiet = model("calls = 0\n", days=1)
     quiet.run()
     outputs = quiet.outputs()
     assert outputs["series"]["ambulance_calls"].tolist() == [0]
     assert np.isnan(outputs["summary"]["ambulance_response_median_minutes"][0])
+    assert np.isnan(outputs["summary"]["ambulance_wait_minutes"][0])
     assert outputs["incidents"]["called"].tolist() == []
     assert outputs["series"]["handover_minutes"].tolist() == [0.0]

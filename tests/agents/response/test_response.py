@@ -344,6 +344,41 @@ compliance = [["North"], ["North", 0]]
     assert sorted(process.centre.state.unit[:, board.HOME].tolist()) == [0, 1]
 
 
+def test_a_service_may_move_by_a_rule_of_its_own():
+    text = """
+calls = 0
+services = ["ambulance", "fire", "police"]
+[response.fleet.ambulance]
+units = 2
+stations = [{ name = "Ambulance station 1" }, { name = "North", x = 430_000, y = 4_581_000 }]
+[response.dispatch]
+move_up = "maximal cover"
+[response.dispatch.services.police]
+move_up = "home"
+[response.dispatch.services.ambulance]
+move_up = "compliance"
+compliance = [{ on_duty = 1, hold = [["North"]] }, { on_duty = 2, hold = [["North"], ["North", "North"]] }]
+"""
+    town = model(text, days=1)
+    centre = responding(town).centre
+    assert centre.rules.move.tolist() == [board.MAXIMAL_COVER, board.COMPLIANCE, board.HOMEWARD]
+    assert centre.rules.table_rows[1, :3, 1].tolist() == [2, 2, 3]
+    assert len(centre.rules.demand) > 0
+    town.run()
+    ambulances = centre.state.trait[:, board.SERVES] == 2
+    assert ambulances.sum() == 2 and centre.state.unit[ambulances, board.HOME].tolist() == [1, 1]
+    others = centre.state.unit[~ambulances]
+    assert (others[:, board.HOME] == others[:, board.STATION]).all()
+
+
+def test_the_table_of_a_service_is_named_where_it_is_wrong():
+    text = '[response.dispatch.services.fire]\nmove_up = "compliance"\ncompliance = [["Nowhere"]]'
+    with pytest.raises(
+        FleetError, match=r"response\.dispatch\.services\.fire\.compliance: there is no station 'Nowhere'"
+    ):
+        model(text)
+
+
 def test_a_compliance_table_with_an_unknown_station_is_refused():
     with pytest.raises(FleetError, match="no station 'Nowhere'; there are: 0 'Ambulance station 1'"):
         model('[response.dispatch]\nmove_up = "compliance"\ncompliance = [["Nowhere"]]')

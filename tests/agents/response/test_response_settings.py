@@ -65,6 +65,28 @@ DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
             "response.dispatch",
             "row 1 holds 2",
         ),
+        (
+            '[response.dispatch.services.fire]\nmove_up = "compliance"',
+            "response.dispatch.services.fire",
+            "belong together",
+        ),
+        (
+            '[response.dispatch]\nmove_up = "compliance"\n'
+            'compliance = [{ hold = [["A"]] }, { on_duty = 4, hold = [["A"]] }, { on_duty = 4, hold = [["B"]] }]',
+            "response.dispatch",
+            "on_duty must rise from table to table; is [0, 4, 4]",
+        ),
+        (
+            '[response.dispatch]\nmove_up = "compliance"\ncompliance = [{ on_duty = 2, hold = [] }]',
+            "response.dispatch.compliance[0].hold",
+            "at least 1",
+        ),
+        (
+            'services = ["ambulance"]\n[response.dispatch.services.fire]\nmove_up = "home"',
+            "response",
+            "dispatch.services.fire: 'fire' is not among services",
+        ),
+        ("[response.dispatch.services.boat]", "response.dispatch.services", "allowed: ambulance, fire or police"),
         ('[response.dispatch]\nunit = "random"', "response.dispatch.unit", "allowed: nearest or coverage"),
         (
             "[response.departments]\nbays_per_100_000 = -1",
@@ -127,7 +149,9 @@ def test_the_guide_has_every_key_and_its_section_is_valid():
     guide = (Path(__file__).parents[3] / "docs" / "response.md").read_text(encoding="utf-8")
     section = guide.partition("```toml\n")[2].partition("```")[0]
     told = scenario(section.partition("[response]\n")[2]).processes["response"]
-    assert told.dispatch.compliance == (("North",), ("North", "Mill"))
+    assert [table.hold for table in told.dispatch.compliance] == [(("North",), ("North", "Mill"))]
+    assert told.dispatch.move("ambulance") is told.dispatch
+    assert told.dispatch.move("fire").move_up == "home"
     for part in (ResponseSettings, FleetSettings, DispatchSettings, DepartmentSettings):
         written = set(re.findall(r"^(\w+) =", section, re.MULTILINE))
         missing = (

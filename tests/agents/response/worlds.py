@@ -49,6 +49,13 @@ def streets(nodes, links):
     )
 
 
+def _numbered(name, value):
+    """Return the numbers of rules that are given by their names, one or one for each service."""
+    if name in NUMBERS and isinstance(value, list):
+        return [NUMBERS[name][rule] for rule in value]
+    return NUMBERS[name].get(value, value) if name in NUMBERS else value
+
+
 def grid_links(columns, rows):
     """Return the links of a grid, both ways."""
     pairs = []
@@ -81,16 +88,12 @@ class World:
     def centre(self):
         """Return the centre of the package without tasks, and its travel."""
         travel = Travel(streets(self.nodes, self.links), [*self.stations, *self.hospitals])
-        given = {
-            name: NUMBERS[name].get(value, value) if name in NUMBERS else value for name, value in self.rules.items()
-        }
+        given = {name: _numbered(name, value) for name, value in self.rules.items()}
         if given.get("cover"):
             points = given["cover"]["points"]
             first = np.cumsum([0, *(len(row) for row in points)]).astype(np.int32)
             point = np.array([p for row in points for p in row], np.int32)
             given["cover"] = (first, point, np.array(given["cover"]["demand"]))
-        if given.get("compliance"):
-            given["compliance"] = np.array(given["compliance"])
         rules = make_rules(stations=len(self.stations), units=len(self.fleet), **given)
         return Centre(travel.roads(self.seconds), self.fleet, self.departments, rules), travel
 
@@ -296,16 +299,20 @@ def random_world(seed, *, rules, tied=False, services=1, sparse=False):
             changes.append((float(time), what, [cost * factor for cost in costs] if rng.random() < 0.7 else costs))
         else:
             changes.append((float(time), what, rng.integers(-1, 4, hospitals).tolist()))
-    if "maximal cover" in rules.values() or "coverage" in rules.values():
+    moves = rules.get("move", "home")
+    if "maximal cover" in moves or "coverage" in rules.values():
         points = int(rng.integers(3, 9))
         cover = [np.flatnonzero(rng.random(points) < 0.5).tolist() for _ in range(stations)]
         rules = rules | {"cover": {"points": cover, "demand": rng.uniform(0.5, 3, points).tolist()}}
-    if "compliance" in rules.values():
-        table = np.zeros((units + 1, stations), int)
-        for free in range(1, units + 1):
-            for station in rng.integers(0, stations, free):
-                table[free, station] += 1
-        rules = rules | {"compliance": table.tolist()}
+    if "compliance" in moves:
+        tables = [[] for _ in range(3)]
+        for service in tables:
+            for on_duty in sorted({rng.integers(0, 2), *rng.integers(2, units + 2, rng.integers(0, 3)).tolist()}):
+                table = np.zeros((rng.integers(1, units + 1) + 1, stations), int)
+                for free, row in enumerate(table):
+                    np.add.at(row, rng.integers(0, stations, free), 1)
+                service.append((int(on_duty), table.tolist()))
+        rules = rules | {"compliance": tables}
     return World(
         nodes, links, costs, places[:stations], places[stations:], fleet, departments, rules, tasks, changes, end
     )

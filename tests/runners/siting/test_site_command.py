@@ -244,6 +244,21 @@ def test_several_fleets_of_a_service_and_tables_of_stations_are_refused(call, tm
     code, _, err = call(*QUICK, where="table.toml")
     assert code == 2
     assert "compliance table names stations" in err
+    own = '[response.dispatch.services.ambulance]\nmove_up = "compliance"\ncompliance = [["Corner"]]\n'
+    (tmp_path / "own.toml").write_text(text + own)
+    code, _, err = call(*QUICK, where="own.toml")
+    assert code == 2
+    assert "compliance table names stations" in err
+
+
+def test_rules_of_services_that_do_not_matter_are_left_aside(call, tmp_path, town_folder):
+    text = (town_folder / "often.toml").read_text().replace('services = ["ambulance"]\n', "")
+    rule = '[response.dispatch.services.fire]\nmove_up = "compliance"\ncompliance = [["A fire station"]]\n'
+    (tmp_path / "plain.toml").write_text(text)
+    (tmp_path / "fire.toml").write_text(text + rule)
+    plain = call(*QUICK, "--units", "2", "--json", where="plain.toml")
+    assert plain[0] == 0
+    assert call(*QUICK, "--units", "2", "--json", where="fire.toml") == plain
 
 
 def test_the_difference_is_that_of_pairs(call):

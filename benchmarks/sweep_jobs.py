@@ -1,0 +1,111 @@
+"""The work of the comparison of sweeps, and each engine that is given it; ``sweeps.py`` starts one a process."""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+WORKERS = 2
+
+
+def busy(number: int, loops: int) -> int:
+    """Return a number after some rounds of a loop in plain Python."""
+    value = number
+    for _ in range(loops):
+        value = (value * 1_103_515_245 + 12_345) & 0x7FFFFFFF
+    return value
+
+
+def execute(task: dict[str, Any], context: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Make a run of ours."""
+    return {"summary": {"value": busy(task["point"], context["loops"])}}
+
+
+def tasks_of(runs: int, swept: bool = True) -> list[dict[str, Any]]:
+    """Return the runs of a sweep of ours."""
+    return [
+        {"run_id": f"p{n:06d}-r0000", "point": n, "replicate": 0, "seed": 1, "parameters": {"n": n} if swept else {}}
+        for n in range(runs)
+    ]
+
+
+def bare(runs: int, loops: int) -> list[int]:
+    """Make the runs in a loop."""
+    return [busy(number, loops) for number in range(runs)]
+
+
+def citytwin(runs: int, loops: int) -> list[int]:
+    """Make the runs as a sweep, into Parquet."""
+    from citytwin.runners.store import read_table
+    from citytwin.runners.sweep import run_sweep
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        run_sweep(tasks_of(runs), "sweep_jobs:execute", {"loops": loops}, out, workers=WORKERS)
+        return read_table(out, "summary", columns=["value"])["value"].to_pylist()
+
+
+def mesa(runs: int, loops: int) -> list[int]:
+    """Make the runs by Mesa's batch runner."""
+    from mesa.batchrunner import batch_run
+    from sweep_model import Busy
+
+    parameters = {"number": range(runs), "loops": loops}
+    found = batch_run(Busy, parameters, number_processes=WORKERS, iterations=1, max_steps=1, display_progress=False)
+    return [row["value"] for row in sorted(found, key=lambda row: row["number"])]
+
+
+def joblib(runs: int, loops: int) -> list[int]:
+    """Make the runs by joblib's loky."""
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=WORKERS)(delayed(busy)(number, loops) for number in range(runs))
+
+
+def futures(runs: int, loops: int) -> list[int]:
+    """Make the runs by a pool of processes of the standard library."""
+    from concurrent.futures import ProcessPoolExecutor
+    from functools import partial
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(partial(busy, loops=loops), range(runs)))
+
+
+def dask(runs: int, loops: int) -> list[int]:
+    """Make the runs by Dask on this machine."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        return client.gather(client.map(busy, range(runs), loops=loops, pure=False))
+
+
+ENGINES: dict[str, Callable[[int, int], list[int]]] = {
+    "bare loop, one process": bare,
+    "citytwin": citytwin,
+    "mesa.batch_run": mesa,
+    "joblib": joblib,
+    "concurrent.futures": futures,
+    "dask": dask,
+}
+PACKAGES = {"mesa.batch_run": "mesa", "joblib": "joblib", "dask": "distributed"}
+"""What each engine is called in the package index, where that has a version of its own."""
+
+
+def main() -> None:
+    """Make runs with an engine and print the sum of what they gave, and the seconds."""
+    engine, runs, loops = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    start = time.perf_counter()
+    found = ENGINES[engine](runs, loops)
+    print(json.dumps({"wall": time.perf_counter() - start, "sum": sum(found), "runs": len(found)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Commands about a sweep that is running or over: how far it is, and one of its runs made again."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import NAMED, SOME_FAILED, JsonOption, ResultsArgument, app
+
+if TYPE_CHECKING:
+    from ..rerun import Rerun
+    from ..status import Status
+
+_WATCH_SECONDS = 5.0
+"""Seconds between two looks."""
+
+_CLEAR = "\033[H\033[J"
+
+
+@app.command("status")
+def show_status(
+    directory: ResultsArgument,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it every few seconds until nothing is going on.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far a sweep is: runs by state, rate, time left, jobs, and what failed with the reason.
+
+    \b
+    Examples:
+        citytwin status results/mine
+        citytwin status results/mine --json
+    """
+    from ..executors.submission import tasks_in_queue
+    from ..status import status
+
+    while True:
+        found, jobs = status(directory), tasks_in_queue(directory)
+        if as_json:
+            typer.echo(json.dumps(found.facts | {"jobs": jobs}, indent=2, ensure_ascii=False))
+        else:
+            typer.echo((_CLEAR if watch and sys.stdout.isatty() else "") + status_text(found, jobs))
+        if not watch or not (found.alive or jobs):
+            return
+        time.sleep(_WATCH_SECONDS)
+
+
+def status_text(found: "Status", jobs: dict[str, int]) -> str:
+    """Return how far a sweep is, for people.
+
+    Args:
+        found: its status.
+        jobs: number of its tasks in the queue of a batch system, by their state there.
+    """
+    share = found.counts["done"] / found.total
+    counted = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in found.counts.items() if count)
+    lines = [f"{found.directory}: {found.total:,} runs, {share:.0%} done", f"  {counted}"]
+    if found.cpu_hours:
+        lines.append(f"  {found.cpu_hours:.3g} CPU hours so far")
+    if found.per_hour is not None and found.hours_left is not None:
+        lines.append(f"  {found.per_hour:,.3g} runs an hour of late, {_hours(found.hours_left)} left at that rate")
+    if found.alive:
+        machines = sorted({str(session.about.get("machine", {}).get("host", "?")) for session in found.alive})
+        shown = ", ".join(machines[:NAMED]) + (f" and {len(machines) - NAMED} more" if len(machines) > NAMED else "")
+        lines.append(f"  {len(found.alive)} at work on {shown}")
+    if jobs:
+        lines.append(
+            "  tasks in the queue: " + ", ".join(f"{count:,} {state.lower()}" for state, count in jobs.items())
+        )
+    if found.failures:
+        lines += [f"  {run}: {entry.told}" for run, entry in list(found.failures.items())[:NAMED]]
+        if len(found.failures) > NAMED:
+            lines.append(f"  … and {len(found.failures) - NAMED:,} more (--json names all)")
+        lines.append(f"  Tracebacks are in {found.directory}/errors; citytwin rerun makes one of them again.")
+    elif found.counts["queued"] and not (found.alive or jobs):
+        lines.append("  Nobody is at work: go on with citytwin sweep or submit, and --resume.")
+    return "\n".join(lines)
+
+
+def _hours(hours: float) -> str:
+    minutes = round(hours * 60)
+    return f"{minutes} min" if minutes < 120 else f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+@app.command("rerun")
+def rerun_one(
+    directory: ResultsArgument,
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run, as status and the tables name it.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Results directory to make for it; none is kept if left out.")
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Run it in this process and enter Python's debugger where it raises.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one run of a sweep again and say whether it comes to the same, bit for bit.
+
+    \b
+    Examples:
+        citytwin rerun results/mine p0003-r0001
+        citytwin rerun results/mine p0003-r0001 --debug
+    """
+    from .. import rerun as again
+
+    if debug:
+        again.debug(directory, run_id)
+        return
+    found = again.rerun(directory, run_id, out)
+    if as_json:
+        facts = {name: value for name, value in vars(found).items() if name != "out"}
+        typer.echo(json.dumps(facts | {"same": found.same, "out": out and str(out)}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(_rerun_text(found))
+    if found.failure or found.differences:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _rerun_text(found: "Rerun") -> str:
+    if found.failure:
+        lines = [found.failure]
+    elif not found.stored:
+        lines = [f"{found.run_id} was made; it is not among the results, so there is nothing to compare with."]
+    elif found.same:
+        lines = [f"{found.run_id} came to the same: every table is equal bit for bit ({', '.join(found.tables)})."]
+    else:
+        lines = [f"{found.run_id} came to something else:"]
+        lines += [f"  {table}: {where}" for table, where in found.differences.items()]
+    if found.program:
+        lines += ["The sweep was planned with another program:", *(f"  {line}" for line in found.program)]
+    if found.out is not None:
+        lines.append(f"Results: {found.out}")
+    return "\n".join(lines)

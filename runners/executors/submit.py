@@ -1,0 +1,215 @@
+"""Submit the runs of a sweep to a batch system: kernels first, then a job array, then a job that finishes up."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..ledger import entries, now
+from ..limits import Limits
+from ..manifest import PACKAGE, read_manifest
+from ..part import work_on
+from ..store import read_tasks, runs_in_results
+from . import parts as packing
+from .job import INDEX, Job, Resources, SubmitError, check, job_name, script, submit
+from .slurm import queued_tasks
+from .submission import JOBS, SYSTEMS, Request, Submission, submissions
+
+TASK_SECONDS = 1800.0
+"""What a task should last: long enough for its start not to matter, short enough to find a gap in the queue."""
+
+SPARE = 1.5
+"""Wall time asked for, as a multiple of what the runs are expected to take (assumed)."""
+
+START_SECONDS = 300.0
+"""Wall time on top of it, for starting Python on a busy file system and loading kernels (assumed)."""
+
+FILLED = 0.7
+"""Share of a given wall time that a task is filled with (assumed)."""
+
+WARM_SECONDS = 1800.0
+"""Wall time asked for compiling the kernels; a minute or two is usual."""
+
+SPARE_MEMORY = 1.25
+"""Memory asked for, as a multiple of the greatest that a run took (assumed)."""
+
+SUPERVISOR_MEMORY = 500 * 2**20
+"""Memory of a task on top of its workers', bytes: its supervisor, and a shard being sealed (assumed)."""
+
+_PILOTS = 3
+"""Runs made beforehand to learn what a run costs; they count like all others."""
+
+_CARRIED = ("PYTHONPATH", "NUMBA_CPU_NAME")
+"""Variables that a job needs as they are here; not every batch system hands them on."""
+
+
+def submit_runs(
+    directory: Path, request: Request, *, write_only: bool = False, told: Callable[[str], None] = lambda _: None
+) -> Submission:
+    """Submit all runs that are not in the results yet.
+
+    Args:
+        directory: results directory of a sweep that has been planned.
+        request: what is asked of the batch system.
+        write_only: write the scripts, submit nothing.
+        told: called with what goes on.
+
+    Raises:
+        SubmitError: if nothing is missing, jobs of the same sweep are still there, or the batch system refuses.
+        SweepError: if the results cannot be read, or runs have to be made to learn their cost and cannot.
+    """
+    check_request(request)
+    directory = directory.absolute()
+    system = SYSTEMS[request.system]
+    _refuse_twice(directory)
+    tasks = _missing(directory)
+    by_point = _costs_by_point(directory, tasks, request, told)
+    tasks = _missing(directory)  # a pilot may have made some, or all
+    cost = packing.costs(tasks, by_point)
+    count = min(request.tasks or _tasks_for(request, sum(cost), len(tasks)), len(tasks))
+    packed = packing.pack([task["run_id"] for task in tasks], cost, count)
+    cost_of = dict(zip((task["run_id"] for task in tasks), cost, strict=True))
+    longest = max(_lasts([cost_of[run] for run in part], request.workers) for part in packed)
+    seconds = request.seconds or longest * SPARE + START_SECONDS
+    folder = directory / JOBS / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
+    submission = Submission(folder, now(), request, len(tasks), len(packed), sum(cost) / len(cost), seconds)
+    jobs = _jobs(directory, folder.name, request, len(packed), seconds)
+    texts = {kind: script(job, system) for kind, job in jobs.items()}
+    folder.mkdir(parents=True)
+    packing.write_parts(folder, packed)
+    for kind, text in texts.items():
+        (folder / f"{kind}.sh").write_text(text, encoding="utf-8")
+    if not write_only:
+        told(f"submitting {len(packed)} tasks")
+        for kind in jobs:
+            submission.jobs[kind] = submit(folder / f"{kind}.sh", system, list(submission.jobs.values())[-1:])
+            submission.write()
+    submission.write()
+    return submission
+
+
+def check_request(request: Request) -> None:
+    """Refuse names and directives that cannot stand in a script, before anything else is done.
+
+    Raises:
+        SubmitError: with all that is wrong.
+    """
+    check(_resources(request, 0.0, None), SYSTEMS[request.system])
+
+
+def commands(submission: Submission) -> list[str]:
+    """Return the commands by which a person submits scripts that were only written, in order."""
+    system = SYSTEMS[submission.request.system]
+    lines = [f"cd {submission.folder}"]
+    before: list[str] = []
+    for kind in ("warm", "array", "finish"):
+        if (submission.folder / f"{kind}.sh").is_file():
+            words = " ".join(system.submit(f"{kind}.sh", before))
+            lines.append(f"{words} < {kind}.sh" if system.from_input else words)
+            before = [f"<job of {kind}.sh>"]
+    return lines
+
+
+def _missing(directory: Path) -> list[dict[str, Any]]:
+    done = runs_in_results(directory)
+    tasks = [task for task in read_tasks(directory) if task["run_id"] not in done]
+    if not tasks:
+        raise SubmitError(f"{directory}: nothing is left to submit, all {len(done)} runs are in the results")
+    return tasks
+
+
+def _refuse_twice(directory: Path) -> None:
+    """Refuse to submit what is in the queue already: it would do no harm, but cost twice."""
+    for submission in submissions(directory):
+        if submission.request.system == "slurm" and (left := queued_tasks(list(submission.jobs.values()))):
+            states = ", ".join(f"{count} {state.lower()}" for state, count in left.items())
+            raise SubmitError(
+                f"{directory}: jobs of {submission.folder.name} are still there ({states}); wait for them, or "
+                f"cancel them first: scancel {' '.join(submission.jobs.values())}"
+            )
+
+
+def _costs_by_point(
+    directory: Path, tasks: list[dict[str, Any]], request: Request, told: Callable[[str], None]
+) -> dict[int | None, float]:
+    if request.seconds_per_run is not None:
+        return {None: request.seconds_per_run}
+    points = {task["run_id"]: task["point"] for task in read_tasks(directory)}
+    if not (found := packing.measured(list(entries(directory)), points)):
+        told("making a few runs to see how long they take")
+        step = max(1, (len(tasks) - 1) // (_PILOTS - 1))
+        pilots = [task["run_id"] for task in tasks[::step]][:_PILOTS]
+        work_on(directory, pilots, workers=1, limits=Limits(request.time_limit, request.memory_per_run))
+        found = packing.measured(list(entries(directory)), points)
+    if not found:
+        raise SubmitError(
+            f"{directory}: {len(pilots)} runs were made to see how long they take, and all failed; "
+            f"see citytwin status {directory}, or say how long they take (--time-per-run)"
+        )
+    return found
+
+
+def _tasks_for(request: Request, cost: float, runs: int) -> int:
+    seconds = request.task_seconds or TASK_SECONDS
+    if request.seconds is not None:
+        seconds = min(seconds, request.seconds * FILLED)
+    return packing.how_many(cost, runs, seconds, request.workers)
+
+
+def _lasts(costs: list[float], workers: int) -> float:
+    """Return how long runs take side by side: no run is shared out, so at worst the longest one comes last."""
+    return sum(costs) / workers + (max(costs) if workers > 1 else 0.0)
+
+
+def _resources(request: Request, seconds: float, memory: int | None) -> Resources:
+    return Resources(
+        cores=request.workers,
+        seconds=seconds,
+        memory=memory,
+        queue=request.queue,
+        account=request.account,
+        extra=request.extra,
+    )
+
+
+def _memory(directory: Path, request: Request) -> int | None:
+    """Return what a run takes, bytes: as said, else as measured, with something to spare; None if nobody knows."""
+    if request.memory_per_run is not None:
+        return request.memory_per_run
+    greatest = max((entry.rss for entry in entries(directory)), default=0)
+    return round(greatest * SPARE_MEMORY) if greatest else None
+
+
+def _jobs(directory: Path, name: str, request: Request, tasks: int, seconds: float) -> dict[str, Job]:
+    """Return the jobs by kind, in the order of their work."""
+    memory = _memory(directory, request)
+    whole = None if memory is None else memory * request.workers + SUPERVISOR_MEMORY
+    single = None if memory is None else memory + SUPERVISOR_MEMORY
+    shared = {
+        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(directory / JOBS / "kernels")),
+        **{name: os.environ[name] for name in _CARRIED if name in os.environ},
+    }
+    program = (sys.executable, "-m", PACKAGE, "work", str(directory))
+    title = job_name(directory)
+    limits: tuple[str, ...] = ("--walltime", f"{round(seconds)} s")
+    if request.time_limit is not None:
+        limits += ("--time-limit", f"{round(request.time_limit)} s")
+    if request.memory_per_run is not None:
+        limits += ("--memory-limit", f"{request.memory_per_run} B")
+    part = ("--submission", name, "--part", INDEX, "--workers", str(request.workers), *limits)
+
+    def job(command: tuple[str, ...], tasks: int | None, resources: Resources) -> Job:
+        return Job(title, (*program, *command), resources, tasks, Path.cwd(), shared)
+
+    one = replace(request, workers=1)
+    jobs = {}
+    if read_manifest(directory)["context"].get("warm"):
+        jobs["warm"] = job(("--warm",), None, _resources(one, WARM_SECONDS, single))
+    requeue = ("--requeue",) if request.system == "slurm" else ()
+    jobs["array"] = job((*part, *requeue), tasks, _resources(request, seconds, whole))
+    jobs["finish"] = job(("--finish",), None, _resources(one, WARM_SECONDS, single))
+    return jobs
