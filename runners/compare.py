@@ -7,11 +7,13 @@ with itself differs by exactly 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, isnan, log10, sqrt
+from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .documents import suggestion
 from .tables import ID_COLUMNS, StoreError
 
 if TYPE_CHECKING:
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
 
     from .results import Results
 
+Floats = NDArray[np.float64]
+
 LEVEL = 0.90
 """Probability with which an interval is meant to hold the expected difference."""
+
+NAMED_POINTS = 20
+"""Points that a message names one by one."""
 
 
 @dataclass(frozen=True)
@@ -124,13 +131,44 @@ def figures_in(results: "Results") -> list[Measure]:
         return known
     numbers = results.summary.select_dtypes("number")
     own = [name for name in numbers if name not in (*ID_COLUMNS, *results.info["parameters"])]
-    return [Measure(name, name, "", decimals=_decimals(numbers[name])) for name in own]
+    return measures_named(results.summary, own)
 
 
-def _decimals(values: "pd.Series") -> int:
-    """Return the digits after the point with which three digits of the largest value are shown."""
-    largest = float(values.abs().max())
-    return 0 if largest == 0 or isnan(largest) else min(max(2 - floor(log10(largest)), 0), 12)
+def measure_of(indicator: str, largest: float) -> Measure:
+    """Return how a figure is written: as comparisons know it, or with three digits where they do not.
+
+    Args:
+        indicator: column of the summary.
+        largest: largest figure to be shown.
+    """
+    known = next((measure for measure in MEASURES if measure.column == indicator), None)
+    if known is not None:
+        return known
+    decimals = max(0, 2 - floor(log10(largest))) if 0 < largest < inf else 0
+    return Measure(indicator, indicator, "", decimals=min(decimals, 9))
+
+
+def check_indicator(summary: "pd.DataFrame", indicator: str) -> None:
+    """Make sure that the summary has a figure of this name.
+
+    Raises:
+        StoreError: if it has none; figures like it are named.
+    """
+    figures = [name for name in summary.columns if name not in ID_COLUMNS and summary[name].dtype.kind in "iufb"]
+    if indicator not in figures:
+        near = suggestion(indicator, figures)
+        raise StoreError(f"'{indicator}' is no figure of the summary{near}; there are: {', '.join(figures)}")
+
+
+def measures_named(summary: "pd.DataFrame", names: Sequence[str]) -> list[Measure]:
+    """Return the measures of these columns of a summary, each once.
+
+    Raises:
+        StoreError: if one is no figure of the summary.
+    """
+    for name in names:
+        check_indicator(summary, name)
+    return [measure_of(name, float(summary[name].abs().max())) for name in dict.fromkeys(names)]
 
 
 def still_rising(summary: "pd.DataFrame") -> dict[int, int]:
@@ -153,10 +191,10 @@ def compare(
     n − 1 degrees of freedom times their standard error (Student 1908), for n pairs of runs of one seed.
 
     Args:
-        summary: a row a run, with ``point``, ``seed`` and the columns of :data:`MEASURES`; runs may be missing.
+        summary: a row a run, with ``point``, ``seed`` and the columns of the measures; runs may be missing.
         baseline: the point with which all are compared.
         level: probability of the interval.
-        measures: what is compared; those of :data:`MEASURES` that the summary has if None.
+        measures: what is compared; the measures that the summary has if None.
 
     Returns:
         A row a point and measure: ``point``, ``measure`` (column of the summary), ``runs`` (at the point), ``mean``
@@ -168,38 +206,59 @@ def compare(
     """
     import pandas as pd
 
-    by_point = {int(point): rows.set_index("seed") for point, rows in summary.groupby("point", sort=True)}
-    if baseline not in by_point:
-        there = ", ".join(str(point) for point in by_point) or "none"
-        raise StoreError(f"baseline {baseline}: no run of this point is in the results; points with runs: {there}")
-    base = by_point[baseline]
-    rows = []
-    for point, runs in by_point.items():
-        seeds = runs.index.intersection(base.index)
-        for measure in measures_in(summary) if measures is None else measures:
-            pairs = (runs.loc[seeds, measure.column] - base.loc[seeds, measure.column]).dropna().to_numpy(float)
-            low, high = interval(pairs, level)
-            rows.append(
-                {
-                    "point": point,
-                    "measure": measure.column,
-                    "runs": len(runs),
-                    "mean": float(runs[measure.column].mean()),
-                    "pairs": len(pairs),
-                    "difference": float(pairs.mean()) if len(pairs) else float("nan"),
-                    "low": low,
-                    "high": high,
-                }
-            )
-    return pd.DataFrame(rows)
+    points, row = np.unique(summary["point"].to_numpy(), return_inverse=True)
+    runs = np.bincount(row, minlength=len(points))
+    if baseline not in points:
+        there = ", ".join(map(str, points)) if len(points) <= NAMED_POINTS else f"{points[0]} … {points[-1]}"
+        raise StoreError(
+            f"baseline {baseline}: no run of this point is in the results; points with runs: {there or 'none'}"
+        )
+    seed = summary["seed"].to_numpy()
+    base = np.flatnonzero(summary["point"].to_numpy() == baseline)
+    base = base[np.argsort(seed[base], kind="stable")]
+    column = np.minimum(np.searchsorted(seed[base], seed), len(base) - 1)
+    paired = seed[base][column] == seed
+    frames = []
+    for measure in measures_in(summary) if measures is None else measures:
+        values = summary[measure.column].to_numpy(float)
+        known = ~np.isnan(values)
+        sums = np.bincount(row[known], values[known], len(points)).astype(float)
+        counts = np.bincount(row[known], minlength=len(points))
+        pairs = np.full((len(points), len(base)), np.nan)
+        pairs[row[paired], column[paired]] = values[paired] - values[base][column[paired]]
+        number = (~np.isnan(pairs)).sum(1)
+        difference = _ratio(np.nansum(pairs, 1), number)
+        low, high = intervals(pairs, level)
+        about = {"point": points, "measure": measure.column, "runs": runs, "mean": _ratio(sums, counts)}
+        frames.append(pd.DataFrame(about | {"pairs": number, "difference": difference, "low": low, "high": high}))
+    if not frames:
+        return pd.DataFrame(columns=["point", "measure", "runs", "mean", "pairs", "difference", "low", "high"])
+    return pd.concat(frames).sort_values("point", kind="stable", ignore_index=True)
 
 
-def interval(values: "np.ndarray", level: float = LEVEL) -> tuple[float, float]:
-    """Return the t interval of the mean of values (n,); two missing values if n < 2."""
+def _ratio(sums: Floats, counts: NDArray[np.int64]) -> Floats:
+    """Return means, not numbers where there is nothing to take one of."""
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def intervals(values: Floats, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Return the ends (rows,) of the t intervals of the means of the rows of values (rows, n), missing ones left out.
+
+    Of a row with fewer than two values they are missing.
+    """
     from scipy.stats import t
 
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    mean = float(values.mean())
-    half = float(t.ppf((1 + level) / 2, len(values) - 1)) * float(values.std(ddof=1)) / sqrt(len(values))
+    known = ~np.isnan(values)
+    number = known.sum(1)
+    mean = _ratio(np.where(known, values, 0.0).sum(1), number)
+    apart = np.where(known, values - mean[:, None], 0.0)
+    freedom = np.maximum(number - 1, 1)
+    half = t.ppf((1 + level) / 2, freedom) * np.sqrt((apart**2).sum(1) / freedom / np.maximum(number, 1))
+    half[number < 2] = np.nan
     return mean - half, mean + half
+
+
+def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """Return the t interval of the mean of values (n,); two missing values if n < 2."""
+    low, high = intervals(np.asarray(values, float)[None], level)
+    return float(low[0]), float(high[0])

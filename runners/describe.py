@@ -12,7 +12,7 @@ from ..environment.equity import gini, group_means, theil_by_group
 from ..environment.groups import groups_of
 from ..environment.places import BuildingUse, PlaceKind, Role, SiteKind
 from ..environment.roads import Access, largest_component, length_by_rank, street_length
-from .compare import still_rising
+from .compare import compare, figures_in, still_rising
 from .documents import visible
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..environment.city import City
     from .results import Results
+    from .view import View
 
 WIDTH = 100
 """Columns of a terminal that a description may take."""
@@ -208,19 +209,26 @@ def _plain(value: Any) -> str:
 # ---------------------------------------------------------------------- results
 
 
-def comparison_facts(results: "Results", baseline: int = 0) -> list[dict[str, Any]]:
-    """Return what each point came to and how it differs from the baseline, JSON-able; None where it is not known."""
-    frame = results.compare(baseline)
+def comparison_facts(results: "Results", baseline: int = 0, view: "View | None" = None) -> list[dict[str, Any]]:
+    """Return what points came to and how they differ from the baseline, JSON-able; None where it is not known.
+
+    Args:
+        results: the results.
+        baseline: point with which the others are compared.
+        view: which points and figures are told; all if None.
+    """
+    frame = compare(results.summary, baseline, measures=figures_in(results) if view is None else view.measures)
     rising = still_rising(results.summary)
-    points = []
-    for point, parameters in enumerate(results.points):
-        rows = frame[frame["point"] == point]
+    by_point = dict(iter(frame.groupby("point")))
+    points, all_points = [], results.points
+    for point in range(len(all_points)) if view is None else view.points:
+        rows = by_point.get(point, frame[:0])
         measures = {
             row["measure"]: {name: _number(row[name]) for name in ("mean", "difference", "low", "high")}
-            for _, row in rows.iterrows()
+            for row in rows.to_dict("records")
         }
         runs, pairs = (int(rows[name].iloc[0]) if len(rows) else 0 for name in ("runs", "pairs"))
-        about = {"point": point, "parameters": parameters, "runs": runs, "pairs": pairs}
+        about = {"point": point, "parameters": all_points[point], "runs": runs, "pairs": pairs}
         points.append(about | {"runs_still_rising": rising.get(point, 0), "measures": measures})
     return points
 

@@ -342,14 +342,21 @@ def _label(target: Path, entry: Node) -> str:
 
 NAMED = ("policy", "design")
 """Tables with two brackets, each entry of which has a name of its own and is found by it."""
-_WHOLE: tuple[KeyPath, ...] = (("sweep", "parameters"), ("calibrate", "parameters"), ("calibrate", "observations"))
+_WHOLE: tuple[KeyPath, ...] = (
+    ("sweep", "parameters"),
+    ("calibrate", "parameters"),
+    ("calibrate", "observations"),
+    ("optimise", "parameters"),
+    ("optimise", "goals"),
+    ("optimise", "constraints"),
+)
 
 
 def merge(base: Node, over: Node, path: KeyPath = ()) -> Node:
     """Lay one document over another: tables deeply, policies and designs by name, all else replaced.
 
-    Swept and fitted parameters, and observations, are replaced together, since one that is inherited could not be taken
-    out again; and another city takes the place of the one there was.
+    Swept, fitted and optimised parameters, observations and goals are replaced together, since one that is inherited could
+    not be taken out again; and another city takes the place of the one there was.
     """
     if path in [(name,) for name in NAMED] and isinstance(base.value, list) and isinstance(over.value, list):
         return Node(_merge_named(base.value, over.value, path), over.where, over.folder)

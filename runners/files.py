@@ -2,22 +2,26 @@
 
 from pathlib import Path
 
+from .atomic import write_atomic
 from .tables import StoreError
 
 PAGES = (".html",)
 PICTURES = (".png", ".svg", ".pdf")
+TABLES = (".parquet",)
 GENERATOR = '<meta name="generator" content="citytwin">'
 METADATA = {"png": {"Software": "citytwin"}, "svg": {"Creator": "citytwin"}, "pdf": {"Creator": "citytwin"}}
 """What matplotlib writes into a picture of each format, by which :func:`check_target` knows it."""
+ANALYSIS = b"citytwin.analysis"
+"""Key in the footer of a table that was made from results, other than a map."""
 
-_SIGNS = {  # how a file begins, and what it says of its maker
-    ".html": (b"<!doctype html>", GENERATOR.encode()),
-    ".png": (b"\x89PNG", b"Software\0citytwin"),
-    ".svg": (b"<?xml", b"<dc:title>citytwin</dc:title>"),
-    ".pdf": (b"%PDF", b"/Creator (citytwin)"),
-    ".parquet": (b"PAR1", b"citytwin.map"),
-    ".gpkg": (b"SQLite format 3\0", b"citytwin.map"),
-    ".gif": (b"GIF89a", b"citytwin"),
+_SIGNS = {  # how a file begins, and what it may say of its maker
+    ".html": (b"<!doctype html>", (GENERATOR.encode(),)),
+    ".png": (b"\x89PNG", (b"Software\0citytwin",)),
+    ".svg": (b"<?xml", (b"<dc:title>citytwin</dc:title>",)),
+    ".pdf": (b"%PDF", (b"/Creator (citytwin)",)),
+    ".parquet": (b"PAR1", (b"citytwin.map", ANALYSIS)),
+    ".gpkg": (b"SQLite format 3\0", (b"citytwin.map",)),
+    ".gif": (b"GIF89a", (b"citytwin",)),
 }
 
 
@@ -40,6 +44,20 @@ def check_target(path: Path, suffixes: tuple[str, ...]) -> None:
         content = path.read_bytes() if path.exists() else None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror or error})") from None
-    head, maker = _SIGNS[suffix]
-    if content is not None and not (content.startswith(head) and maker in content):
+    head, makers = _SIGNS[suffix]
+    if content is not None and not (content.startswith(head) and any(maker in content for maker in makers)):
         raise StoreError(f"{path}: exists and was not made by citytwin; choose another name or remove it first")
+
+
+def write_target(path: Path, content: bytes) -> Path:
+    """Write a file that :func:`check_target` allows, whole or not at all, and return its path.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path

@@ -80,6 +80,17 @@ def spread(difference: float, low: float, high: float, measure: Measure, *, mark
     return f"{middle} ({amount(low, measure, sign=signed)} … {amount(high, measure, sign=signed)})"
 
 
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, its heading the first row; names stand to the left, figures to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+    def line(cells: Sequence[str]) -> str:
+        numbers = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+        return "  ".join([cells[0].ljust(widths[0]), *numbers])
+
+    return [line(rows[0]), "  ".join("─" * width for width in widths), *map(line, rows[1:])]
+
+
 def cities_of(results: "Results") -> list[dict[str, Any]]:
     """Return what the results say of their cities: name, people, area_km2 and sources of each."""
     return list(results.info.get("context", {}).get("city_facts", []))
@@ -128,6 +139,14 @@ def scenario_text(scenario: "Scenario") -> str:
             lines.append(f"  {'calibrate' if number == 0 else '':<9} {names[name]}: {bounds}")
         for number, (name, observation) in enumerate(fitted.observations.items()):
             lines.append(f"  {'to' if number == 0 else '':<9} {name}: {observation.series}")
+    if (sought := scenario.optimise) is not None:
+        for number, (name, goal) in enumerate(sought.goals.items()):
+            bound = f", {sought.constraints[name]}" if name in sought.constraints else ""
+            lines.append(f"  {'optimise' if number == 0 else '':<9} {name}: {goal}{bound}")
+        lines += [f"  {'':<9} {name} {bound}" for name, bound in sought.constraints.items() if name not in sought.goals]
+        names = short_names(list(sought.parameters))
+        for number, (name, choice) in enumerate(sought.parameters.items()):
+            lines.append(f"  {'by' if number == 0 else '':<9} {names[name]}: {axis_text(choice)}")
     points = len(scenario.layout)
     runs = f"{scenario.runs:,}"
     if sweep.until is not None:

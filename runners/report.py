@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .compare import LEVEL, PEAKS, Measure, compare, figures_in, still_rising
+from .compare import LEVEL, NAMED_POINTS, PEAKS, Measure, compare, still_rising
 from .files import PAGES, check_target
 from .labels import (
     amount,
@@ -20,6 +20,7 @@ from .labels import (
     value_text,
 )
 from .tables import StoreError
+from .view import View, view_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +30,18 @@ if TYPE_CHECKING:
 WIDTH = 120
 """Columns of a terminal that a table may take at most."""
 
-_NAMED = 12
-"""Points that a note names at most."""
-
 Grid = tuple[list[str], list[list[str]]]
 """Headings, and rows of cells."""
 
 
-def levels_grid(results: "Results", frame: "pd.DataFrame", measures: Sequence[Measure], *, named: bool) -> Grid:
+def levels_grid(
+    results: "Results",
+    frame: "pd.DataFrame",
+    measures: Sequence[Measure],
+    *,
+    named: bool,
+    points: Sequence[int] | None = None,
+) -> Grid:
     """Return what each point came to: the mean over its runs.
 
     Args:
@@ -44,6 +49,7 @@ def levels_grid(results: "Results", frame: "pd.DataFrame", measures: Sequence[Me
         frame: from :func:`compare.compare`.
         measures: figures to show.
         named: whether each swept parameter has a column.
+        points: which ones, in order; all if None.
     """
     names = short_names(results.info["parameters"])
     seeds = len(results.info["replicates"])
@@ -51,8 +57,11 @@ def levels_grid(results: "Results", frame: "pd.DataFrame", measures: Sequence[Me
     heads += [f"{measure.label}, {measure.unit}" if measure.unit != "day" else measure.label for measure in measures]
     rising = still_rising(results.summary)
     rows = []
-    for point, parameters in enumerate(results.points):
-        found = frame[frame["point"] == point].set_index("measure")
+    by_point = dict(iter(frame.groupby("point")))
+    all_points = results.points
+    for point in range(len(all_points)) if points is None else points:
+        parameters = all_points[point]
+        found = by_point.get(point, frame[:0]).set_index("measure")
         runs = int(found["runs"].iloc[0]) if len(found) else 0
         values = [value_text(parameters.get(name, "")) for name in names] if named else []
         means = [
@@ -65,13 +74,20 @@ def levels_grid(results: "Results", frame: "pd.DataFrame", measures: Sequence[Me
     return heads, rows
 
 
-def differences_grid(results: "Results", frame: "pd.DataFrame", measures: Sequence[Measure], baseline: int) -> Grid:
+def differences_grid(
+    results: "Results",
+    frame: "pd.DataFrame",
+    measures: Sequence[Measure],
+    baseline: int,
+    points: Sequence[int] | None = None,
+) -> Grid:
     """Return how each point differs from the baseline: mean of the pairs of runs of one seed, with its interval."""
     rising = still_rising(results.summary)
     heads = ["point", "pairs", *(f"{m.label}, {m.change or m.unit}" for m in measures)]
     rows = []
-    for point in range(len(results.points)):
-        found = frame[frame["point"] == point].set_index("measure")
+    by_point = dict(iter(frame.groupby("point")))
+    for point in range(len(results.points)) if points is None else points:
+        found = by_point.get(point, frame[:0]).set_index("measure")
         if point == baseline or not len(found):
             rows.append([str(point), "", *["baseline" if point == baseline else "no run"] * len(measures)])
             continue
@@ -101,35 +117,42 @@ def rising_note(results: "Results") -> str:
 
 
 def _points(points: list[int]) -> str:
-    if len(points) > _NAMED:
-        return f"{len(points)} points"
+    if len(points) > NAMED_POINTS:
+        return f"{len(points):,} points"
     return f"point{'s' * (len(points) > 1)} {', '.join(map(str, points))}"
 
 
-def text_report(results: "Results", baseline: int = 0, width: int = WIDTH) -> str:
+def text_report(results: "Results", baseline: int = 0, width: int = WIDTH, view: View | None = None) -> str:
     """Return the report for a terminal.
 
     Args:
         results: the results.
         baseline: point with which the others are compared.
         width: columns that it may take.
+        view: which points and figures are shown; if None, all figures, and of many points those at both ends.
 
     Raises:
         StoreError: if there is no run, or none of the baseline.
     """
-    frame, measures = compared(results, baseline)
+    view = view or view_of(results, baseline)
+    frame = compare(results.summary, baseline, measures=view.measures)
+    points = results.points
     lines = [*textwrap.wrap(f"{results.name}: {headline(results)}", width), ""]
+    if view.note:
+        lines += [*textwrap.wrap(view.note, width), ""]
     names = short_names(results.info["parameters"])
-    table = aligned(*levels_grid(results, frame, measures, named=True))
+    table = aligned(*levels_grid(results, frame, view.measures, named=True, points=view.points))
     if _width(table) > width:  # too wide: name the points below, then break the columns into several tables
-        lines += _stacked(partial(levels_grid, results, frame, named=False), measures, width)
-        lines += ["", *(f"{n:>5}  {point_label(p, names)}" for n, p in enumerate(results.points))]
+        lines += _stacked(partial(levels_grid, results, frame, named=False, points=view.points), view.measures, width)
+        lines += ["", *(f"{point:>5}  {point_label(points[point], names)}" for point in view.points)]
     else:
         lines += table
-    if len(results.points) > 1:
+    if len(points) > 1:
         lines += ["", f"Difference to point {baseline}, runs of the same seed paired: mean ({LEVEL:.0%} interval, t)"]
-        shown = [measure for measure in measures if measure.column != "infections"]
-        lines += _stacked(partial(differences_grid, results, frame, baseline=baseline), shown, width)
+        shown = [measure for measure in view.measures if measure.column != "infections"] or view.measures
+        lines += _stacked(
+            partial(differences_grid, results, frame, baseline=baseline, points=view.points), shown, width
+        )
     if note := rising_note(results):
         lines += ["", *textwrap.wrap(note, width)]
     for note in attributions(cities_of(results)):
@@ -143,14 +166,8 @@ def compared(results: "Results", baseline: int) -> "tuple[pd.DataFrame, list[Mea
     Raises:
         StoreError: if there is no run, or none of the baseline.
     """
-    if not len(results.summary):
-        raise StoreError("no run is in the results yet")
-    measures = figures_in(results)
-    if not measures:
-        raise StoreError("the summary has none of the figures that are compared (attack_rate, peak_infectious, …)")
-    if not 0 <= baseline < len(results.points):
-        raise StoreError(f"baseline {baseline}: there are points 0 to {len(results.points) - 1}")
-    return compare(results.summary, baseline, measures=measures), measures
+    measures = view_of(results, baseline).measures
+    return compare(results.summary, baseline, measures=measures), list(measures)
 
 
 def _stacked(grid: Callable[[Sequence[Measure]], Grid], measures: Sequence[Measure], width: int) -> list[str]:

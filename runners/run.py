@@ -465,7 +465,9 @@ def _check_past(scenario: Scenario, known: Mapping[str, str]) -> None:
     """
     for path, found in _pasts([scenario]).items() if known else ():
         if known.get(path, found) != found:
-            raise StateError(f"{path}: is another saved state than when the sweep began; put that one back, or sweep anew")
+            raise StateError(
+                f"{path}: is another saved state than when the sweep began; put that one back, or sweep anew"
+            )
 
 
 @lru_cache(maxsize=1)

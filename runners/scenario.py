@@ -33,6 +33,7 @@ from .documents import (
     suggestion,
     wrap,
 )
+from .insight.settings import OptimiseSettings
 from .points.checks import sweep_problems, with_table
 from .points.layout import Layout, first_of, kinds_of, layout, representatives
 from .points.settings import SweepSettings
@@ -56,7 +57,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Scenario", "ScenarioError"]
 
-OPTIONAL: dict[str, type[BaseModel]] = {"hospitals": HospitalSettings, "calibrate": CalibrateSettings}
+OPTIONAL: dict[str, type[BaseModel]] = {
+    "hospitals": HospitalSettings,
+    "calibrate": CalibrateSettings,
+    "optimise": OptimiseSettings,
+}
 """Sections beside processes that a scenario may have or not; each is a field of Scenario, None where it is not written."""
 BASE_KEYS = ("name", "seed", "extends", "city", DESIGN, "clock", *OPTIONAL, "policy", "sweep", "output")
 SERIES_TABLES = ("summary", "series")
@@ -83,6 +88,7 @@ class Scenario:
         document: the merged document, with the place of every value.
         hospitals: how many beds there are; None if whoever needs a bed has one.
         calibrate: what is fitted to which observations; None if nothing is.
+        optimise: which goals are sought by which parameters; None if none is.
         designs: street designs in the order of the file, those that are not built included.
         files: contents by path of files that are taken as they were once read, whatever lies there now.
     """
@@ -98,6 +104,7 @@ class Scenario:
     document: Node
     hospitals: HospitalSettings | None = None
     calibrate: CalibrateSettings | None = None
+    optimise: OptimiseSettings | None = None
     designs: tuple[DesignSettings, ...] = ()
     files: Mapping[str, Any] = field(default_factory=dict)
 

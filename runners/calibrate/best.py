@@ -20,6 +20,7 @@ def best_toml(scenario: "Scenario", best: Mapping[str, Any]) -> str:
     chosen = scenario.at_point({}).with_parameters(of_model(best["parameters"])).to_dict()
     chosen["seed"] = best["seed"]
     chosen.pop("calibrate", None)
+    chosen.pop("optimise", None)
     head = [f"# The run nearest to the data; distance {best['distance']:.4g}.", ""]
     tables = {name: value for name, value in chosen.items() if isinstance(value, dict)}
     lists = {

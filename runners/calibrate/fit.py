@@ -25,12 +25,13 @@ from scipy.special import ndtr
 
 from ..atomic import write_atomic
 from ..documents import KeyPath, Problem, ScenarioError, suggestion
+from ..growing import run_id
 from ..supervisor import Progress
 from ..sweep import Resume, SweepError, check_directory
 from .observed import Observed, check_people, read_observed
 from .predict import DRAWS, TAILS, Prediction, predict
 from .priors import value_at
-from .session import Outcome, Plan, calibrate_runs, figures, run_id
+from .session import Outcome, Plan, calibrate_runs, figures
 from .settings import CalibrateSettings, of_model
 from .smc import Posterior
 
@@ -41,7 +42,7 @@ Floats = NDArray[np.float64]
 
 FIT = "fit.json"
 SECTION = "calibrate"
-FIXED = ("name", "seed", "extends", "city", "clock", "sweep", "output", SECTION)
+FIXED = ("name", "seed", "extends", "city", "clock", "sweep", "output", "optimise", SECTION)
 """Sections of which nothing is fitted: the city is built once, and the data fix the clock."""
 _TRIED = (0.0, 1 - 2 / (1 + 5**0.5), 1.0)
 """Quantiles of each prior at which the scenario is checked before anything runs; the middle one is no round number."""
@@ -190,7 +191,11 @@ def _plan(
     if told is not None:
         told("trying the upper ends of all parameters")
     _check_series(scenario, settings, _series_names(highest, city, scenario))
-    model = {name: value for name, value in scenario.to_dict().items() if name not in ("sweep", "output", SECTION)}
+    model = {
+        name: value
+        for name, value in scenario.to_dict().items()
+        if name not in ("sweep", "output", "optimise", SECTION)
+    }
     wanted = list(dict.fromkeys(observation.series for observation in settings.observations.values()))
     context = context_of(scenario, [city]) | {"model": model, "figures": wanted, "data": observed.digest, "warm": WARM}
     return Plan(settings, observed, scenario.seed, EVALUATE, context, str(path))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..labels import short_names
+from ..labels import short_names, table_lines
 from .settings import CalibrateSettings
 
 
@@ -25,13 +25,13 @@ def fit_text(facts: Mapping[str, Any], settings: CalibrateSettings) -> str:
             found = facts["parameters"][name]
             row += [_number(found["50%"]), f"{_number(found['5%'])} – {_number(found['95%'])}", _number(best[name])]
         rows.append(row + ([_number(point[name])] if point else []))
-    lines = [*_table([header, *rows]), ""]
+    lines = [*table_lines([header, *rows]), ""]
     rows = [["column", "days", "within 50 %", "within 90 %"]]
     for column, about in facts["observations"].items():
         for part, covered in about["covered"].items():
             name = f"{column}, {part.replace('_', ' ')}"
             rows.append([name, str(covered["days"]), f"{covered['50%']:.0%}", f"{covered['90%']:.0%}"])
-    lines += _table(rows)
+    lines += table_lines(rows)
     ended = f"; {facts['stopped']}" if "stopped" in facts else ""
     failed = f", {facts['failed']:,} failed" if facts["failed"] else ""
     lines += ["", f"{facts['runs']:,} runs{failed}{ended}"]
@@ -60,13 +60,3 @@ def parameter_labels(names: Sequence[str]) -> dict[str, str]:
 
 def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def line(cells: list[str]) -> str:
-        numbers = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-        return "  ".join([cells[0].ljust(widths[0]), *numbers])
-
-    return [line(rows[0]), "  ".join("─" * width for width in widths), *map(line, rows[1:])]

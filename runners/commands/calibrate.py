@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .common import NAMED, SOME_FAILED, JsonOption, ScenarioArgument, SetOption, app, load
+from .common import JsonOption, ScenarioArgument, SetOption, app, exit_where_failed, load
 
 
 @app.command("calibrate")
@@ -53,8 +53,4 @@ def calibrate_all(
     else:
         typer.echo(f"{fit_text(fit.facts, settings_of(loaded))}\n\nPicture: {out / 'predictive.png'}\nResults: {out}")
         typer.echo(f"The nearest run again: citytwin run {out / 'best.toml'}")
-    if fit.failed:
-        shown = [f"  {run}: {what}" for run, what in list(fit.failed.items())[:NAMED]]
-        shown += [f"  … and {len(fit.failed) - NAMED} more"] if len(fit.failed) > NAMED else []
-        typer.echo(f"\n{len(fit.failed)} runs failed:\n" + "\n".join(shown), err=True)
-        raise typer.Exit(SOME_FAILED)
+    exit_where_failed(fit.failed)

@@ -7,6 +7,8 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..limits import Limits
     from ..scenario import Scenario
 
@@ -137,6 +139,19 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+def exit_where_failed(failed: "Mapping[str, str]") -> None:
+    """Leave with the exit code of failed runs, which are named, if there are any.
+
+    Args:
+        failed: by run, what happened.
+    """
+    if failed:
+        shown = [f"  {run}: {what}" for run, what in list(failed.items())[:NAMED]]
+        shown += [f"  … and {len(failed) - NAMED} more"] if len(failed) > NAMED else []
+        typer.echo(f"\n{len(failed)} runs failed:\n" + "\n".join(shown), err=True)
+        raise typer.Exit(SOME_FAILED)
 
 
 def load(name: str, changes: list[str]) -> "Scenario":

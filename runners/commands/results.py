@@ -25,9 +25,23 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Write the tables of streets in full, as Parquet.")
     ] = None,
+    measure: Annotated[
+        str,
+        typer.Option("--measure", metavar="COLUMNS", help="Figures shown, columns of the summary with commas between."),
+    ] = "",
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="COLUMN", help="Order the points by this figure, the least first.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="Show the N first and the N last points of the order alone."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say how each point of a sweep differs from a baseline, runs of one seed paired.
+
+    Of more than 40 points the 10 with the least and the 10 with the most of the first figure are shown; --measure,
+    --sort and --limit choose otherwise. --json has all points but where --limit is given.
 
     Where the results have incidents: how soon help came, by service, priority and zone.
     Where they have trips and links: who gains and who loses travel time by zone, age, income and mode; jobs,
@@ -38,6 +52,7 @@ def compare(
     \b
     Examples:
         citytwin compare results/quickstart --baseline 0
+        citytwin compare results/sampled --measure deaths,lost_school_days --sort deaths --limit 5
         citytwin compare results/superblock --area superblock.geojson --green parks.geojson --out compared/
     """
     from ..planning.change import compared, write_changes
@@ -45,24 +60,29 @@ def compare(
     from ..planning.text import planning_text
     from ..report import WIDTH, text_report
     from ..results import Results
+    from ..view import view_of
 
     opened = Results(results)
-    changes = list(compared(opened, baseline, area, green))
+    names = [name.strip() for name in measure.split(",") if name.strip()]
+    every = as_json and limit is None
+    view = view_of(opened, baseline, names=names, sort=sort, limit=len(opened.points) if every else limit)
+    changes = list(compared(opened, baseline, area, green, None if out is not None else view.points))
     written = [] if out is None else write_changes(opened, changes, baseline, out)
     if as_json:
         from ..describe import comparison_facts
 
         planning = {change.point: change.facts() for change in changes}
-        response = response_facts(opened, baseline)
+        response = response_facts(opened, baseline, view.points)
         facts = [
             point | planning.get(point["point"], {}) | response.get(point["point"], {})
-            for point in comparison_facts(opened, baseline)
+            for point in comparison_facts(opened, baseline, view)
         ]
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         width = min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH)
-        report = text_report(opened, baseline, width)
-        texts = [report, planning_text(opened, changes, baseline), response_text(opened, baseline)]
+        report = text_report(opened, baseline, width, view)
+        shown = [change for change in changes if change.point in view.points]
+        texts = [report, planning_text(opened, shown, baseline), response_text(opened, baseline, view.points)]
         typer.echo("\n\n".join(text for text in texts if text))
     for path in written:
         typer.echo(f"Table: {path}", err=as_json)

@@ -1,6 +1,6 @@
 """All that differs at a point from a baseline: travel, access, exposure, traffic."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -77,7 +77,11 @@ def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def compared(
-    results: "Results", baseline: int = 0, area: Path | None = None, green: Path | None = None
+    results: "Results",
+    baseline: int = 0,
+    area: Path | None = None,
+    green: Path | None = None,
+    points: Collection[int] | None = None,
 ) -> Iterator[Change]:
     """Yield what differs at each other point with runs; nothing where results have neither trips nor links.
 
@@ -86,6 +90,7 @@ def compared(
         baseline: point with which the others are compared.
         area: file with polygons, for through traffic; without it the superblocks of the point's designs.
         green: file with polygons of public green space, for access; None for none.
+        points: those that are wanted; all if None.
 
     Raises:
         StoreError: if a file needs a table that is not there, or points have other people.
@@ -101,6 +106,8 @@ def compared(
         return
     reach = Reach(results, green)
     for point in sorted(set(results.summary["point"].tolist()) - {baseline}):
+        if points is not None and point not in points:
+            continue
         found: dict[str, Any] = {}
         even: dict[str, Sides] = {}
         if TRIPS in tables:

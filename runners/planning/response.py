@@ -4,7 +4,7 @@ A response time is from the call to the first unit of a service at the scene. A 
 asks; one to whom nobody came has no time, and is not in time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,8 +113,13 @@ class Answered:
     evenness: "pd.DataFrame"
 
 
-def answered(results: "Results", baseline: int = 0) -> Iterator[Answered]:
+def answered(results: "Results", baseline: int = 0, points: Collection[int] | None = None) -> Iterator[Answered]:
     """Yield the baseline, or every other point against it if there are any.
+
+    Args:
+        results: the results.
+        baseline: point with which the others are compared.
+        points: those that are wanted; all if None.
 
     Raises:
         StoreError: if there is no run of the baseline, or a table cannot be read.
@@ -125,6 +130,8 @@ def answered(results: "Results", baseline: int = 0) -> Iterator[Answered]:
     base = {run: responses_of(results, baseline, run) for run in runs_of(results, baseline).values()}
     others = sorted(set(results.summary["point"].tolist()) - {baseline})
     for point in others or [baseline]:
+        if points is not None and point not in points:
+            continue
         if point == baseline:
             pairs: Paired = [(None, run) for run in base.values()]
         else:

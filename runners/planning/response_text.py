@@ -1,6 +1,6 @@
 """How soon help came, in words: tables for a terminal and for the page of a report, and facts for scripts."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..compare import LEVEL, Measure
@@ -29,12 +29,15 @@ _EVENNESS = {
 }
 
 
-def response_facts(results: "Results", baseline: int = 0) -> dict[int, dict[str, Any]]:
+def response_facts(
+    results: "Results", baseline: int = 0, points: Collection[int] | None = None
+) -> dict[int, dict[str, Any]]:
     """Return by point how soon help came, JSON-able: ``response``, ``response_zones`` and ``response_evenness``.
 
     Args:
         results: the results; without a table ``incidents`` there is nothing to tell.
         baseline: point with which the others are compared.
+        points: those that are wanted; all if None.
     """
     return {
         one.point: {
@@ -42,14 +45,17 @@ def response_facts(results: "Results", baseline: int = 0) -> dict[int, dict[str,
             "response_zones": records(one.zones),
             "response_evenness": records(one.evenness),
         }
-        for one in answered(results, baseline)
+        for one in answered(results, baseline, points)
     }
 
 
-def response_text(results: "Results", baseline: int = 0) -> str:
-    """Return how soon help came at each point, for a terminal; nothing without a table ``incidents``."""
+def response_text(results: "Results", baseline: int = 0, points: Collection[int] | None = None) -> str:
+    """Return how soon help came, for a terminal; nothing without a table ``incidents``.
+
+    Arguments are those of :func:`response_facts`.
+    """
     lines: list[str] = []
-    for one in answered(results, baseline):
+    for one in answered(results, baseline, points):
         lines += ["", response_title(results, one.point, baseline)]
         for head, (heads, rows), note in response_grids(one):
             lines += ["", head, *table_lines(heads, rows), *([note] if note else [])]

@@ -10,7 +10,7 @@ from .layout import axis_length, count_points, is_sampled, layout, representativ
 from .settings import MAX_POINTS, MAX_RANGES, MAX_RUNS, ONLY, SIZES, Range, SweepSettings
 from .table import read_points
 
-UNSWEPT = ("name", "seed", "extends", "sweep", "calibrate", "output")
+UNSWEPT = ("name", "seed", "extends", "sweep", "calibrate", "optimise", "output")
 """Sections that are the same at all points."""
 _TRIED = 64
 """Values of a parameter that are tried where the design itself is wrong."""
