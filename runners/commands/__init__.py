@@ -2,7 +2,20 @@
 
 from importlib import import_module
 
-GROUPS = ("scenarios", "calibrate", "results", "insight", "around", "cities", "design", "assign", "access", "site")
+GROUPS = (
+    "scenarios",
+    "clusters",
+    "status",
+    "calibrate",
+    "results",
+    "insight",
+    "around",
+    "cities",
+    "design",
+    "assign",
+    "access",
+    "site",
+)
 """The files with commands, in the order of ``--help``."""
 
 for _group in GROUPS:
