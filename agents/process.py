@@ -27,9 +27,9 @@ class Process:
         path_keys: keys that name files which are read where the section is used, each by the way to it below the section,
             with ``"*"`` for every entry of a list. A path starts at the scenario's folder.
         not_saved: names of attributes that saved states leave out, as they are made again when they are wanted; those of
-            base classes are added. All others are saved, with all that can be reached from them. A method
-            ``after_restore()`` is called when a state has been put back, ``after_branch()`` when it goes on under another
-            seed, to draw anew what had been drawn about the future.
+            base classes are added. All others are saved, with all that can be reached from them. When a state has been put
+            back, a method ``after_restore()`` is called, and ``after_branch()`` if it goes on under another seed, to draw
+            anew what had been drawn about the future.
         table_names: names of the tables that :meth:`tables` can yield, written where ``[output] tables`` asks for them.
 
     Args:

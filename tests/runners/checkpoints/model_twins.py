@@ -34,7 +34,7 @@ MADE_AGAIN = {
     "Router": {"_latest", "_hierarchy"},
     "Skims": {"_graphs", "_tables"},
     "Travel": {"known", "_made"},
-    "Table": {"cells"},
+    "Table": {"cells", "columns", "uid", "alive"},  # views of what is compared
     "TableSet": {"_seen", "_index", "_members", "_removals"},
     "AllAgents": {"_seen", "_plain", "_tables", "_which", "_rows"},
 }
