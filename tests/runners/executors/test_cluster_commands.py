@@ -23,17 +23,11 @@ SMALL = SWEPT.replace("replicates = 3", "replicates = 1")
 HPC = Path(__file__).resolve().parents[3] / "runners" / "hpc"
 
 
-@pytest.fixture(scope="session")
-def kernels(tmp_path_factory):
-    """Where the jobs of all these tests keep their kernels."""
-    return tmp_path_factory.mktemp("kernels")
-
-
 @pytest.fixture
-def cluster(slurm, import_path, kernels, monkeypatch):
-    """A Slurm whose jobs find citytwin."""
+def cluster(slurm, import_path, monkeypatch):
+    """A Slurm whose jobs find citytwin, and the kernels that are compiled beside its code."""
     monkeypatch.setenv("PYTHONPATH", import_path["PYTHONPATH"])
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(kernels))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
     return slurm
 
 
@@ -78,12 +72,12 @@ def toys(tmp_path_factory):
 # ---------------------------------------------------------------------- on Slurm
 
 
-def test_submit_status_and_the_same_files_as_a_local_sweep(call, cluster, scenario, swept, tmp_path):
+def test_submit_status_and_the_same_files_as_a_local_sweep(call, cluster, small, expected, tmp_path):
     out = tmp_path / "results"
     asked = ("--time-per-run", "0.3 s", "--tasks", "2", "--mem-per-run", "600 MB", "--time", "10 min")
-    answer = call("submit", scenario, "--out", out, "--slurm", "--partition", "main", *asked)
+    answer = call("submit", small, "--out", out, "--slurm", "--partition", "main", *asked)
     assert answer.code == 0, answer.err
-    assert "12 runs of about 0.3 s in 2 tasks; wall time of a task: 10 min." in answer.out
+    assert "4 runs of about 0.3 s in 2 tasks; wall time of a task: 10 min." in answer.out
     [jobs] = submission.submissions(out)
     assert list(jobs.jobs) == ["warm", "array", "finish"]
     assert f"Jobs: warm {jobs.jobs['warm']}, array {jobs.jobs['array']}, finish {jobs.jobs['finish']}" in answer.out
@@ -92,11 +86,11 @@ def test_submit_status_and_the_same_files_as_a_local_sweep(call, cluster, scenar
     cluster.wait()
     answer = call("status", out, "--json")
     facts = json.loads(answer.out)
-    assert facts["states"]["done"] == facts["runs"] == 12, [log.read_text() for log in jobs.folder.glob("*.log")]
+    assert facts["states"]["done"] == facts["runs"] == 4, [log.read_text() for log in jobs.folder.glob("*.log")]
     assert facts["jobs"] == {}
-    assert sweep_toys.files(out) == sweep_toys.files(swept)
+    assert sweep_toys.files(out) == expected
     last = jobs.folder / f"results-{jobs.jobs['finish']}.log"
-    assert "12 runs, 100% done" in last.read_text()
+    assert "4 runs, 100% done" in last.read_text()
 
 
 @pytest.mark.usefixtures("cluster")
