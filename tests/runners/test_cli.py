@@ -214,7 +214,7 @@ def test_a_city_is_not_made_twice(call) -> None:
         (["city", "osm", "none.osm.pbf", "--out", "a.city"], "none.osm.pbf"),
         (["check", "none.toml"], "no such file, and no shipped scenario"),
         (["run", "quickstrat"], "did you mean 'quickstart'?"),
-        (["sweep", "quickstart", "--executor", "slurm"], "'slurm' is not available yet; allowed: local"),
+        (["sweep", "quickstart", "--executor", "cloud"], "'cloud': there is none; allowed: local, dask, slurm"),
         (["sweep", "quickstart", "--workers", 0], "--workers"),
         (["sweep", "quickstart", "--set", "epidemic.r0"], "is not KEY=VALUE"),
         (["sweep", "quickstart", "--set", "epidemic.r=3"], "--set: epidemic.r: unknown key"),
