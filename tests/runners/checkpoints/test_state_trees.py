@@ -240,7 +240,11 @@ class Many(Counter):
     """A container of another kind."""
 
 
-@pytest.mark.parametrize("value", [Many("aab"), 1j, memoryview(b"x"), iter([]), [np.array([{}])]], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value",
+    [Many("aab"), 1j, memoryview(b"x"), iter([]), [np.array([{}])]],
+    ids=lambda value: type(value).__name__,  # the same in every process that collects
+)
 def test_what_cannot_be_saved(make, value: object) -> None:
     with pytest.raises(SaveError, match=r"\[0\]\.held.* cannot be saved"):
         passed(make, value)
