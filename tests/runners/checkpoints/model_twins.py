@@ -19,7 +19,7 @@ from citytwin.environment.city import City
 from citytwin.runners.scenario import Scenario
 
 MADE_AGAIN = {
-    "CityModel": {"_space"},
+    "CityModel": {"_space", "_default_schedule", "_event_list"},  # Mesa 3.5's clock: see _next_events
     "Presence": {"_views"},
     "Epidemic": {"_pool"},
     "LostDays": {"_due", "_columns", "_column_of_activity"},
@@ -50,7 +50,16 @@ _CODE = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 
 def differences(one: object, other: object) -> list[str]:
     """Return the paths at which two models differ, or at which one shares what the other does not."""
-    return list(_differ(one, other, "model", {}, {}, []))
+    found = list(_differ(one, other, "model", {}, {}, []))
+    if _next_events(one) != _next_events(other):
+        found.append(f"model: events at {_next_events(one)} and {_next_events(other)}")
+    return found
+
+
+def _next_events(model: object) -> list[float]:
+    """Return the times at which Mesa 3.5 has something to do; none where there is no such clock."""
+    events = getattr(getattr(model, "_event_list", None), "_events", [])
+    return sorted(event.time for event in events if not event._canceled)
 
 
 def _differ(a: object, b: object, path: str, seen: dict, back: dict, alive: list) -> Iterator[str]:
