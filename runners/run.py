@@ -26,7 +26,8 @@ from .pause import CHECKPOINTS
 from .points.layout import first_of
 from .points.tasks import TaskMaker
 from .results import Results
-from .scenario import Scenario, ScenarioError, files_of
+from .scenario import Scenario, ScenarioError
+from .scenario_files import files_of
 from .tables import to_tables
 
 Days = Callable[[int, int], None]
@@ -431,7 +432,7 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
 
     Args:
         task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run.
-        context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario.files_of` did:
+        context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario_files.files_of` did:
             all runs have them as they were when the sweep began; ``own``, as :func:`.own_classes.for_workers` did.
 
     Raises:
