@@ -181,7 +181,7 @@ def _plan(
 ) -> Plan:
     from ...environment.city import City
     from ..cities import CITIES, prepare_cities
-    from ..run import WARM, context_of
+    from ..preparation import WARM, context_of
     from .evaluate import EVALUATE
 
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]

@@ -150,7 +150,7 @@ def _check_parameters(scenario: "Scenario", settings: OptimiseSettings) -> None:
 def _search(scenario: "Scenario", settings: OptimiseSettings, out: Path, told: Callable[[str], None] | None) -> Search:
     from ...environment.city import City
     from ..cities import CITIES, prepare_cities
-    from ..run import EXECUTE, WARM, context_of
+    from ..preparation import EXECUTE, WARM, context_of
 
     bare = scenario.at_point({})
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]

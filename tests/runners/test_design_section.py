@@ -11,7 +11,8 @@ from citytwin.environment.city import City
 from citytwin.environment.design import DesignError
 from citytwin.runners.cities import bundle_name, prepare_cities
 from citytwin.runners.labels import scenario_text
-from citytwin.runners.run import run, sweep_tasks
+from citytwin.runners.preparation import sweep_tasks
+from citytwin.runners.run import run
 from citytwin.runners.scenario import Scenario, ScenarioError
 from citytwin.runners.scenario_files import files_of
 
