@@ -18,7 +18,7 @@ from .cities import CITIES
 from .files import check_target
 from .labels import headline, point_label, short_names
 from .records import ZONE_TABLE
-from .scenario import CELL_TABLE
+from .sections import CELL_TABLE
 from .tables import StoreError
 
 if TYPE_CHECKING:

@@ -1,113 +1,33 @@
-"""Run scenarios: once, or as the tasks of a sweep."""
+"""Make runs of scenarios: one by itself, or those of a sweep in a worker."""
 
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Unpack
 
-from ..agents.epidemic.settings import EpidemicSettings
-from ..agents.epidemic.transmission import TransmissionError, calibrated
-from ..agents.presence import Presence
 from ..environment.city import City
 from . import manifest as manifests
 from . import pause, store
 from .checkpoints.reader import StateError
 from .checkpoints.running import Checkpoints
 from .cities import CITIES, prepare_cities
-from .documents import Problem
-from .file_checks import check_contents
 from .model import CityModel, Outputs
-from .own_classes import Classes, Record, check_classes, check_dispatcher, for_workers, imported, records_of
+from .own_classes import Classes, check_classes, check_dispatcher, imported, records_of
 from .pause import CHECKPOINTS
-from .points.layout import first_of
-from .points.tasks import TaskMaker
+from .preparation import EXECUTE, context_of, pasts, reachable
 from .results import Results
-from .scenario import Scenario, ScenarioError, files_of
+from .scenario import Scenario
 from .tables import to_tables
+from .warm_ups import WARM_UPS, warm_up
 
 Days = Callable[[int, int], None]
 """``days(done, total)``; called after every step."""
 
 SINGLE = "run"
 """Name of the run where there is no sweep."""
-EXECUTE = f"{__name__}:execute_run"
-WARM = f"{__name__}:warm"
-
-WARM_UPS = {
-    "epidemic": """
-name = "warm-up"
-[city]
-synthetic.people = 1_000
-[clock]
-days = 14
-[epidemic]
-disease = "covid"
-r0 = 6
-initial_infections = 20
-[[policy]]
-name = "schools closed"
-close = ["school"]
-when = "incidence > 100"
-compliance = 0.5
-[[policy]]
-name = "fewer contacts"
-reduce = { work = 0.5, guests = 0.5 }
-from = 5
-[[policy]]
-name = "tests"
-test = { symptomatic = 0.5, contacts = 0.5, random = 0.01 }
-isolate = { household = true }
-trace = { share = { home = 1.0, school = 0.5, work = 0.5, venue = 0.1 }, app = 0.2 }
-[[policy]]
-name = "vaccine"
-vaccinate = { product = "mrna", per_day = 20 }
-[hospitals]
-[output]
-tables = ["infections", "reproduction", "hospital_series", "cells"]
-by_zone = true
-by_age = true
-""",
-    "traffic": """
-name = "warm-up"
-[city]
-synthetic.people = 1_000
-[clock]
-days = 1
-[traffic]
-gates = {}
-learning = 1
-sample = 0.1
-[output]
-tables = ["trips", "links", "trajectories"]
-""",
-    "response": """
-name = "warm-up"
-[city]
-synthetic.people = 1_000
-[clock]
-days = 2
-[hospitals]
-[response]
-calls = 100
-[response.fleet.ambulance]
-units = 3
-[response.departments]
-bays_per_100_000 = 100
-choice = "divert"
-[response.dispatch]
-move_up = "maximal cover"
-unit = "coverage"
-queue = "closest"
-[output]
-tables = ["incidents", "units", "departments"]
-by_zone = true
-""",
-}
-"""By process, a small scenario that needs all of its kernels."""
 
 
 def run(
@@ -160,7 +80,7 @@ def run(
     if until_day is not None:
         task["until_day"] = until_day
     if out is None:
-        with _reachable(scenario):
+        with reachable(scenario):
             model = CityModel(scenario, seed=seed, threads=threads, **classes)
         tables = to_tables(task, _stepped(model, progress, until_day=until_day, save=save), {})
         context = context_of(scenario, [model.city], own=own)
@@ -171,7 +91,7 @@ def run(
         task["city"] = str(prepare_cities([scenario.city], out / CITIES)[0])
         city = City.load(task["city"])
         made = partial(CityModel, scenario, city, seed, threads=threads, **classes)
-        with _reachable(scenario):
+        with reachable(scenario):
             model = made() if checkpoints is None else checkpoints.begin(made)
         outputs = _stepped(model, progress, checkpoints, until_day=until_day, save=save)
         tables = to_tables(task, outputs, {})
@@ -278,152 +198,7 @@ def claimed(out: Path, checkpoints: Checkpoints | None = None, *, resume: bool =
         raise
 
 
-# ---------------------------------------------------------------------- sweeps
-
-
-def sweep_tasks(
-    scenario: Scenario | str | Path,
-    folder: Path,
-    *,
-    told: Callable[[str], None] | None = None,
-    tried: bool = False,
-    classes: Classes | None = None,
-) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-    """Return the tasks of a sweep that are made whatever comes out, the function that makes a run, and what all runs share.
-
-    Args:
-        scenario: a scenario, the path of its file, or the name of a shipped one.
-        folder: where cities that have to be built go.
-        told: called with what is about to be built.
-        tried: whether it has been found before that every ``r0`` can be reached, and files are as they must be.
-        classes: classes of one's own, as for :func:`run`; workers import them.
-
-    Raises:
-        ScenarioError: if the scenario is wrong, or no rate of transmission gives the ``r0`` of a point.
-        CityError: if a city cannot be built or loaded.
-        TypeError, ValueError: if a class is none of its kind, cannot be imported by workers or has nothing to do.
-    """
-    maker, context = prepared_sweep(scenario, folder, told=told, tried=tried, classes=classes)
-    return maker.tasks(maker.first_runs()), EXECUTE, context
-
-
-def prepared_sweep(
-    scenario: Scenario | str | Path,
-    folder: Path,
-    *,
-    told: Callable[[str], None] | None = None,
-    tried: bool = False,
-    classes: Classes | None = None,
-) -> tuple[TaskMaker, dict[str, Any]]:
-    """Return what makes the tasks of a sweep, and what all runs share; arguments and errors as for :func:`sweep_tasks`."""
-    classes = classes or {}
-    check_classes(classes)
-    scenario = _loaded(scenario)
-    scenario.check_files()
-    points, kinds, variants = scenario.layout.points, scenario.kinds(), scenario.variants
-    for variant in variants.values():
-        check_dispatcher(classes, variant)
-    own = for_workers(classes, records_of(classes, variants.values()))
-    first = first_of(kinds)
-    paths = prepare_cities([variants[number].city for number in first.values()], folder, told=told)
-    bundle = dict(zip(first, paths, strict=True))
-    loaded = {path: City.load(path) for path in dict.fromkeys(paths)}
-    for number, variant in variants.items():
-        variant.check_city(loaded[bundle[kinds[number]]])
-    if not tried:
-        check_contents((variant, loaded[bundle[kinds[number]]]) for number, variant in variants.items())
-        hardest = _hardest_points(scenario)
-        cities = [loaded[bundle[kinds[number]]] for number in hardest]
-        _check_r0([scenario.at_point(points[number]) for number in hardest], cities, told)
-    maker = TaskMaker(scenario.sweep, scenario.seed, points, [str(bundle[kind]) for kind in kinds])
-    return maker, context_of(scenario, loaded.values(), variants.values(), own=own) | {"warm": WARM}
-
-
-def _hardest_points(scenario: Scenario) -> list[int]:
-    """Return the points with the largest ``r0`` of those that are alike in all else that decides whether it is reached."""
-    kinds = scenario.kinds("epidemic.disease", "epidemic.weights", "epidemic.transmission")
-    given = scenario.layout.columns.get("epidemic.r0")
-    if given is None:
-        return list(first_of(kinds).values())
-    hardest: dict[tuple[str, ...], int] = {}
-    for number, kind in enumerate(kinds):
-        if kind not in hardest or given[number] > given[hardest[kind]]:
-            hardest[kind] = number
-    return list(hardest.values())
-
-
-def _check_r0(variants: list[Scenario], cities: list[City], told: Callable[[str], None] | None) -> None:
-    """Find an ``r0`` that cannot be reached before the first run, once for all seeds.
-
-    Of points that differ by nothing that matters to it, the one with the largest ``r0`` is tried: if that can be
-    reached, so can those below.
-
-    Raises:
-        ScenarioError: if one cannot be reached, with the line where it stands.
-    """
-    highest: dict[tuple[str, City], tuple[float, Scenario]] = {}
-    for variant, city in zip(variants, cities, strict=True):
-        settings = variant.processes.get("epidemic")
-        if isinstance(settings, EpidemicSettings) and settings.transmission is None:
-            r0 = settings.disease.r0 if settings.r0 is None else settings.r0
-            case = (settings.model_dump_json(include={"disease", "weights"}), city)
-            if case not in highest or r0 > highest[case][0]:
-                highest[case] = (r0, variant)
-    if told is not None and highest:
-        told("looking for the transmission that gives r0")
-    for (_, city), (r0, variant) in highest.items():
-        settings = variant.processes["epidemic"]
-        assert isinstance(settings, EpidemicSettings)
-        presence = Presence(city, variant.seed, 1, first_weekday=variant.clock.start.weekday())
-        with _reachable(variant):
-            calibrated(presence, settings.disease, settings.weight_by_kind(), r0)
-
-
-@contextlib.contextmanager
-def _reachable(scenario: Scenario) -> Iterator[None]:
-    """Say in which line an ``r0`` stands that no rate of transmission gives."""
-    try:
-        yield
-    except TransmissionError as error:
-        where = scenario.document.nearest(("epidemic", "r0")).where
-        raise ScenarioError([Problem(where, "epidemic.r0", str(error))]) from None
-
-
-def context_of(
-    scenario: Scenario,
-    cities: Iterable[City],
-    variants: Iterable[Scenario] = (),
-    *,
-    own: Mapping[str, Record] | None = None,
-) -> dict[str, Any]:
-    """Return what all runs share, JSON-able: the scenario, the files it is made of, and what to say of its cities.
-
-    Args:
-        scenario: the scenario.
-        cities: its cities.
-        variants: the scenario at every point of its sweep; each may name files and classes of its own.
-        own: records of classes of a user's own; without, of those that the scenario names.
-
-    Raises:
-        ScenarioError: if a file cannot be read.
-    """
-    about = [
-        {
-            "name": city.info.name,
-            "people": len(city.people),
-            "area_km2": round(float(city.zones.area.sum()) / 1e6, 3),
-            "sources": [asdict(source) for source in city.info.sources],
-        }
-        for city in cities
-    ]
-    every = [scenario, *variants]
-    pasts = _pasts(every)
-    return ({"past": pasts} if pasts else {}) | {
-        "scenario": scenario.to_dict(),
-        "files": files_of(every),
-        "city_facts": about,
-        "own": records_of({}, every) if own is None else dict(own),
-    }
+# ---------------------------------------------------------------------- in a worker
 
 
 def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
@@ -431,7 +206,7 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
 
     Args:
         task: ``city`` (path of a bundle), ``seed`` and ``parameters`` of the run.
-        context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario.files_of` did:
+        context: ``scenario``, as :meth:`Scenario.to_dict` gave it, and ``files``, as :func:`.scenario_files.files_of` did:
             all runs have them as they were when the sweep began; ``own``, as :func:`.own_classes.for_workers` did.
 
     Raises:
@@ -449,21 +224,13 @@ def execute_run(task: Mapping[str, Any], context: Mapping[str, Any]) -> Outputs:
     return _stepped(checkpoints.begin(made), checkpoints=checkpoints, until_day=until_day)
 
 
-def _pasts(scenarios: Iterable[Scenario]) -> dict[str, str]:
-    """Return a checksum of each saved state that scenarios go on from, by its path."""
-    from .checkpoints.files import read_head, sum_of
-
-    paths = {scenario.clock.from_ for scenario in scenarios if scenario.clock.from_ is not None}
-    return {path: sum_of(read_head(path)) for path in sorted(paths)}
-
-
 def _check_past(scenario: Scenario, known: Mapping[str, str]) -> None:
     """Make sure that the past of a run is the one that it had when the sweep began.
 
     Raises:
         StateError: if it is another.
     """
-    for path, found in _pasts([scenario]).items() if known else ():
+    for path, found in pasts([scenario]).items() if known else ():
         if known.get(path, found) != found:
             raise StateError(
                 f"{path}: is another saved state than when the sweep began; put that one back, or sweep anew"
@@ -493,10 +260,7 @@ def warm(context: Mapping[str, Any] | None = None) -> None:
     if context is not None:
         imported(context.get("own", {}))  # who cannot be imported is told before the first run
     wanted = WARM_UPS if context is None else [section for section in WARM_UPS if section in context["scenario"]]
-    for section in wanted:
-        scenario = Scenario.from_text(WARM_UPS[section])
-        for threads in (1, 2):
-            CityModel(scenario, City.synthetic(1_000), threads=threads).run()
+    warm_up(wanted)
     if context is None:
         from ..agents.assignment.equilibrium import warm as warm_assignment
         from ..agents.response.siting.warm import warm as warm_siting

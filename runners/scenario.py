@@ -1,73 +1,50 @@
 """The scenario: a validated file that says what happens in which city, under which policies, and what is swept."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ..agents.hospitals import HospitalSettings
 from ..agents.policies import PolicySettings
 from .calibrate.settings import CalibrateSettings
 from .cities import absent, missing_files, redrawn
 from .documents import (
-    CITY_KINDS,
-    KeyPath,
     Node,
     Problem,
     ScenarioError,
     Where,
-    absolute,
     dotted_key,
     extended,
     find,
     json_ready,
-    leaves,
     parse_text,
     read_file,
-    resolve_key,
-    suggestion,
     wrap,
 )
 from .insight.settings import OptimiseSettings
 from .points.checks import sweep_problems, with_table
 from .points.layout import Layout, first_of, kinds_of, layout, representatives
 from .points.settings import SweepSettings
-from .policy_checks import clock_problems, contradictions, measure_problems, trigger_problems, zone_problems
-from .problems import problems_of
-from .processes import process_class, sections
-from .sections import (
-    CitySettings,
-    ClockSettings,
-    DesignedCity,
-    DesignSettings,
-    OutputSettings,
-)
+from .points.values import point_document, with_values
+from .policy_checks import zone_problems
+from .processes import process_class
+from .scenario_files import absolute_paths, entries
+from .sections import CitySettings, ClockSettings, DesignedCity, DesignSettings, OutputSettings
 from .stage import MANIFEST
 from .street_designs import SECTION as DESIGN
-from .street_designs import built_designs, content_of, design_problems, designed
+from .street_designs import built_designs
+from .validation import at_policies, people_problems, readable_sweep, seed_of, validated
 
 if TYPE_CHECKING:
     from ..environment.city import City
     from ..environment.design import Design
 
 __all__ = ["Scenario", "ScenarioError"]
-
-OPTIONAL: dict[str, type[BaseModel]] = {
-    "hospitals": HospitalSettings,
-    "calibrate": CalibrateSettings,
-    "optimise": OptimiseSettings,
-}
-"""Sections beside processes that a scenario may have or not; each is a field of Scenario, None where it is not written."""
-BASE_KEYS = ("name", "seed", "extends", "city", DESIGN, "clock", *OPTIONAL, "policy", "sweep", "output")
-SERIES_TABLES = ("summary", "series")
-CELL_TABLE, HOSPITAL_TABLE = "cells", "hospital_series"
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -159,7 +136,7 @@ class Scenario:
 
         Args:
             data: the document.
-            files: what :func:`files_of` returned; these files are not read again.
+            files: what :func:`.scenario_files.files_of` returned; these files are not read again.
 
         Raises:
             ScenarioError: as :meth:`load`.
@@ -170,22 +147,22 @@ class Scenario:
     def _from_document(cls, document: Node, files: Mapping[str, Any] | None = None) -> "Scenario":
         files = files or {}
         document, unreadable = with_table(document)
-        document = _absolute_paths(document)
-        scenario, problems = _read(document, files)
-        sweep = _readable_sweep(document, problems) if scenario is None else scenario.sweep
+        document = absolute_paths(document)
+        fields, problems = validated(document, files)
+        sweep = readable_sweep(document, problems) if fields is None else fields["sweep"]
         problems += unreadable
         if sweep is not None and not unreadable:
             unswept = document.without("sweep")
 
             def problems_at(parameters: Mapping[str, Any], where: Mapping[str, Where]) -> list[Problem]:
-                changed, wrong = _set(unswept, parameters, where)
-                return [*wrong, *_read(changed, files)[1]]
+                changed, wrong = with_values(unswept, parameters, where)
+                return [*wrong, *validated(changed, files)[1]]
 
-            seed = _seed(document, [])
+            seed = seed_of(document, [])
             problems += sweep_problems(document, sweep, seed, problems_at)
-        if problems or scenario is None:
+        if problems or fields is None:
             raise ScenarioError(problems)
-        return scenario
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the merged document as JSON can hold it: dates as ISO text, paths absolute."""
@@ -209,8 +186,8 @@ class Scenario:
         Raises:
             ScenarioError: if it does not.
         """
-        problems = _people_problems(self.document, self.processes, len(city.people))
-        problems += _at_policies(self.document, zone_problems(self.policies, city, self.clock))
+        problems = people_problems(self.document, self.processes, len(city.people))
+        problems += at_policies(self.document, zone_problems(self.policies, city, self.clock))
         if problems:
             raise ScenarioError(problems)
 
@@ -225,7 +202,7 @@ class Scenario:
             missing = {("city", *path): message for path, message in missing_files(variant.city).items()}
             for section in variant.processes:
                 for keys in process_class(section).path_keys:
-                    for whole in _entries(variant.document, (section,), keys):
+                    for whole in entries(variant.document, (section,), keys):
                         file = variant.document.nearest(whole).value
                         if not Path(file).is_file():
                             missing[whole] = absent(file)
@@ -289,7 +266,7 @@ class Scenario:
             ScenarioError: if a key does not exist or a value is not allowed.
         """
         where = {name: Where(label) for name in parameters}
-        document, problems = _set(self.document, parameters, where)
+        document, problems = with_values(self.document, parameters, where)
         if problems:
             raise ScenarioError(problems)
         return self._from_document(document, self.files)
@@ -338,7 +315,7 @@ class Scenario:
 
     def at_point(self, parameters: Mapping[str, Any]) -> "Scenario":
         """Return the scenario of one point: its parameters set, nothing swept."""
-        return self._from_document(_point_document(self.document, parameters), self.files)
+        return self._from_document(point_document(self.document, parameters), self.files)
 
 
 def _past_problems(scenario: Scenario) -> list[Problem]:
@@ -348,328 +325,3 @@ def _past_problems(scenario: Scenario) -> list[Problem]:
     from .checkpoints.branch import problems_of
 
     return problems_of(scenario)
-
-
-# ---------------------------------------------------------------------- reading a document
-
-
-def _read(document: Node, files: Mapping[str, Any]) -> tuple[Scenario | None, list[Problem]]:
-    """Validate all but the sweep's values; return the scenario if every section is valid."""
-    not_finite = [
-        Problem(node.where, dotted_key(document, path), f"must be a finite number (given {node.value})")
-        for path, node in leaves(document)
-        if isinstance(node.value, float) and not isfinite(node.value)
-    ]
-    problems = _unknown_sections(document)
-    name = _name(document, problems)
-    seed = _seed(document, problems)
-    city = _section(CitySettings, document, ("city",), problems, required=True)
-    clock = _section(ClockSettings, document, ("clock",), problems)
-    sweep = _section(SweepSettings, document, ("sweep",), problems)
-    output = _section(OutputSettings, document, ("output",), problems)
-    optional: dict[str, Any] = {
-        name: None if document.get(name) is None else _section(model, document, (name,), problems)
-        for name, model in OPTIONAL.items()
-    }
-    processes: dict[str, Any] = {}
-    for section in sections():
-        if document.get(section) is not None:
-            opened = _with_contents(document, section, files)
-            processes[section] = _section(process_class(section).Settings, opened, (section,), problems)
-    if not processes:
-        message = f"nothing happens in it; add a section of a process: {', '.join(f'[{s}]' for s in sections())}"
-        problems.append(Problem(document.where, "", message))
-    policies = _named(PolicySettings, document, "policy", problems)
-    designs = _named(DesignSettings, document, DESIGN, problems)
-    problems += design_problems(document, designs, files)
-    problems += _cross_check(document, city=city, clock=clock, processes=processes, policies=policies, output=output)
-    told = {(problem.where, problem.key) for problem in not_finite}
-    problems = not_finite + [problem for problem in problems if (problem.where, problem.key) not in told]
-    if problems or city is None or clock is None or sweep is None or output is None:
-        return None, problems
-    stated = tuple(policy for policy in policies if policy)
-    drawn = tuple(design for design in designs if design)
-    city = designed(city, drawn, files)
-    optional |= {"designs": drawn, "files": files}
-    return Scenario(name, seed, city, clock, processes, stated, sweep, output, document, **optional), []
-
-
-def _unknown_sections(document: Node) -> list[Problem]:
-    allowed = [*BASE_KEYS, *sections()]
-    return [
-        Problem(node.where, name, f"unknown key or section; allowed: {', '.join(allowed)}{suggestion(name, allowed)}")
-        for name, node in document.value.items()
-        if name not in allowed
-    ]
-
-
-def _name(document: Node, problems: list[Problem]) -> str:
-    node = document.get("name")
-    if node is None:
-        problems.append(Problem(document.where, "name", 'is missing; write name = "…" at the top of the file'))
-        return ""
-    if not isinstance(node.value, str) or not node.value.strip() or len(node.value) > 100:
-        problems.append(Problem(node.where, "name", f"must be a text of 1 to 100 characters (given {node.plain!r})"))
-        return ""
-    if not node.value.isprintable():
-        problems.append(Problem(node.where, "name", f"must have no control characters (given {node.value!r})"))
-    return node.value
-
-
-def _seed(document: Node, problems: list[Problem]) -> int:
-    node = document.get("seed")
-    if node is None:
-        return 1
-    if not isinstance(node.value, int) or isinstance(node.value, bool) or not 0 <= node.value < 2**62:
-        message = f"must be a whole number from 0 to 2^62 − 1 (given {node.plain!r})"
-        problems.append(Problem(node.where, "seed", message))
-        return 1
-    return node.value
-
-
-def _section(
-    model: type[_Model], document: Node, path: KeyPath, problems: list[Problem], *, required: bool = False
-) -> _Model | None:
-    node = document.nearest(path)
-    if node is document:
-        if required:
-            problems.append(Problem(document.where, str(path[0]), f"section [{path[0]}] is missing"))
-            return None
-        node = Node({}, document.where, document.folder)
-    try:
-        return model.model_validate_json(json.dumps(json_ready(node.plain)))
-    except ValidationError as error:
-        problems += problems_of(error, model, document, path)
-        return None
-
-
-def _named(model: type[_Model], document: Node, section: str, problems: list[Problem]) -> list[_Model | None]:
-    """Validate tables that have names, every policy or every design; None stands for one that is wrong."""
-    node = document.get(section)
-    if node is None:
-        return []
-    if not isinstance(node.value, list):
-        what = "is one table" if isinstance(node.value, dict) else f"must be tables (given {node.plain!r})"
-        problems.append(Problem(node.where, section, f"{what}; write [[{section}]] with two brackets, one for each"))
-        return []
-    found = [_section(model, document, (section, number), problems) for number in range(len(node.value))]
-    first: dict[str, Node] = {}
-    for entry in node.value:
-        name = entry.get("name")
-        if name is None or not isinstance(name.value, str):
-            continue
-        if not name.value.isprintable():
-            message = f"must have no control characters (given {name.value!r})"
-            problems.append(Problem(name.where, f"{section}.name", message))
-        if name.value in first:
-            line = first[name.value].where.line
-            message = f"there is a {section} '{name.value}' already (line {line}); names must differ"
-            problems.append(Problem(name.where, f"{section}.name", message))
-        first.setdefault(name.value, name)
-    return found
-
-
-_PATHS: tuple[KeyPath, ...] = (
-    ("city", "bundle"),
-    ("city", "osm", "file"),
-    ("city", "osm", "census"),
-    ("city", "census", "file"),
-    ("city", "sumo", "file"),
-    ("city", "lines", "file"),
-    ("clock", "from"),
-)
-
-
-def _absolute_paths(document: Node) -> Node:
-    """Make the paths in a scenario independent of the folder it is read from."""
-    paths = list(_PATHS)
-    drawn = document.get(DESIGN)
-    if drawn is not None and isinstance(drawn.value, list):
-        paths += [(DESIGN, number, "file") for number in range(len(drawn.value))]
-    for path in _entries(document, ("city",), ("sumo", "additional", "*")):
-        document = document.replaced(path, _absolute_name(document.at(path)))
-    for section in sections():
-        if document.get(section) is not None:
-            paths += [(section, name) for name in process_class(section).file_keys]
-            for keys in process_class(section).path_keys:
-                for path in _entries(document, (section,), keys):
-                    document = document.replaced(path, _absolute_name(document.at(path)))
-    for path in paths:
-        node = document.at(path)
-        if node is not None and isinstance(node.value, str):
-            document = document.replaced(path, _made_absolute(node, path))
-        axis_path = ("sweep", "parameters", dotted_key(document, path))
-        axis = document.at(axis_path)
-        if axis is not None and isinstance(axis.value, list):
-            values = [_made_absolute(value, path) for value in axis.value]
-            document = document.replaced(axis_path, Node(values, axis.where, axis.folder))
-    return document
-
-
-def _entries(document: Node, path: KeyPath, keys: tuple[str, ...]) -> list[KeyPath]:
-    """Return the paths of all texts that keys lead to, ``"*"`` standing for every entry of a list."""
-    if not keys:
-        node = document.at(path)
-        return [path] if node is not None and isinstance(node.value, str) else []
-    if keys[0] != "*":
-        return _entries(document, (*path, keys[0]), keys[1:])
-    node = document.at(path)
-    if node is None or not isinstance(node.value, list):
-        return []
-    return [found for number in range(len(node.value)) for found in _entries(document, (*path, number), keys[1:])]
-
-
-def _absolute_name(node: Node | None) -> Node:
-    assert node is not None
-    return Node(str(absolute(node.folder, node.value)), node.where, node.folder)
-
-
-def _made_absolute(node: Node, path: KeyPath) -> Node:
-    value = node.value
-    # Some keys take a shipped name or a file; a file has a suffix or a folder.
-    if not isinstance(value, str) or not (path in _PATHS or path[0] == DESIGN or _names_file(value)):
-        return node
-    return Node(str(absolute(node.folder, value)), node.where, node.folder)
-
-
-def _names_file(value: str) -> bool:
-    return value.endswith(".toml") or "/" in value
-
-
-def files_of(scenarios: Iterable[Scenario]) -> dict[str, Any]:
-    """Return by path the content, JSON-able, of every file that the processes and designs of scenarios are made of.
-
-    Raises:
-        ScenarioError: if one cannot be read or is not TOML.
-    """
-    files: dict[str, Any] = {}
-    for scenario in scenarios:
-        for design in scenario.designs:
-            if design.file is not None and design.file not in files:
-                files[design.file] = content_of(design, scenario.files)
-        for section in scenario.processes:
-            for name in process_class(section).file_keys:
-                node = scenario.document.at((section, name))
-                if node is None or not isinstance(node.value, str) or not _names_file(node.value):
-                    continue
-                path = node.value
-                if path not in files:
-                    kept = scenario.files.get(path)
-                    files[path] = json_ready(read_file(Path(path), path).plain) if kept is None else kept
-    return files
-
-
-def _with_contents(document: Node, section: str, files: Mapping[str, Any]) -> Node:
-    """Put the contents of files in the place of their names."""
-    for name in process_class(section).file_keys:
-        node = document.at((section, name))
-        if node is not None and isinstance(node.value, str) and node.value in files:
-            document = document.replaced((section, name), wrap(files[node.value], node.where, node.folder))
-    return document
-
-
-# ---------------------------------------------------------------------- what spans sections
-
-
-def _cross_check(
-    document: Node,
-    *,
-    city: CitySettings | None,
-    clock: ClockSettings | None,
-    processes: Mapping[str, Any],
-    policies: Iterable[PolicySettings | None],
-    output: OutputSettings | None,
-) -> list[Problem]:
-    """Find what is wrong between sections that are each valid; None stands for one that is not."""
-    problems = []
-    if city is not None and city.people is not None:
-        problems += _people_problems(document, processes, city.people)
-    for section, settings in processes.items():
-        if clock is not None and settings is not None:
-            misfits = process_class(section).clock_misfits(settings, clock.days, clock.day)
-            for inner, message in misfits.items():
-                path = (section, *inner)
-                problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
-    limited = document.get("hospitals") is not None
-    stated = list(policies)
-    indicators = {name for section in processes for name in process_class(section).indicators}
-    found = [*trigger_problems(stated, indicators, hospitals=limited), *measure_problems(stated, processes)]
-    if clock is not None:
-        found += [*clock_problems(stated, clock), *contradictions(stated, clock)]
-    problems += _at_policies(document, found)
-    if output is not None:
-        tables = [table for section in processes for table in process_class(section).table_names]
-        tables += [CELL_TABLE, HOSPITAL_TABLE] if limited else [CELL_TABLE]
-        for number, table in enumerate(output.tables):
-            if table not in tables:
-                node = document.nearest(("output", "tables", number))
-                always = " and ".join(SERIES_TABLES)
-                allowed = f"allowed: {', '.join(tables) or 'none'} ({always} are always written)"
-                message = f"no such table (given '{table}'); {allowed}{suggestion(table, tables)}"
-                problems.append(Problem(node.where, "output.tables", message))
-    return problems
-
-
-def _at_policies(document: Node, found: Iterable[tuple[int, KeyPath, str]]) -> list[Problem]:
-    problems = []
-    for number, key, message in found:
-        path = ("policy", number, *key)
-        problems.append(Problem(document.nearest(path).where, dotted_key(document, path), message))
-    return problems
-
-
-def _people_problems(document: Node, processes: Mapping[str, Any], people: int) -> list[Problem]:
-    problems = []
-    for section, settings in processes.items():
-        misfits = {} if settings is None else process_class(section).misfits(settings, people)
-        for name, message in misfits.items():
-            problems.append(Problem(document.nearest((section, name)).where, f"{section}.{name}", message))
-    return problems
-
-
-# ---------------------------------------------------------------------- sweeping
-
-
-def _point_document(document: Node, parameters: Mapping[str, Any]) -> Node:
-    axes = document.nearest(("sweep", "parameters"))
-    nodes = {name: axes.get(name) for name in parameters}
-    where = {name: node.where if node is not None else Where(name) for name, node in nodes.items()}
-    changed, problems = _set(document, parameters, where)
-    if problems:
-        raise ScenarioError(problems)
-    return changed.without("sweep")
-
-
-def _set(document: Node, parameters: Mapping[str, Any], where: Mapping[str, Where]) -> tuple[Node, list[Problem]]:
-    problems = []
-    for name, value in parameters.items():
-        try:
-            path = resolve_key(document, name)
-            if len(path) == 2 and path[0] == "city" and path[1] in CITY_KINDS:
-                for kind in CITY_KINDS:  # another city takes the place of the one there was
-                    document = document.replaced(("city",), document.nearest(("city",)).without(kind))
-            new = wrap(value, where[name], Path.cwd())
-            document = document.replaced(path, new)
-        except LookupError as error:
-            message = str(error.args[0]) if type(error) is LookupError else f"'{error.args[0]}' does not lie in a table"
-            problems.append(Problem(where[name], name, message))
-    return document, problems
-
-
-def _readable_sweep(document: Node, problems: Iterable[Problem]) -> SweepSettings | None:
-    """Return the section ``[sweep]`` without the keys that are wrong, or None if it is no table."""
-    section = document.get("sweep")
-    if section is None or not isinstance(section.value, dict):
-        return None
-    for problem in problems:
-        name, _, inner = problem.key.partition(".")
-        key, _, name_in_it = inner.partition(".")
-        if name != "sweep" or key not in section.value:
-            continue
-        if key == "parameters" and name_in_it:  # one of them
-            axes = section.value[key]
-            wrong = [axis for axis in axes.value if f"{name_in_it}.".startswith(f"{axis}.")]
-            section = section.replaced((key,), axes.without(max(wrong, key=len))) if wrong else section
-        else:
-            section = section.without(key)
-    return _section(SweepSettings, Node({"sweep": section}, document.where, document.folder), ("sweep",), [])

@@ -14,6 +14,11 @@ MAX_DAYS = 36_525
 FIRST_START, LAST_START = datetime.date(1900, 1, 1), datetime.date(2200, 1, 1)
 """Dates on which a clock may start (assumed); a calendar of other centuries trips up what draws it."""
 
+SERIES_TABLES = ("summary", "series")
+"""Tables of results that are always written."""
+CELL_TABLE, HOSPITAL_TABLE = "cells", "hospital_series"
+"""Tables of the model itself that are written if ``output.tables`` names them."""
+
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
 

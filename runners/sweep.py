@@ -174,7 +174,7 @@ def _planned(
     """Write down what a sweep is, or see that the directory holds it or a part of it; return what makes its tasks."""
     from .cities import CITIES
     from .points.growing import continued, first_batch
-    from .run import EXECUTE, prepared_sweep
+    from .preparation import EXECUTE, prepared_sweep
 
     check_directory(out, resume=bool(resume))
     tried = bool(resume) and not larger

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ...environment import quantiles
 from ...environment.randomness import key, uniform, uniforms
 from ...environment.schedules import SLOTS_PER_DAY
-from ..columns import Column
 from ..emergencies import Emergencies, Emergency
 from ..presence import AWAY, BEDRIDDEN, Presence, Visits
 from ..process import Process
@@ -24,43 +23,21 @@ from .rates import place_rates, quanta_per_hour
 from .record import Record
 from .settings import EpidemicSettings, Imports
 from .sources import SHEDDING_UNIT, Sources
+from .standing import INDICATORS, Standing
+from .strains import best_of, strains_of
 from .transmission import calibrated
 
 SECONDS_PER_DAY = 86_400
-INCIDENCE_DAYS = 7
-INCIDENCE_PEOPLE = 100_000
 PULL_COST = 0.6
 """Time of a visit walked in the order of people, relative to one walked in the order of places."""
 LEAST_SHARED = 1000
 """People or places that are worth sharing out among threads."""
 AGE_GROUPS = 9
 """Groups of ten years, the last one 80 and over."""
-MILD, SEVERE, CRITICAL = 1, 2, 3
-"""Levels of symptoms."""
 CALL_SEVERITY = (0.0, 0.8, 1.0)
 """How severe the emergency is of who needs no bed, one of a ward, or one of intensive care (assumed)."""
 
 _NOBODY: NDArray[np.int32] = np.zeros(0, np.int32)
-
-
-def columns() -> dict[str, Column]:
-    """Return the columns that an epidemic adds to citizens; it alone writes them."""
-    return {
-        "health": Column("u1", SUSCEPTIBLE, doc="0 susceptible, 1 recovered, 2 dead, 3 … the states of the disease"),
-        "next_health": Column("u1", SUSCEPTIBLE, doc="state that follows"),
-        "health_since": Column("i4", -1, "day", "day on which the state was entered"),
-        "health_until": Column("i4", -1, "day", "day of the next change of state, −1 if there is none"),
-        "infected_on": Column("i4", -1, "day", "day of the latest infection, −1 if never infected"),
-        "ill_since": Column("i4", -1, "day", "day on which symptoms began, −1 without symptoms now"),
-        "infectious": Column("u1", 0, doc="1 if infectious now"),
-        "strain": Column("u1", 0, doc="strain of the latest infection"),
-        "strains_had": Column(
-            "u1", 0, doc="bit s: has had strain s, or is immune since the start as if so; 7: second time"
-        ),
-        "infections": Column("u2", 0, doc="number of infections so far"),
-        "resistance": Column("i8", 0, "2^-40", "hazard still to come until infection"),
-        "susceptibility": Column("f4", 1.0, doc="factor on the hazard of the first strain: age, immunity, vaccine"),
-    }
 
 
 class Epidemic(Process):
@@ -68,7 +45,7 @@ class Epidemic(Process):
 
     Args:
         model: the model; ``presence``, ``seed_number``, ``citizens`` and ``date`` are used, and if there are any
-            ``hospitals`` (their beds) and ``authority`` (its ``border``). Citizens get :func:`columns`.
+            ``hospitals`` (their beds) and ``authority`` (its ``border``). Citizens get :func:`.progress.columns`.
         settings: the section ``[epidemic]``.
 
     Attributes:
@@ -88,13 +65,7 @@ class Epidemic(Process):
 
     section: ClassVar[str] = "epidemic"
     Settings: ClassVar[type[EpidemicSettings]] = EpidemicSettings
-    indicators: ClassVar[dict[str, str]] = {
-        "incidence": f"new infections in the last {INCIDENCE_DAYS} days per {INCIDENCE_PEOPLE:,} people",
-        "prevalence": "share of the people who are infectious",
-        "attack": "infections so far, per person",
-        "ill": "share of the people who have symptoms",
-        "deaths": f"deaths in the last {INCIDENCE_DAYS} days per {INCIDENCE_PEOPLE:,} people",
-    }
+    indicators: ClassVar[dict[str, str]] = INDICATORS
     file_keys: ClassVar[tuple[str, ...]] = ("disease",)
     table_names: ClassVar[tuple[str, ...]] = ("infections", "reproduction", "secondary_cases")
 
@@ -150,7 +121,7 @@ class Epidemic(Process):
         self._transmissibility = np.array([strain.transmissibility for strain in strains])
         self._severity = np.array([strain.severity for strain in strains])
         cross = settings.cross_immunity()
-        self._held = np.array([_best_of(by_strain) for by_strain in cross.T])
+        self._held = np.array([best_of(by_strain) for by_strain in cross.T])
         immunity = disease.immunity
         self._half_life = np.inf if immunity.half_life is None else immunity.half_life
         lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((cross == 1).all())
@@ -175,7 +146,7 @@ class Epidemic(Process):
         self._pool: ThreadPoolExecutor | None = None
 
         self._table = model.citizens.table
-        for name, column in columns().items():
+        for name, column in progress.columns().items():
             self._table.attach(name, column)
         self._other_strains = np.ones((len(strains) - 1, self.people), np.float32)
         health = self._health()
@@ -443,20 +414,7 @@ class Epidemic(Process):
         if len(found) == 1:
             [(strain, (infector, place, _))] = found.items()
             return new, infector, place, np.full(len(new), strain, np.int32)
-        return new, *self._among_strains(new, day, found)
-
-    def _among_strains(
-        self, new: NDArray[np.int32], day: int, found: dict[int, tuple[NDArray[Any], ...]]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Draw which strain infected each person, in proportion to the hazards of the day."""
-        strains = np.array(list(found), np.int32)
-        hazards = np.cumsum([totals for _, _, totals in found.values()], axis=0, dtype=float)
-        draw = uniforms(key(self.model.seed_number, "epidemic strain"), new, day) * hazards[-1]
-        pick = (hazards <= draw).sum(axis=0)
-        rows = np.arange(len(new))
-        infector = np.stack([infectors for infectors, _, _ in found.values()])[pick, rows]
-        place = np.stack([places for _, places, _ in found.values()])[pick, rows]
-        return infector, place, strains[pick]
+        return new, *strains_of(new, day, found, key(self.model.seed_number, "epidemic strain"))
 
     def _strengths(self, people: NDArray[np.int32], day: int, health: Health) -> NDArray[np.float64]:
         spared, course = self._column("vaccine_transmission"), self._course
@@ -524,74 +482,32 @@ class Epidemic(Process):
 
     def indicator_values(self) -> dict[str, float]:
         """Return the indicators as they stand now."""
-        per = INCIDENCE_PEOPLE / self.people
-        return {
-            "incidence": sum(self.record.infections[-INCIDENCE_DAYS:]) * per,
-            "prevalence": len(self.infectious) / self.people,
-            "attack": self.infections / self.people,
-            "ill": int(self.count[self._course.symptoms >= MILD].sum()) / self.people,
-            "deaths": sum(self.record.deaths[-INCIDENCE_DAYS:]) * per,
-        }
+        return self._standing().indicators()
 
     def series(self) -> dict[str, int | float]:
-        """Return the number of people by health at the end of the step, and the infections of the step by place.
-
-        ``exposed`` are infected but neither infectious nor ill. What a disease does not have is left out: symptoms, severe
-        cases, deaths, several strains.
-        """
-        course, count = self._course, self.count
-        silent = (course.shed.max(axis=1) == 0) & (course.symptoms == 0)
-        silent[:ENTERED] = False
-        out: dict[str, int | float] = {
-            "susceptible": int(count[SUSCEPTIBLE]),
-            "exposed": int(count[silent].sum()),
-            "infectious": len(self.infectious),
-            "recovered": int(count[RECOVERED]),
-        }
-        worst = course.symptoms.max()
-        if worst >= MILD:
-            out["ill"] = int(count[course.symptoms >= MILD].sum())
-        for level, name in ((SEVERE, "severe"), (CRITICAL, "critical")):
-            if worst >= level:
-                out[name] = int(count[course.symptoms == level].sum())
-        if self._deadly:
-            out |= {"dead": int(count[DEAD]), "new_deaths": sum(self.record.deaths[self._step_started :])}
-        out |= self.record.series(self._step_started)
-        if len(self._slots) > 1:
-            strains = self.record.since(self._step_started, "strain")
-            for number, strain in enumerate(self.settings.strains):
-                out[f"new_infections.{strain.name}"] = int(np.count_nonzero(strains == number))
-        return out
-
-    @property
-    def _deadly(self) -> bool:
-        return bool((self._course.to == DEAD).any())
-
-    def _grouped(self, group: NDArray[Any], groups: int) -> dict[str, NDArray[Any]]:
-        """Return infections and deaths of the step, and people by health, by group of people (people,)."""
-        health = self._health()
-        recent = health.since >= self._step_started
-        rows_of: dict[str, NDArray[Any]] = {
-            "new_infections": self.record.since(self._step_started, "person"),
-            "infectious": self.infectious,
-            "ill": self.cases[health.ill_since[self.cases] >= 0],
-        }
-        level = self._course.symptoms[health.state[self.cases]]
-        for number, name in ((SEVERE, "severe"), (CRITICAL, "critical")):
-            if self._course.symptoms.max() >= number:
-                rows_of[name] = self.cases[level == number]
-        if self._deadly:
-            rows_of["new_deaths"] = np.flatnonzero((health.state == DEAD) & recent)
-        return {name: np.bincount(group[rows], minlength=groups) for name, rows in rows_of.items()}
+        """Return the figures of the step, see :meth:`.Standing.series`."""
+        return self._standing().series()
 
     def zone_series(self) -> dict[str, NDArray[Any]]:
         """Return figures of the step by zone of residence, each (zones,)."""
         city = self.presence.city
-        return self._grouped(city.places.zone[city.people.household], len(city.zones))
+        return self._standing().grouped(city.places.zone[city.people.household], len(city.zones))
 
     def age_series(self) -> dict[str, NDArray[Any]]:
         """Return figures of the step by age group of ten years, each (9,)."""
-        return self._grouped(np.minimum(self._age // 10, AGE_GROUPS - 1), AGE_GROUPS)
+        return self._standing().grouped(np.minimum(self._age // 10, AGE_GROUPS - 1), AGE_GROUPS)
+
+    def _standing(self) -> Standing:
+        return Standing(
+            self._course,
+            self._health(),
+            self.count,
+            self.cases,
+            self.infectious,
+            self.record,
+            self._step_started,
+            [strain.name for strain in self.settings.strains],
+        )
 
     def summary(self) -> dict[str, int | float]:
         """Return the figures of the run, see :meth:`Record.summary`."""
@@ -601,7 +517,7 @@ class Epidemic(Process):
             **self._quanta(),
             "infections": self.infections,
             "attack_rate": self.infections / self.people,
-            **({"deaths": int(self.count[DEAD])} if self._deadly else {}),
+            **({"deaths": int(self.count[DEAD])} if self._standing().deadly else {}),
             **self.record.summary(self._complete(), self._immune),
         }
 
@@ -623,9 +539,3 @@ class Epidemic(Process):
             "reproduction": self.record.reproduction(),
             "secondary_cases": self.record.secondary_cases(),
         }
-
-
-def _best_of(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the largest share (256,) among the strains of each set of strains (bit s for strain s)."""
-    sets = np.arange(256)[:, None] >> np.arange(len(share)) & 1
-    return (sets * share).max(axis=1)  # type: ignore[no-any-return]

@@ -7,7 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...environment.randomness import uniform
-from .course import ENTERED, RECOVERED
+from ..columns import Column
+from .course import ENTERED, RECOVERED, SUSCEPTIBLE
 from .kernels import HAZARD_UNIT
 
 HAD_BEFORE = 0x80
@@ -17,8 +18,28 @@ SPELL = 64
 """Numbers that the course of one infection may use up; a disease has fewer states."""
 
 
+def columns() -> dict[str, Column]:
+    """Return the columns that an epidemic adds to citizens; it alone writes them."""
+    return {
+        "health": Column("u1", SUSCEPTIBLE, doc="0 susceptible, 1 recovered, 2 dead, 3 … the states of the disease"),
+        "next_health": Column("u1", SUSCEPTIBLE, doc="state that follows"),
+        "health_since": Column("i4", -1, "day", "day on which the state was entered"),
+        "health_until": Column("i4", -1, "day", "day of the next change of state, −1 if there is none"),
+        "infected_on": Column("i4", -1, "day", "day of the latest infection, −1 if never infected"),
+        "ill_since": Column("i4", -1, "day", "day on which symptoms began, −1 without symptoms now"),
+        "infectious": Column("u1", 0, doc="1 if infectious now"),
+        "strain": Column("u1", 0, doc="strain of the latest infection"),
+        "strains_had": Column(
+            "u1", 0, doc="bit s: has had strain s, or is immune since the start as if so; 7: second time"
+        ),
+        "infections": Column("u2", 0, doc="number of infections so far"),
+        "resistance": Column("i8", 0, "2^-40", "hazard still to come until infection"),
+        "susceptibility": Column("f4", 1.0, doc="factor on the hazard of the first strain: age, immunity, vaccine"),
+    }
+
+
 class Health(NamedTuple):
-    """The columns of citizens that say how they are, see ``epidemic.columns``; each (people,)."""
+    """The columns of citizens that say how they are, see :func:`columns`; each (people,)."""
 
     state: NDArray[np.uint8]
     next: NDArray[np.uint8]

@@ -25,7 +25,7 @@ from scipy.special import ndtr
 
 from ..atomic import write_atomic
 from ..documents import KeyPath, Problem, ScenarioError, suggestion
-from ..growing import run_id
+from ..proposing import run_id
 from ..supervisor import Progress
 from ..sweep import Resume, SweepError, check_directory
 from .observed import Observed, check_people, read_observed
@@ -181,7 +181,7 @@ def _plan(
 ) -> Plan:
     from ...environment.city import City
     from ..cities import CITIES, prepare_cities
-    from ..run import WARM, context_of
+    from ..preparation import WARM, context_of
     from .evaluate import EVALUATE
 
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]

@@ -1,4 +1,4 @@
-"""A calibration at work: its batches are the runs of a sweep that grows (:mod:`runners.growing`)."""
+"""A calibration at work: its batches are proposed from the results of those before (:mod:`runners.proposing`)."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.randomness import key
-from ..growing import Grown, Task, all_failed, grow, run_id
 from ..outcome import SweepError
+from ..proposing import Proposed, Task, all_failed, run_id, run_proposed
 from ..store import read_table
 from ..supervisor import Progress
 from ..sweep import Resume
@@ -51,7 +51,7 @@ class Plan:
         return most_runs(self.settings)
 
     def batches(self, out: Path) -> Generator[list[Task], set[str], Found]:
-        """Propose the runs of every batch and return what was found; see :meth:`.growing.Proposer.batches`."""
+        """Propose the runs of every batch and return what was found; see :meth:`.proposing.Proposer.batches`."""
         proposed = proposals(self.settings, self.seed)
         batch = next(proposed)
         runs = points = 0
@@ -96,20 +96,20 @@ class Plan:
         return [apart.get(task["run_id"], float("inf")) for task in tasks]
 
 
-Outcome = Grown[Found]
+Outcome = Proposed[Found]
 """What a calibration came to, over all its sessions."""
 
 
 def calibrate_runs(
     plan: Plan, out: str | Path, *, workers: int | None = None, resume: Resume = False, progress: Progress | None = None
 ) -> Outcome:
-    """Make all runs of a calibration, whatever happens to the processes; see :func:`.growing.grow`.
+    """Make all runs of a calibration, whatever happens to the processes; see :func:`.proposing.run_proposed`.
 
     Raises:
         SweepError: if it cannot begin or go on; what was done stands.
         SweepInterrupted: after Ctrl-C or SIGTERM.
     """
-    return grow(plan, out, workers=workers, resume=resume, progress=progress)
+    return run_proposed(plan, out, workers=workers, resume=resume, progress=progress)
 
 
 def figures(directory: Path, runs: list[str], plan: Plan) -> dict[str, Floats]:

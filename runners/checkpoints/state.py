@@ -12,7 +12,8 @@ import numpy as np
 from ...environment.city import City
 from ...environment.schema import SCHEMA
 from .. import manifest
-from ..scenario import Scenario, files_of
+from ..scenario import Scenario
+from ..scenario_files import files_of
 from . import files
 from .graph import Checksums, Writer
 from .reader import Reader, StateError

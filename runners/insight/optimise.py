@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..atomic import write_atomic
 from ..documents import KeyPath, Problem, ScenarioError, suggestion
-from ..growing import Grown, grow
 from ..outcome import SweepError
+from ..proposing import Proposed, run_proposed
 from ..supervisor import Progress
 from ..sweep import Resume, check_directory
 from .optimise_picture import pareto_png
@@ -105,8 +105,8 @@ def optimise(
     search = _search(scenario, settings, Path(out), told)
     if told is not None:
         told("")
-    grown = grow(search, out, workers=workers, resume=resume, progress=progress)
-    return write_optimum(search, grown, Path(out), scenario.name)
+    outcome = run_proposed(search, out, workers=workers, resume=resume, progress=progress)
+    return write_optimum(search, outcome, Path(out), scenario.name)
 
 
 def _settings_of(scenario: "Scenario") -> OptimiseSettings:
@@ -150,7 +150,7 @@ def _check_parameters(scenario: "Scenario", settings: OptimiseSettings) -> None:
 def _search(scenario: "Scenario", settings: OptimiseSettings, out: Path, told: Callable[[str], None] | None) -> Search:
     from ...environment.city import City
     from ..cities import CITIES, prepare_cities
-    from ..run import EXECUTE, WARM, context_of
+    from ..preparation import EXECUTE, WARM, context_of
 
     bare = scenario.at_point({})
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]
@@ -211,19 +211,19 @@ def _of_kind(choice: Choice, value: float) -> float | int:
 # ---------------------------------------------------------------------- what was found
 
 
-def write_optimum(search: Search, grown: Grown[tuple[Judged, ...]], out: Path, title: str = "") -> Optimum:
+def write_optimum(search: Search, outcome: Proposed[tuple[Judged, ...]], out: Path, title: str = "") -> Optimum:
     """Weigh the candidates of a search and write down what was found.
 
     Args:
         search: what was done.
-        grown: what came of it.
+        outcome: what came of it.
         out: its directory.
         title: name of the scenario, for the picture.
     """
-    baseline, *candidates = grown.found
+    baseline, *candidates = outcome.found
     weighed = weigh(search.settings, baseline, candidates)
-    counts = {"trials": search.settings.trials, "runs": len(grown.tasks), "failed_runs": len(grown.failed)}
-    optimum = Optimum(out, weighed, counts, grown.failed)
+    counts = {"trials": search.settings.trials, "runs": len(outcome.tasks), "failed_runs": len(outcome.failed)}
+    optimum = Optimum(out, weighed, counts, outcome.failed)
     _write_table(out / TABLE, weighed)
     write_atomic(out / PICTURE, pareto_png(weighed, title))
     text = json.dumps(optimum.facts, indent=2, ensure_ascii=False, allow_nan=False)

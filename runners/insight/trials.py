@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..growing import Task, all_failed, run_id
+from ..proposing import Task, all_failed, run_id
 from ..store import read_table
 from .pareto import Judged
 from .replicates import Floats
@@ -18,7 +18,7 @@ from .settings import OptimiseSettings
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for, and how a run is made; a :class:`.growing.Proposer`.
+    """What is looked for, and how a run is made; a :class:`.proposing.Proposer`.
 
     A candidate that is proposed again is not run again. Of one of which a run failed, or has no figure for an indicator,
     nothing is known: the search is told that it failed.

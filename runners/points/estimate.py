@@ -143,7 +143,7 @@ def estimate(scenario: "Scenario", workers: int, told: Callable[[str], None] | N
         ScenarioError, CityError: as for the sweep itself.
         EstimateError: if a measured run fails.
     """
-    from ..run import context_of
+    from ..preparation import context_of
 
     scenario.check_files()
     first = first_of(scenario.kinds())

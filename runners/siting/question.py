@@ -22,7 +22,9 @@ from ...environment.network.network import Network
 from ...environment.places import SiteKind
 from ..cities import prepare_cities
 from ..model import CityModel
-from ..scenario import DESIGN, Scenario, files_of
+from ..scenario import Scenario
+from ..scenario_files import files_of
+from ..street_designs import SECTION as DESIGN
 
 if TYPE_CHECKING:
     from .sites import Sites

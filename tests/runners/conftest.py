@@ -43,6 +43,24 @@ def one_program():
         yield
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, one_program: None) -> dict[str, bytes]:  # noqa: ARG001 - in force
+    """Return the files of a sweep of toys that nothing disturbed, by name."""
+    from citytwin.runners.sweep import run_sweep
+
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    run_sweep(sweep_toys.make_tasks(), sweep_toys.EXECUTE, sweep_toys.CONTEXT, out, workers=1)
+    return sweep_toys.files(out)
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    """Return a folder for the marks that runs of toys leave when they begin."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
 class Answer:
     """What a command left behind: exit code, output and errors."""
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from citytwin.runners import pause
 HERE = Path(__file__).resolve().parent
 EXECUTE = "sweep_toys:execute"
 PROGRAM = {"python": "3", "citytwin": "0", "code": "the same all along"}
+CONTEXT = {"scenario": "name = 'toy'"}
 ROWS = 5
 
 
@@ -105,6 +107,11 @@ def make_tasks(points=3, replicates=4, **extra):
 def files(directory):
     """Return the results of a sweep: path relative to the directory → bytes of every Parquet file."""
     return {str(file.relative_to(directory)): file.read_bytes() for file in sorted(directory.glob("*/*.parquet"))}
+
+
+def started(marks):
+    """Count the starts of every run by the marks that the runs left."""
+    return Counter(mark.name.rsplit("-", 2)[0] for mark in marks.iterdir())
 
 
 def start_sweep(out, tasks, context, **options):

@@ -410,7 +410,7 @@ def test_runs_that_fail_are_named_and_end_with_1(call, monkeypatch: pytest.Monke
 
     That is found before the first run; here it is left to the workers.
     """
-    monkeypatch.setattr("citytwin.runners.run._check_r0", lambda *_: None)
+    monkeypatch.setattr("citytwin.runners.preparation._check_r0", lambda *_: None)
     axis = '"policy.work less.compliance" = [0.0, 0.8]'
     nowhere_else = "r0 = 5.0\nweights = { shop = 0.0, leisure = 0.0 }"
     text = SWEPT.replace("replicates = 3", "replicates = 2").replace("r0 = 5.0", nowhere_else)

@@ -11,8 +11,10 @@ from citytwin.environment.city import City
 from citytwin.environment.design import DesignError
 from citytwin.runners.cities import bundle_name, prepare_cities
 from citytwin.runners.labels import scenario_text
-from citytwin.runners.run import run, sweep_tasks
-from citytwin.runners.scenario import Scenario, ScenarioError, files_of
+from citytwin.runners.preparation import sweep_tasks
+from citytwin.runners.run import run
+from citytwin.runners.scenario import Scenario, ScenarioError
+from citytwin.runners.scenario_files import files_of
 
 PLAIN = TINY.partition("[[policy]]")[0]
 SLOW = '[[design]]\nname = "slow"\nchanges = [{ change = "speed", links = [0, 1], kmh = 10 }]\n'

@@ -19,29 +19,7 @@ from citytwin.runners.sessions import sessions, states
 from citytwin.runners.store import read_table, runs_in_results
 from citytwin.runners.sweep import SweepError, plan_runs, run_sweep
 
-CONTEXT = {"scenario": "name = 'toy'"}
-
 pytestmark = pytest.mark.usefixtures("one_program")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, one_program):  # noqa: ARG001 - it must be in force
-    """Results of the grid that nothing disturbed."""
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    run_sweep(toys.make_tasks(), toys.EXECUTE, CONTEXT, out, workers=1)
-    return toys.files(out)
-
-
-@pytest.fixture
-def marks(tmp_path):
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder
-
-
-def started(marks):
-    """Count the starts of every run by the marks that the runs left."""
-    return Counter(mark.name.rsplit("-", 2)[0] for mark in marks.iterdir())
 
 
 def same_tables(out, tasks):
@@ -56,12 +34,12 @@ def same_tables(out, tasks):
 
 def test_worker_killed_in_the_middle_of_a_run(tmp_path, marks, undisturbed):
     tasks = toys.make_tasks()
-    context = CONTEXT | {"marks": str(marks), "dies_once": ["r000-002", "r001-001", "r002-003"]}
+    context = toys.CONTEXT | {"marks": str(marks), "dies_once": ["r000-002", "r001-001", "r002-003"]}
     outcome = run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=2)
     assert (outcome.done, outcome.failures) == (12, [])
     assert toys.files(outcome.directory) == undisturbed
     twice = {"r000-002", "r001-001", "r002-003"}
-    assert started(marks) == {task["run_id"]: 2 if task["run_id"] in twice else 1 for task in tasks}
+    assert toys.started(marks) == {task["run_id"]: 2 if task["run_id"] in twice else 1 for task in tasks}
     found = states(outcome.directory)
     assert {run for run, entry in found.items() if entry.attempt == 2} == twice
     deaths = [entry for entry in entries(outcome.directory) if entry.state == "killed"]
@@ -71,7 +49,7 @@ def test_worker_killed_in_the_middle_of_a_run(tmp_path, marks, undisturbed):
 
 def test_worker_killed_from_outside(tmp_path, marks, undisturbed):
     tasks = toys.make_tasks()
-    context = CONTEXT | {"marks": str(marks), "pause": 0.2}
+    context = toys.CONTEXT | {"marks": str(marks), "pause": 0.2}
     process = toys.start_sweep(tmp_path / "out", tasks, context, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) >= 3)
     latest = max(marks.iterdir(), key=lambda mark: int(mark.name.split("-")[2]))
@@ -79,18 +57,18 @@ def test_worker_killed_from_outside(tmp_path, marks, undisturbed):
     said, errors = process.communicate()
     assert (json.loads(said)["done"], errors) == (12, "")
     assert toys.files(tmp_path / "out") == undisturbed
-    assert sum(started(marks).values()) == 13
+    assert sum(toys.started(marks).values()) == 13
 
 
 def test_poison_run_harms_no_other(tmp_path, marks):
     tasks = toys.make_tasks()
     bad = {"r000-003": "SIGKILL", "r001-000": "exit code 7"}
-    context = CONTEXT | {"marks": str(marks), "dies": ["r000-003"], "exits": ["r001-000"]}
+    context = toys.CONTEXT | {"marks": str(marks), "dies": ["r000-003"], "exits": ["r001-000"]}
     outcome = run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=2)
     assert (outcome.done, outcome.failed, outcome.killed) == (10, 0, 2)
     assert {failure.run_id: failure.error for failure in outcome.failures} == bad
     assert all(failure.attempts == 2 and failure.state == "killed" for failure in outcome.failures)
-    assert started(marks) == {task["run_id"]: 2 if task["run_id"] in bad else 1 for task in tasks}
+    assert toys.started(marks) == {task["run_id"]: 2 if task["run_id"] in bad else 1 for task in tasks}
     same_tables(outcome.directory, [task for task in tasks if task["run_id"] not in bad])
     traces = [json.loads((outcome.directory / failure.trace).read_text()) for failure in outcome.failures]
     assert traces[0]["message"] == "killed from outside, often because memory ran out"
@@ -102,7 +80,7 @@ def test_workers_that_die_before_any_run_end_the_sweep(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
         with pytest.raises(SweepError, match=r"workers die before they can make a run \(SIGABRT\): no good"):
-            run_sweep(toys.make_tasks(), "deadly_toy:execute", CONTEXT, tmp_path / "out", workers=2)
+            run_sweep(toys.make_tasks(), "deadly_toy:execute", toys.CONTEXT, tmp_path / "out", workers=2)
 
 
 # ---------------------------------------------------------------------- sweeps that die
@@ -116,7 +94,7 @@ def workers_of(out):
 @pytest.mark.parametrize("with_workers", [False, True])
 def test_sweep_killed(tmp_path, marks, undisturbed, with_workers):
     tasks = toys.make_tasks()
-    context = CONTEXT | {"marks": str(marks), "pause": 0.1}
+    context = toys.CONTEXT | {"marks": str(marks), "pause": 0.1}
     out = tmp_path / "out"
     process = toys.start_sweep(out, tasks, context, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) >= 6)
@@ -133,7 +111,7 @@ def test_sweep_killed(tmp_path, marks, undisturbed, with_workers):
     outcome = run_sweep(tasks, toys.EXECUTE, context, out, workers=2, resume=True)
     assert outcome.done == 12
     assert toys.files(out) == undisturbed
-    starts = started(marks)
+    starts = toys.started(marks)
     assert all(starts[run] == 1 for run in done)
     assert sum(starts.values()) <= 12 + 2  # only the runs in hand were begun again
 
@@ -142,7 +120,7 @@ def test_sweep_killed_at_many_moments(tmp_path, undisturbed):
     tasks = toys.make_tasks()
     generator = np.random.default_rng(2026)
     out = tmp_path / "out"
-    context = CONTEXT | {"pause": 0.01}
+    context = toys.CONTEXT | {"pause": 0.01}
     kills = 0
     for attempt in range(12):
         process = toys.start_sweep(out, tasks, context, workers=2, resume=(out / "sweep.json").exists())
@@ -166,7 +144,7 @@ def test_sweep_killed_at_many_moments(tmp_path, undisturbed):
 def test_corrupt_ledger_does_not_hinder_resumption(tmp_path, undisturbed, line):
     tasks = toys.make_tasks()
     out = tmp_path / "out"
-    bad = CONTEXT | {"raises": ["r001-001"], "luck": str(tmp_path / "luck")}
+    bad = toys.CONTEXT | {"raises": ["r001-001"], "luck": str(tmp_path / "luck")}
     run_sweep(tasks, toys.EXECUTE, bad, out, workers=1)
     (ledger,) = (out / "ledger").iterdir()
     lines = ledger.read_bytes().splitlines(keepends=True)
@@ -182,7 +160,7 @@ def test_corrupt_ledger_does_not_hinder_resumption(tmp_path, undisturbed, line):
 def test_staged_run_that_a_loss_of_power_cut_short_is_made_again(tmp_path, marks, undisturbed, damage):
     tasks = toys.make_tasks()
     out = tmp_path / "out"
-    context = CONTEXT | {"marks": str(marks)}
+    context = toys.CONTEXT | {"marks": str(marks)}
     plan_runs(tasks, toys.EXECUTE, context, out)
     work_on(out, ["r000-000", "r000-001", "r000-002"], workers=1)
     staged = out / "stage" / "r000-001.arrow"
@@ -190,7 +168,7 @@ def test_staged_run_that_a_loss_of_power_cut_short_is_made_again(tmp_path, marks
     staged.write_bytes({"empty": b"", "cut": content[:900], "zeroed": bytes(len(content))}[damage])
     assert work_on(out, workers=1).done == 12
     assert toys.files(out) == undisturbed
-    assert started(marks) == {task["run_id"]: 1 + (task["run_id"] == "r000-001") for task in tasks}
+    assert toys.started(marks) == {task["run_id"]: 1 + (task["run_id"] == "r000-001") for task in tasks}
     assert sessions(out)[-1].about["redone"] == ["r000-001"]
 
 
@@ -199,13 +177,13 @@ def test_staged_run_that_a_loss_of_power_cut_short_is_made_again(tmp_path, marks
 
 def test_ctrl_c_lets_runs_in_hand_finish(tmp_path, marks, undisturbed):
     tasks = toys.make_tasks()
-    context = CONTEXT | {"marks": str(marks), "pause": 0.3}
+    context = toys.CONTEXT | {"marks": str(marks), "pause": 0.3}
     out = tmp_path / "out"
     process = toys.start_sweep(out, tasks, context, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) >= 4)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
-    begun = started(marks)
+    begun = toys.started(marks)
     assert "Stopping when 2 runs in hand are done" in errors
     assert f"SweepInterrupted: Stopped by SIGINT: {len(begun)} of 12 runs are in {out}; go on with --resume" in errors
     assert process.returncode == 1
@@ -215,12 +193,12 @@ def test_ctrl_c_lets_runs_in_hand_finish(tmp_path, marks, undisturbed):
     # What is done can be read by any tool already.
     assert sum(path.startswith("summary/") for path in toys.files(out)) >= 1
     assert run_sweep(tasks, toys.EXECUTE, context, out, workers=2, resume=True).done == 12
-    assert set(started(marks).values()) == {1}
+    assert set(toys.started(marks).values()) == {1}
     assert toys.files(out) == undisturbed
 
 
 def test_ctrl_c_when_the_last_runs_are_in_hand_is_no_interruption(tmp_path, marks):
-    context = CONTEXT | {"marks": str(marks), "pause": 0.5}
+    context = toys.CONTEXT | {"marks": str(marks), "pause": 0.5}
     process = toys.start_sweep(tmp_path / "out", toys.make_tasks(1, 2), context, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) == 2)
     process.send_signal(signal.SIGINT)
@@ -233,7 +211,7 @@ def test_ctrl_c_when_the_last_runs_are_in_hand_is_no_interruption(tmp_path, mark
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
 def test_second_ctrl_c_and_sigterm_drop_runs_in_hand(tmp_path, marks, signals):
     tasks = toys.make_tasks(1, 3)
-    context = CONTEXT | {"marks": str(marks), "pause": 600}
+    context = toys.CONTEXT | {"marks": str(marks), "pause": 600}
     process = toys.start_sweep(tmp_path / "out", tasks, context, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) == 2)
     for number in signals:
@@ -247,7 +225,7 @@ def test_second_ctrl_c_and_sigterm_drop_runs_in_hand(tmp_path, marks, signals):
 
 def test_handlers_of_the_caller_are_put_back(tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    run_sweep(toys.make_tasks(1, 1), toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1)
+    run_sweep(toys.make_tasks(1, 1), toys.EXECUTE, toys.CONTEXT, tmp_path / "out", workers=1)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
@@ -274,7 +252,7 @@ def test_full_disk(tmp_path, undisturbed, pages):
         ballast = tmp_path / "disk" / "ballast"
         ballast.write_bytes(b"x" * 4096 * (63 - pages))
         with pytest.raises(SweepError, match=r"cannot be written \(No space left on device\); .*") as caught:
-            run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=2)
+            run_sweep(tasks, toys.EXECUTE, toys.CONTEXT, out, workers=2)
         if "nothing was begun" in str(caught.value):
             assert not out.exists()
         else:
@@ -284,7 +262,7 @@ def test_full_disk(tmp_path, undisturbed, pages):
                 check_tables(out, [task for task in tasks if task["run_id"] in done])
             assert not any(toys.is_alive(pid) for pid in workers_of(out))
         ballast.unlink()
-        outcome = run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=2, resume=out.exists())
+        outcome = run_sweep(tasks, toys.EXECUTE, toys.CONTEXT, out, workers=2, resume=out.exists())
         assert outcome.done == 12
         assert toys.files(out) == undisturbed
         assert not list(out.glob("**/.*.tmp"))
@@ -293,7 +271,7 @@ def test_full_disk(tmp_path, undisturbed, pages):
 def test_directory_that_cannot_be_written(tmp_path):
     tasks = toys.make_tasks(1, 2)
     with small_disk(tmp_path / "disk", 4096 * 64) as remount:
-        bad = CONTEXT | {"raises": ["r000-001"], "luck": str(tmp_path / "luck")}
+        bad = toys.CONTEXT | {"raises": ["r000-001"], "luck": str(tmp_path / "luck")}
         out = tmp_path / "disk" / "out"
         run_sweep(tasks, toys.EXECUTE, bad, out, workers=1)
         (tmp_path / "luck").touch()
@@ -308,7 +286,7 @@ def test_directory_that_cannot_be_written(tmp_path):
 
 def test_directory_that_is_gone(tmp_path, marks):
     out = tmp_path / "out"
-    process = toys.start_sweep(out, toys.make_tasks(), CONTEXT | {"marks": str(marks), "pause": 0.2}, workers=2)
+    process = toys.start_sweep(out, toys.make_tasks(), toys.CONTEXT | {"marks": str(marks), "pause": 0.2}, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) >= 2)
     out.rename(tmp_path / "elsewhere")
     _, errors = process.communicate(timeout=60)

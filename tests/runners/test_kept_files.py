@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from citytwin.runners import manifest
 from citytwin.runners.calibrate.fit import calibrate
 from citytwin.runners.cli import app
+from citytwin.runners.preparation import sweep_tasks
 from citytwin.runners.results import Results
-from citytwin.runners.run import execute_run, run, sweep_tasks
+from citytwin.runners.run import execute_run, run
 from citytwin.runners.scenario import Scenario, ScenarioError
 from citytwin.runners.sweep import SweepError, sweep
 

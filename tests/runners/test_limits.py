@@ -13,8 +13,6 @@ from citytwin.runners.memory import resident
 from citytwin.runners.sessions import states
 from citytwin.runners.sweep import run_sweep
 
-CONTEXT = {"scenario": "name = 'toy'"}
-
 
 @pytest.mark.parametrize(
     ("text", "size"),
@@ -66,7 +64,7 @@ def test_the_wall_time_counts_from_the_start_of_the_process():
 def test_memory_of_a_process_counts_its_children():
     alone = resident(os.getpid())
     assert alone > 10_000_000
-    process = toys.start_sweep("/nowhere/at/all", [], CONTEXT)
+    process = toys.start_sweep("/nowhere/at/all", [], toys.CONTEXT)
     try:
         toys.wait_for(lambda: resident(os.getpid()) > alone + 5_000_000 or process.poll() is not None)
     finally:
@@ -78,7 +76,7 @@ def test_run_that_takes_too_long_is_ended_once_and_no_other(tmp_path):
     tasks = toys.make_tasks(1, 4)
     marks = tmp_path / "marks"
     marks.mkdir()
-    context = CONTEXT | {"lasts": {"r000-001": 600}, "marks": str(marks), "luck": str(tmp_path / "luck")}
+    context = toys.CONTEXT | {"lasts": {"r000-001": 600}, "marks": str(marks), "luck": str(tmp_path / "luck")}
     out = tmp_path / "out"
     outcome = run_sweep(tasks, toys.EXECUTE, context, out, workers=2, limits=Limits(seconds=1.0))
     assert (outcome.done, outcome.timed_out, outcome.stopped) == (3, 1, "")
@@ -97,7 +95,7 @@ def test_run_that_takes_too_long_is_ended_once_and_no_other(tmp_path):
 
 def test_run_that_takes_too_much_memory_is_ended_once_and_no_other(tmp_path):
     tasks = toys.make_tasks(1, 4)
-    context = CONTEXT | {"takes": {"r000-002": 600_000_000}}
+    context = toys.CONTEXT | {"takes": {"r000-002": 600_000_000}}
     limits = Limits(memory=500_000_000)
     outcome = run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=2, limits=limits)
     assert (outcome.done, outcome.out_of_memory) == (3, 1)
@@ -109,7 +107,7 @@ def test_run_that_takes_too_much_memory_is_ended_once_and_no_other(tmp_path):
 
 
 def test_memory_that_python_does_not_get_is_told_apart_from_other_errors(tmp_path):
-    context = CONTEXT | {"takes": {"r000-000": 1 << 60}}
+    context = toys.CONTEXT | {"takes": {"r000-000": 1 << 60}}
     outcome = run_sweep(toys.make_tasks(1, 2), toys.EXECUTE, context, tmp_path / "out", workers=1)
     (failure,) = outcome.failures
     assert (failure.state, failure.attempts) == ("out_of_memory", 1)
@@ -119,7 +117,7 @@ def test_memory_that_python_does_not_get_is_told_apart_from_other_errors(tmp_pat
 def test_worker_that_the_system_ended_for_want_of_memory(tmp_path, monkeypatch):
     counted = iter([3, 4])
     monkeypatch.setattr(supervisor, "out_of_memory_kills", lambda: next(counted))
-    context = CONTEXT | {"dies": ["r000-001"]}
+    context = toys.CONTEXT | {"dies": ["r000-001"]}
     outcome = run_sweep(toys.make_tasks(1, 3), toys.EXECUTE, context, tmp_path / "out", workers=1)
     (failure,) = outcome.failures
     assert (failure.state, failure.error, failure.attempts) == ("out_of_memory", "SIGKILL", 1)
@@ -133,7 +131,7 @@ def test_no_run_is_begun_that_would_not_be_done(tmp_path, monkeypatch):
     monkeypatch.setattr(Limits, "deadline", property(lambda limits: begun + limits.walltime))
     begun = time.monotonic()
     tasks = toys.make_tasks(1, 40)
-    context = CONTEXT | {"pause": 1.0}
+    context = toys.CONTEXT | {"pause": 1.0}
     outcome = run_sweep(tasks, toys.EXECUTE, context, tmp_path / "out", workers=2, limits=Limits(walltime=10.0))
     assert time.monotonic() - begun < 10.0
     assert outcome.stopped == "wall time"
@@ -147,7 +145,7 @@ def test_no_run_is_begun_that_would_not_be_done(tmp_path, monkeypatch):
 def test_run_in_hand_that_is_not_done_in_time_is_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(Limits, "deadline", property(lambda limits: begun + limits.walltime))
     begun = time.monotonic()
-    context = CONTEXT | {"pause": 600.0}
+    context = toys.CONTEXT | {"pause": 600.0}
     outcome = run_sweep(
         toys.make_tasks(1, 2), toys.EXECUTE, context, tmp_path / "out", workers=1, limits=Limits(walltime=6.0)
     )

@@ -19,28 +19,7 @@ from citytwin.runners.sessions import sessions, states
 from citytwin.runners.store import read_tasks, runs_in_results
 from citytwin.runners.sweep import SweepError, extend, plan_runs, run_sweep
 
-CONTEXT = {"scenario": "name = 'toy'"}
-
 pytestmark = pytest.mark.usefixtures("one_program")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, one_program):  # noqa: ARG001 - it must be in force
-    """Results of the grid that nothing disturbed."""
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    run_sweep(toys.make_tasks(), toys.EXECUTE, CONTEXT, out, workers=1)
-    return toys.files(out)
-
-
-@pytest.fixture
-def marks(tmp_path):
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder
-
-
-def started(marks):
-    return Counter(mark.name.rsplit("-", 2)[0] for mark in marks.iterdir())
 
 
 def made(out):
@@ -50,16 +29,16 @@ def made(out):
 def test_a_planned_sweep_lists_its_runs_and_makes_none(tmp_path):
     tasks = toys.make_tasks()
     out = tmp_path / "out"
-    assert plan_runs(tasks, toys.EXECUTE, CONTEXT, out) == tasks
+    assert plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out) == tasks
     assert {entry.state for entry in states(out).values()} == {"queued"}
     assert sorted(item.name for item in out.iterdir()) == [".lock", "sweep.json", "tasks.jsonl"]
-    assert plan_runs(tasks, toys.EXECUTE, CONTEXT, out, resume=True) == tasks
+    assert plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out, resume=True) == tasks
 
 
 def test_parts_are_the_whole(tmp_path, undisturbed):
     tasks = toys.make_tasks()
     out = tmp_path / "out"
-    plan_runs(tasks, toys.EXECUTE, CONTEXT, out)
+    plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out)
     names = [task["run_id"] for task in tasks]
     described = (out / "sweep.json").read_bytes()
     for part in (names[7:], names[:3], names[3:7]):  # not in their order, and not along the blocks
@@ -74,7 +53,7 @@ def test_parts_are_the_whole(tmp_path, undisturbed):
 def test_parts_at_once_are_the_whole(tmp_path, undisturbed):
     tasks = toys.make_tasks()
     out = tmp_path / "out"
-    plan_runs(tasks, toys.EXECUTE, CONTEXT, out)
+    plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out)
     names = [task["run_id"] for task in tasks]
     outcomes = []
     threads = [
@@ -94,7 +73,7 @@ def test_parts_at_once_are_the_whole(tmp_path, undisturbed):
 def test_two_sweeps_of_one_directory_share_its_runs(tmp_path, marks, undisturbed):
     tasks = toys.make_tasks()
     out = tmp_path / "out"
-    context = CONTEXT | {"marks": str(marks), "pause": 0.5}
+    context = toys.CONTEXT | {"marks": str(marks), "pause": 0.5}
     first = toys.start_sweep(out, tasks, context, workers=1)
     toys.wait_for(lambda: list(marks.iterdir()))
     outcome = run_sweep(tasks, toys.EXECUTE, context, out, workers=1, resume=True)
@@ -105,7 +84,7 @@ def test_two_sweeps_of_one_directory_share_its_runs(tmp_path, marks, undisturbed
     assert one.end["done"] > 0
     assert two.end["done"] > 0
     # Each looks at the other before it takes a run, but both may take one in the same moment.
-    assert sum(started(marks).values()) <= 12 + 3
+    assert sum(toys.started(marks).values()) <= 12 + 3
     assert toys.files(out) == undisturbed
 
 
@@ -113,7 +92,7 @@ def test_runs_of_a_machine_that_fell_silent_are_taken_over(tmp_path, marks, monk
     tasks = toys.make_tasks()
     out = tmp_path / "out"
     monkeypatch.setattr(sessions_module, "SILENT", 1.5)
-    context = CONTEXT | {"marks": str(marks)}
+    context = toys.CONTEXT | {"marks": str(marks)}
     plan_runs(tasks, toys.EXECUTE, context, out)
     about = {"place": "node07 another-boot", "pid": 1, "process": 5}
     (out / "ledger").mkdir()
@@ -133,7 +112,7 @@ def test_runs_of_a_machine_that_fell_silent_are_taken_over(tmp_path, marks, monk
 
 
 def test_names_that_are_no_runs(tmp_path):
-    plan_runs(toys.make_tasks(1, 2), toys.EXECUTE, CONTEXT, tmp_path / "out")
+    plan_runs(toys.make_tasks(1, 2), toys.EXECUTE, toys.CONTEXT, tmp_path / "out")
     with pytest.raises(SweepError, match=r"has no run r7; tasks\.jsonl lists"):
         work_on(tmp_path / "out", ["r000-001", "r7"])
     assert work_on(tmp_path / "out", []).total == 0
@@ -145,7 +124,7 @@ def test_names_that_are_no_runs(tmp_path):
 
 def test_workers_of_another_version_are_refused_by_name(tmp_path, monkeypatch):
     out = tmp_path / "out"
-    plan_runs(toys.make_tasks(1, 2), toys.EXECUTE, CONTEXT, out)
+    plan_runs(toys.make_tasks(1, 2), toys.EXECUTE, toys.CONTEXT, out)
     monkeypatch.setattr(manifest, "program", lambda: toys.PROGRAM | {"citytwin": "0.2"})
     with pytest.raises(
         SweepError, match=r'another program than that of .*:\n +version of citytwin: "0" there, "0.2" here'
@@ -157,17 +136,17 @@ def test_workers_of_another_version_are_refused_by_name(tmp_path, monkeypatch):
 def test_only_what_failed_is_made_again_with_the_seeds_it_had(tmp_path, marks):
     tasks = toys.make_tasks()
     out = tmp_path / "out"
-    context = CONTEXT | {
+    context = toys.CONTEXT | {
         "marks": str(marks), "raises": ["r000-001"], "dies": ["r001-002"], "luck": str(tmp_path / "luck"),
     }  # fmt: skip
     plan_runs(tasks, toys.EXECUTE, context, out)
     work_on(out, [task["run_id"] for task in tasks[:8]], workers=2)
     assert unsuccessful(out) == ["r000-001", "r001-002"]
     (tmp_path / "luck").touch()
-    before = started(marks)
+    before = toys.started(marks)
     outcome = run_sweep(tasks, toys.EXECUTE, context, out, workers=1, only_failed=True)
     assert (outcome.total, outcome.done, outcome.killed) == (2, 1, 1)
-    assert started(marks) - before == {"r000-001": 1, "r001-002": 2}
+    assert toys.started(marks) - before == {"r000-001": 1, "r001-002": 2}
     assert len(runs_in_results(out)) == 7  # nothing else was made
     with pytest.raises(SweepError, match="nothing to resume"):
         run_sweep(tasks, toys.EXECUTE, context, tmp_path / "other", only_failed=True)
@@ -180,7 +159,7 @@ def test_only_what_failed_is_made_again_with_the_seeds_it_had(tmp_path, marks):
 def test_a_sweep_grows_and_what_is_done_is_kept(tmp_path, marks, begun):
     tasks = toys.make_tasks(5, 2)
     out = tmp_path / "out"
-    context = CONTEXT | {"marks": str(marks)}
+    context = toys.CONTEXT | {"marks": str(marks)}
     plan_runs(tasks[:6], toys.EXECUTE, context, out)
     work_on(out, [task["run_id"] for task in tasks[:begun]], workers=1)
     larger = context | {"scenario": "name = 'larger'"}
@@ -190,7 +169,7 @@ def test_a_sweep_grows_and_what_is_done_is_kept(tmp_path, marks, begun):
     assert (described["runs"], len(described["points"]), described["scenario"]) == (10, 5, "name = 'larger'")
     outcome = run_sweep(tasks, toys.EXECUTE, larger, out, workers=2, resume=True)
     assert outcome.done == 10
-    assert set(started(marks).values()) == {1}
+    assert set(toys.started(marks).values()) == {1}
     check_tables(out, tasks)
     with pytest.raises(SweepError, match="holds another sweep"):
         run_sweep(tasks[:6], toys.EXECUTE, context, out, resume=True)
@@ -199,7 +178,7 @@ def test_a_sweep_grows_and_what_is_done_is_kept(tmp_path, marks, begun):
 def test_growth_that_was_cut_off_is_made_up_for(tmp_path, monkeypatch):
     tasks = toys.make_tasks(3, 2)
     out = tmp_path / "out"
-    plan_runs(tasks[:4], toys.EXECUTE, CONTEXT, out)
+    plan_runs(tasks[:4], toys.EXECUTE, toys.CONTEXT, out)
 
     def cut_off(*_):
         raise KeyboardInterrupt
@@ -209,7 +188,7 @@ def test_growth_that_was_cut_off_is_made_up_for(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             extend(out, tasks[4:])
     # Either go on with the smaller one, or grow it again.
-    assert plan_runs(tasks[:4], toys.EXECUTE, CONTEXT, out, resume=True) == tasks[:4]
+    assert plan_runs(tasks[:4], toys.EXECUTE, toys.CONTEXT, out, resume=True) == tasks[:4]
     assert extend(out, tasks[4:]) == tasks
     assert work_on(out, workers=1).done == 6
 
@@ -217,7 +196,7 @@ def test_growth_that_was_cut_off_is_made_up_for(tmp_path, monkeypatch):
 def test_what_cannot_be_appended(tmp_path):
     out = tmp_path / "out"
     tasks = toys.make_tasks(1, 2)
-    plan_runs(tasks, toys.EXECUTE, CONTEXT, out)
+    plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out)
     before = (out / "tasks.jsonl").read_bytes()
     with pytest.raises(SweepError, match="'r000-001': stands twice"):
         extend(out, tasks[1:])

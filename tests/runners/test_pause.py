@@ -13,8 +13,6 @@ from citytwin.runners.limits import Limits
 from citytwin.runners.sessions import sessions, states
 from citytwin.runners.sweep import run_sweep
 
-CONTEXT = {"scenario": "name = 'toy'"}
-
 pytestmark = pytest.mark.usefixtures("one_program")
 
 
@@ -40,7 +38,7 @@ def test_signal_pauses_runs_in_hand_which_then_go_on(tmp_path, number):
     tasks = toys.make_tasks(1, 2)
     marks = tmp_path / "marks"
     marks.mkdir()
-    context = CONTEXT | {"steps": 20, "pause": 0.1, "marks": str(marks)}
+    context = toys.CONTEXT | {"steps": 20, "pause": 0.1, "marks": str(marks)}
     out = tmp_path / "out"
     process = toys.start_sweep(out, tasks, context, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) == 2)
@@ -64,7 +62,7 @@ def test_signal_pauses_runs_in_hand_which_then_go_on(tmp_path, number):
 def test_wall_time_pauses_a_run_that_is_longer_than_it(tmp_path, monkeypatch):
     tasks = toys.make_tasks(1, 1)
     out = tmp_path / "out"
-    context = CONTEXT | {"steps": 60, "pause": 0.1}
+    context = toys.CONTEXT | {"steps": 60, "pause": 0.1}
     sessions_needed = 0
     while True:
         begun = time.monotonic()
@@ -88,7 +86,7 @@ def pauses_by_itself(*_):
 
 
 def test_run_that_pauses_though_nobody_asked_has_failed(tmp_path):
-    outcome = run_sweep(toys.make_tasks(1, 1), "test_pause:pauses_by_itself", CONTEXT, tmp_path / "out", workers=1)
+    outcome = run_sweep(toys.make_tasks(1, 1), "test_pause:pauses_by_itself", toys.CONTEXT, tmp_path / "out", workers=1)
     (failure,) = outcome.failures
     assert (failure.state, failure.error) == ("failed", "Paused")
 
@@ -97,7 +95,7 @@ def test_sigusr1_finishes_runs_that_cannot_be_paused(tmp_path):
     tasks = toys.make_tasks(1, 3)
     marks = tmp_path / "marks"
     marks.mkdir()
-    context = CONTEXT | {"pause": 1.0, "marks": str(marks)}
+    context = toys.CONTEXT | {"pause": 1.0, "marks": str(marks)}
     process = toys.start_sweep(tmp_path / "out", tasks, context, workers=1)
     toys.wait_for(lambda: list(marks.iterdir()))
     process.send_signal(signal.SIGUSR1)

@@ -13,8 +13,9 @@ from citytwin.environment.city import City, CityError
 from citytwin.runners import cities
 from citytwin.runners.cities import bundle_name, check_city, prepare_cities, slug
 from citytwin.runners.model import CityModel
+from citytwin.runners.preparation import sweep_tasks
 from citytwin.runners.results import Results
-from citytwin.runners.run import execute_run, run, sweep_tasks, warm
+from citytwin.runners.run import execute_run, run, warm
 from citytwin.runners.scenario import Scenario, ScenarioError
 from citytwin.runners.sections import CitySettings, OsmCity, SyntheticCity
 from citytwin.runners.sweep import SweepError, sweep

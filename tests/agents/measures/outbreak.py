@@ -3,7 +3,7 @@
 import numpy as np
 from epidemic_cities import Person
 
-from citytwin.agents.epidemic.epidemic import columns
+from citytwin.agents.epidemic.progress import columns
 from citytwin.agents.measures import MEASURES
 from citytwin.agents.presence import Presence
 from citytwin.agents.rows import RowModel

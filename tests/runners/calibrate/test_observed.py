@@ -11,9 +11,9 @@ from citytwin.runners.calibrate.observed import PEOPLE, check_people, read_obser
 from citytwin.runners.calibrate.settings import CalibrateSettings
 from citytwin.runners.documents import ScenarioError, Where
 from citytwin.runners.model import CityModel
-from citytwin.runners.run import WARM_UPS
 from citytwin.runners.scenario import Scenario
 from citytwin.runners.sections import ClockSettings
+from citytwin.runners.warm_ups import WARM_UPS
 
 CLOCK = ClockSettings(start=datetime.date(2020, 2, 24), days=30)
 UNTIL = Where("s.toml", 12)

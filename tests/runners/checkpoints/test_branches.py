@@ -14,7 +14,8 @@ from citytwin.runners.checkpoints.reader import StateError
 from citytwin.runners.compare import compare
 from citytwin.runners.documents import ScenarioError
 from citytwin.runners.model import CityModel
-from citytwin.runners.run import execute_run, run, sweep_tasks
+from citytwin.runners.preparation import sweep_tasks
+from citytwin.runners.run import execute_run, run
 from citytwin.runners.scenario import Scenario
 from citytwin.runners.sweep import sweep
 

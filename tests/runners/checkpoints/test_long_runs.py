@@ -20,7 +20,8 @@ from citytwin.runners.checkpoints.files import HEAD, TREE, read_head
 from citytwin.runners.checkpoints.graph import SaveError
 from citytwin.runners.checkpoints.running import Checkpoints
 from citytwin.runners.model import CityModel
-from citytwin.runners.run import execute_run, run, sweep_tasks
+from citytwin.runners.preparation import sweep_tasks
+from citytwin.runners.run import execute_run, run
 from citytwin.runners.scenario import Scenario
 from citytwin.runners.sweep import run_sweep
 from citytwin.runners.tables import StoreError

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from citytwin.runners.growing import grow
 from citytwin.runners.insight.optimise import write_optimum
 from citytwin.runners.insight.settings import OptimiseSettings
 from citytwin.runners.insight.trials import Search
+from citytwin.runners.proposing import run_proposed
 
 HERE = Path(__file__).resolve().parent
 EXECUTE = "optimise_toys:execute"
@@ -64,7 +64,7 @@ def make_search(context=None, **changes):
 
 def optimum(search, out, **options):
     """Search and write down what was found."""
-    return write_optimum(search, grow(search, out, **options), out)
+    return write_optimum(search, run_proposed(search, out, **options), out)
 
 
 def found_files(directory):

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import dijkstra
 from citytwin.environment.city import City
 from citytwin.environment.roads import Access, largest_component
 from citytwin.runners import manifest, store
-from citytwin.runners.run import sweep_tasks
+from citytwin.runners.preparation import sweep_tasks
 from citytwin.runners.scenario import Scenario
 from citytwin.runners.tables import to_tables
 

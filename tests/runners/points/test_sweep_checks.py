@@ -204,8 +204,8 @@ def test_corners_of_many_points_are_looked_at():
 
 def test_of_very_many_points_few_are_looked_at(monkeypatch):
     looked = []
-    read = scenarios._read
-    monkeypatch.setattr(scenarios, "_read", lambda *given: looked.append(1) or read(*given))
+    read = scenarios.validated
+    monkeypatch.setattr(scenarios, "validated", lambda *given: looked.append(1) or read(*given))
     axes = (R0, '"policy.shut.compliance" = { from = 0, to = 1 }\n', '"policy.shut.from" = [5, 6, 7, 8]\n')
     made = Scenario.from_text(HEAD + 'design = "random"\npoints = 25_000\n' + parameters(*axes))
     assert len(made.points()) == made.runs == 100_000

@@ -1,4 +1,4 @@
-"""Sweeps whose list of runs grows: batch after batch, each a function of what came of those before it.
+"""Work whose runs are proposed: batch after batch, each a function of what came of those before it.
 
 A batch is written down before it begins, and the next one follows from what is committed. Work that is resumed asks for
 its batches again from the first; runs that are in the results are not made again, so it goes on as if it had never
@@ -64,7 +64,7 @@ class Proposer(Protocol[_Found_co]):
 
 
 @dataclass(frozen=True)
-class Grown(Generic[Found]):
+class Proposed(Generic[Found]):
     """What came of it, over all its sessions.
 
     Attributes:
@@ -88,14 +88,14 @@ def run_id(run: int) -> str:
     return f"r{run:06d}"
 
 
-def grow(
+def run_proposed(
     proposer: Proposer[Found],
     out: str | Path,
     *,
     workers: int | None = None,
     resume: Resume = False,
     progress: Progress | None = None,
-) -> Grown[Found]:
+) -> Proposed[Found]:
     """Make all runs that a proposer asks for, whatever happens to the processes.
 
     Args:
@@ -130,7 +130,7 @@ class _Session(Generic[Found]):
         self.batches = proposer.batches(out)
         self.current = self._take(next(self.batches))
         self.primed = False
-        self.result: Grown[Found] | None = None
+        self.result: Proposed[Found] | None = None
         if resume:
             self.manifest, self.recorded = self._opened(anyway=resume == "anyway")
         else:
@@ -176,7 +176,7 @@ class _Session(Generic[Found]):
 
     # ------------------------------------------------------------------ running
 
-    def run(self) -> Grown[Found]:
+    def run(self) -> Proposed[Found]:
         self.store.clean()
         redone = self.store.set_aside()
         self.committed = self.store.committed()
@@ -240,7 +240,7 @@ class _Session(Generic[Found]):
         try:
             proposed = self.batches.send(done)
         except StopIteration as stop:
-            self.result = Grown(stop.value, self.tasks, {})
+            self.result = Proposed(stop.value, self.tasks, {})
             return False
         self.number += 1
         self.current = self._take(proposed)
@@ -265,6 +265,6 @@ class _Session(Generic[Found]):
     def _write(self, *, finished: bool) -> None:
         """Write down what it is, with the runs it has come to."""
         described = manifests.describe(self.tasks, self.proposer.execute, self.context, 1)
-        grown = {name: described[name] for name in ("runs", "points", "replicates", "tasks", "versions")}
-        self.manifest |= grown | {"finished": finished}
+        reached = {name: described[name] for name in ("runs", "points", "replicates", "tasks", "versions")}
+        self.manifest |= reached | {"finished": finished}
         manifests.write_manifest(self.out, self.manifest)
