@@ -194,7 +194,8 @@ class Twin:
         return sum(u is unit or (self.free(u) and bool(u.serves & unit.serves)) for u in self.units)
 
     def kept_back(self, unit, priority):
-        return priority >= self.rules["hold_from"] and self.colleagues(unit) <= self.rules["hold_out"]
+        held = bool(unit.serves) and priority >= self.rules["hold_from"]
+        return held and self.colleagues(unit) <= self.rules["hold_out"]
 
     def scene_mode(self, unit, priority):
         return unit.lights if priority < self.rules["scene_lights"] else unit.normal
