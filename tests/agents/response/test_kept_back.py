@@ -22,7 +22,9 @@ def centre(hold_out):
         serves=np.array([AMBULANCES, AMBULANCES, 0], np.int32),
         aids=np.array([0, 0, AMBULANCES], np.int32),
     )
-    return Centre(roads, fleet, Departments.unlimited(0), make_rules(stations=1, units=3, hold_out=hold_out, hold_from=1))
+    return Centre(
+        roads, fleet, Departments.unlimited(0), make_rules(stations=1, units=3, hold_out=hold_out, hold_from=1)
+    )
 
 
 def test_neighbours_come_where_own_units_are_kept_back():
