@@ -90,7 +90,7 @@ class Record:
         reached = (table["arrived"] >= start) & (table["arrived"] < end)
         for name in self._fleets.services:
             mine = table["service"] == SERVICES[name]
-            units = self._fleets.service == SERVICES[name]
+            units = self._fleets.of_service(name)
             calls = np.flatnonzero(mine & called)
             incident, first = np.unique(table["incident"][calls], return_index=True)
             figures[f"{name}_calls"] = len(incident)
@@ -209,7 +209,7 @@ class Record:
         for name in self._fleets.services:
             mine = table["service"] == SERVICES[name]
             rows, seconds = self._responses(table, mine)
-            units = self._fleets.service == SERVICES[name]
+            units = self._fleets.of_service(name)
             figures[f"{name}_calls"] = len(np.unique(table["incident"][mine]))
             figures |= _quantiles(f"{name}_response", seconds)
             waits = (table["sent"] - table["ready"])[mine & np.isfinite(table["sent"])]
@@ -228,6 +228,8 @@ class Record:
         figures["handover_minutes"] = float(minutes.mean()) if len(minutes) else 0.0
         for outcome in Outcome:
             figures[f"tasks_{outcome.name.lower()}"] = int(np.count_nonzero(table["outcome"] == outcome))
+        waits = table["outcome"] == Outcome.WAITING
+        figures["tasks_unreachable"] = int(np.count_nonzero(waits & table["unreachable"]))
         return figures
 
     def tables(self, wanted: "Sequence[str]") -> dict[str, dict[str, NDArray[Any]]]:

@@ -80,9 +80,8 @@ def check_rules(settings: ResponseSettings, fleets: Fleets) -> list[Tables]:
 
 
 def _check_hold_out(fleets: Fleets, hold_out: int) -> None:
-    neighbour = np.array([fleet.neighbour for fleet in fleets.fleets.values()])[fleets.of]
     for service in fleets.services if hold_out else ():
-        units = int(np.count_nonzero((fleets.service == SERVICES[service]) & ~neighbour))
+        units = int(np.count_nonzero(fleets.of_service(service)))
         if hold_out >= units:
             raise FleetError(
                 f"response.dispatch.hold_out: {hold_out} units are kept back for priority 0, but the service {service} has "
