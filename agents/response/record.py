@@ -102,7 +102,7 @@ class Record:
             figures[f"{name}_reached"] = len(rows)
             figures[f"{name}_in_time"] = int(in_time.sum())
             on_duty = day[units].sum() - day[units, board.OFF].sum()
-            figures[f"{name}_busy"] = float(day[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
+            figures[f"{name}_busy"] = float(day[units][:, BUSY_STATES].sum() / max(on_duty, 1e-9))
             at = table["zone"][calls][first]
             zone[f"{name}_calls"] = _by_zone(at, None, self._zones)
             zone[f"{name}_reached"] = _by_zone(table["zone"][rows], None, self._zones)
@@ -219,7 +219,7 @@ class Record:
             calls = figures[f"{name}_calls"]
             figures[f"{name}_in_time_share"] = float(in_time.sum() / calls) if calls else float("nan")
             on_duty = spent[units].sum() - spent[units, board.OFF].sum()
-            figures[f"{name}_busy"] = float(spent[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
+            figures[f"{name}_busy"] = float(spent[units][:, BUSY_STATES].sum() / max(on_duty, 1e-9))
             figures[f"{name}_units"] = int(units.sum())
         for total in ("brought_to_hospital", "diverted", "late_handovers", "door_hours"):
             figures[total] = sum(row[total] for row in self._series)
