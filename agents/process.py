@@ -95,6 +95,16 @@ class Process:
         return {}
 
     @classmethod
+    def city_problems(cls, settings: Any, city: Any) -> list[str]:  # noqa: ARG003
+        """Return why a section could not run in a city, for ``citytwin check``; each begins with its key if there is one.
+
+        Args:
+            settings: the section, an instance of ``Settings``.
+            city: the City.
+        """
+        return []
+
+    @classmethod
     def named_classes(cls, settings: Any) -> dict[str, type]:  # noqa: ARG003
         """Return the classes of other packages that a section names, by key and name; results keep whose code it was.
 

@@ -1,4 +1,4 @@
-"""Files that processes read, opened before any run, so that what is wrong in them is told with file and line at once."""
+"""Files that processes read, and cities in which they run, looked at before any run, so that all mistakes are told."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -35,5 +35,33 @@ def check_contents(points: "Iterable[tuple[Scenario, City | None]]") -> None:
                 path = (section, *inner)
                 where, key = variant.document.nearest(path).where, dotted_key(variant.document, path)
                 problems |= {Problem(where, key, line): None for line in message.splitlines()}
+    if problems:
+        raise ScenarioError(list(problems))
+
+
+def check_in_cities(points: "Iterable[tuple[Scenario, City | None]]") -> None:
+    """Ask the processes of scenarios whether they could run in their cities, each setting of them once in a city.
+
+    A sweep does not ask: there it costs the runs of the points where it is so, and no others.
+
+    Args:
+        points: as of :func:`check_contents`.
+
+    Raises:
+        ScenarioError: with all that is wrong, each with the nearest line of the scenario.
+    """
+    problems: dict[Problem, None] = {}
+    seen = set()
+    for variant, city in points:
+        for section, settings in variant.processes.items():
+            case = (section, settings.model_dump_json(), id(city))
+            if city is None or case in seen:
+                continue
+            seen.add(case)
+            for message in process_class(section).city_problems(settings, city):
+                key, _, rest = message.partition(": ")
+                if not key.startswith(f"{section}."):
+                    key, rest = section, message
+                problems |= {Problem(variant.document.nearest(tuple(key.split("."))).where, key, rest): None}
     if problems:
         raise ScenarioError(list(problems))

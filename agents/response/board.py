@@ -48,9 +48,9 @@ HOMEWARD, MAXIMAL_COVER, COMPLIANCE = 0, 1, 2
 DISPATCH_RULE, QUEUE_RULE, HOSPITAL_RULE, HOLD_OUT, HOLD_FROM, LOSS, SCENE_LIGHTS, HOSPITAL_LIGHTS = range(8)
 """Numbers of the rules: which rules; units kept back for priorities before ``HOLD_FROM``; whether nothing waits; priorities
 below which lights are used to the scene and to the hospital."""
-AID_AFTER, BUSY, BUSY_MEMORY, BUSY_SINCE, CLOCK = range(5)
-"""Seconds from when a task is ready beyond which others help out if they are sooner there; busy share of the units on duty,
-over how many seconds it is smoothed, when it was last worked out; second of the last event or change."""
+AID_AFTER, BUSY_MEMORY, BUSY_SINCE, CLOCK = range(4)
+"""Seconds from when a task is ready beyond which others help out if they are sooner there; over how many seconds the busy
+shares are smoothed, when they were last worked out; second of the last event or change."""
 
 NEXT_TASK, NEXT_DUTY, STACKED, WAIT, CHANGED = range(5)
 """Counters: next task to become ready, next change of duty, what lies on the stack, tasks in queues, and changes of duty
@@ -92,6 +92,7 @@ class Rules(NamedTuple):
 
     Attributes:
         whole, real: int32 and float64, the numbers above.
+        busy: float64 (services,) busy share of the units of each service that are on duty.
         redispatch: bool (8, 8) whether a unit under way to a task of the first priority may be called to one of the second.
         asks: bool (5,) which questions are put to Python.
         target: float64 (8,) seconds within which a task is to be reached from its call, by priority.
@@ -104,6 +105,7 @@ class Rules(NamedTuple):
 
     whole: NDArray[np.int32]
     real: NDArray[np.float64]
+    busy: NDArray[np.float64]
     redispatch: NDArray[np.bool_]
     asks: NDArray[np.bool_]
     target: NDArray[np.float64]

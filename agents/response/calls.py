@@ -217,6 +217,19 @@ class Calls:
         )
 
 
+def check_zones(name: str, kind: KindSettings, zones: dict[str, int]) -> None:
+    """Refuse a kind with factors of zones that there are not.
+
+    Raises:
+        CallError: naming those that there are.
+    """
+    for zone in kind.zones:
+        if zone not in zones:
+            raise CallError(
+                f"response.kinds.{name}.zones: the city has no zone '{zone}'; there are: {', '.join(zones)}"
+            )
+
+
 class _KindRate:
     """Calls per second and person of a kind, as the product of factors."""
 
@@ -225,11 +238,8 @@ class _KindRate:
         self.by_age = factor * kind.rate.by_age() / (1000 * YEAR * DAY)
         self.hours, self.weekdays = kind.factors()
         self.zones = np.ones(max(len(zones), 1))
+        check_zones(name, kind, zones)
         for zone, value in kind.zones.items():
-            if zone not in zones:
-                raise CallError(
-                    f"response.kinds.{name}.zones: the city has no zone '{zone}'; there are: {', '.join(zones)}"
-                )
             self.zones[zones[zone]] = value
         oldest = self.by_age[age].max(initial=0.0)
         self.greatest = float(oldest * self.hours.max() * self.zones.max())

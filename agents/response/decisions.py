@@ -73,12 +73,14 @@ class UnitOption(NamedTuple):
         seconds: until it is at the scene.
         station: number of the station that it belongs to now.
         under_way: whether it would be called away from another task.
+        own: whether it belongs to the service that is asked; others, as a neighbour's, help out.
     """
 
     number: int
     seconds: float
     station: int
     under_way: bool
+    own: bool
 
 
 class HospitalOption(NamedTuple):
@@ -146,7 +148,7 @@ class Dispatcher:
 
         Args:
             task: what is asked.
-            units: who could go, the nearest first; may be empty.
+            units: who could go, those of the service before those who help out, of each the nearest first; may be empty.
         """
         return units[0].number if units else None
 
@@ -208,7 +210,7 @@ class Dispatcher:
 
     def _decided(self, centre: "Centre", question: int, task: int, unit: int, now: float) -> int:
         if question == CHOOSE_UNIT:
-            units = _units(centre, now)
+            units = _units(centre, task, now)
             said = self.choose_unit(Task(centre, task, now), units)
             number = self._checked("choose_unit", said, [option.number for option in units], none=True)
         elif question == CHOOSE_HOSPITAL:
@@ -276,16 +278,18 @@ def chosen(name: str, given: type[Dispatcher]) -> type[Dispatcher]:
     return dispatcher_named(name)
 
 
-def _units(centre: "Centre", now: float) -> list[UnitOption]:
+def _units(centre: "Centre", task: int, now: float) -> list[UnitOption]:
     state = centre.state
+    own = state.trait[:, board.SERVES] & state.fixed[task, board.SERVICE] != 0
     able = np.flatnonzero(np.isfinite(state.chance))
-    order = able[np.argsort(state.chance[able], kind="stable")]
+    order = able[np.lexsort((state.chance[able], ~own[able]))]
     return [
         UnitOption(
             int(unit),
             float(state.chance[unit]) - now,
             int(state.unit[unit, board.HOME]),
             bool(state.unit[unit, board.STATE] == board.SENT),
+            bool(own[unit]),
         )
         for unit in order
     ]

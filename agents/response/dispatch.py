@@ -127,7 +127,7 @@ def make_rules(
         loss: whether a task for which nobody is free is lost instead of waiting.
         scene_lights, hospital_lights: priorities below which lights are used on the way to the scene and to hospital.
         aid_after: seconds beyond which others help out.
-        busy, busy_memory: busy share at first, and seconds over which it is smoothed.
+        busy, busy_memory: busy share of each service at first, and seconds over which it is smoothed.
         redispatch: pairs of priorities, from which and to which a unit may be called away.
         target: seconds from ``ready`` by priority; the last one holds for those that follow.
         cover: first and point (CSR by station) and weights of demand points.
@@ -143,10 +143,10 @@ def make_rules(
     asked = np.zeros(5, bool)
     asked[list(asks)] = True
     first, point, weight = cover or (np.zeros(stations + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
-    real = np.array([aid_after, busy, busy_memory, 0.0, 0.0])
+    real = np.array([aid_after, busy_memory, 0.0, 0.0])
     moves = np.array(np.broadcast_to(move, SERVICES), np.int32)
     tables = _compliance(stations, units, compliance)
-    return Rules(whole, real, allowed, asked, seconds, first, point, weight, moves, *tables)
+    return Rules(whole, real, np.full(SERVICES, busy), allowed, asked, seconds, first, point, weight, moves, *tables)
 
 
 def _compliance(stations: int, units: int, services: Sequence[Tables]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

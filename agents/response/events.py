@@ -295,6 +295,7 @@ class _Reading:
         if getattr(parsed.dtype, "tz", None) is not None:
             parsed = parsed.dt.tz_localize(None)
         time = parsed.to_numpy().astype("datetime64[s]")
+        time[[not any(map(str.isdigit, one)) for one in text]] = np.datetime64("NaT")  # pandas reads "now" as a time
         form = self.settings.time_format or "2026-01-31 18:05"
         negative = np.array([one.startswith("-") for one in text.astype(str)], bool)  # no year before year 0
         self._refuse(negative, " ".join(names), lambda row: f"'{text[row]}' is negative; a time has the form {form}")

@@ -72,6 +72,7 @@ class Fleets:
         names: names of the fleets.
         of: int32 (units,) fleet of each unit.
         service: uint8 (units,) ``responders.Service``.
+        neighbour: bool (units,) whether it belongs to the next town's.
         station: int32 (units,).
         crew: int32 (units,) people.
         services: names of the services that there are.
@@ -227,6 +228,7 @@ class Fleets:
         self._shift = np.concatenate(columns["shift"])
         settings = list(self.fleets.items())
         self.service = np.array([SERVICES[service_of(*settings[fleet])] for fleet in self.of], np.uint8)
+        self.neighbour = np.array([fleet.neighbour for _, fleet in settings])[self.of]
         self.crew = np.array([settings[f][1].crew or CREW[service_of(*settings[f])] for f in self.of], np.int32)
         self.hours = np.tile(np.array([0, int(DAY)], np.int32), (len(self.of), 1))
         for unit in np.flatnonzero(self._shift >= 0):
@@ -234,6 +236,10 @@ class Fleets:
             self.hours[unit] = works.start, works.end
         there = {service_of(name, fleet) for name, fleet in self.fleets.items()}
         self.services: tuple[ServiceName, ...] = tuple(name for name in SERVICES if name in there)
+
+    def of_service(self, service: ServiceName) -> NDArray[np.bool_]:
+        """Return which units are the city's own of a service."""
+        return (self.service == SERVICES[service]) & ~self.neighbour
 
     def skills_of(self, service: ServiceName) -> list[set[str]]:
         """Return the skills that the crews of each fleet of a service have, and of those that help it."""
@@ -248,7 +254,6 @@ class Fleets:
         settings = list(self.fleets.values())
         bit = 1 << (self.service.astype(np.int32) - FIRST_SERVICE)
         helps = np.array([sum(1 << (SERVICES[s] - FIRST_SERVICE) for s in fleet.helps) for fleet in settings], np.int32)
-        neighbour = np.array([fleet.neighbour for fleet in settings])[self.of]
         skills = np.array(
             [sum(1 << self.skills.index(skill) for skill in fleet.skills) for fleet in settings], np.int32
         )
@@ -260,8 +265,8 @@ class Fleets:
             lights.append(self.driving.index(driving))
         return Fleet(
             station=self.station,
-            serves=np.where(neighbour, 0, bit).astype(np.int32),
-            aids=helps[self.of] | np.where(neighbour, bit, 0).astype(np.int32),
+            serves=np.where(self.neighbour, 0, bit).astype(np.int32),
+            aids=helps[self.of] | np.where(self.neighbour, bit, 0).astype(np.int32),
             skills=skills[self.of],
             lights=np.array(lights, np.int32)[self.of],
             normal=np.full(len(self.of), NORMAL, np.int32),

@@ -7,7 +7,6 @@ from ...environment.network.labels import NEVER
 from .board import (
     AIDS,
     AT_NODE,
-    BUSY,
     CANCELLED,
     CHOOSE_STATION,
     CHOOSE_TASK,
@@ -134,7 +133,7 @@ def _first_waiting(roads, rules, state, u, here, now):
 @njit(cache=True, nogil=True, inline="always")
 def _most_cover(roads, rules, state, u, here):
     """Return the station at which a free unit adds most to the expected cover (Jagtenberg et al. 2015)."""
-    trait, busy = state.trait, rules.real[BUSY]
+    trait, busy = state.trait, rules.busy[service_row(state.trait[u, SERVES])]
     count_cover(rules, state, trait[u, SERVES])
     most, best = -1.0, state.unit[u, STATION]
     for station in range(len(rules.point_first) - 1):

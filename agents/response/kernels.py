@@ -20,7 +20,6 @@ from .board import (
     AT_SCENE,
     BAY_AT,
     BEGAN_AT,
-    BUSY,
     BUSY_MEMORY,
     BUSY_SINCE,
     CANCELLED,
@@ -63,6 +62,7 @@ from .board import (
     RETURNING,
     SCENE,
     SENT,
+    SERVES,
     SERVICES,
     SPECIALTY,
     STACKED,
@@ -122,7 +122,7 @@ def run(roads, rules, state, until):
             if not then < until:
                 break
             if reckons:
-                _smooth_busy(unit, real, then)
+                _smooth_busy(rules, state, then)
             now = then
         if due <= now:
             u = first_due(tree) if there < 0 else there
@@ -147,14 +147,18 @@ def run(roads, rules, state, until):
 
 
 @njit(cache=True, nogil=True)
-def _smooth_busy(unit, real, then):
-    """Let the busy share of the units on duty follow what it has been until ``then``."""
-    on_duty, busy = 0, 0
-    for u in range(len(unit)):
-        on_duty += unit[u, DUTY]
-        busy += unit[u, DUTY] == 1 and not is_free(unit, u)
-    if on_duty > 0:
-        real[BUSY] += (busy / on_duty - real[BUSY]) * -np.expm1((real[BUSY_SINCE] - then) / real[BUSY_MEMORY])
+def _smooth_busy(rules, state, then):
+    """Let the busy share of each service's units on duty follow what it has been until ``then``."""
+    unit, real = state.unit, rules.real
+    weight = -np.expm1((real[BUSY_SINCE] - then) / real[BUSY_MEMORY])
+    for row in range(SERVICES):
+        on_duty, busy = 0, 0
+        for u in range(len(unit)):
+            if state.trait[u, SERVES] >> row & 1 and unit[u, DUTY] == 1:
+                on_duty += 1
+                busy += not is_free(unit, u)
+        if on_duty > 0:
+            rules.busy[row] += (busy / on_duty - rules.busy[row]) * weight
     real[BUSY_SINCE] = then
 
 

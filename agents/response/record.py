@@ -90,7 +90,7 @@ class Record:
         reached = (table["arrived"] >= start) & (table["arrived"] < end)
         for name in self._fleets.services:
             mine = table["service"] == SERVICES[name]
-            units = self._fleets.service == SERVICES[name]
+            units = self._fleets.of_service(name)
             calls = np.flatnonzero(mine & called)
             incident, first = np.unique(table["incident"][calls], return_index=True)
             figures[f"{name}_calls"] = len(incident)
@@ -102,7 +102,7 @@ class Record:
             figures[f"{name}_reached"] = len(rows)
             figures[f"{name}_in_time"] = int(in_time.sum())
             on_duty = day[units].sum() - day[units, board.OFF].sum()
-            figures[f"{name}_busy"] = float(day[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
+            figures[f"{name}_busy"] = float(day[units][:, BUSY_STATES].sum() / max(on_duty, 1e-9))
             at = table["zone"][calls][first]
             zone[f"{name}_calls"] = _by_zone(at, None, self._zones)
             zone[f"{name}_reached"] = _by_zone(table["zone"][rows], None, self._zones)
@@ -209,7 +209,7 @@ class Record:
         for name in self._fleets.services:
             mine = table["service"] == SERVICES[name]
             rows, seconds = self._responses(table, mine)
-            units = self._fleets.service == SERVICES[name]
+            units = self._fleets.of_service(name)
             figures[f"{name}_calls"] = len(np.unique(table["incident"][mine]))
             figures |= _quantiles(f"{name}_response", seconds)
             waits = (table["sent"] - table["ready"])[mine & np.isfinite(table["sent"])]
@@ -219,7 +219,7 @@ class Record:
             calls = figures[f"{name}_calls"]
             figures[f"{name}_in_time_share"] = float(in_time.sum() / calls) if calls else float("nan")
             on_duty = spent[units].sum() - spent[units, board.OFF].sum()
-            figures[f"{name}_busy"] = float(spent[np.ix_(units, BUSY_STATES)].sum() / max(on_duty, 1e-9))
+            figures[f"{name}_busy"] = float(spent[units][:, BUSY_STATES].sum() / max(on_duty, 1e-9))
             figures[f"{name}_units"] = int(units.sum())
         for total in ("brought_to_hospital", "diverted", "late_handovers", "door_hours"):
             figures[total] = sum(row[total] for row in self._series)
@@ -228,6 +228,8 @@ class Record:
         figures["handover_minutes"] = float(minutes.mean()) if len(minutes) else 0.0
         for outcome in Outcome:
             figures[f"tasks_{outcome.name.lower()}"] = int(np.count_nonzero(table["outcome"] == outcome))
+        waits = table["outcome"] == Outcome.WAITING
+        figures["tasks_unreachable"] = int(np.count_nonzero(waits & table["unreachable"]))
         return figures
 
     def tables(self, wanted: "Sequence[str]") -> dict[str, dict[str, NDArray[Any]]]:

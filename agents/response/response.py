@@ -25,7 +25,8 @@ from .decisions import RULES, Dispatcher, chosen, dispatcher_named
 from .dispatch import Centre, Departments
 from .doors import BEDS_USED, OFFERS
 from .events import read_events
-from .fleet import DAY, FARTHEST, FleetError, Fleets
+from .feasible import EVERYTHING, check_skills, doorsteps, offers_of, problems_in
+from .fleet import DAY, Fleets
 from .incidents import draws
 from .kinds import SERVICES
 from .record import Record
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 EPIDEMIC, TRANSFER = "epidemic", "transfer"
 INTENSIVE = SPECIALTIES.index("intensive care")
-EVERYTHING = 255
-"""Bits of a hospital that offers all specialties."""
 _STATES = {
     board.OFF: ResponderState.OUT_OF_SERVICE,
     board.IDLE: ResponderState.AT_STATION,
@@ -90,6 +89,7 @@ class Response(Process):
         self.network = with_bus_lanes(Network.of_city(city))  # as the traffic has it
         scenes = Scenes(city, self.network)
         self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
+        check_skills(settings, self.fleets)
         self.calls = Calls(
             city,
             self.presence,
@@ -99,7 +99,7 @@ class Response(Process):
             scenes=scenes,
             factor=settings.calls,
             causes=(EPIDEMIC, TRANSFER),
-            skills=self._skills(),
+            skills=self.fleets.skills,
         )
         clock = model.scenario.clock
         self._events = [
@@ -109,7 +109,7 @@ class Response(Process):
         fleet = self.fleets.fleet()
         sites = np.flatnonzero(city.sites.kind == SiteKind.HOSPITAL)
         self.hospital_site = sites.astype(np.int32)
-        hospital_node = self._doorsteps(scenes)
+        hospital_node = doorsteps(city, self.hospital_site, scenes)
         self.travel = Travel(self.network, np.concatenate([self.fleets.stations.node, hospital_node]))
         self._seconds = self._driven(0.0, settings.travel, None)
         roads = self.travel.roads(self._seconds)
@@ -158,47 +158,15 @@ class Response(Process):
         return found
 
     @classmethod
+    def city_problems(cls, settings: ResponseSettings, city: "City") -> list[str]:
+        """Return why services could not work in a city."""
+        return problems_in(settings, city)
+
+    @classmethod
     def named_classes(cls, settings: ResponseSettings) -> dict[str, type]:
         """Return the dispatcher that the section names."""
         name = settings.dispatch.class_
         return {} if name == RULES else {f"dispatch.class {name}": dispatcher_named(name)}
-
-    def _skills(self) -> tuple[str, ...]:
-        """Return the skills that crews have.
-
-        Raises:
-            FleetError: if a kind asks for one that no crew of the service has.
-        """
-        for name, kind in self.settings.kinds.items():
-            for service, unit in kind.units.items():
-                if service not in self.fleets.services:
-                    continue
-                there = self.fleets.skills_of(service)
-                if unit.skills and not any(set(unit.skills) <= skills for skills in there):
-                    have = ", ".join(sorted(set().union(*there))) or "none"
-                    raise FleetError(
-                        f"response.kinds.{name}.units.{service}.skills: no {service} crew has {', '.join(unit.skills)}; "
-                        f"skills that there are: {have}; add them to a fleet"
-                    )
-        return self.fleets.skills
-
-    def _doorsteps(self, scenes: Scenes) -> NDArray[np.int32]:
-        """Return the node of each hospital.
-
-        Raises:
-            FleetError: if one lies off the streets.
-        """
-        sites = self.presence.city.sites
-        x, y = sites.x[self.hospital_site], sites.y[self.hospital_site]
-        scene = scenes.at_points(x, y)
-        far = np.flatnonzero(scene.access > FARTHEST)
-        if len(far):
-            number = int(far[0])
-            raise FleetError(
-                f"hospital {number} (site {self.hospital_site[number]}) at ({x[number]:.0f}, {y[number]:.0f}) m lies off "
-                "the streets: no ambulance gets within an hour's walk; mend the city's streets or leave the hospital out"
-            )
-        return scene.node
 
     def _all_bays(self) -> NDArray[np.int32]:
         """Return the bays of each hospital if all staff are there, −1 where they are not limited."""
@@ -212,27 +180,13 @@ class Response(Process):
         return (1 + quota(weight, total - hospitals)).astype(np.int32)
 
     def _departments(self) -> Departments:
-        told, city = self.settings.departments, self.presence.city
-        hospitals = len(self.hospital_site)
-        offers = np.full(hospitals, EVERYTHING, np.int32)
-        layer = city.layer("sites")
-        names = {} if layer is None or "name" not in layer.columns else dict(enumerate(layer["name"]))
-        known = {str(number): number for number in range(hospitals)}
-        known |= {
-            str(names[site]): number for number, site in enumerate(self.hospital_site.tolist()) if names.get(site)
-        }
-        for name, offered in told.specialties.items():
-            if name not in known:
-                raise FleetError(
-                    f"response.departments.specialties: the city has no hospital '{name}'; there are: {', '.join(known)}"
-                )
-            offers[known[name]] = 1 + sum(1 << SPECIALTIES.index(word) for word in offered)
+        told, hospitals = self.settings.departments, len(self.hospital_site)
         stays = [kind.stay.mean for kind in self.settings.kinds.values() if kind.transported > 0]
         return Departments(
             bays=self._bays,
             beds=np.full(hospitals, -1, np.int32),
             divert=np.full(hospitals, told.divert_at, np.int32),
-            offers=offers,
+            offers=offers_of(self.presence.city, self.hospital_site, told.specialties),
             mean_stay=np.full(hospitals, float(np.mean(stays)) if stays else 0.0),
         )
 

@@ -44,7 +44,7 @@ def rules_of(
         FleetError: if a compliance table names a station that there is not, or more units are kept back than there are.
     """
     told = settings.dispatch
-    _check_hold_out(fleets, told.hold_out)
+    tables = check_rules(settings, fleets)
     moves = [told.move(name) for name in _BY_ROW]
     covers = told.unit == "coverage" or any(move.move_up == "maximal cover" for move in moves)
     return make_rules(
@@ -64,15 +64,24 @@ def rules_of(
         redispatch=told.redispatch,
         target=settings.targets,
         cover=_cover(fleets, roads, homes, told.cover_within) if covers else None,
-        compliance=[_compliance(fleets.stations, told, name) for name in _BY_ROW],
+        compliance=tables,
         asks=asks,
     )
 
 
+def check_rules(settings: ResponseSettings, fleets: Fleets) -> list[Tables]:
+    """Return the compliance tables of the services, in the order of their bits.
+
+    Raises:
+        FleetError: as of :func:`rules_of`.
+    """
+    _check_hold_out(fleets, settings.dispatch.hold_out)
+    return [_compliance(fleets.stations, settings.dispatch, name) for name in _BY_ROW]
+
+
 def _check_hold_out(fleets: Fleets, hold_out: int) -> None:
-    neighbour = np.array([fleet.neighbour for fleet in fleets.fleets.values()])[fleets.of]
     for service in fleets.services if hold_out else ():
-        units = int(np.count_nonzero((fleets.service == SERVICES[service]) & ~neighbour))
+        units = int(np.count_nonzero(fleets.of_service(service)))
         if hold_out >= units:
             raise FleetError(
                 f"response.dispatch.hold_out: {hold_out} units are kept back for priority 0, but the service {service} has "

@@ -9,7 +9,6 @@ from .board import (
     AID_AFTER,
     AIDS,
     AT_NODE,
-    BUSY,
     CANCELLED,
     CHOOSE_UNIT,
     COMPLIANCE,
@@ -212,6 +211,7 @@ def _least_missed(rules, state, task, near):
     """Return of the units in time the one whose leaving uncovers least; if nobody is in time, the nearest."""
     unit, trait, chance, cover = state.unit, state.trait, state.chance, state.cover
     service = state.fixed[task, SERVICE]
+    busy = rules.busy[service_row(service)]
     latest = state.ready[task] + rules.target[state.fixed[task, PRIORITY]]
     chosen = near
     if chance[near] > latest:
@@ -226,7 +226,7 @@ def _least_missed(rules, state, task, near):
             home = unit[u, HOME]
             for k in range(rules.point_first[home], rules.point_first[home + 1]):
                 point = rules.point[k]
-                lost += rules.demand[point] * rules.real[BUSY] ** (cover[point] - 1)
+                lost += rules.demand[point] * busy ** (cover[point] - 1)
         if lost < least or (lost == least and chance[u] < chance[chosen]):
             least, chosen = lost, u
     return chosen

@@ -206,11 +206,11 @@ class DispatchSettings(MoveSettings):
         queue: which task a free unit takes of those with the first priority: the one that is ready for longest, or the
             closest.
         services: where free units go by service, where that is not the rule for all.
-        hold_out: units of each service kept back for priority 0; fewer than it has.
+        hold_out: units of each service kept back for priority 0; fewer than it has. Neighbours are not kept back.
         redispatch: pairs of priorities, from which to which a unit under way may be called away.
         help_after: expected response time beyond which neighbours and other services help out if they are sooner there.
         queueing: False where a call for which nobody is free goes to another service and is lost.
-        busy: busy share of the units at first, for the rules that reckon with it; then it is taken from the run.
+        busy: busy share of each service at first, for the rules that reckon with it; then it is taken from the run.
         lights_from: priorities from this on drive to the scene without lights.
         hospital_lights_from: priorities from this on drive to hospital without.
         cover_within: drive within which a station covers a place, for the rules that ask.

@@ -82,8 +82,11 @@ def is_free(unit, u):
 
 @njit(cache=True, nogil=True)
 def kept_back(unit, trait, whole, u, priority):
-    """Return whether a free unit is kept for more urgent tasks: it and the free ones that share a service are too few."""
-    if whole[HOLD_OUT] == 0 or priority < whole[HOLD_FROM]:
+    """Return whether a free unit is kept for more urgent tasks: it and the free ones that share a service are too few.
+
+    A neighbour, which belongs to no service of the city, never is: it would come to nothing else.
+    """
+    if whole[HOLD_OUT] == 0 or priority < whole[HOLD_FROM] or trait[u, SERVES] == 0:
         return False
     free = 0
     for other in range(len(unit)):

@@ -41,14 +41,16 @@ def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOpti
         citytwin check my-scenario.toml --set epidemic.r0=3
     """
     from ..documents import ScenarioError
-    from ..file_checks import check_contents
+    from ..file_checks import check_contents, check_in_cities
     from ..labels import scenario_text
 
     try:
         loaded = load(scenario, changes)
         refuse_swept(loaded, changes)
         loaded.check_files()
-        check_contents(loaded.check_bundles())
+        points = loaded.check_bundles()
+        check_contents(points)
+        check_in_cities(points)
     except ScenarioError as error:
         if not as_json:
             raise

@@ -3,8 +3,10 @@
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cities import SOUTH, WEST, tiny_city
+from response_towns import copy_of
 from sumo_files import net
 
 from citytwin.environment.city import City
@@ -115,6 +117,58 @@ def test_a_sweep_stops_before_its_first_run(check):
         code, told = check(text, city=BUNDLE, command=("sweep", "town.toml", "--out", "results", "--workers", 1))
         assert code == 2 and "events.csv:2: time: '-500' is negative" in "\n".join(told)
         assert not Path("results", "sweep.json").exists()
+
+
+def test_what_only_the_city_can_tell_is_told_where_the_city_is_there(check):
+    text = """[response]
+services = ["ambulance"]
+[response.kinds.illness]
+zones = { "Atlantis" = 2.0 }
+[response.departments]
+specialties = { "Saint Nowhere" = ["stroke"] }
+[response.fleet.ambulance]
+units = 2
+stations = [{ name = "Off", longitude = 5.9, latitude = 52.5 }]
+"""
+    code, told = check(text, city=BUNDLE)
+    assert code == 2 and len(told) == 3
+    for key, message in (
+        ("fleet.ambulance", "station 'Off' at"),
+        ("departments.specialties", "the city has no hospital 'Saint Nowhere'"),
+        ("kinds.illness.zones", "the city has no zone 'Atlantis'"),
+    ):
+        line = line_of(f"[response.{key}]" if key == "fleet.ambulance" else key.rpartition(".")[2] + " =")
+        assert any(one.startswith(f"town.toml:{line}: response.{key}: {message}") for one in told), told
+    assert check(text, city=INVENTED) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            "[response.dispatch]\nhold_out = 2\n[response.fleet.ambulance]\nunits = 2",
+            "dispatch.hold_out: 2 units are kept",
+        ),
+        (
+            '[response.dispatch]\nmove_up = "compliance"\ncompliance = [["X"]]',
+            "dispatch.compliance: there is no station",
+        ),
+        ('[response.kinds.illness]\nunits.ambulance.skills = ["surgery"]', "kinds.illness.units.ambulance.skills: no"),
+        ("[response.fleet.ambulance]\ncrews = 0", "fleet.ambulance.crews: 1 units are on duty"),
+    ],
+)
+def test_fleets_and_rules_are_checked_in_the_city(check, more, message):
+    code, told = check('[response]\nservices = ["ambulance"]\n' + more, city=BUNDLE)
+    assert code == 2 and len(told) == 1 and f": response.{message}" in told[0]
+
+
+def test_a_hospital_off_the_streets_is_told(check):
+    city = tiny_city(60)
+    x = np.array(city.sites.x)
+    x[6] += 20_000.0
+    copy_of(city, sites={"x": x}).save(Path("town.city"))
+    code, told = check("[response]\n", city=BUNDLE)
+    assert code == 2 and told[0].startswith(f"town.toml:{line_of('[response]')}: response: hospital 0 (site 6) at")
 
 
 # ---------------------------------------------------------------------- traffic

@@ -165,7 +165,7 @@ class Twin:
         } | rules  # fmt: skip
         move = self.rules["move"]
         self.moves = [move] * 3 if isinstance(move, str) else move
-        self.busy, self.busy_since = self.rules["busy"], 0.0
+        self.busy, self.busy_since = dict.fromkeys((9, 10, 11), self.rules["busy"]), 0.0
         self.tasks, self.to_come, self.waiting, self.decide = [], [], [], []
         self.now, self.duty_changed = 0.0, True
         starts = {}
@@ -194,7 +194,8 @@ class Twin:
         return sum(u is unit or (self.free(u) and bool(u.serves & unit.serves)) for u in self.units)
 
     def kept_back(self, unit, priority):
-        return priority >= self.rules["hold_from"] and self.colleagues(unit) <= self.rules["hold_out"]
+        held = bool(unit.serves) and priority >= self.rules["hold_from"]
+        return held and self.colleagues(unit) <= self.rules["hold_out"]
 
     def scene_mode(self, unit, priority):
         return unit.lights if priority < self.rules["scene_lights"] else unit.normal
@@ -350,7 +351,7 @@ class Twin:
                 losses[u] = 0.0
                 if self.free(self.units[u]):
                     for point in rules["cover"]["points"][self.units[u].home]:
-                        losses[u] += rules["cover"]["demand"][point] * self.busy ** (counts[point] - 1)
+                        losses[u] += rules["cover"]["demand"][point] * self.busy[task.service] ** (counts[point] - 1)
             chosen = min(losses, key=lambda u: (losses[u], arrive[u], u))
         if aider is not None and (
             near is None or (arrive[near] - task.ready > rules["aid_after"] and arrive[aider] < arrive[near])
@@ -418,13 +419,13 @@ class Twin:
             return
         home = unit.station
         if unit.on_duty and self.move_rule(unit) == "maximal cover":
-            counts, most = self.covered(unit.serves), -1.0
+            counts, busy, most = self.covered(unit.serves), self.busy[min(unit.serves)], -1.0
             for station, node in enumerate(self.station_nodes):
                 if self.way(unit.normal).time(here, node) == FOREVER:
                     continue
                 gain = 0.0
                 for point in self.rules["cover"]["points"][station]:
-                    gain += self.rules["cover"]["demand"][point] * (1.0 - self.busy) * self.busy ** counts[point]
+                    gain += self.rules["cover"]["demand"][point] * (1.0 - busy) * busy ** counts[point]
                 if gain > most:
                     most, home = gain, station
         self.send_home(unit, home, here, self.now)
@@ -544,11 +545,13 @@ class Twin:
             if not first[0] < until:
                 break
             if "maximal cover" in self.moves or self.rules["dispatch"] == "coverage":
-                on_duty = [unit for unit in self.units if unit.on_duty]
-                if on_duty:
-                    share = sum(not self.free(unit) for unit in on_duty) / len(on_duty)
-                    passed = first[0] - self.busy_since
-                    self.busy += (share - self.busy) * -math.expm1(-passed / self.rules["busy_memory"])
+                passed = first[0] - self.busy_since
+                for service in self.busy:
+                    on_duty = [unit for unit in self.units if unit.on_duty and service in unit.serves]
+                    if on_duty:
+                        share = sum(not self.free(unit) for unit in on_duty) / len(on_duty)
+                        weight = -math.expm1(-passed / self.rules["busy_memory"])
+                        self.busy[service] += (share - self.busy[service]) * weight
                 self.busy_since = first[0]
             self.now = first[0]
             for hospital in self.hospitals:

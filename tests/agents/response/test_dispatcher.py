@@ -67,6 +67,30 @@ def test_a_unit_may_be_kept_back():
     assert found["queued"].any()
 
 
+def test_units_of_the_service_come_before_those_who_help_out():
+    seen = []
+
+    class ByHand(Dispatcher):
+        def choose_unit(self, task, units):
+            seen.append([(unit.own, unit.seconds) for unit in units])
+            return super().choose_unit(task, units)
+
+    far = TOWN.replace('{ name = "South", x = 430_000, y = 4_580_000 }, ', "").replace("units = 4", "units = 1")
+    near = f"""{far}
+[response.fleet.neighbour]
+service = "ambulance"
+neighbour = true
+units = 1
+stations = [{{ name = "South", x = 430_000, y = 4_580_000 }}]
+"""
+    own, _ = run(ByHand, calls=2, more=near)
+    rules, _ = run(Dispatcher, calls=2, more=near)
+    assert own["unit"].tolist() == rules["unit"].tolist() == [0, 1]
+    (first, second), (alone,) = seen[:2]
+    assert first[0] and not second[0] and not alone[0]
+    assert second[1] < first[1]  # and yet it is only asked when the other one is away
+
+
 def test_options_say_what_there_is_to_know():
     seen = []
 

@@ -59,6 +59,7 @@ def test_work_in_parts_is_the_same_to_the_bit(world, stops, parts):
             assert np.array_equal(column, divided.table()[name], equal_nan=column.dtype.kind == "f"), name
     assert np.array_equal(whole.state.spent, divided.state.spent)
     assert np.array_equal(whole.rules.real, divided.rules.real)
+    assert np.array_equal(whole.rules.busy, divided.rules.busy)
 
 
 class Same(Dispatcher):

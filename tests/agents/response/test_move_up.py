@@ -50,6 +50,16 @@ def test_each_service_moves_by_its_own_rule():
     assert sorted(homes(made)[1::2]) == [WEST, EAST] and homes(made)[::2] == [WEST, WEST]
 
 
+def test_each_service_reckons_with_its_own_busy_share():
+    """An ambulance at work for 500 s, an idle engine: shares approach 1 and 0 as exp(−500 s / memory); no police."""
+    cover = np.array([0, 1, 2], np.int32), np.array([0, 1], np.int32), np.array([0.5, 0.5])
+    told = {"move": board.MAXIMAL_COVER, "cover": cover, "busy": 0.3, "busy_memory": 1_000.0}
+    made = centre([FIRE, AMBULANCE], [WEST, WEST], **told)
+    made.add(Tasks.of(ready=[0.0, 500.0], node=0, service=AMBULANCE, scene=1e6))
+    made.run(600.0)
+    assert made.rules.busy == pytest.approx([0.3 * np.exp(-0.5), 1 - 0.7 * np.exp(-0.5), 0.3])
+
+
 @pytest.mark.parametrize(("on_duty", "home"), [(1, EAST), (2, WEST), (3, WEST)])
 def test_the_table_that_counts_is_that_of_the_units_on_duty(on_duty, home):
     """One is free, the others work: by one on duty it is wanted in the east, by two or more in the west."""

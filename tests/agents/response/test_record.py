@@ -43,6 +43,7 @@ def test_days_add_up_to_the_run(town):
         assert series[f"{service}_in_time"].sum() == pytest.approx(in_time)
         assert summary[f"{service}_calls"] > 0
     assert series["brought_to_hospital"].sum() == summary["brought_to_hospital"]
+    assert series["tasks_unreachable"][-1] == summary["tasks_unreachable"]
 
 
 def test_zones_add_up_to_the_city(town):
@@ -88,6 +89,26 @@ def test_units_are_in_one_state_at_any_time(town):
     assert len(units["unit"]) == 4 * len(town.responders)
     ended = np.isfinite(town.processes[0].centre.table()["free"])
     assert units["tasks"].sum() == ended.sum()
+
+
+def test_units_of_neighbours_are_not_the_city_s():
+    made = model(
+        BUSY.replace("units = 2", "units = 1")
+        + """
+[response.fleet.next]
+service = "ambulance"
+neighbour = true
+units = 3
+"""
+    )
+    made.run()
+    outputs = made.outputs()
+    units, summary = outputs["units"], outputs["summary"]
+    own = units["fleet"] == 0
+    idle = units["at_station_seconds"] + units["returning_seconds"]
+    assert summary["ambulance_units"][0] == own[units["day"] == 0].sum() == 1
+    assert summary["ambulance_busy"][0] == pytest.approx(1 - idle[own].sum() / (3 * 86_400))
+    assert units["tasks"][~own].sum() > 0
 
 
 def test_departments_receive_whom_units_bring(town):

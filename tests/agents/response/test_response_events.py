@@ -125,13 +125,15 @@ def test_all_that_is_wrong_is_told_at_once_with_its_line(read):
         row("2026-01-05 01:00", "illness", "11", "1"),
         row("2026-01-05 01:00", "illness", "1", "-2"),
         "2026-01-05 01:00,3",
+        row("now", "illness", "1", "1"),
     ]
     keys = {"kind_column": "what", "priority_column": "level", "units_column": "sent"}
     with pytest.raises(CallError) as caught:
         read(lines, **keys)
     told = str(caught.value).splitlines()
-    assert len(told) == 8
+    assert len(told) == 9
     for line, wanted in [
+        (11, "time: 'now' is no time of the form 2026-01-31 18:05"),
         (3, "time: '2026-02-30 01:00' is no time of the form 2026-01-31 18:05"),
         (4, "x: 'nan' is no coordinate"),
         (5, "y: 'far away' is no coordinate"),
@@ -147,7 +149,7 @@ def test_all_that_is_wrong_is_told_at_once_with_its_line(read):
         assert any(f"events.csv:{line}: " in text and wanted in text for text in told), (line, told)
     events = read(lines, bad="skip", **keys)
     assert len(events) == 1
-    assert events.report["bad"] == 8
+    assert events.report["bad"] == 9
 
 
 def test_many_problems_are_listed_in_part(read):

@@ -242,6 +242,8 @@ def random_world(seed, *, rules, tied=False, services=1, sparse=False):
     serves = 1 << rng.integers(0, services, units)
     serves |= np.where(rng.random(units) < 0.15, 1 << rng.integers(0, services, units), 0)
     aids = np.where(rng.random(units) < 0.3, 1 << rng.integers(0, services, units), 0) & ~serves
+    neighbour = rng.random(units) < 0.1
+    serves, aids = np.where(neighbour, 0, serves), np.where(neighbour, aids | serves, aids)
     end = 6000.0
     shifts = []
     for unit in np.flatnonzero(rng.random(units) < 0.4):
