@@ -36,6 +36,9 @@ def read_tasks(directory: Path) -> list[dict[str, Any]]:
         tasks = json.loads(b"[" + b",".join(file.read_bytes().splitlines()) + b"]")
         if not all(isinstance(task, dict) and isinstance(task.get("run_id"), str) for task in tasks):
             raise ValueError("a line is no task")
+        for task in tasks:
+            if not RUN_ID.fullmatch(task["run_id"]):  # files and folders are written and removed by that name
+                raise ValueError(f"run_id {task['run_id']!r} is no name of a run")
         return tasks
     except (OSError, ValueError) as error:
         raise StoreError(f"{file}: cannot be read ({error}); restore it or start the sweep anew") from None

@@ -410,8 +410,11 @@ def _go_on(
         )
     if known != tasks:  # the cities have moved
         manifests.write_tasks(out, tasks)
-    if lines or known != tasks:
-        manifests.write_manifest(out, old | {"cities": wanted["cities"], "versions": wanted["versions"]})
+    # Workers import classes from where they are now, not from where the directory says that they were.
+    context = old["context"] | ({"own": wanted["context"]["own"]} if "own" in wanted["context"] else {})
+    if lines or known != tasks or context != old["context"]:
+        news = {"context": context, "cities": wanted["cities"], "versions": wanted["versions"]}
+        manifests.write_manifest(out, old | news)
 
 
 @contextlib.contextmanager

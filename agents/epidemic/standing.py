@@ -31,7 +31,7 @@ class Standing(NamedTuple):
     Attributes:
         course: the disease.
         health: how everybody is.
-        count: (states,) number of people by state.
+        people: (states,) number of people by state.
         cases: (n,) the people who have the disease now.
         infectious: those of them who are infectious.
         record: what has happened so far.
@@ -41,7 +41,7 @@ class Standing(NamedTuple):
 
     course: Course
     health: Health
-    count: NDArray[np.int64]
+    people: NDArray[np.int64]
     cases: NDArray[np.int32]
     infectious: NDArray[np.int32]
     record: Record
@@ -61,7 +61,7 @@ class Standing(NamedTuple):
             "incidence": sum(self.record.infections[-INCIDENCE_DAYS:]) * per,
             "prevalence": len(self.infectious) / people,
             "attack": self.record.total / people,
-            "ill": int(self.count[self.course.symptoms >= MILD].sum()) / people,
+            "ill": int(self.people[self.course.symptoms >= MILD].sum()) / people,
             "deaths": sum(self.record.deaths[-INCIDENCE_DAYS:]) * per,
         }
 
@@ -71,7 +71,7 @@ class Standing(NamedTuple):
         ``exposed`` are infected but neither infectious nor ill. What a disease does not have is left out: symptoms, severe
         cases, deaths, several strains.
         """
-        course, count = self.course, self.count
+        course, count = self.course, self.people
         silent = (course.shed.max(axis=1) == 0) & (course.symptoms == 0)
         silent[:ENTERED] = False
         out: dict[str, int | float] = {

@@ -1,6 +1,7 @@
 """Commands for clusters: submit a sweep to a batch system, and work on a part of it, as its jobs do."""
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from .common import (
     ResultsArgument,
     SetOption,
     TimeLimitOption,
+    TrustOption,
     WalltimeOption,
     app,
     limits_of,
@@ -65,6 +67,7 @@ def submit(
     ] = [],  # noqa: B006
     write_only: Annotated[bool, typer.Option("--write-only", help="Write the scripts and submit nothing.")] = False,
     changes: SetOption = [],  # noqa: B006
+    trust_code: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Submit a sweep to a cluster as a job array, packed so that each task lasts about --task-time.
@@ -104,11 +107,11 @@ def submit(
                     "--out and --set belong to a new sweep; with --resume name its results directory"
                 )
             directory = Path(scenario)
-            request = _request(directory, given)
+            request = _request(directory, given, trust_code)
         else:
-            request = _request(None, given)
+            request = _request(None, given, trust_code)
             directory = _plan(scenario, changes, out, request, say)
-        submission = submit_runs(directory, request, write_only=write_only, told=say)
+        submission = submit_runs(directory, request, write_only=write_only, trust_code=trust_code, told=say)
     _tell(directory, submission, write_only, as_json)
 
 
@@ -130,13 +133,22 @@ def _bytes(text: str | None, option: str) -> int | None:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
 
-def _request(directory: Path | None, given: dict[str, Any]) -> "Request":
-    """Return what is asked for: what was given, else what was asked for last time, else nothing special."""
+def _request(directory: Path | None, given: dict[str, Any], trust_code: bool) -> "Request":
+    """Return what is asked for: what was given, else what was asked for last time, else nothing special.
+
+    Directives can make a batch system run anything, so that those of last time need consent.
+    """
+    from ..executors.job import SubmitError
     from ..executors.submission import Request, submissions
 
     before = submissions(directory) if directory is not None else []
     said = {name: value for name, value in given.items() if value is not None}
     if before:
+        if (extra := before[-1].request.extra) and "extra" not in said and not trust_code:
+            again = " ".join(f"--extra {shlex.quote(line)}" for line in extra)
+            raise SubmitError(
+                f"{directory}: last time it was submitted with {again}\nSay so again, or take it over by --trust-code."
+            )
         # Tasks are counted anew from what is left, unless their number is given again.
         return replace(before[-1].request, **{"tasks": None} | said)
     if "system" not in said:
@@ -206,6 +218,7 @@ def work(
     finish: Annotated[
         bool, typer.Option("--finish", help="Seal what there is and show the status; make none.")
     ] = False,
+    trust_code: TrustOption = False,
 ) -> None:
     """Make a part of the runs of a sweep that is planned, as the tasks of a job array do.
 
@@ -221,11 +234,14 @@ def work(
     from ..part import work_on
     from ..progress import progress_bar
     from ..status import status
+    from ..trust import check_code
     from .status import status_text
 
     if (part is None) != (parts is None and submission is None) or (parts is not None and submission is not None):
         raise typer.BadParameter("--part needs one of --of and --submission, and each of these needs --part")
     limits = limits_of(time_limit, memory_limit, walltime)
+    if not trust_code:
+        check_code(directory)
     if warm:
         task.warm(directory)
         return

@@ -97,6 +97,9 @@ WalltimeOption = Annotated[
     str | None,
     typer.Option("--walltime", metavar="TIME", help='Be done in time, as in "2 h"; exit code 75 if runs are left.'),
 ]
+TrustOption = Annotated[
+    bool, typer.Option("--trust-code", help="Run code that the results name besides citytwin's, such as own classes.")
+]
 LARGEST_SEED = 2**62 - 1
 
 

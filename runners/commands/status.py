@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import NAMED, SOME_FAILED, JsonOption, ResultsArgument, app
+from .common import NAMED, SOME_FAILED, JsonOption, ResultsArgument, TrustOption, app
 
 if TYPE_CHECKING:
     from ..rerun import Rerun
@@ -96,6 +96,7 @@ def rerun_one(
     debug: Annotated[
         bool, typer.Option("--debug", help="Run it in this process and enter Python's debugger where it raises.")
     ] = False,
+    trust_code: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make one run of a sweep again and say whether it comes to the same, bit for bit.
@@ -106,7 +107,10 @@ def rerun_one(
         citytwin rerun results/mine p0003-r0001 --debug
     """
     from .. import rerun as again
+    from ..trust import check_code
 
+    if not trust_code:
+        check_code(directory)
     if debug:
         again.debug(directory, run_id)
         return

@@ -14,6 +14,7 @@ from ..limits import Limits
 from ..manifest import PACKAGE, read_manifest
 from ..part import work_on
 from ..store import read_tasks, runs_in_results
+from ..trust import check_code
 from . import parts as packing
 from .job import INDEX, Job, Resources, SubmitError, check, job_name, script, submit
 from .slurm import queued_tasks
@@ -48,7 +49,12 @@ _CARRIED = ("PYTHONPATH", "NUMBA_CPU_NAME")
 
 
 def submit_runs(
-    directory: Path, request: Request, *, write_only: bool = False, told: Callable[[str], None] = lambda _: None
+    directory: Path,
+    request: Request,
+    *,
+    write_only: bool = False,
+    trust_code: bool = False,
+    told: Callable[[str], None] = lambda _: None,
 ) -> Submission:
     """Submit all runs that are not in the results yet.
 
@@ -56,14 +62,18 @@ def submit_runs(
         directory: results directory of a sweep that has been planned.
         request: what is asked of the batch system.
         write_only: write the scripts, submit nothing.
+        trust_code: run the code that the results name besides ours; never remembered, as the directory may be another's.
         told: called with what goes on.
 
     Raises:
         SubmitError: if nothing is missing, jobs of the same sweep are still there, or the batch system refuses.
-        SweepError: if the results cannot be read, or runs have to be made to learn their cost and cannot.
+        SweepError: if the results cannot be read, name code that is not ours and is not trusted, or runs have to be made
+            to learn their cost and cannot.
     """
     check_request(request)
     directory = directory.absolute()
+    if not trust_code:
+        check_code(directory)
     system = SYSTEMS[request.system]
     _refuse_twice(directory)
     tasks = _missing(directory)
@@ -77,7 +87,7 @@ def submit_runs(
     seconds = request.seconds or longest * SPARE + START_SECONDS
     folder = directory / JOBS / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
     submission = Submission(folder, now(), request, len(tasks), len(packed), sum(cost) / len(cost), seconds)
-    jobs = _jobs(directory, folder.name, request, len(packed), seconds)
+    jobs = _jobs(directory, folder.name, request, len(packed), seconds, trust_code)
     texts = {kind: script(job, system) for kind, job in jobs.items()}
     folder.mkdir(parents=True)
     packing.write_parts(folder, packed)
@@ -184,16 +194,17 @@ def _memory(directory: Path, request: Request) -> int | None:
     return round(greatest * SPARE_MEMORY) if greatest else None
 
 
-def _jobs(directory: Path, name: str, request: Request, tasks: int, seconds: float) -> dict[str, Job]:
+def _jobs(directory: Path, name: str, request: Request, tasks: int, seconds: float, trust_code: bool) -> dict[str, Job]:
     """Return the jobs by kind, in the order of their work."""
     memory = _memory(directory, request)
     whole = None if memory is None else memory * request.workers + SUPERVISOR_MEMORY
     single = None if memory is None else memory + SUPERVISOR_MEMORY
-    shared = {
-        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(directory / JOBS / "kernels")),
+    shared = {  # numba unpickles what is in its cache, so that it must not be one that came with the results
+        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(directory / JOBS / name / "kernels")),
         **{name: os.environ[name] for name in _CARRIED if name in os.environ},
     }
-    program = (sys.executable, "-m", PACKAGE, "work", str(directory))
+    trusting = ("--trust-code",) if trust_code else ()
+    program = (sys.executable, "-m", PACKAGE, "work", str(directory), *trusting)
     title = job_name(directory)
     limits: tuple[str, ...] = ("--walltime", f"{round(seconds)} s")
     if request.time_limit is not None:

@@ -119,11 +119,11 @@ def test_the_script_for_slurm_by_hand(call, cluster, small, expected, tmp_path, 
 # ---------------------------------------------------------------------- without a batch system
 
 
-def program(folder, monkeypatch):
-    """Let scripts find a program called citytwin."""
+def program(folder, monkeypatch, *further):
+    """Let scripts find a program called citytwin, to which further words are said."""
     (folder / "bin").mkdir()
     file = folder / "bin" / "citytwin"
-    file.write_text(f'#!/bin/bash\nexec {sys.executable} -m citytwin "$@"\n')
+    file.write_text(f'#!/bin/bash\nexec {sys.executable} -m citytwin "$@" {" ".join(further)}\n')
     file.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
 
@@ -132,7 +132,7 @@ def program(folder, monkeypatch):
 def test_the_scripts_for_pbs_and_lsf_by_hand(tmp_path, import_path, monkeypatch, name):
     out = tmp_path / "results"
     plan_runs(sweep_toys.make_tasks(1, 6), sweep_toys.EXECUTE, {}, out)
-    program(tmp_path, monkeypatch)
+    program(tmp_path, monkeypatch, "--trust-code")
     paths = os.pathsep.join((import_path["PYTHONPATH"], *cluster_toys.PATHS))
     for index in range(2):
         given = {
@@ -163,10 +163,10 @@ def test_work_names_what_failed_and_what_is_left(call, tmp_path):
     out = tmp_path / "results"
     tasks = sweep_toys.make_tasks(1, 3)
     plan_runs(tasks, sweep_toys.EXECUTE, {"raises": ["r000-001"], "pause": 1.0}, out)
-    answer = call("work", out, "--part", "1", "--of", "3")
+    answer = call("work", out, "--part", "1", "--of", "3", "--trust-code")
     assert answer.code == 1
     assert "r000-001 (seed 101, epidemic.r0 = 1.5): failed: ValueError: no luck in r000-001" in answer.err
-    answer = call("work", out, "--walltime", "0.001 s", "--requeue")
+    answer = call("work", out, "--walltime", "0.001 s", "--requeue", "--trust-code")
     assert answer.code == 75
     assert "Stopped by wall time, " in answer.err and "it came no further" in answer.err
 
@@ -231,14 +231,14 @@ def test_watching_ends_when_nothing_goes_on(call, toys, monkeypatch):
 def test_rerun_says_whether_it_is_the_same(call, toys, tmp_path, monkeypatch):
     for path in cluster_toys.PATHS:
         monkeypatch.syspath_prepend(path)
-    answer = call("rerun", toys, "r000-001", "--out", tmp_path / "again")
+    answer = call("rerun", toys, "r000-001", "--out", tmp_path / "again", "--trust-code")
     assert answer.code == 0
     assert "r000-001 came to the same: every table is equal bit for bit (infections, series, summary)." in answer.out
     assert runs_in_results(tmp_path / "again") == {"r000-001"}
-    answer = call("rerun", toys, "r001-003", "--json")
+    answer = call("rerun", toys, "r001-003", "--json", "--trust-code")
     facts = json.loads(answer.out)
     assert not facts["stored"] and not facts["same"] and facts["failure"] == ""
-    assert "has no run 'r9'" in call("rerun", toys, "r9").err
+    assert "has no run 'r9'" in call("rerun", toys, "r9", "--trust-code").err
 
 
 def test_a_run_of_a_city_is_the_same_when_made_again(call, swept):

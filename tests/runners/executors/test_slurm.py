@@ -50,7 +50,7 @@ def asked(**changes):
 
 def test_an_array_of_200_runs_is_what_a_local_sweep_is(tmp_path, slurm):
     out = planned(tmp_path / "results", 20, 10)
-    submission = submit_runs(out, asked(tasks=6, workers=2))
+    submission = submit_runs(out, asked(tasks=6, workers=2), trust_code=True)
     assert list(submission.jobs) == ["array", "finish"], "these runs need no kernels"
     assert (submission.runs, submission.tasks) == (200, 6)
     assert sum(queued_tasks(list(submission.jobs.values())).values()) in range(1, 8)
@@ -59,14 +59,14 @@ def test_an_array_of_200_runs_is_what_a_local_sweep_is(tmp_path, slurm):
     assert sweep_toys.files(out) == serial(tmp_path / "serial", 20, 10)
     assert len(sessions(out)) >= 6
     with pytest.raises(SubmitError, match="nothing is left to submit, all 200 runs"):
-        submit_runs(out, ASKED)
+        submit_runs(out, ASKED, trust_code=True)
 
 
 def test_tasks_that_are_killed_and_cancelled_are_made_up_for(tmp_path, slurm):
     out = planned(tmp_path / "results", 4, 10, pause=0.3)
-    first = submit_runs(out, asked(tasks=3))
+    first = submit_runs(out, asked(tasks=3), trust_code=True)
     with pytest.raises(SubmitError, match=rf"jobs of .* are still there .*scancel {first.jobs['array']}"):
-        submit_runs(out, ASKED)
+        submit_runs(out, ASKED, trust_code=True)
     sweep_toys.wait_for(lambda: len(sessions(out)) == 3 and len(runs_in_results(out)) >= 4)
     os.kill(sessions(out)[0].about["pid"], signal.SIGKILL)
     slurm.call("scancel", f"{first.jobs['array']}_1")
@@ -75,7 +75,7 @@ def test_tasks_that_are_killed_and_cancelled_are_made_up_for(tmp_path, slurm):
     assert left > 0
     state = [entry.state for entry in states(out).values()]
     assert state.count("done") == 40 - left and state.count("lost") == 1
-    second = submit_runs(out, asked(tasks=2))
+    second = submit_runs(out, asked(tasks=2), trust_code=True)
     assert second.runs == left
     slurm.wait()
     assert sweep_toys.files(out) == serial(tmp_path / "serial", 4, 10), logs(second)
@@ -89,7 +89,7 @@ def test_a_signal_pauses_runs_that_go_on_when_slurm_starts_the_job_again(tmp_pat
     marks.mkdir()
     context = {"marks": str(marks), "days": 60, "pause": 0.1}
     out = planned(tmp_path / "results", 2, 1, LONG, **context)
-    submission = submit_runs(out, asked(tasks=2))
+    submission = submit_runs(out, asked(tasks=2), trust_code=True)
     sweep_toys.wait_for(lambda: [entry.state for entry in entries(out)].count("running") == 2)
     slurm.call("scancel", "--batch", "--signal=USR1", submission.jobs["array"])
     sweep_toys.wait_for(lambda: [entry.state for entry in entries(out)].count("queued") == 2)
@@ -107,7 +107,7 @@ def test_a_task_ends_before_its_wall_time_and_goes_on_in_another(tmp_path, slurm
     marks.mkdir()
     context = {"marks": str(marks), "days": 65, "pause": 1.0}
     out = planned(tmp_path / "results", 1, 1, LONG, **context)
-    submission = submit_runs(out, asked(tasks=1, seconds=60))
+    submission = submit_runs(out, asked(tasks=1, seconds=60), trust_code=True)
     script = (submission.folder / "array.sh").read_text()
     assert "#SBATCH --time=00:01:00\n" in script and "#SBATCH --signal=B:USR1@6\n" in script
     slurm.wait()

@@ -37,7 +37,7 @@ def parts_of(submission):
 
 
 def test_what_a_run_takes_is_measured_by_runs_that_count(out):
-    submission = submit_runs(out, Request("slurm", tasks=2), write_only=True)
+    submission = submit_runs(out, Request("slurm", tasks=2), write_only=True, trust_code=True)
     done = runs_in_results(out)
     assert done == {"r000-000", "r001-001", "r002-002"}, "first, middle and late"
     assert (submission.runs, submission.tasks) == (9, 2)
@@ -48,14 +48,14 @@ def test_what_a_run_takes_is_measured_by_runs_that_count(out):
     greatest = max(entry.rss for entry in entries(out))
     asked = int((submission.folder / "array.sh").read_text().partition("--mem=")[2].partition("M")[0])
     assert asked * MEBIBYTE > greatest + SUPERVISOR_MEMORY
-    second = submit_runs(out, Request("slurm", tasks=3), write_only=True)
+    second = submit_runs(out, Request("slurm", tasks=3), write_only=True, trust_code=True)
     assert second.runs == 9 and second.tasks == 3, "what is known is not measured again"
 
 
 def test_what_is_said_is_not_measured_and_stands_in_the_script(out, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/some/where")
     asked = Request("pbs", 4, None, 60.0, 7200.0, 30.0, 100 * MEBIBYTE, 90.0, "long", "city", ("#PBS -m n",))
-    submission = submit_runs(out, asked, write_only=True)
+    submission = submit_runs(out, asked, write_only=True, trust_code=True)
     assert not runs_in_results(out)
     assert (submission.tasks, submission.wall_seconds) == (2, 7200), "360 s of runs, four at a time, a minute each"
     text = (submission.folder / "array.sh").read_text()
@@ -63,7 +63,7 @@ def test_what_is_said_is_not_measured_and_stands_in_the_script(out, monkeypatch)
         assert f"{line}\n" in text
     assert "select=1:ncpus=4:mem=900mb" in text
     assert "export PYTHONPATH=/some/where\n" in text
-    assert f"export NUMBA_CACHE_DIR='{out}/jobs/kernels'\n" in text
+    assert f"export NUMBA_CACHE_DIR='{submission.folder}/kernels'\n" in text
     assert "--workers 4 --walltime '7200 s' --time-limit '90 s' --memory-limit '104857600 B'" in text
     assert "--requeue" not in text, "PBS has no such thing"
     assert submissions(out) == [submission]
@@ -75,20 +75,20 @@ def test_kernels_are_compiled_first_where_runs_have_some(out):
     content = json.loads(file.read_text())
     content["context"]["warm"] = "sweep_toys:warm"
     file.write_text(json.dumps(content))
-    submission = submit_runs(out, Request("slurm", seconds_per_run=1), write_only=True)
+    submission = submit_runs(out, Request("slurm", seconds_per_run=1), write_only=True, trust_code=True)
     assert commands(submission) == [
         f"cd {submission.folder}",
         "sbatch --parsable warm.sh",
         "sbatch --parsable --dependency=afterany:<job of warm.sh> array.sh",
         "sbatch --parsable --dependency=afterany:<job of array.sh> finish.sh",
     ]
-    assert (submission.folder / "warm.sh").read_text().endswith("work '" + str(out) + "' --warm\n")
-    lsf = submit_runs(out, Request("lsf", seconds_per_run=1), write_only=True)
+    assert (submission.folder / "warm.sh").read_text().endswith("work '" + str(out) + "' --trust-code --warm\n")
+    lsf = submit_runs(out, Request("lsf", seconds_per_run=1), write_only=True, trust_code=True)
     assert commands(lsf)[2] == "bsub -w ended(<job of warm.sh>) < array.sh"
 
 
 def test_parts_are_read_by_the_tasks_that_the_script_starts(out):
-    submission = submit_runs(out, Request("slurm", tasks=3, seconds_per_run=1), write_only=True)
+    submission = submit_runs(out, Request("slurm", tasks=3, seconds_per_run=1), write_only=True, trust_code=True)
     parts = parts_of(submission)
     assert [runs_of(out, number, submission=submission.folder.name) for number in range(3)] == parts
     assert sorted(run for number in range(5) for run in runs_of(out, number, parts=5)) == sorted(
@@ -102,7 +102,7 @@ def test_parts_are_read_by_the_tasks_that_the_script_starts(out):
 
 def test_without_the_batch_system_the_sweep_stands_and_the_remedy_is_said(out):
     with pytest.raises(SubmitError, match=r"there is no sbatch here.*--write-only"):
-        submit_runs(out, Request("slurm", seconds_per_run=1))
+        submit_runs(out, Request("slurm", seconds_per_run=1), trust_code=True)
     assert work_on(out, workers=1).done == 12
 
 
@@ -111,18 +111,18 @@ def test_runs_of_which_all_that_are_tried_fail_are_not_submitted_by_guess(tmp_pa
     context = {"raises": [task["run_id"] for task in tasks]}
     plan_runs(tasks, sweep_toys.EXECUTE, context, tmp_path / "results")
     with pytest.raises(SubmitError, match=r"3 runs were made to see .*, and all failed.*--time-per-run"):
-        submit_runs(tmp_path / "results", Request("slurm"), write_only=True)
+        submit_runs(tmp_path / "results", Request("slurm"), write_only=True, trust_code=True)
 
 
 def test_names_that_cannot_be_meant_are_refused_before_anything_is_done(out):
     with pytest.raises(SubmitError, match="partition or queue 'a b'"):
-        submit_runs(out, Request("slurm", queue="a b"), write_only=True)
+        submit_runs(out, Request("slurm", queue="a b"), write_only=True, trust_code=True)
     assert not (out / JOBS).exists() and not runs_in_results(out)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"request": {}}', '{"request": {"system": "slurm", "extra": 3}}'])
 def test_what_is_known_of_a_submission_may_be_damaged(out, content):
-    submission = submit_runs(out, Request("slurm", seconds_per_run=1), write_only=True)
+    submission = submit_runs(out, Request("slurm", seconds_per_run=1), write_only=True, trust_code=True)
     (submission.folder / "job.json").write_text(content)
     assert submissions(out) == []
     (submission.folder / "job.json").unlink()
