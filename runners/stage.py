@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import put_in_place, written
+from .bulk import uncollected
 from .shards import blamed
 from .tables import SUMMARY, StoreError
 
@@ -33,11 +34,12 @@ def read_tasks(directory: Path) -> list[dict[str, Any]]:
         raise StoreError(f"{directory}: not a results directory (no {MANIFEST})")
     file = directory / TASKS
     try:
-        tasks = json.loads(b"[" + b",".join(file.read_bytes().splitlines()) + b"]")
-        if not all(isinstance(task, dict) and isinstance(task.get("run_id"), str) for task in tasks):
-            raise ValueError("a line is no task")
+        with uncollected():
+            tasks: list[dict[str, Any]] = json.loads(b"[" + b",".join(file.read_bytes().splitlines()) + b"]")
+        if not {str}.issuperset(type(task["run_id"]) for task in tasks):
+            raise ValueError("a name of a run is no text")
         return tasks
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{file}: cannot be read ({error}); restore it or start the sweep anew") from None
 
 

@@ -20,7 +20,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -354,15 +354,20 @@ def table_names(directory: str | Path) -> list[str]:
     return sorted(names)
 
 
-def runs_in_results(directory: str | Path) -> set[str]:
+def runs_in_results(directory: str | Path, runs: Collection[str] | None = None) -> set[str]:
     """Return the runs whose results can be read, sealed or staged.
+
+    Args:
+        directory: results directory.
+        runs: all runs in order, where they have been read.
 
     Raises:
         StoreError: if the directory is no sweep.
     """
     directory = Path(directory)
-    runs = [task["run_id"] for task in read_tasks(directory)]
-    return Store(directory, runs, 1, {}).committed()
+    if runs is None:
+        runs = [task["run_id"] for task in read_tasks(directory)]
+    return Store(directory, list(runs), 1, {}).committed()
 
 
 def read_table(
