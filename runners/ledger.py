@@ -228,7 +228,9 @@ def entry_of(found: Mapping[str, Any]) -> Entry:
     values: list[Any] = [found.get(name, default) for name, default in _DEFAULTS]
     if list(map(type, values)) == _KINDS:  # nearly always, and there may be very many
         return Entry._make(values)
-    fits = (isinstance(value, (int, float) if kind is float else kind) for value, kind in zip(values, _KINDS, strict=True))
+    fits = (
+        isinstance(value, (int, float) if kind is float else kind) for value, kind in zip(values, _KINDS, strict=True)
+    )
     return Entry._make(
         value if right else default for value, right, (_, default) in zip(values, fits, _DEFAULTS, strict=True)
     )
