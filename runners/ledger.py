@@ -35,6 +35,8 @@ UNSUCCESSFUL: tuple[State, ...] = ("failed", "timed_out", "out_of_memory", "kill
 BEAT = 10.0
 """Seconds between signs of life."""
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 BEAT_LINE = b'{"beat": 1}\n'
 
 _open: set[Path] = set()
@@ -86,7 +88,8 @@ _WRITTEN = frozenset(STATES) - {"lost"}
 
 def to_json(value: Any, indent: int | None = None) -> bytes:
     """Return a value as JSON; texts may hold halves of characters, as odd file names do, which become escapes."""
-    return json.dumps(value, indent=indent, ensure_ascii=False).encode(errors="backslashreplace")
+    text = _encode(value) if indent is None else json.dumps(value, indent=indent, ensure_ascii=False)
+    return text.encode(errors="backslashreplace")
 
 
 def now() -> str:
