@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +27,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname()) or "host"
+    return _as_word(socket.gethostname())
+
+
+@cache
+def _as_word(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", name) or "host"
 
 
 def temporary(path: Path) -> Path:

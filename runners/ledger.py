@@ -15,12 +15,12 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from .atomic import write_atomic
+from .bulk import uncollected
 from .stage import ERRORS, LEDGER
 
 State = Literal["queued", "running", "done", "failed", "timed_out", "out_of_memory", "killed", "lost"]
@@ -35,14 +35,15 @@ UNSUCCESSFUL: tuple[State, ...] = ("failed", "timed_out", "out_of_memory", "kill
 BEAT = 10.0
 """Seconds between signs of life."""
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 BEAT_LINE = b'{"beat": 1}\n'
 
 _open: set[Path] = set()
 """Journals that this process writes."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the ledger.
 
     Attributes:
@@ -79,14 +80,16 @@ class Entry:
         return f"{self.state}: {self.error}: {self.message}".rstrip(": ")
 
 
-_TYPES: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float)}
-_FIELDS = {field.name: _TYPES.get(field.type, (str,)) for field in fields(Entry)}
+_USUAL = Entry("", "queued")
+_DEFAULTS = list(_USUAL._asdict().items())
+_KINDS = list(map(type, _USUAL))
 _WRITTEN = frozenset(STATES) - {"lost"}
 
 
 def to_json(value: Any, indent: int | None = None) -> bytes:
     """Return a value as JSON; texts may hold halves of characters, as odd file names do, which become escapes."""
-    return json.dumps(value, indent=indent, ensure_ascii=False).encode(errors="backslashreplace")
+    text = _encode(value) if indent is None else json.dumps(value, indent=indent, ensure_ascii=False)
+    return text.encode(errors="backslashreplace")
 
 
 def now() -> str:
@@ -225,17 +228,26 @@ def _object(line: bytes) -> Any:
 
 def entry_of(found: Mapping[str, Any]) -> Entry:
     """Return the entry that a line says, as :func:`parse_lines` gives it; fields of a wrong type are left out."""
-    known: dict[str, Any] = {name: value for name, value in found.items() if isinstance(value, _FIELDS.get(name, ()))}
-    return Entry(**known)
+    values: list[Any] = [found.get(name, default) for name, default in _DEFAULTS]
+    if list(map(type, values)) == _KINDS:  # nearly always, and there may be very many
+        return Entry._make(values)
+    fits = (
+        isinstance(value, (int, float) if kind is float else kind) for value, kind in zip(values, _KINDS, strict=True)
+    )
+    return Entry._make(
+        value if right else default for value, right, (_, default) in zip(values, fits, _DEFAULTS, strict=True)
+    )
 
 
 def attempts_made(directory: str | Path) -> dict[str, int]:
     """Return the greatest number of an attempt of every run that was ever begun."""
     attempts: dict[str, int] = {}
-    for file in ledger_files(directory):
-        for found in read_lines(file):
-            run = found["run_id"]
-            attempts[run] = max(found["attempt"], attempts.get(run, 0))
+    with uncollected():
+        for file in ledger_files(directory):
+            for found in read_lines(file):
+                run, attempt = found["run_id"], found["attempt"]
+                if attempt > attempts.get(run, -1):
+                    attempts[run] = attempt
     return attempts
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import sync_directory, temporary, write_atomic, written
+from .bulk import uncollected
 from .ledger import now
 from .stage import MANIFEST, TASKS
 from .store import SCHEMA_VERSION
@@ -89,6 +90,7 @@ def machine() -> dict[str, Any]:
     }
 
 
+@uncollected()
 def describe(
     tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int, digest: str | None = None
 ) -> Manifest:
@@ -143,9 +145,9 @@ def _bundle_digest(bundle: Path) -> str | None:
     return digest.hexdigest()
 
 
-def essence(task: Mapping[str, Any]) -> dict[str, Any]:
+def essence(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what of a task decides its results: where a city lies does not, what is in it is compared by checksum."""
-    return {key: value for key, value in task.items() if key != "city"}
+    return {key: value for key, value in task.items() if key != "city"} if "city" in task else task
 
 
 def _digest(value: Any) -> str:
@@ -160,7 +162,8 @@ def read_manifest(directory: Path) -> Manifest:
     """
     file = directory / MANIFEST
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        with uncollected():
+            found = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise TypeError("not a table")
     except FileNotFoundError:

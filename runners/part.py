@@ -162,7 +162,7 @@ class _Work:
         elif alone:
             self._finish(done)
         alive = living(sessions(self.directory), wait=False)
-        outcome = outcome_of(self.directory, chosen, states(self.directory, alive), stopped)
+        outcome = outcome_of(self.directory, chosen, states(self.directory, alive, self.store.runs), stopped)
         if stopped == "SIGINT":
             raise SweepInterrupted(stop_message(outcome), outcome)
         return outcome

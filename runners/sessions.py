@@ -8,12 +8,13 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .bulk import uncollected
 from .ledger import BEAT, Entry, entry_of, is_open, ledger_files, parse_lines, read_lines
 from .store import read_tasks, runs_in_results
 
@@ -191,7 +192,9 @@ class _History:
                 self.lines[run] = said
 
 
-def states(directory: str | Path, alive: set[str] | None = None) -> dict[str, Entry]:
+def states(
+    directory: str | Path, alive: set[str] | None = None, runs: Collection[str] | None = None
+) -> dict[str, Entry]:
     """Return the state of every run of a sweep, in run order.
 
     A run is ``done`` if and only if it is in the results. One that a living session has in hand is ``running``; one
@@ -200,24 +203,24 @@ def states(directory: str | Path, alive: set[str] | None = None) -> dict[str, En
     Args:
         directory: results directory.
         alive: names of the sessions that live; found out if None.
+        runs: all runs in order, where they have been read.
 
     Raises:
         StoreError: if the directory is no sweep.
     """
     directory = Path(directory)
-    tasks = read_tasks(directory)
+    if runs is None:
+        runs = [task["run_id"] for task in read_tasks(directory)]
     found = sessions(directory)
     if alive is None:
         alive = living(found)
     history = _History()
-    for session in found:
-        history.read(session.path)
-    done = runs_in_results(directory)  # after the journals: what they call done was committed before
-    running = set().union(*(history.in_hand[name] for name in alive if name in history.in_hand))
-    return {
-        run: _state(run, history.lines.get(run), run in done, run in running)
-        for run in (task["run_id"] for task in tasks)
-    }
+    with uncollected():
+        for session in found:
+            history.read(session.path)
+        done = runs_in_results(directory, runs)  # after the journals: what they call done was committed before
+        running = set().union(*(history.in_hand[name] for name in alive if name in history.in_hand))
+        return {run: _state(run, history.lines.get(run), run in done, run in running) for run in runs}
 
 
 def _state(run: str, said: Mapping[str, Any] | None, done: bool, running: bool) -> Entry:
@@ -228,13 +231,13 @@ def _state(run: str, said: Mapping[str, Any] | None, done: bool, running: bool) 
         if entry.state == "done":
             return entry
         # Its session died between the commit and the line, or it is made once more.
-        return replace(entry, state="done", error="", message="", trace="")
+        return entry._replace(state="done", error="", message="", trace="")
     if entry.state == "done":  # it was in a file that is damaged or gone
         return Entry(run, "running" if running else "queued", entry.attempt)
     if running:
-        return entry if entry.state == "running" else replace(entry, state="running", error="", message="", trace="")
+        return entry if entry.state == "running" else entry._replace(state="running", error="", message="", trace="")
     if entry.state == "running":
-        return replace(entry, state="lost", error="lost", message="its supervisor ended or fell silent with it in hand")
+        return entry._replace(state="lost", error="lost", message="its supervisor ended or fell silent with it in hand")
     return entry
 
 

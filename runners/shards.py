@@ -8,6 +8,7 @@ twice, and readers that know the hidden name (:func:`shards_of`) miss none.
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,10 +67,17 @@ def _hidden(path: Path) -> Path:
 
 def _listed(folder: Path) -> list[Shard]:
     """Return all shards of a folder, those within others too."""
+    return _named(folder, _names(folder))
+
+
+def _names(folder: Path) -> set[str]:
     try:
-        names = {file.name for file in folder.iterdir()}
+        return set(filter(_NAME.fullmatch, os.listdir(folder)))  # noqa: PTH208 - there may be very many
     except FileNotFoundError:
-        return []
+        return set()
+
+
+def _named(folder: Path, names: Iterable[str]) -> list[Shard]:
     found = [match for match in map(_NAME.fullmatch, names) if match]
     return [Shard(folder / match[0], int(match["first"]), int(match["last"])) for match in found]
 
@@ -78,13 +86,13 @@ def shards_of(directory: Path, table: str) -> list[Shard]:
     """Return the shards of a table in run order, each run in one of them; those that others supersede are left out."""
     folder = directory / table
     # A listing is no snapshot: while a shard replaces others it may miss both. Two equal ones in a row do not.
-    before = _listed(folder)
+    before = _names(folder)
     for _ in range(_LISTINGS):
-        listed = _listed(folder)
-        if set(listed) == set(before):
+        names = _names(folder)
+        if names == before:
             break
-        before = listed
-    return _outermost(listed)
+        before = names
+    return _outermost(_named(folder, names))
 
 
 def _outermost(shards: Iterable[Shard]) -> list[Shard]:
@@ -137,7 +145,7 @@ def reveal(path: Path, first: int, last: int) -> None:
 def remove_superseded(folder: Path) -> None:
     """End what a crash left half-done in a folder of shards: a replacement, or a shard that came too late."""
     listed = _listed(folder)
-    kept = _outermost(listed)
+    kept = set(_outermost(listed))
     for shard in listed:
         if shard not in kept:
             shard.path.unlink(missing_ok=True)
@@ -244,7 +252,7 @@ def is_text(kind: "pa.DataType") -> bool:
 
 
 @contextlib.contextmanager
-def blamed(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
+def blamed(path: Path | str, remedy: str = _REMEDY) -> Iterator[None]:
     """Turn whatever a damaged or foreign file leads to into an error that names it."""
     import pyarrow as pa
 

@@ -1,12 +1,14 @@
 """The beginnings of results: the list of the runs of a sweep, and each run staged by one rename until it is sealed."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import put_in_place, written
+from .bulk import uncollected
 from .shards import blamed
 from .tables import SUMMARY, StoreError
 
@@ -19,6 +21,8 @@ LEDGER = "ledger"
 LOGS = "logs"
 MANIFEST = "sweep.json"
 TASKS = "tasks.jsonl"
+
+_STAGED = ".arrow"
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -33,14 +37,13 @@ def read_tasks(directory: Path) -> list[dict[str, Any]]:
         raise StoreError(f"{directory}: not a results directory (no {MANIFEST})")
     file = directory / TASKS
     try:
-        tasks = json.loads(b"[" + b",".join(file.read_bytes().splitlines()) + b"]")
-        if not all(isinstance(task, dict) and isinstance(task.get("run_id"), str) for task in tasks):
-            raise ValueError("a line is no task")
+        with uncollected():
+            tasks: list[dict[str, Any]] = json.loads(b"[" + b",".join(file.read_bytes().splitlines()) + b"]")
         for task in tasks:
             if not RUN_ID.fullmatch(task["run_id"]):  # files and folders are written and removed by that name
                 raise ValueError(f"run_id {task['run_id']!r} is no name of a run")
         return tasks
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{file}: cannot be read ({error}); restore it or start the sweep anew") from None
 
 
@@ -60,7 +63,7 @@ def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]", *, du
 
     stage = directory / STAGE
     stage.mkdir(exist_ok=True)
-    path = stage / f"{run_id}.arrow"
+    path = stage / f"{run_id}{_STAGED}"
     with written(path, durable=durable) as sink:
         # The summary comes last: a file that has it is whole.
         for name, table in sorted(tables.items(), key=lambda item: item[0] == SUMMARY):
@@ -73,19 +76,20 @@ def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]", *, du
 def staged_runs(directory: Path) -> set[str]:
     """Return the runs that lie staged."""
     try:
-        return {file.stem for file in (directory / STAGE).iterdir() if file.suffix == ".arrow"}
+        names = os.listdir(directory / STAGE)  # noqa: PTH208 - there may be very many
     except FileNotFoundError:
         return set()
+    return {name.removesuffix(_STAGED) for name in names if name.endswith(_STAGED)}
 
 
 def read_staged(directory: Path, run_id: str, wanted: str | None = None) -> "dict[str, pa.Table]":
     """Return the tables of a staged run, or just one, mapped from the file rather than read."""
     import pyarrow as pa
 
-    file = directory / STAGE / f"{run_id}.arrow"
+    file = f"{directory}/{STAGE}/{run_id}{_STAGED}"  # a Path would cost more than the reading
     tables: dict[str, pa.Table] = {}
     name = ""
-    with pa.memory_map(str(file)) as source, blamed(file, "remove it and resume the sweep"):
+    with pa.memory_map(file) as source, blamed(file, "remove it and resume the sweep"):
         while source.tell() < source.size():
             stream = pa.ipc.open_stream(source)
             name = stream.schema.metadata[b"citytwin.table"].decode()

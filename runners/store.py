@@ -19,8 +19,9 @@ The runs of a block that lacks some, because they failed, stay staged, and are c
 import contextlib
 import hashlib
 import json
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -233,8 +234,12 @@ class Store:
             return
         if new:
             self._write(first, last, new)
-        for run in staged:
-            (self.directory / STAGE / f"{run}.arrow").unlink(missing_ok=True)
+        self._unstage(staged)
+
+    def _unstage(self, runs: Iterable[str]) -> None:
+        for run in runs:
+            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                os.unlink(f"{self.directory}/{STAGE}/{run}.arrow")  # noqa: PTH108 - a Path would cost more than it
 
     def _write(self, first: int, last: int, staged: list[str]) -> None:
         """Write the shards of a complete block from staged runs and, where the sweep has grown, from its older shard.
@@ -312,8 +317,7 @@ class Store:
         for number in range(self.blocks):
             if not complete.issuperset(self.runs_of(number)):
                 self.seal(number)
-        for run in staged_runs(self.directory) & complete:
-            (self.directory / STAGE / f"{run}.arrow").unlink(missing_ok=True)
+        self._unstage(staged_runs(self.directory) & complete)
         self.compact(final=True)
         self.clean()
         with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
@@ -354,15 +358,20 @@ def table_names(directory: str | Path) -> list[str]:
     return sorted(names)
 
 
-def runs_in_results(directory: str | Path) -> set[str]:
+def runs_in_results(directory: str | Path, runs: Collection[str] | None = None) -> set[str]:
     """Return the runs whose results can be read, sealed or staged.
+
+    Args:
+        directory: results directory.
+        runs: all runs in order, where they have been read.
 
     Raises:
         StoreError: if the directory is no sweep.
     """
     directory = Path(directory)
-    runs = [task["run_id"] for task in read_tasks(directory)]
-    return Store(directory, runs, 1, {}).committed()
+    if runs is None:
+        runs = [task["run_id"] for task in read_tasks(directory)]
+    return Store(directory, list(runs), 1, {}).committed()
 
 
 def read_table(

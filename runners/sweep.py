@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from . import manifest as manifests
+from .bulk import uncollected
 from .limits import Limits
 from .manifest import Manifest
 from .outcome import SweepDrained, SweepError, SweepInterrupted, SweepOutcome
@@ -58,6 +59,8 @@ _LEFTOVER = re.compile(
 )
 """Names of what a sweep that was cut off while its directory was made may have left."""
 
+_COLUMNS = frozenset(ID_COLUMNS)
+_NUMBERS = ID_COLUMNS[1:]
 _LARGEST_SEED = 2**63 - 1
 
 
@@ -266,9 +269,11 @@ def plan_runs(
         SweepError: if it cannot be; nothing is left behind then.
     """
     out = Path(out)
-    runs = _check_tasks(plain(list(tasks), "tasks"))
+    runs: list[dict[str, Any]] = plain(list(tasks), "tasks")
     shared: dict[str, Any] = plain(dict(context), "context")
     check_directory(out, resume=bool(resume))
+    if not resume:
+        _check_tasks(runs)
     with explained(out):
         made = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
@@ -276,6 +281,8 @@ def plan_runs(
             if resume:
                 old, known = manifests.read_manifest(out), read_tasks(out)
                 same = known == runs and old.get("runs") == len(known)
+                if not same:
+                    _check_tasks(runs)
                 wanted = manifests.describe(runs, execute, shared, 1, old.get("tasks") if same else None)
                 _go_on(out, old, known, wanted, runs, anyway=resume == "anyway")
             else:
@@ -326,7 +333,8 @@ def default_block(runs: int) -> int:
 def plain(value: Any, name: str) -> Any:
     """Return the value as JSON gives it back, so that a sweep and its resumption see the same."""
     try:
-        return json.loads(json.dumps(value))
+        with uncollected():
+            return json.loads(json.dumps(value))
     except (TypeError, ValueError) as error:
         raise SweepError(f"{name}: cannot be written as JSON ({error})") from None
 
@@ -334,7 +342,7 @@ def plain(value: Any, name: str) -> Any:
 def _check_tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not tasks:
         raise SweepError("no runs: a sweep needs at least one point and one replicate")
-    seen = set()
+    seen: set[str] = set()
     for task in tasks:
         run = task.get("run_id")
         if not isinstance(run, str) or not RUN_ID.fullmatch(run):
@@ -342,13 +350,12 @@ def _check_tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if run in seen:
             raise SweepError(f"run_id {run!r}: stands twice; every run needs a name of its own")
         seen.add(run)
-        for name in ID_COLUMNS[1:]:
+        for name in _NUMBERS:
             value = task.get(name)
             if not isinstance(value, int) or not 0 <= value <= _LARGEST_SEED:
                 raise SweepError(f"run {run}: {name} is {value!r}; must be an integer from 0 to 2^63 - 1")
-        parameters = task.get("parameters", {})
-        if clash := sorted(set(ID_COLUMNS) & set(parameters)):
-            raise SweepError(f"run {run}: parameter '{clash[0]}' has the name of a column of every table; rename it")
+        if clash := _COLUMNS.intersection(task.get("parameters", ())):
+            raise SweepError(f"run {run}: parameter '{min(clash)}' has the name of a column of every table; rename it")
     return tasks
 
 

@@ -190,7 +190,11 @@ def join_schemas(schemas: "Sequence[pa.Schema]") -> "pa.Schema":
     import pyarrow as pa
 
     joined: dict[str, pa.DataType] = {}
+    before = None
     for schema in schemas:
+        if before is not None and schema.equals(before):  # nearly always, and there may be many
+            continue
+        before = schema
         for field in schema:
             known = joined.get(field.name)
             joined[field.name] = field.type if known is None else _join(known, field.type)
