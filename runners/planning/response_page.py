@@ -29,8 +29,8 @@ def response_html(results: "Results", baseline: int) -> list[str]:
     if has_responses(results):
         note = (
             "Left: share of the calls reached within a time, without the slowest 3 % of those reached; dotted: the target "
-            "of the most urgent. Right: median response by the time of day of the call, where there are ten calls or more. All "
-            "runs of a point together."
+            "of the most urgent. Right: median response by the time of day of the call, where there are ten calls or more. "
+            "All runs of a point together."
         )
         parts.append(_figure(draw_times(results), "Response times, and their median by hour", note))
     reached = reached_services(results, baseline) if results.directory is not None else []
