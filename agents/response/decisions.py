@@ -28,6 +28,7 @@ from . import board
 from .board import CHOOSE_HOSPITAL, CHOOSE_STATION, CHOOSE_TASK, CHOOSE_UNIT
 from .doors import BAYS, BEDS, BEDS_USED, DOOR, OFFERS, USED
 from .tasks import COLUMNS
+from .units import kept_back
 
 if TYPE_CHECKING:
     from .dispatch import Centre
@@ -319,6 +320,8 @@ def _tasks(centre: "Centre", unit: int, now: float) -> list[Task]:
     answers = int(trait[board.SERVES] | trait[board.AIDS])
     found = []
     for priority in range(board.PRIORITIES):
+        if kept_back(state.unit, state.trait, centre.rules.whole, unit, priority):
+            break
         lights = priority < centre.rules.whole[board.SCENE_LIGHTS]
         mode = int(trait[board.LIGHTS if lights else board.NORMAL])
         waiting = []
