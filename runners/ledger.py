@@ -77,7 +77,7 @@ class Entry(NamedTuple):
     @property
     def told(self) -> str:
         """What became of the run, in a line."""
-        return f"{self.state}: {self.error}: {self.message}".rstrip(": ")
+        return ": ".join(part for part in (self.state, self.error, self.message) if part)
 
 
 _USUAL = Entry("", "queued")

@@ -70,7 +70,7 @@ class Failure:
     def __str__(self) -> str:
         values = ", ".join(f"{name} = {value}" for name, value in self.parameters.items())
         where = f"{self.run_id} (seed {self.seed}{', ' + values if values else ''})"
-        return f"{where}: {self.state}: {self.error}{': ' + self.message if self.message else ''}"
+        return ": ".join(part for part in (where, self.state, self.error, self.message) if part)
 
 
 @dataclass(frozen=True)

@@ -184,6 +184,10 @@ def _class(kind: str, record: Record) -> Any:
         ) from error
     if found is None:
         raise ImportError(f"{kind}: {record.get('file', module)} has no {name} when a worker imports it")
+    if record["code"] and isinstance(found, type) and _code(found) != record["code"]:
+        raise ImportError(
+            f"{kind}: {record.get('file', module)} is not what it was when the sweep was begun; put it back or begin anew"
+        )
     return found
 
 

@@ -66,7 +66,7 @@ def work_on(
         manifest = manifests.read_manifest(directory)
         check_program(directory, manifest)
         work = _Work(directory, manifest, tasks, workers, limits, progress)
-        with explained(directory, manifest["execute"]):
+        with explained(directory, manifest["execute"], begun=True):
             return work.on(chosen, whole=runs is None, check=check)
 
 
@@ -109,8 +109,14 @@ def check_program(directory: Path, manifest: Manifest) -> None:
 
 
 @contextlib.contextmanager
-def explained(directory: Path, execute: str = "its runs") -> Iterator[None]:
-    """Turn errors below a sweep into those that a user of one meets; ``execute`` is the function that makes a run."""
+def explained(directory: Path, execute: str = "its runs", *, begun: bool = False) -> Iterator[None]:
+    """Turn errors below a sweep into those that a user of one meets.
+
+    Args:
+        directory: results directory.
+        execute: the function that makes a run.
+        begun: whether the directory is known to hold a sweep; if it does no more, it has vanished.
+    """
     try:
         yield
     except (StoreError, manifests.ManifestError) as error:
@@ -118,17 +124,20 @@ def explained(directory: Path, execute: str = "its runs") -> Iterator[None]:
     except UnusableError as error:
         raise SweepError(f"{execute} cannot be run: {error}") from None
     except OSError as error:
-        raise SweepError(_unwritable(directory, error)) from None
+        raise SweepError(_unwritable(directory, error, begun)) from None
 
 
-def _unwritable(directory: Path, error: OSError) -> str:
+def _unwritable(directory: Path, error: OSError, begun: bool) -> str:
     reason = error.strerror or str(error)
-    begun = "nothing was begun"
+    stands = "nothing was begun"
+    if begun:
+        stands = f"{MANIFEST} is not to be seen any more; if a file system is gone, resume once it is back (--resume)"
     with contextlib.suppress(OSError, StoreError):
         if (directory / MANIFEST).is_file():
             done, total = len(runs_in_results(directory)), len(read_tasks(directory))
-            begun = f"{done} of {total} runs are in the results and stay there; put it right and resume the sweep (--resume)"
-    return f"{directory}: cannot be written ({reason}); {begun}"
+            here = f"{done} of {total} runs are in the results and stay there"
+            stands = f"{here}; put it right and resume the sweep (--resume)"
+    return f"{directory}: cannot be written ({reason}); {stands}"
 
 
 class _Work:

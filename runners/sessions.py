@@ -237,7 +237,7 @@ def _state(run: str, said: Mapping[str, Any] | None, done: bool, running: bool) 
     if running:
         return entry if entry.state == "running" else entry._replace(state="running", error="", message="", trace="")
     if entry.state == "running":
-        return entry._replace(state="lost", error="lost", message="its supervisor ended or fell silent with it in hand")
+        return entry._replace(state="lost", error="", message="its supervisor ended or fell silent with it in hand")
     return entry
 
 

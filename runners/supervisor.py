@@ -474,7 +474,10 @@ class Supervisor:
             self._drain(caught.name)
         else:
             if busy:
-                print(f"\nStopping when {len(busy)} runs in hand are done; Ctrl-C again to drop them.", file=sys.stderr)
+                hand = "the run in hand is done; Ctrl-C again to drop it"
+                if len(busy) > 1:
+                    hand = f"{len(busy)} runs in hand are done; Ctrl-C again to drop them"
+                print(f"\nStopping when {hand}.", file=sys.stderr)
             self.stopping = caught.name
 
     def _drain(self, reason: str) -> None:

@@ -46,10 +46,12 @@ def _foreign(manifest: manifests.Manifest) -> list[str]:
     lines = [f"{what}: {path}" for what, path in named.items() if path not in _OURS]
     if manifest.get("execute") == _MESA:
         lines.append(f"model: {context.get('model')}")
-    return lines + _own_classes(context)
+    return lines + own_classes(manifest)
 
 
-def _own_classes(context: dict[str, Any]) -> list[str]:
+def own_classes(manifest: manifests.Manifest) -> list[str]:
+    """Return the classes of a user's own that were given to a sweep, in lines to be shown."""
+    context = _table(manifest.get("context"))
     if not context.get("own"):
         return []
     from .own_classes import BASES  # late, as it brings the agents

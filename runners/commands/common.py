@@ -168,7 +168,27 @@ def load(name: str, changes: list[str]) -> "Scenario":
             raise typer.BadParameter(f"'{change}' is not KEY=VALUE, as in epidemic.r0=2.5", param_hint="--set")
         parameters[key.strip()] = value_of(value.strip())
     scenario = Scenario.load(name)
+    _refuse_own_classes(name)
     return scenario.with_parameters(parameters, label="--set") if parameters else scenario
+
+
+def _refuse_own_classes(name: str) -> None:
+    """Refuse the ``sweep.json`` of runs with classes of a user's own: without them the same scenario is another model."""
+    from ..documents import Problem, ScenarioError, Where
+    from ..stage import MANIFEST
+
+    file = Path(name)
+    if file.name != MANIFEST or not file.is_file():
+        return
+    from ..manifest import read_manifest
+    from ..trust import own_classes
+
+    if found := own_classes(read_manifest(file.parent)):
+        message = (
+            f"its runs were made with classes of one's own ({'; '.join(found)}), which no command line gives; repeat it "
+            "from Python, as in ct.sweep(…, citizen_class=…), or single runs by citytwin rerun"
+        )
+        raise ScenarioError([Problem(Where(name), "context.own", message)])
 
 
 def limits_of(time_limit: str | None, memory_limit: str | None, walltime: str | None) -> "Limits":

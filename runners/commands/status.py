@@ -62,7 +62,7 @@ def status_text(found: "Status", jobs: dict[str, int]) -> str:
     if found.cpu_hours:
         lines.append(f"  {found.cpu_hours:.3g} CPU hours so far")
     if found.per_hour is not None and found.hours_left is not None:
-        lines.append(f"  {found.per_hour:,.3g} runs an hour of late, {_hours(found.hours_left)} left at that rate")
+        lines.append(f"  {_rate(found.per_hour)} runs an hour of late, {_hours(found.hours_left)} left at that rate")
     if found.alive:
         machines = sorted({str(session.about.get("machine", {}).get("host", "?")) for session in found.alive})
         shown = ", ".join(machines[:NAMED]) + (f" and {len(machines) - NAMED} more" if len(machines) > NAMED else "")
@@ -75,10 +75,17 @@ def status_text(found: "Status", jobs: dict[str, int]) -> str:
         lines += [f"  {run}: {entry.told}" for run, entry in list(found.failures.items())[:NAMED]]
         if len(found.failures) > NAMED:
             lines.append(f"  … and {len(found.failures) - NAMED:,} more (--json names all)")
-        lines.append(f"  Tracebacks are in {found.directory}/errors; citytwin rerun makes one of them again.")
+        traces = (
+            f"Tracebacks are in {found.directory}/errors; " if any(e.trace for e in found.failures.values()) else ""
+        )
+        lines.append(f"  {traces}citytwin rerun makes one of them again, --resume all.")
     elif found.counts["queued"] and not (found.alive or jobs):
         lines.append("  Nobody is at work: go on with citytwin sweep or submit, and --resume.")
     return "\n".join(lines)
+
+
+def _rate(per_hour: float) -> str:
+    return f"{per_hour:,.0f}" if per_hour >= 100 else f"{per_hour:.3g}"
 
 
 def _hours(hours: float) -> str:

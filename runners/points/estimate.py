@@ -278,7 +278,8 @@ def estimate_text(name: str, found: Estimate, out: Path) -> str:
         f"  points    {found.points:,}",
         f"  runs      {runs}",
         f"  CPU       {_seconds(found.cpu)} a run, {span(found.cpu_seconds, _seconds)} in all",
-        f"  time      about {span(found.wall_seconds, _seconds)} with {found.workers} workers on {_cores()} cores",
+        f"  time      about {span(found.wall_seconds, _seconds)} "
+        f"with {_counted(found.workers, 'worker')} on {_counted(_cores(), 'core')}",
         f"  memory    {_bytes(found.memory)} a worker, {_bytes(found.memory * found.workers)} in all",
         f"  disk      at most {_bytes(found.disk)} a run, {span(found.disk_bytes, _bytes)} in all",
     ]
@@ -298,6 +299,10 @@ def _warnings(found: Estimate, out: Path) -> list[str]:
     if found.disk_bytes(found.most_runs) > free:
         lines.append(f"  The results may need more than is free on the disk of {out}, {_bytes(free)}.")
     return lines
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _seconds(seconds: float) -> str:

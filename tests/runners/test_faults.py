@@ -291,5 +291,5 @@ def test_directory_that_is_gone(tmp_path, marks):
     out.rename(tmp_path / "elsewhere")
     _, errors = process.communicate(timeout=60)
     assert "SweepError" in errors
-    assert "cannot be written (No such file or directory)" in errors
+    assert "cannot be written (No such file or directory); sweep.json is not to be seen any more" in errors
     assert not any(toys.is_alive(pid) for pid in workers_of(tmp_path / "elsewhere"))

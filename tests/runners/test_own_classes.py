@@ -12,8 +12,10 @@ import citytwin as ct
 from citytwin.agents.extensions import EntryPointError, extensions
 from citytwin.agents.response.decisions import Dispatcher, dispatcher_named
 from citytwin.runners.own_classes import for_workers, imported, records_of
+from citytwin.runners.part import work_on
 from citytwin.runners.results import Results
-from citytwin.runners.sweep import SweepError, sweep
+from citytwin.runners.store import runs_in_results
+from citytwin.runners.sweep import SweepError, plan_sweep, sweep
 
 TOWN = """
 name = "town"
@@ -238,6 +240,15 @@ def test_a_sweep_keeps_whose_rules_they_were_and_goes_on_with_no_others(rules, t
     with pytest.raises(SweepError, match="code of citizen_class"):
         sweep(scenario, out=out, workers=1, resume=True, **classes)
     assert len(sweep(scenario, out=out, workers=1, resume="anyway", **classes).summary) == 1
+
+
+def test_a_worker_takes_no_rules_that_were_changed_since(rules, tmp_path):
+    out = tmp_path / "results"
+    plan_sweep(ct.Scenario.from_text(TOWN), out, dispatcher_class=rules.Last)
+    Path(rules.__file__).write_text(RULES + "# changed\n")
+    with pytest.raises(SweepError, match=r"dispatcher_class: own_rules is not what it was when the sweep was begun"):
+        work_on(out, workers=1)
+    assert not runs_in_results(out)
 
 
 def test_a_class_of_a_script_reaches_the_workers(tmp_path, import_path):

@@ -75,7 +75,8 @@ def test_a_session_of_this_machine_lives_while_its_process_does(out):
         process.kill()
         process.wait()
     found = states(out)["r000-001"]
-    assert (found.state, found.attempt, found.error) == ("lost", 1, "lost")
+    assert (found.state, found.attempt, found.error) == ("lost", 1, "")
+    assert found.told == "lost: its supervisor ended or fell silent with it in hand"
 
 
 def test_a_session_elsewhere_lives_while_its_journal_grows(out, monkeypatch):

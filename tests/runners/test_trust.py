@@ -110,6 +110,14 @@ def test_what_citytwin_plans_needs_no_trust(planned):
     check_code(planned / "results")
 
 
+def test_what_was_made_with_own_classes_is_not_repeated_without_them(call, received):
+    out = received(context={"own": {"citizen_class": {"class": "evil:run", "code": ""}}})
+    for words in (("sweep", out / "sweep.json", "--out", "again"), ("run", out / "sweep.json")):
+        answer = call(*words)
+        assert answer.code == 2 and "classes of one's own (citizen_class: evil:run)" in answer.err
+    assert not (out / "it-ran").exists()
+
+
 def test_trust_goes_into_the_scripts_and_is_not_remembered(call, received):
     out = received(execute="evil:run")
     words = ("submit", out, "--resume", "--slurm", "--time-per-run", "1 s", "--write-only")
