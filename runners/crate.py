@@ -20,6 +20,7 @@ from .run import SINGLE
 from .stage import MANIFEST, TASKS, read_tasks
 from .store import table_names
 from .tables import StoreError
+from .trust import own_classes
 
 if TYPE_CHECKING:
     from .results import Results
@@ -108,8 +109,8 @@ def crate_of(results: "Results") -> list[Entity]:
 
 
 def command_of(results: "Results") -> str:
-    """Return the command that makes results again, beside their ``sweep.json``; empty for somebody's own model."""
-    if not results.is_of_city or results.directory is None:
+    """Return the command that makes results again, beside their ``sweep.json``; empty for somebody's own model or classes."""
+    if not results.is_of_city or results.directory is None or own_classes(results.info):
         return ""
     task = read_tasks(results.directory)[0]
     if task["run_id"] == SINGLE:

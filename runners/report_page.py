@@ -26,6 +26,7 @@ from .labels import (
 )
 from .manifest import PACKAGE
 from .report import Grid, compared, differences_grid, levels_grid, rising_note
+from .trust import own_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -385,6 +386,12 @@ def _repeated(results: "Results") -> str:
         return f"<p>The function above, with the seeds above and {html.escape(program)}, gives the same bytes.</p>"
     if results.directory is None:
         return f"<p>The scenario below with {html.escape(program)} gives the same figures.</p>"
+    if own := own_classes(info):
+        note = (
+            f"From Python with {program} and the classes that it was made with ({'; '.join(own)}); of one run, "
+            f"{PACKAGE} rerun --trust-code says whether it comes to the same."
+        )
+        return f'<p class="note">{html.escape(note)}</p>'
     note = (
         f"In the folder {results.directory.name}, with {program} and the libraries below; sweep.json holds the scenario and "
         "the files it is made of. The Parquet files are then the same to the bit, for any number of workers; of one run, "

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from citytwin.runners.crate import command_of
 from citytwin.runners.executors.submission import submissions
 from citytwin.runners.results import Results
 from citytwin.runners.scenario import Scenario
@@ -116,6 +117,7 @@ def test_what_was_made_with_own_classes_is_not_repeated_without_them(call, recei
         answer = call(*words)
         assert answer.code == 2 and "classes of one's own (citizen_class: evil:run)" in answer.err
     assert not (out / "it-ran").exists()
+    assert command_of(Results(out)) == "", "neither does the report say so"
 
 
 def test_trust_goes_into_the_scripts_and_is_not_remembered(call, received):
