@@ -153,7 +153,7 @@ def run(people: int, clock: Clock | None, *, direction: str = "auto") -> list[tu
     """
     model = citytwin_model(people, 1)
     [epidemic] = model.processes
-    epidemic.direction = direction
+    epidemic.contagion.direction = direction
     days = []
     with clock or nullcontext():
         while model.running:

@@ -1,37 +1,29 @@
-"""Epidemic: the course of the disease in everybody who has it, and contagion where infectious people are."""
+"""Epidemic: days of a disease in a city: its course in everybody who has it, first and imported cases, contagion."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...environment import quantiles
 from ...environment.randomness import key, uniform, uniforms
-from ...environment.schedules import SLOTS_PER_DAY
 from ..emergencies import Emergencies, Emergency
-from ..presence import AWAY, BEDRIDDEN, Presence, Visits
+from ..presence import AWAY, BEDRIDDEN, Presence
 from ..process import Process
-from . import kernels, progress, sources
+from . import progress
+from .contagion import Contagion, Exposed
 from .course import DEAD, ENTERED, RECOVERED, SUSCEPTIBLE, infectiousness_by_day
-from .kernels import HAZARD_UNIT
 from .progress import Health
-from .rates import place_rates, quanta_per_hour
+from .rates import quanta_per_hour
 from .record import Record
 from .settings import EpidemicSettings, Imports
-from .sources import SHEDDING_UNIT, Sources
 from .standing import INDICATORS, Standing
-from .strains import best_of, strains_of
+from .strains import best_of
 from .transmission import calibrated
 
 SECONDS_PER_DAY = 86_400
-PULL_COST = 0.6
-"""Time of a visit walked in the order of people, relative to one walked in the order of places."""
-LEAST_SHARED = 1000
-"""People or places that are worth sharing out among threads."""
 AGE_GROUPS = 9
 """Groups of ten years, the last one 80 and over."""
 CALL_SEVERITY = (0.0, 0.8, 1.0)
@@ -55,8 +47,7 @@ class Epidemic(Process):
         infectious: int32 (n,) those of them who are infectious.
         count: int64 (states,) number of people by state, in the order of the disease's ``state_names``.
         record: what has happened so far.
-        direction: how contagion walks through the visits, by active place ("push"), by susceptible person ("pull") or
-            by whichever is less work; the results are the same to the bit.
+        contagion: who infects whom.
 
     Raises:
         ValueError: if more people are to be infected than there are.
@@ -94,8 +85,6 @@ class Epidemic(Process):
                 found["imports", number, "until"] = f"must be after 'from', {entry.from_} (given {entry.until})"
         return found
 
-    not_saved: ClassVar[tuple[str, ...]] = ("_pool",)
-
     def __init__(self, model: Any, settings: EpidemicSettings):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
@@ -110,15 +99,11 @@ class Epidemic(Process):
         else:
             self.r0 = float("nan")
             self.transmission = settings.transmission
-        self.direction: Literal["auto", "push", "pull"] = "auto"
 
         self._course = disease.course()
         self._age = np.array(city.people.age)
         self._base = disease.susceptibility.by_age()
-        self._rates = [place_rates(city, number, weights, disease.routes) for number in range(len(city.schedules))]
-        self._shedding = disease.infectiousness.quantiles()
         strains = settings.strains
-        self._transmissibility = np.array([strain.transmissibility for strain in strains])
         self._severity = np.array([strain.severity for strain in strains])
         cross = settings.cross_immunity()
         self._held = np.array([best_of(by_strain) for by_strain in cross.T])
@@ -126,24 +111,16 @@ class Epidemic(Process):
         self._half_life = np.inf if immunity.half_life is None else immunity.half_life
         lasting = immunity.protection == 1 and np.isinf(self._half_life) and bool((cross == 1).all())
         self._at_risk = SUSCEPTIBLE if lasting else RECOVERED
-        purposes = (
-            "threshold",
-            "exit",
-            "days",
-            "shedding",
-            "first case",
-            "immune at start",
-            "import",
-            "imported",
-            "call",
-        )
-        # Infectiousness is relative; whole units of it are counted, so its peak is brought near to 1.
-        peak = self._course.shed.max() * self._course.since_infection.max() * max(self._transmissibility.max(), 1e-9)
-        self._scale = 2.0 ** np.floor(np.log2(peak))
+        purposes = ("threshold", "exit", "days", "first case", "immune at start", "import", "imported", "call")
         self._keys = {purpose: key(model.seed_number, f"epidemic {purpose}") for purpose in purposes}
-        self._infector_keys = [key(model.seed_number, f"epidemic infector {n}") for n in range(len(strains))]
-        self._slots = [np.full(len(city.places), -1, np.int32) for _ in strains]
-        self._pool: ThreadPoolExecutor | None = None
+        self.contagion = Contagion(
+            self.presence,
+            settings,
+            self._course,
+            transmission=self.transmission,
+            at_risk=self._at_risk,
+            seed=model.seed_number,
+        )
 
         self._table = model.citizens.table
         for name, column in progress.columns().items():
@@ -168,9 +145,6 @@ class Epidemic(Process):
         self._woken = -1
         self.record = Record(city)
         self._step_started = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pool": None}
 
     def after_branch(self) -> None:
         """Draw anew how much it takes to infect those who can be, under the seed of the run.
@@ -198,6 +172,15 @@ class Epidemic(Process):
         if strain == 0:
             return self._table.columns["susceptibility"][: self.people]  # type: ignore[no-any-return]
         return self._other_strains[strain - 1]
+
+    def _exposed(self, health: Health) -> Exposed:
+        return Exposed(
+            health,
+            int(self.count[: self._at_risk + 1].sum()),
+            [self._susceptibility(strain) for strain in range(len(self.settings.strains))],
+            self._table.columns["resistance"],
+            self._column("vaccine_transmission"),
+        )
 
     def _set_susceptibility(self, day: int) -> None:
         immunity = self.settings.disease.immunity
@@ -325,7 +308,7 @@ class Epidemic(Process):
         if self._at_risk == RECOVERED or "vaccine_infection" in self._table.columns:
             self._set_susceptibility(day)
         infections = []
-        for strain in range(len(self._slots)):
+        for strain in range(len(self.settings.strains)):
             people = self._first_cases(strain) if day == 0 else _NOBODY
             progress.infect(people, day, strain, health, self._course, self.count)
             imported = self._imported(strain, day)
@@ -333,8 +316,10 @@ class Epidemic(Process):
             people = np.concatenate([people, imported])
             nowhere = np.full(len(people), -1, np.int32)
             infections.append((people, nowhere, nowhere, np.full(len(people), strain, np.int32)))
-        new, infector, place, strain_of = self._contagion(day, health)
-        for strain in range(len(self._slots)):
+        new, infector, place, strain_of = self.contagion.infect(
+            day, self.model.date, self.infectious, self._exposed(health)
+        )
+        for strain in range(len(self.settings.strains)):
             progress.infect(new[strain_of == strain], day, strain, health, self._course, self.count)
         infections.append((new, infector, place, strain_of))
         rows = [np.concatenate(column) for column in zip(*infections, strict=True)]
@@ -382,96 +367,6 @@ class Epidemic(Process):
             return bool(day >= moment) if isinstance(moment, int) else bool(self.model.date >= moment)
 
         return reached(entry.from_) and not (entry.until is not None and reached(entry.until))
-
-    # ------------------------------------------------------------------ contagion
-
-    def _contagion(
-        self, day: int, health: Health
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Return the people infected by others on a day, in rising order, by whom, where and with which strain."""
-        if not len(self.infectious):
-            return (_NOBODY,) * 4
-        visits = self.presence.visits(day)
-        contact, air = self._rates[self.presence.day_type(day)]
-        unit = self.transmission * self._scale * SHEDDING_UNIT / HAZARD_UNIT / SLOTS_PER_DAY
-        if self.settings.seasonality is not None:
-            unit *= self.settings.seasonality.factor(self.model.date)
-        by_strain: dict[int, Sources] = {}
-        struck = []
-        for strain, slot in enumerate(self._slots):
-            people = self.infectious
-            if len(self._slots) > 1:
-                people = people[health.strain[people] == strain]
-            if not len(people):
-                continue
-            strength = self._strengths(people, day, health)
-            by_strain[strain] = sources.activate(people, strength, visits, slot, contact, air, unit, self._in_parts)
-            struck.append(self._struck(by_strain[strain], visits, health.state, self._susceptibility(strain)))
-        new = struck[0] if len(struck) == 1 else np.sort(np.concatenate(struck))
-        found = {strain: self._infectors(new, day, strain, here, visits) for strain, here in by_strain.items()}
-        for here in by_strain.values():
-            sources.deactivate(here)
-        if len(found) == 1:
-            [(strain, (infector, place, _))] = found.items()
-            return new, infector, place, np.full(len(new), strain, np.int32)
-        return new, *strains_of(new, day, found, key(self.model.seed_number, "epidemic strain"))
-
-    def _strengths(self, people: NDArray[np.int32], day: int, health: Health) -> NDArray[np.float64]:
-        spared, course = self._column("vaccine_transmission"), self._course
-
-        def part(low: int, high: int) -> Any:
-            return sources.strengths(
-                people,
-                low,
-                high,
-                day,
-                health,
-                course.shed,
-                course.since_infection,
-                self._shedding,
-                self._transmissibility / self._scale,
-                spared,
-                self._keys["shedding"],
-            )
-
-        return np.concatenate(self._in_parts(part, len(people)))
-
-    def _struck(
-        self, here: Sources, visits: Visits, state: NDArray[np.uint8], susceptibility: NDArray[np.float32]
-    ) -> NDArray[np.int32]:
-        """Take today's hazards off and return who is infected, in rising order."""
-        resistance = self._table.columns["resistance"]
-        at_risk = self.count[: self._at_risk + 1].sum()
-        pull_work = PULL_COST * len(visits.place) * at_risk / self.people
-        pushes = self.direction == "push" or (self.direction == "auto" and here.work <= pull_work)
-        kernel = kernels.push if pushes else kernels.pull
-
-        def part(low: int, high: int) -> Any:
-            return kernel(here, visits, state, self._at_risk, susceptibility, resistance, low, high)
-
-        struck = np.concatenate(self._in_parts(part, self.people))
-        return np.sort(struck) if pushes else struck
-
-    def _infectors(
-        self, new: NDArray[np.int32], day: int, strain: int, here: Sources, visits: Visits
-    ) -> tuple[NDArray[Any], ...]:
-        susceptibility, purpose = self._susceptibility(strain), self._infector_keys[strain]
-
-        def part(low: int, high: int) -> Any:
-            return kernels.find_infectors(new, low, high, day, here, visits, susceptibility, purpose)
-
-        return tuple(np.concatenate(column) for column in zip(*self._in_parts(part, len(new)), strict=True))
-
-    def _in_parts(self, work: Callable[[int, int], Any], size: int) -> list[Any]:
-        """Return the results of ``work(low, high)`` over as many ranges as there are threads, in their order."""
-        threads = self.presence.threads if size >= LEAST_SHARED else 1
-        if threads == 1:
-            return [work(0, size)]
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(threads)
-        edges = [size * part // threads for part in range(threads + 1)]
-        parts = [self._pool.submit(work, low, high) for low, high in pairwise(edges)]
-        return [part.result() for part in parts]
 
     # ------------------------------------------------------------------ figures
 

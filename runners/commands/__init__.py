@@ -6,6 +6,7 @@ GROUPS = (
     "scenarios",
     "clusters",
     "status",
+    "rerun",
     "calibrate",
     "results",
     "insight",

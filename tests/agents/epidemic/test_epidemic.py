@@ -152,7 +152,7 @@ def test_the_same_luck_whatever_the_transmission():
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda town: pickle.loads(pickle.dumps(town))])
 def test_a_copy_made_on_the_way_goes_on_like_the_original(duplicate):
     town = Town(random_city(2, people=600, places=60), GAMMA, transmission=0.6, threads=2, policies=POLICIES)
-    town.epidemic.direction = "pull"
+    town.epidemic.contagion.direction = "pull"
     town.days(8)
     twin = duplicate(town)
     assert twin.epidemic.presence is twin.presence
@@ -180,7 +180,7 @@ def test_bits_do_not_depend_on_threads_or_on_where_the_city_lies(invented, tmp_p
     for city, threads in [(invented, 1), (invented, 2), (mapped, 1), (invented, 4)]:
         town = Town(city, "covid", r0=3.0, threads=threads, policies=POLICIES, initial_infections=20)
         if threads == 4:
-            town.epidemic.direction = "pull"
+            town.epidemic.contagion.direction = "pull"
         town.days(80)
         tables.append(town.epidemic.tables()["infections"])
         compiled.append(

@@ -7,7 +7,7 @@ from epidemic_twin import Twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citytwin.agents.epidemic import epidemic as module
+from citytwin.agents.epidemic import contagion as module
 from citytwin.agents.epidemic import kernels, sources
 from citytwin.agents.epidemic.disease import Disease
 from citytwin.agents.epidemic.rates import place_rates
@@ -136,8 +136,8 @@ def run_twin(model, days, confined):
             place_rates(model.city, number, given.weight_by_kind(), given.disease.routes)
             for number in range(len(model.city.schedules))
         ],
-        epidemic.transmission * epidemic._scale * sources.SHEDDING_UNIT / kernels.HAZARD_UNIT / SLOTS_PER_DAY,
-        epidemic._scale,
+        epidemic.transmission * epidemic.contagion.scale * sources.SHEDDING_UNIT / kernels.HAZARD_UNIT / SLOTS_PER_DAY,
+        epidemic.contagion.scale,
         given.strains,
         given.cross_immunity().tolist(),
         given.disease.immunity,
@@ -167,7 +167,7 @@ def test_every_way_through_the_visits_gives_the_bits_of_plain_python(seed, polic
     expected = None
     for direction, threads in WAYS:
         model = town(seed, policies, transmission, threads=threads, disease=kind[0], strains=kind[1])
-        model.epidemic.direction = direction
+        model.epidemic.contagion.direction = direction
         if expected is None:
             expected = run_twin(model, 10, confined)
         else:
@@ -217,7 +217,7 @@ def test_curves_of_crowded_places_give_the_bits_of_pairs(crowd, direction):
     city, transmission = CROWDS[crowd]
     disease = disease_of(1, 5, infectiousness={"dispersion": 0.5})
     model = town(3, [{"reduce": {"work": 0.5}, "compliance": 0.5}], transmission, city=city, disease=disease)
-    model.epidemic.direction = direction
+    model.epidemic.contagion.direction = direction
     expected = run_twin(model, 8, {})
     infectious = len(model.epidemic.infectious)
     assert sources.CURVE_FROM < infectious < 280
@@ -232,9 +232,16 @@ def test_infectors_are_drawn_in_proportion_to_their_hazards():
     weights = np.array([1.0, 2.0, 5.0])
     purpose = np.uint64(5)
     persons = [10, 20, 30]
-    contact, slot = np.ones(len(model.city.places)), model.epidemic._slots[0]
+    contact, slot = np.ones(len(model.city.places)), model.epidemic.contagion.slots[0]
     here = sources.activate(
-        np.array(persons, np.int32), weights, visits, slot, contact, np.zeros(0), 1e-3, model.epidemic._in_parts
+        np.array(persons, np.int32),
+        weights,
+        visits,
+        slot,
+        contact,
+        np.zeros(0),
+        1e-3,
+        model.epidemic.contagion.in_parts,
     )
     shed = (weights * 2**20).astype(np.int64)
     assert here.packed.tolist() == (shed * 2**16 + 96).tolist()
@@ -257,4 +264,4 @@ def test_no_place_stays_active():
     model = town(1, [])
     model.days(8)
     assert len(model.epidemic.infectious) > 0
-    assert np.all(model.epidemic._slots[0] == -1)
+    assert np.all(model.epidemic.contagion.slots[0] == -1)

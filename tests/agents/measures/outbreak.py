@@ -1,5 +1,7 @@
 """A model with measures and no contagion: tests write into the columns of the epidemic who is ill when."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from epidemic_cities import Person
 
@@ -34,6 +36,7 @@ class Outbreak(RowModel):
             for name, table in tables.items():
                 kind = MEASURES[name]
                 self.measures.append((name, kind(self, None, kind.Settings.model_validate(table))))
+        self.authority = SimpleNamespace(measures=[measure for _, measure in self.measures])
 
     @property
     def data(self):

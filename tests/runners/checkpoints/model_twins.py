@@ -21,7 +21,7 @@ from citytwin.runners.scenario import Scenario
 MADE_AGAIN = {
     "CityModel": {"_space", "_default_schedule", "_event_list"},  # Mesa 3.5's clock: see _next_events
     "Presence": {"_views"},
-    "Epidemic": {"_pool"},
+    "Contagion": {"_pool"},
     "LostDays": {"_due", "_columns", "_column_of_activity"},
     "Tracing": {"_crowds"},
     # the latest day of traffic in detail
