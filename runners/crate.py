@@ -109,7 +109,7 @@ def crate_of(results: "Results") -> list[Entity]:
 
 
 def command_of(results: "Results") -> str:
-    """Return the command that makes results again, beside their ``sweep.json``; empty for a model or classes of one's own."""
+    """Return the command that makes results again, beside their ``sweep.json``; empty for models or classes of one's own."""
     if not results.is_of_city or results.directory is None or own_classes(results.info):
         return ""
     task = read_tasks(results.directory)[0]
