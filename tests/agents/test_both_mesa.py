@@ -17,6 +17,14 @@ OTHER, VARIABLE = ("3.3", "CITYTWIN_PYTHON_MESA33") if HAS_EVENTS else ("3.5", "
 HERE = Path(__file__).resolve().parent
 TESTS = [*sorted(HERE.glob("test_*.py")), HERE / "epidemic" / "test_epidemic.py"]
 """All that makes a Mesa model; diseases, transmission and kernels know nothing of Mesa."""
+RUNNERS = HERE.parent / "runners"
+STATES = RUNNERS / "checkpoints" / "test_saved_states.py"
+MORE = [
+    str(RUNNERS / "test_mesa_adapter.py"),
+    f"{STATES}::test_shipped_scenarios_go_on_to_the_bit[quickstart]",
+    f"{STATES}::test_classes_columns_and_objects_of_ones_own_go_on",
+]
+"""Models of plain Mesa in sweeps; the clock of Mesa in saved states."""
 
 
 def run(*command):
@@ -34,7 +42,7 @@ def test_agents_on_the_other_mesa():
     assert version.returncode == 0, f"{VARIABLE}={python} cannot import mesa:\n{version.stderr}"
     assert version.stdout.startswith(OTHER), f"{VARIABLE}={python} has Mesa {version.stdout}"
     files = [str(file) for file in TESTS if file != Path(__file__).resolve()]
-    tests = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    tests = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, *MORE)
     assert tests.returncode == 0, tests.stdout[-4000:] + tests.stderr[-2000:]
     assert " passed" in tests.stdout
     assert "skipped" not in tests.stdout, tests.stdout[-4000:]
