@@ -1,10 +1,12 @@
 """The work of the comparison of sweeps, and each engine that is given it; ``sweeps.py`` starts one a process."""
 
 import json
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ def busy(number: int, loops: int) -> int:
 
 
 def execute(task: dict[str, Any], context: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Make a run of ours."""
-    return {"summary": {"value": busy(task["point"], context["loops"])}}
+    """Make a run of ours; it says what its loop took."""
+    start = time.process_time()
+    value = busy(task["point"], context["loops"])
+    return {"summary": {"value": value, "cpu": time.process_time() - start}}
 
 
 def tasks_of(runs: int, swept: bool = True) -> list[dict[str, Any]]:
@@ -47,6 +51,26 @@ def citytwin(runs: int, loops: int) -> list[int]:
         out = Path(folder) / "out"
         run_sweep(tasks_of(runs), "sweep_jobs:execute", {"loops": loops}, out, workers=WORKERS)
         return read_table(out, "summary", columns=["value"])["value"].to_pylist()
+
+
+def citytwin_alone(runs: int, loops: int) -> dict[str, float]:
+    """Make the runs as a sweep, and nothing besides; return the seconds that their loops took."""
+    from citytwin.runners.ledger import entries
+    from citytwin.runners.store import read_table
+    from citytwin.runners.sweep import run_sweep
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        begun = datetime.now(UTC)
+        run_sweep(tasks_of(runs), "sweep_jobs:execute", {"loops": loops}, out, workers=WORKERS)
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        first = min(datetime.fromisoformat(entry.time) for entry in entries(out) if entry.state == "done")
+        return {
+            "supervisor": used[0].ru_utime + used[0].ru_stime,
+            "workers": used[1].ru_utime + used[1].ru_stime,
+            "loops": sum(read_table(out, "summary", columns=["cpu"])["cpu"].to_pylist()),
+            "first": (first - begun).total_seconds(),
+        }
 
 
 def mesa(runs: int, loops: int) -> list[int]:
@@ -102,6 +126,9 @@ PACKAGES = {"mesa.batch_run": "mesa", "joblib": "joblib", "dask": "distributed"}
 def main() -> None:
     """Make runs with an engine and print the sum of what they gave, and the seconds."""
     engine, runs, loops = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if engine == "alone":
+        print(json.dumps(citytwin_alone(runs, loops)))
+        return
     start = time.perf_counter()
     found = ENGINES[engine](runs, loops)
     print(json.dumps({"wall": time.perf_counter() - start, "sum": sum(found), "runs": len(found)}))

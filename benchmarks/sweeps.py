@@ -1,6 +1,7 @@
 """Sweeps: what a run costs beside its own work, with us and with others; a sweep of 100,000 runs; Parquet.
 
     python benchmarks/sweeps.py                          # all parts, as in the tables
+    python benchmarks/sweeps.py --part cost large        # the targets, in 2 minutes
     python benchmarks/sweeps.py --part overhead --runs 200 --rounds 1
     python benchmarks/sweeps.py --part store --folder FOLDER     # keeps the Parquet files; duckdb is asked if installed
 
@@ -37,25 +38,47 @@ POINTS, REPLICATES, DAYS = 500, 20, 200
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--part", choices=("overhead", "large", "store"), nargs="+", default=["overhead", "large", "store"]
-    )
+    parts = ["cost", "overhead", "large", "store"]
+    parser.add_argument("--part", choices=parts, nargs="+", default=parts)
     parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--large", type=int, default=100_000)
+    parser.add_argument("--made", type=int, default=20_000, help="runs that are made to watch the supervisor's memory")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     print(f"{machine()}.\n")
+    if "cost" in options.part:
+        cost(options.runs)
     if "overhead" in options.part:
         overhead(options.runs, options.rounds)
     if "large" in options.part:
-        large(options.large)
+        large(options.large, options.made)
     if "store" in options.part:
         with tempfile.TemporaryDirectory() as folder:
             store(options.folder or Path(folder))
 
 
 # ---------------------------------------------------------------------- overhead
+
+
+def cost(runs: int) -> None:
+    """Print the processor time of a sweep of ours beyond that of the runs' own loops: to start it, and for each run."""
+    print(
+        "| sweep with two workers | CPU, s | loops | supervisor beyond start, ms a run | workers likewise | a run's share |"
+    )
+    print("|---|---|---|---|---|---|")
+    begun = _measured("alone", 2, 0)
+    for number, what, loops in ((4 * runs, "trivial runs", 0), (runs, f"runs of {1000 * SECONDS:g} ms", _loops())):
+        found = _measured("alone", number, loops)
+        supervisor = 1000 * (found["supervisor"] - begun["supervisor"]) / number
+        workers = 1000 * (found["workers"] - begun["workers"] - found["loops"]) / number
+        share = f"{100 * (supervisor + workers) * number / 1000 / found['loops']:.1f} %" if loops else ""
+        cpu = found["supervisor"] + found["workers"]
+        print(f"| {number:,} {what} | {cpu:.2f} | {found['loops']:.2f} | {supervisor:.2f} | {workers:.2f} | {share} |")
+    start = begun["supervisor"] + begun["workers"]
+    print(
+        f"\nStart and end, imports included: {start:.2f} CPU s; first run done {begun['first']:.2f} s after the call.\n"
+    )
 
 
 def overhead(runs: int, rounds: int) -> None:
@@ -114,12 +137,11 @@ def _measured(name: str, runs: int, loops: int) -> dict[str, float]:
 # ---------------------------------------------------------------------- a large sweep
 
 
-def large(runs: int) -> None:
-    """Print what it takes to plan, make, list and resume a sweep of many runs that do nothing."""
-    from citytwin.runners.sessions import states
+def large(runs: int, made: int) -> None:
+    """Print what it takes to plan, list and resume a sweep of many runs, and how the supervisor's memory grows."""
+    from citytwin.runners.status import status
     from citytwin.runners.sweep import plan_runs, run_sweep
 
-    tasks, context = tasks_of(runs), {"loops": 0}
     rows: list[tuple[str, float, float]] = []
 
     def timed(what: str, work: Callable[[], Any]) -> Any:
@@ -131,25 +153,65 @@ def large(runs: int) -> None:
     memory: dict[int, float] = {}
 
     def watch(done: int, *_: object) -> None:
-        if done in (1_000, runs // 5, runs):
+        if done in (1_000, made // 2, made):
             memory[done] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
     sys.path.insert(0, str(HERE))
+    tasks, job, context = tasks_of(runs), "sweep_jobs:execute", {"loops": 0}
     with tempfile.TemporaryDirectory() as folder:
-        out, job = Path(folder) / "out", "sweep_jobs:execute"
-        timed("plan", lambda: plan_runs(tasks, job, context, Path(folder) / "planned"))
-        timed("make, two workers", lambda: run_sweep(tasks, job, context, out, workers=2, progress=watch))
-        found = timed("list the states", lambda: states(out))
-        timed("resume, nothing to do", lambda: run_sweep(tasks, job, context, out, workers=2, resume=True))
+        out = Path(folder) / "out"
+        run_sweep(tasks_of(made), job, context, Path(folder) / "made", workers=2, progress=watch)
+        timed("plan", lambda: plan_runs(tasks, job, context, out))
+        _write_results(out, tasks[:-1])
+        found = timed("list the states", lambda: status(out))
+        assert found.counts["done"] == runs - 1
+        timed("resume, one run to do", lambda: run_sweep(tasks, job, context, out, workers=2, resume=True))
+        outcome = timed("resume, nothing to do", lambda: run_sweep(tasks, job, context, out, workers=2, resume=True))
+        assert outcome.done == runs
         files = len(list(out.glob("*/*.parquet")))
-    assert all(entry.state == "done" for entry in found.values())
     print(f"{runs:,} runs that do nothing; {files} Parquet files at the end:\n")
-    print("| | wall, s | CPU of the supervisor, s |\n|---|---|---|")
+    print("| | wall, s | CPU, s |\n|---|---|---|")
     for what, wall, cpu in rows:
         print(f"| {what} | {wall:.2f} | {cpu:.2f} |")
-    print(
-        "\nMemory of the supervisor: " + ", ".join(f"{mb:.0f} MB after {n:,} runs" for n, mb in memory.items()) + ".\n"
-    )
+    shown = ", ".join(f"{mb:.0f} MB after {n:,}" for n, mb in memory.items())
+    print(f"\nMemory of a supervisor of {made:,} runs: {shown}.\n")
+
+
+def _write_results(out: Path, tasks: list[dict[str, Any]]) -> None:
+    """Write the first runs of a sweep that is planned as a session would have: shards, staged runs and a journal."""
+    import pyarrow as pa
+
+    from citytwin.runners.atomic import put_in_place
+    from citytwin.runners.ledger import Ledger
+    from citytwin.runners.manifest import read_manifest
+    from citytwin.runners.part import about_session, store_of
+    from citytwin.runners.shards import shard_path, write_shard
+    from citytwin.runners.stage import commit, read_tasks
+    from citytwin.runners.tables import parameter_types, to_tables
+
+    results = store_of(out, read_manifest(out), [task["run_id"] for task in read_tasks(out)])
+    types, outputs = parameter_types(tasks), {"summary": {"value": 0, "cpu": 0.0}}
+    schema = to_tables(tasks[0], outputs, types)["summary"].schema
+    (out / "summary").mkdir()
+    for first in range(0, len(tasks), results.block):
+        part = tasks[first : first + results.block]
+        if len(part) < results.block:
+            for task in part:
+                commit(out, task["run_id"], to_tables(task, outputs, types), durable=False)
+            break
+        numbers = [task["point"] for task in part]
+        zeros = [0] * len(part)
+        columns = {"run_id": [task["run_id"] for task in part], "point": numbers, "replicate": zeros}
+        columns |= {"seed": [task["seed"] for task in part], "n": numbers, "value": zeros, "cpu": [0.0] * len(part)}
+        path = shard_path(out, "summary", first, first + len(part) - 1)
+        write_shard(path, [schema], [pa.table(columns, schema)], results.footer | {"runs": columns["run_id"]})
+        put_in_place(path, durable=False)
+    with Ledger(out, about_session(2, len(tasks), [])) as ledger:
+        for task in tasks:
+            ledger.write(task["run_id"], "running", attempt=1, pid=1)
+            ledger.write(task["run_id"], "done", attempt=1, pid=1, seconds=0.0003, cpu=0.0003, rss=100_000_000)
+        results.finish()
+        ledger.end("finished", done=len(tasks))
 
 
 # ---------------------------------------------------------------------- Parquet

@@ -170,11 +170,16 @@ class _Work:
             stopped = self._work(chosen, done.intersection(names), others, redone)
         elif alone:
             self._finish(done)
-        alive = living(sessions(self.directory), wait=False)
-        outcome = outcome_of(self.directory, chosen, states(self.directory, alive, self.store.runs), stopped)
+        outcome = self._outcome(chosen, stopped)
         if stopped == "SIGINT":
             raise SweepInterrupted(stop_message(outcome), outcome)
         return outcome
+
+    def _outcome(self, chosen: list[dict[str, Any]], stopped: str) -> SweepOutcome:
+        if self.store.committed().issuperset(task["run_id"] for task in chosen):  # no need to read all journals
+            return SweepOutcome(self.directory, len(chosen), len(chosen), stopped=stopped)
+        alive = living(sessions(self.directory), wait=False)
+        return outcome_of(self.directory, chosen, states(self.directory, alive, self.store.runs), stopped)
 
     def _work(self, chosen: list[dict[str, Any]], done: set[str], others: Others | None, redone: list[str]) -> str:
         about = about_session(self.workers, len(chosen), redone)

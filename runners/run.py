@@ -260,7 +260,7 @@ def warm(context: Mapping[str, Any] | None = None) -> None:
     if context is not None:
         imported(context.get("own", {}))  # who cannot be imported is told before the first run
     wanted = WARM_UPS if context is None else [section for section in WARM_UPS if section in context["scenario"]]
-    warm_up(wanted)
+    warm_up(wanted, threads=(1, 2) if context is None else (1,))  # runs of a sweep have one thread each
     if context is None:
         from ..agents.assignment.equilibrium import warm as warm_assignment
         from ..agents.response.siting.warm import warm as warm_siting

@@ -1,6 +1,6 @@
 """Warm-ups: small scenarios that compile the kernels of a process into numba's cache."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..environment.city import City
 from .model import CityModel
@@ -79,13 +79,14 @@ by_zone = true
 """By process, a small scenario that needs all of its kernels."""
 
 
-def warm_up(sections: Iterable[str]) -> None:
-    """Run a small city under all that some processes can do, on one thread and on two.
+def warm_up(sections: Iterable[str], threads: Sequence[int]) -> None:
+    """Run a small city under all that some processes can do.
 
     Args:
         sections: processes, keys of :data:`WARM_UPS`.
+        threads: numbers of threads of its models.
     """
     for section in sections:
         scenario = Scenario.from_text(WARM_UPS[section])
-        for threads in (1, 2):
-            CityModel(scenario, City.synthetic(1_000), threads=threads).run()
+        for count in threads:
+            CityModel(scenario, City.synthetic(1_000), threads=count).run()
