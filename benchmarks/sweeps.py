@@ -63,9 +63,7 @@ def main() -> None:
 
 def cost(runs: int) -> None:
     """Print the processor time of a sweep of ours beyond that of the runs' own loops: to start it, and for each run."""
-    print(
-        "| sweep with two workers | CPU, s | loops | supervisor beyond start, ms a run | workers likewise | a run's share |"
-    )
+    print("| with two workers | CPU, s | of it loops | ms a run beyond start: supervisor | workers | share |")
     print("|---|---|---|---|---|---|")
     begun = _measured("alone", 2, 0)
     for number, what, loops in ((4 * runs, "trivial runs", 0), (runs, f"runs of {1000 * SECONDS:g} ms", _loops())):

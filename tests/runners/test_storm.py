@@ -88,6 +88,7 @@ def test_storm(tmp_path):
     print("seed of the storm:", seed)
     random.seed(seed)
     tasks = toys.make_tasks(RUNS // 4, 4)
+    names = [task["run_id"] for task in tasks]
     undisturbed = tmp_path / "undisturbed"
     run_sweep(tasks, toys.EXECUTE, CONTEXT, undisturbed, workers=2)
     with toys.small_disk(tmp_path / "disk", DISK) as mounted:
@@ -101,7 +102,7 @@ def test_storm(tmp_path):
         try:
             while kills < KILLS:
                 weather.keep_going()
-                done = len(runs_in_results(out))
+                done = len(runs_in_results(out, names))
                 if full_at is not None and done >= full_at:
                     if mounted is None:
                         weather.seal_off(out / "stage")
