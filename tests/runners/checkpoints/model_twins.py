@@ -19,7 +19,12 @@ from citytwin.environment.city import City
 from citytwin.runners.scenario import Scenario
 
 MADE_AGAIN = {
-    "CityModel": {"_space", "_default_schedule", "_event_list", "_event_generators"},  # Mesa 3.5's clock: see _next_events
+    "CityModel": {
+        "_space",
+        "_default_schedule",
+        "_event_list",
+        "_event_generators",
+    },  # Mesa 3.5's clock: see _next_events
     "Presence": {"_views"},
     "Contagion": {"_pool"},
     "LostDays": {"_due", "_columns", "_column_of_activity"},
