@@ -15,6 +15,7 @@ Periods are laws of time in days. A model that moves by the day needs whole numb
 A ``constant`` or ``empirical`` law counts whole days itself and is taken as it is, as N.
 """
 
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -434,16 +435,20 @@ class Disease(Part):
                 text = path.read_text(encoding="utf-8")
             else:
                 raise DiseaseError(f"'{source}' is neither a shipped disease ({', '.join(shipped)}) nor a file")
-            content = toml.parse(text)
+            return _of_text(text)
         except DiseaseError:
             raise
-        except (OSError, ValueError) as error:
-            raise DiseaseError(f"{source}: cannot be read: {error}") from None
-        try:
-            return cls.model_validate(content)
         except ValidationError as error:
+            content = toml.parse(text)
             lines = [f"{source}: {_problem(detail, content)}" for detail in error.errors()]
             raise DiseaseError("\n".join(lines)) from None
+        except (OSError, ValueError) as error:
+            raise DiseaseError(f"{source}: cannot be read: {error}") from None
+
+
+@lru_cache(maxsize=16)  # the points of a sweep have the same ones
+def _of_text(text: str) -> Disease:
+    return Disease.model_validate(toml.parse(text))
 
 
 def _problem(detail: Any, content: dict[str, Any]) -> str:
