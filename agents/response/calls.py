@@ -19,6 +19,7 @@ from ...environment import quantiles
 from ...environment.randomness import key, uniform, uniforms
 from ..emergencies import Emergency
 from ..presence import AWAY, Presence
+from .decisions import Dispatcher
 from .events import Events
 from .incidents import Incidents, draws, tasks_of
 from .kinds import KindSettings, Services
@@ -51,6 +52,7 @@ class Calls:
         factor: number by which the rates of all kinds are multiplied.
         causes: further causes, to be numbered in this order.
         skills: names of all skills, in the order of their bits.
+        dispatcher: sorts casualties, if its class has a rule of its own; without, START does.
 
     Raises:
         CallError: if a kind names a zone that the city has not.
@@ -68,8 +70,9 @@ class Calls:
         factor: float = 1.0,
         causes: Sequence[str] = (),
         skills: Sequence[str] = (),
+        dispatcher: Dispatcher | None = None,
     ):
-        self._skills = tuple(skills)
+        self._skills, self._dispatcher = tuple(skills), dispatcher
         self._city, self._presence, self._seed = city, presence, seed
         self.kinds, self.services, self.scenes = dict(kinds), services, scenes
         self.causes = tuple(dict.fromkeys((RATES, EVENTS, *causes)))
@@ -213,7 +216,14 @@ class Calls:
     ) -> Tasks:
         incidents = Incidents.of(called, **scene._asdict(), **columns)
         return tasks_of(
-            incidents, self.kinds, self.services, self._seed, source=cause, causes=self.causes, skills=self._skills
+            incidents,
+            self.kinds,
+            self.services,
+            self._seed,
+            source=cause,
+            causes=self.causes,
+            skills=self._skills,
+            triage=None if self._dispatcher is None else self._dispatcher.triage_rule(),
         )
 
 

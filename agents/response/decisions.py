@@ -16,6 +16,9 @@ So that scenario files can name it, a package adds it under a name::
 
 import difflib
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +30,9 @@ from ..extensions import EntryPointError, extensions, load_extension
 from . import board
 from .board import CHOOSE_HOSPITAL, CHOOSE_STATION, CHOOSE_TASK, CHOOSE_UNIT
 from .doors import BAYS, BEDS, BEDS_USED, DOOR, OFFERS, USED
+from .readonly import RETURNS, read_only
 from .tasks import COLUMNS
+from .triage import Casualty, Rule, Triage
 from .units import kept_back
 
 if TYPE_CHECKING:
@@ -42,6 +47,7 @@ HOOKS = {
     "choose_task": CHOOSE_TASK,
     "choose_station": CHOOSE_STATION,
 }
+"""Methods that the kernel asks, and the number of the question."""
 DAY = 86_400
 
 
@@ -56,9 +62,12 @@ class Task:
     __slots__ = ("_columns", "number", "waited")
 
     def __init__(self, centre: "Centre", number: int, now: float):
-        self.number = number
-        self._columns = centre.tasks
-        self.waited = now - float(self.ready)
+        set_first = partial(object.__setattr__, self)
+        set_first("number", number)
+        set_first("_columns", centre.tasks)
+        set_first("waited", now - float(self.ready))
+
+    __setattr__ = read_only
 
     def __getattr__(self, name: str) -> Any:
         if name not in COLUMNS:
@@ -83,6 +92,8 @@ class UnitOption(NamedTuple):
     under_way: bool
     own: bool
 
+    __setattr__ = read_only
+
 
 class HospitalOption(NamedTuple):
     """A hospital that can be reached.
@@ -103,6 +114,8 @@ class HospitalOption(NamedTuple):
     free_beds: float
     offers: bool
 
+    __setattr__ = read_only
+
 
 class StationOption(NamedTuple):
     """A station that can be reached.
@@ -118,6 +131,8 @@ class StationOption(NamedTuple):
     seconds: float
     free: int
     own: bool
+
+    __setattr__ = read_only
 
 
 class Dispatcher:
@@ -136,10 +151,10 @@ class Dispatcher:
         for name, value in vars(cls).items():
             method = isinstance(value, FunctionType | classmethod | staticmethod) and not name.startswith("_")
             if method and not any(hasattr(base, name) for base in cls.__bases__):
-                near = difflib.get_close_matches(name, HOOKS, 1)
+                near = difflib.get_close_matches(name, RETURNS, 1)
                 raise TypeError(
                     f"{cls.__name__}.{name} overrides nothing{f'; did you mean {near[0]}?' if near else '.'} A dispatcher "
-                    f"decides by {', '.join(HOOKS)}; begin the names of methods of your own with an underscore"
+                    f"decides by {', '.join(RETURNS)}; begin the names of methods of your own with an underscore"
                 )
 
     # ------------------------------------------------------------------ yours to override
@@ -181,12 +196,44 @@ class Dispatcher:
         """
         return next((station.number for station in stations if station.own), stations[0].number)
 
+    def triage(self, casualty: Casualty) -> Triage:
+        """Return the class of one of several casualties, on which the priority of their ambulance depends.
+
+        Args:
+            casualty: what is found, see :class:`~.triage.Casualty`; ``casualty.start()`` is the class by START.
+        """
+        return casualty.start()
+
     # ------------------------------------------------------------------ how the kernel asks
 
     @classmethod
     def asks(cls) -> list[int]:
         """Return the questions that the class answers itself."""
         return [question for name, question in HOOKS.items() if getattr(cls, name) is not getattr(Dispatcher, name)]
+
+    def triage_rule(self) -> Rule | None:
+        """Return the rule that sorts casualties, None if the class has none of its own: START needs no asking."""
+        return None if type(self).triage is Dispatcher.triage else self._sorted
+
+    def _sorted(self, casualty: Casualty) -> Triage:
+        with self._named("triage", casualty.called):
+            said = self.triage(casualty)
+            if not isinstance(said, Triage):
+                allowed = ", ".join(f"Triage.{member}" for member in Triage.__members__)
+                raise TypeError(f"{type(self).__name__}.triage returned {said!r}; it must return one of: {allowed}")
+        return said
+
+    @contextmanager
+    def _named(self, hook: str, now: float) -> Iterator[None]:
+        """Note which method it was, where in it and at what time, if the work inside raises."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == hook]
+            where = f" ({Path(lines[0].filename).name}:{lines[0].lineno})" if lines else ""
+            minute = int(now % DAY // 60)
+            error.add_note(f"in {type(self).__name__}.{hook}{where} at {minute // 60:02}:{minute % 60:02}")
+            raise
 
     def answer(self, centre: "Centre") -> None:
         """Answer the question that waits.
@@ -198,15 +245,9 @@ class Dispatcher:
         """
         question, task, unit = (int(value) for value in centre.state.ask[:3])
         now = float(centre.rules.real[board.CLOCK])
-        try:
+        hook = next(name for name, asked in HOOKS.items() if asked == question)
+        with self._named(hook, now):
             number = self._decided(centre, question, task, unit, now)
-        except Exception as error:
-            hook = next(name for name, asked in HOOKS.items() if asked == question)
-            lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == hook]
-            where = f" ({Path(lines[0].filename).name}:{lines[0].lineno})" if lines else ""
-            minute = int(now % DAY // 60)
-            error.add_note(f"in {type(self).__name__}.{hook}{where} at {minute // 60:02}:{minute % 60:02}")
-            raise
         centre.state.ask[board.ANSWER], centre.state.ask[board.ANSWERED] = number, 1
 
     def _decided(self, centre: "Centre", question: int, task: int, unit: int, now: float) -> int:

@@ -17,12 +17,13 @@ from ...environment.randomness import key, uniform
 from .kinds import SERVICES, CasualtySettings, KindSettings, ServiceName, Services, specialty_number
 from .laws import Law
 from .tasks import COLUMNS, Tasks
-from .triage import Triage
+from .triage import Rule, Triage, casualty_of
 
 _UNITS = 1 << 12
 """Most units of a service for one incident."""
 _TRIAGED = (Triage.RED, Triage.YELLOW, Triage.GREEN)
 """Classes in the order in which ambulances take them; the position is the priority."""
+_CLASSES = (*_TRIAGED, Triage.BLACK)
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def tasks_of(
     source: str,
     causes: tuple[str, ...],
     skills: Sequence[str] = (),
+    triage: Rule | None = None,
 ) -> Tasks:
     """Return the tasks that incidents ask, with all that chance decides about them.
 
@@ -148,6 +150,7 @@ def tasks_of(
         source: where the incidents come from, one of ``causes``; incidents of different sources have different draws.
         causes: names that the column ``cause`` numbers.
         skills: names of all skills, in the order of their bits; others are not asked for.
+        triage: sorts casualties in the place of START; None for START.
     """
     blocks = _Blocks()
     for number, (name, kind) in enumerate(kinds.items()):
@@ -155,7 +158,7 @@ def tasks_of(
         if len(rows):
             of_kind = incidents.rows(rows) if len(rows) < len(incidents) else incidents
             luck = _Luck(of_kind, seed, source, name)
-            _KindTasks(of_kind, kind, services, luck, blocks, rows, skills).add()
+            _KindTasks(of_kind, name, kind, services, luck, blocks, rows, skills, triage).add()
     return blocks.tasks(incidents, causes.index(source))
 
 
@@ -191,13 +194,16 @@ class _KindTasks:
     def __init__(
         self,
         incidents: Incidents,
+        name: str,
         kind: KindSettings,
         services: Services,
         luck: _Luck,
         blocks: _Blocks,
         numbers: NDArray[np.int64],
         skills: Sequence[str],
+        triage: Rule | None,
     ):
+        self.name, self.triage = name, triage
         self.incidents, self.kind, self.services, self.luck = incidents, kind, services, luck
         self.blocks, self.numbers = blocks, numbers
         self.skill = {
@@ -308,8 +314,28 @@ class _KindTasks:
             count = _count(settings, u)
             one = np.full(count, incident)
             place = np.searchsorted(shares, self.luck.of("triage", one, np.arange(count)), side="right")
-            found[incident] = np.bincount(place, minlength=len(_TRIAGED) + 1)[: len(_TRIAGED)]
+            if self.triage is not None:
+                place = self._sorted_again(self.triage, incident, place)
+            found[incident] = np.bincount(place, minlength=len(_CLASSES))[: len(_TRIAGED)]
         return found
+
+    def _sorted_again(self, triage: Rule, incident: int, place: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the position in ``_CLASSES`` of the casualties of an incident by another rule than START."""
+        one, number = np.full(len(place), incident), np.arange(len(place))
+        findings, chance = (self.luck.of(purpose, one, number) for purpose in ("findings", "triage chance"))
+        casualties = [
+            casualty_of(
+                _CLASSES[place[row]],
+                float(findings[row]),
+                kind=self.name,
+                called=float(self.incidents.called[incident]),
+                number=row,
+                casualties=len(place),
+                chance=float(chance[row]),
+            )
+            for row in range(len(place))
+        ]
+        return np.array([_CLASSES.index(triage(casualty)) for casualty in casualties], np.int64)
 
 
 _NO_PATIENT: dict[str, ArrayLike] = {

@@ -90,6 +90,8 @@ class Response(Process):
         scenes = Scenes(city, self.network)
         self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
         check_skills(settings, self.fleets)
+        dispatcher_class = chosen(settings.dispatch.class_, getattr(model, "dispatcher_class", Dispatcher))
+        self.dispatcher = dispatcher_class(model)
         self.calls = Calls(
             city,
             self.presence,
@@ -100,6 +102,7 @@ class Response(Process):
             factor=settings.calls,
             causes=(EPIDEMIC, TRANSFER),
             skills=self.fleets.skills,
+            dispatcher=self.dispatcher,
         )
         clock = model.scenario.clock
         self._events = [
@@ -113,10 +116,8 @@ class Response(Process):
         self.travel = Travel(self.network, np.concatenate([self.fleets.stations.node, hospital_node]))
         self._seconds = self._driven(0.0, settings.travel, None)
         roads = self.travel.roads(self._seconds)
-        dispatcher_class = chosen(settings.dispatch.class_, getattr(model, "dispatcher_class", Dispatcher))
-        self.dispatcher = dispatcher_class(model)
         homes = scenes.at_places(city.people.household).node
-        rules = rules_of(settings, self.fleets, roads, homes, dispatcher_class.asks())
+        rules = rules_of(settings, self.fleets, roads, homes, self.dispatcher.asks())
         self._bays = self._all_bays()
         self.centre = Centre(roads, fleet, self._departments(), rules, dispatcher=self.dispatcher)
         targets = np.array([*settings.targets, *[settings.targets[-1]] * board.PRIORITIES])[: board.PRIORITIES]

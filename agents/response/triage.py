@@ -1,6 +1,10 @@
 """Triage of many casualties: START by what a helper sees, and the severities of HAZUS."""
 
+from collections.abc import Callable
 from enum import IntEnum
+from typing import Any, NamedTuple
+
+from .readonly import read_only
 
 FAST_BREATHING = 30
 """Breaths a minute above which START finds a casualty in danger of life."""
@@ -60,6 +64,91 @@ def start_triage(
         return Triage.RED if breathes_after_airway else Triage.BLACK
     in_danger = respiratory_rate > FAST_BREATHING or not radial_pulse or capillary_refill > SLOW_REFILL or not obeys
     return Triage.RED if in_danger else Triage.YELLOW
+
+
+class Casualty(NamedTuple):
+    """One of several casualties, as a helper who sorts them sees them; the findings are those of :func:`start_triage`.
+
+    Attributes:
+        kind: name of the kind of incident.
+        called: seconds from the start of the clock to the call.
+        number: which casualty of the incident it is, from 0.
+        casualties: how many the incident has, the dead among them.
+        walks, breathes, breathes_after_airway, respiratory_rate, radial_pulse, capillary_refill, obeys: what is found.
+        chance: from 0 to 1, drawn for this casualty alone and alike under all policies: for rules that err at times.
+    """
+
+    kind: str
+    called: float
+    number: int
+    casualties: int
+    walks: bool
+    breathes: bool
+    breathes_after_airway: bool
+    respiratory_rate: float
+    radial_pulse: bool
+    capillary_refill: float
+    obeys: bool
+    chance: float
+
+    __setattr__ = read_only
+
+    def start(self) -> Triage:
+        """Return the class by START."""
+        return start_triage(
+            walks=self.walks,
+            breathes=self.breathes,
+            breathes_after_airway=self.breathes_after_airway,
+            respiratory_rate=self.respiratory_rate,
+            radial_pulse=self.radial_pulse,
+            capillary_refill=self.capillary_refill,
+            obeys=self.obeys,
+        )
+
+
+Rule = Callable[[Casualty], Triage]
+"""Who sorts casualties."""
+
+_WELL = {
+    "walks": False,
+    "breathes": True,
+    "breathes_after_airway": False,
+    "respiratory_rate": 20.0,
+    "radial_pulse": True,
+    "capillary_refill": 1.0,
+    "obeys": True,
+}
+_REDS: tuple[dict[str, bool | float], ...] = (
+    {"breathes": False, "breathes_after_airway": True, "respiratory_rate": 0.0, "obeys": False},
+    {"respiratory_rate": 36.0},
+    {"radial_pulse": False, "capillary_refill": 4.0},
+    {"obeys": False},
+)
+"""What those in danger of life have, each as often as the others (assumed, as are the figures)."""
+
+
+def casualty_of(severity: Triage, findings: float, **about: Any) -> Casualty:
+    """Return a casualty whose class by START is known, with findings that lead to it.
+
+    Args:
+        severity: the class.
+        findings: from 0 to 1, chooses among the findings of those in danger of life.
+        **about: the other attributes.
+    """
+    found: dict[str, bool | float] = {}
+    if severity is Triage.GREEN:
+        found = {"walks": True}
+    elif severity is Triage.RED:
+        found = _REDS[int(findings * len(_REDS))]
+    elif severity is Triage.BLACK:
+        found = {
+            "breathes": False,
+            "respiratory_rate": 0.0,
+            "radial_pulse": False,
+            "capillary_refill": 10.0,
+            "obeys": False,
+        }
+    return Casualty(**about, **(_WELL | found))
 
 
 def of_hazus(severity: int) -> Triage:

@@ -5,6 +5,7 @@ from response_towns import model
 
 from citytwin.agents.emergencies import Emergency
 from citytwin.agents.response.decisions import Dispatcher
+from citytwin.agents.response.triage import Triage
 
 TOWN = """
 calls = 0
@@ -163,3 +164,96 @@ def test_what_a_dispatcher_raises_names_itself():
 def test_a_dispatcher_must_be_one():
     with pytest.raises(TypeError, match="dispatcher_class: Dispatcher or a class derived from it is wanted"):
         model(TOWN, dispatcher_class=int)
+
+
+# ---------------------------------------------------------------------- triage
+
+CRASH = (
+    TOWN
+    + """
+[response.kinds.crash]
+units = { ambulance = 1 }
+casualties = { mean = 6, law = "poisson", green = 0.4, yellow = 0.2, red = 0.3, black = 0.1 }
+"""
+)
+
+
+def crash(dispatcher):
+    return run(dispatcher, calls=8, kind="crash", more=CRASH)[0]
+
+
+def test_start_by_hand_is_what_is_done_without_asking():
+    seen = []
+
+    class ByHand(Dispatcher):
+        def triage(self, casualty):
+            seen.append(casualty)
+            return super().triage(casualty)
+
+    rules, own = crash(Dispatcher), crash(ByHand)
+    for column, values in rules.items():
+        assert own[column].tolist() == pytest.approx(values.tolist(), nan_ok=True), column
+    assert Dispatcher().triage_rule() is None and ByHand.asks() == []  # START is not asked, and no kernel is
+    assert {casualty.start() for casualty in seen} == set(Triage)
+    assert {(casualty.kind, casualty.called) for casualty in seen} <= {("crash", 3600.0 + 60 * n) for n in range(8)}
+    assert all(casualty.number < casualty.casualties for casualty in seen)
+    assert len({casualty.chance for casualty in seen}) == len(seen)
+
+
+def test_an_own_rule_sorts_casualties():
+    seen = []
+
+    class Careful(Dispatcher):
+        """Takes everybody who does not walk and can be saved for red."""
+
+        def triage(self, casualty):
+            said = casualty.start()
+            seen.append((casualty.called, said))
+            return Triage.RED if said is Triage.YELLOW else said
+
+    own = crash(Careful)
+    for called in {called for called, _ in seen}:
+        classes = [said for second, said in seen if second == called]
+        mine = (own["called"] == called) & own["transport"]
+        assert (own["priority"][mine] == 0).sum() == sum(said in (Triage.RED, Triage.YELLOW) for said in classes)
+        assert (own["priority"][mine] == 1).sum() == 0
+        assert (own["priority"][mine] == 2).sum() == -(-classes.count(Triage.GREEN) // 2)
+    assert (crash(Dispatcher)["priority"] == 1).any()
+
+
+@pytest.mark.parametrize("said", [None, 3, "red"])
+def test_a_class_that_is_none_is_named(said):
+    wrong = type("Wrong", (Dispatcher,), {"triage": lambda *_: said})
+    with pytest.raises(TypeError, match=r"Wrong\.triage returned .*; it must return one of: Triage\.GREEN") as caught:
+        crash(wrong)
+    assert caught.value.__notes__[0] == "in Wrong.triage at 01:00"
+
+
+def test_a_misspelt_triage_is_refused():
+    with pytest.raises(TypeError, match=r"overrides nothing; did you mean triage\?"):
+        type("Wrong", (Dispatcher,), {"triages": lambda *_: Triage.RED})
+
+
+# ---------------------------------------------------------------------- what is shown is read-only
+
+
+@pytest.mark.parametrize(
+    ("hook", "shown", "column"),
+    [
+        ("choose_unit", lambda task, _: task, "priority"),
+        ("choose_unit", lambda task, _: task, "waited"),
+        ("choose_unit", lambda _, units: units[0], "seconds"),
+        ("choose_hospital", lambda _, hospitals: hospitals[0], "free_bays"),
+        ("choose_station", lambda _, stations: stations[0], "free"),
+        ("triage", lambda casualty: casualty, "walks"),
+    ],
+)
+def test_assigning_to_what_is_shown_says_what_to_return_instead(hook, shown, column):
+    def assigns(_self, *told):
+        setattr(shown(*told), column, 0)
+
+    wrong = type("Wrong", (Dispatcher,), {hook: assigns})
+    with pytest.raises(
+        AttributeError, match=rf"\.{column} is read-only \(assigned 0\).*choose_unit the number of a unit"
+    ):
+        crash(wrong)

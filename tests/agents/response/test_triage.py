@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citytwin.agents.response.triage import Triage, of_hazus, start_triage
+from citytwin.agents.response.triage import Triage, casualty_of, of_hazus, start_triage
 
 
 def of_rules(walks, breathes, airway, rate, pulse, refill, obeys):
@@ -46,3 +46,19 @@ def test_severities_of_hazus_are_classes():
     assert [of_hazus(severity).name for severity in (1, 2, 3, 4)] == ["GREEN", "YELLOW", "RED", "BLACK"]
     with pytest.raises(ValueError, match="has 1 to 4"):
         of_hazus(0)
+
+
+ABOUT = {"kind": "crash", "called": 0.0, "number": 0, "casualties": 3, "chance": 0.5}
+
+
+@given(st.sampled_from(Triage), st.floats(0, 1, exclude_max=True))
+def test_findings_lead_to_the_class_that_they_were_made_for(severity, findings):
+    casualty = casualty_of(severity, findings, **ABOUT)
+    found = (casualty.walks, casualty.breathes, casualty.breathes_after_airway, casualty.respiratory_rate)
+    found += (casualty.radial_pulse, casualty.capillary_refill, casualty.obeys)
+    assert casualty.start() is severity and of_rules(*found) == severity.name
+
+
+def test_those_in_danger_of_life_have_different_findings():
+    reds = {casualty_of(Triage.RED, number / 100, **ABOUT) for number in range(100)}
+    assert len(reds) == 4
