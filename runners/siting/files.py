@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .answer import Answer
 
 UNITS = (
-    "shares from 0 to 1; times in seconds; _low and _high: interval of the mean; _difference: to the plan compared with"
+    "shares from 0 to 1; times in seconds; _low and _high: interval of the mean; _difference: to the plan compared with; "
+    "median and p90: of the calls of all runs, their intervals as wide as those of the runs' own"
 )
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FIGURES = ("in_time", "median", "p90", "mean", "busy", "unreached", "calls")
 """Figures of a run: share of calls reached in time; seconds; share of the time on duty; calls not reached by its end."""
+POOLED = {"median": 50, "p90": 90}
+"""Figures that are percentiles, in per cent: of the calls of all runs together."""
 BETTER_HIGH = {"in_time": True, "median": False, "p90": False, "mean": False, "worst_zone": True, "gini": False}
 """Figures that plans may be ranked by, and whether high is good."""
 LEAST_CALLS = 30
@@ -45,12 +47,14 @@ class Outcome:
 
     Attributes:
         figures: by name, see :data:`FIGURES`.
+        seconds: float64 (calls,) from the call to the first unit, infinite for whom nobody reached.
         priority_calls, priority_in_time: int64 (priorities,).
         zone_calls, zone_in_time: int64 (zones,); zone_seconds: float64 (zones,) sum over the calls that were reached,
             zone_reached: int64 (zones,) their number.
     """
 
     figures: dict[str, float]
+    seconds: NDArray[np.float64]
     priority_calls: NDArray[np.int64]
     priority_in_time: NDArray[np.int64]
     zone_calls: NDArray[np.int64]
@@ -71,22 +75,37 @@ class Judged:
         return np.array([run.figures[figure] for run in self.runs])
 
     def mean(self, figure: str) -> float:
-        """Return the mean of a figure over the runs, or a figure of all calls together (``worst_zone``, ``gini``)."""
+        """Return the mean of a figure over the runs, or a figure of all calls together.
+
+        Of all calls together are ``worst_zone``, ``gini`` and the percentiles, :data:`POOLED`: the mean of the runs' own
+        percentiles is none of the calls, least of all where runs are short.
+        """
         if figure == "worst_zone":
             return self.worst_zone()[0]
         if figure == "gini":
             return self.gini()
+        if figure in POOLED:
+            return _percentile(np.concatenate([run.seconds for run in self.runs]), POOLED[figure])
         return float(self.values(figure).mean())
 
     def interval(self, figure: str) -> tuple[float, float]:
-        """Return the t interval of the mean of a figure; not numbers with one run, or where a value is infinite."""
-        return _interval(self.values(figure))
+        """Return the t interval of the mean of a figure; not numbers with one run, or where a value is infinite.
+
+        That of a percentile of all calls lies around it, and is as wide as the t interval of the runs' own percentiles.
+        """
+        return _around(self.mean(figure), self.values(figure)) if figure in POOLED else _interval(self.values(figure))
 
     def difference(self, figure: str, base: "Judged") -> tuple[float, float, float]:
-        """Return the mean difference to another plan on the same calls, run by run, and its t interval."""
+        """Return the mean difference to another plan on the same calls, run by run, and its t interval.
+
+        Of a percentile it is the difference of those of all calls, with an interval as wide as that of the runs' own.
+        """
         ours, theirs = self.values(figure), base.values(figure)
         known = np.isfinite(ours) & np.isfinite(theirs)
         pairs = np.where(known, ours, np.nan) - np.where(known, theirs, np.nan)
+        if figure in POOLED:
+            apart = self.mean(figure) - base.mean(figure)
+            return apart, *_around(apart, pairs)
         return float(pairs.mean()), *_interval(pairs)
 
     def total(self, name: str) -> NDArray[Any]:
@@ -223,8 +242,7 @@ def outcome_of(response: Response, fleet: str, service: int, end: float) -> Outc
     figures = {
         "calls": float(len(seconds)),
         "in_time": float(in_time.mean()) if len(seconds) else float("nan"),
-        "median": _percentile(seconds, 50),
-        "p90": _percentile(seconds, 90),
+        **{name: _percentile(seconds, share) for name, share in POOLED.items()},
         "mean": float(seconds[reached].mean()) if reached.any() else float("nan"),
         "busy": float(spent[:, list(BUSY_STATES)].sum() / on_duty) if on_duty else float("nan"),
         "unreached": float(np.count_nonzero(~reached)),
@@ -235,6 +253,7 @@ def outcome_of(response: Response, fleet: str, service: int, end: float) -> Outc
 
     return Outcome(
         figures,
+        seconds,
         np.bincount(priority, minlength=board.PRIORITIES),
         np.bincount(priority[in_time], minlength=board.PRIORITIES),
         by_zone(np.ones(len(zone), bool)),
@@ -246,6 +265,13 @@ def outcome_of(response: Response, fleet: str, service: int, end: float) -> Outc
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return interval(values) if np.isfinite(values).all() else (float("nan"), float("nan"))
+
+
+def _around(value: float, values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return an interval around a value that is as wide as the t interval of the mean of others."""
+    low, high = _interval(values)
+    half = (high - low) / 2
+    return value - half, value + half
 
 
 def _percentile(seconds: NDArray[np.float64], share: float) -> float:

@@ -13,7 +13,7 @@ from citytwin.runners.siting.demand import expected_calls
 from citytwin.runners.siting.plans import Proposal, ground_of
 from citytwin.runners.siting.question import read_question
 from citytwin.runners.siting.sites import sites_of
-from citytwin.runners.siting.trials import Trials, outcome_of
+from citytwin.runners.siting.trials import Judged, Outcome, Trials, outcome_of
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +121,32 @@ def test_streets_are_as_slow_as_traffic_makes_them(tmp_path):
     with Trials(slow, sites, [1]) as trials:
         (judged,) = trials.judge([plan(sites, 0)])
     assert judged.runs[0].figures["calls"] >= 0
+
+
+def judged_of(*runs):
+    """Return a plan whose runs have calls that are answered after so many seconds."""
+    none = np.zeros(1, np.int64)
+    outcomes = []
+    for seconds in runs:
+        ordered = np.sort(np.array(seconds, float))
+        figures = {"p90": ordered[int(np.ceil(0.9 * len(ordered))) - 1], "median": ordered[(len(ordered) + 1) // 2 - 1]}
+        outcomes.append(Outcome(figures, ordered[::-1], none, none, none, none, none, none.astype(float)))
+    return Judged(Proposal(np.ones(1, np.int64), ("median",)), tuple(outcomes))
+
+
+def test_nine_of_ten_are_those_of_the_calls_of_all_runs():
+    short, long = list(range(1, 11)), list(range(101, 191))
+    judged = judged_of(short, long)
+    assert judged.mean("p90") == sorted(short + long)[89] == 180  # the runs' own are 9 and 181
+    assert judged.mean("median") == sorted(short + long)[49]
+    low, high = judged.interval("p90")
+    own = interval(np.array([9.0, 181.0]))
+    assert (low + high) / 2 == pytest.approx(180) and high - low == pytest.approx(own[1] - own[0])
+    later = judged_of([one + 7 for one in short], [one + 7 for one in long])
+    assert later.difference("p90", judged) == (7.0, 7.0, 7.0)
+
+
+def test_a_run_in_which_too_many_wait_for_ever_leaves_the_others_their_percentile():
+    judged = judged_of([5.0] * 95, [np.inf] * 5)
+    assert judged.mean("p90") == 5.0
+    assert np.isnan(judged.interval("p90")).all()
