@@ -37,7 +37,7 @@ def load_extension(group: str, name: str, base: type[_Class]) -> type[_Class]:
     called = f"entry point '{name}' of group '{group}' ({point.value})"
     try:
         found = point.load()
-    except Exception as error:  # whatever a foreign module raises
+    except (Exception, SystemExit) as error:  # whatever a foreign module raises
         message = f"{called} cannot be imported: {type(error).__name__}: {error}"
         raise EntryPointError(f"{message}; mend the package that adds it, or take it away") from error
     if not (isinstance(found, type) and issubclass(found, base)):

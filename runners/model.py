@@ -1,6 +1,8 @@
 """The city model: a Mesa model in which a scenario happens in a city."""
 
 import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -33,6 +35,18 @@ from .tables import StoreError
 
 if TYPE_CHECKING:
     from mesa_geo import GeoSpace
+
+
+@contextmanager
+def _not_exiting() -> Iterator[None]:
+    """Make a failure of a SystemExit of a class of one's own, which would end the program without a word."""
+    try:
+        yield
+    except SystemExit as left:
+        error = RuntimeError(f"SystemExit({left.code!r}) was raised, but a run ends by itself; raise another exception")
+        for note in getattr(left, "__notes__", []):
+            error.add_note(note)
+        raise error.with_traceback(left.__traceback__) from None
 
 
 class CityModel(RowModel):
@@ -117,8 +131,9 @@ class CityModel(RowModel):
         self.lost_days: NDArray[np.int64] = np.zeros(len(SORTS), np.int64)
         self.authority = Authority(self, past.policies)
         self.processes: list[Process] = []
-        for section, settings in scenario.processes.items():
-            self.processes.append(process_class(section)(self, settings))
+        with _not_exiting():
+            for section, settings in scenario.processes.items():
+                self.processes.append(process_class(section)(self, settings))
         self._space: GeoSpace | None = None
         self._records = Records(self)
         self._collector = self.datacollector = _collector(self._records)
@@ -162,7 +177,8 @@ class CityModel(RowModel):
             raise RuntimeError(f"the clock has ended after {days} days; a longer run needs a larger clock.days")
         self._in_step = True  # and stays so if the step fails
         try:
-            self._make_step()
+            with _not_exiting():
+                self._make_step()
         except Exception as error:
             error.add_note(f"on day {self.day} ({self.date})")
             raise

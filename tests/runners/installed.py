@@ -19,6 +19,11 @@ class Failing(ct.Dispatcher):
         raise KeyError("no such rule")
 
 
+class Leaving(ct.Dispatcher):
+    def choose_unit(self, task, units):
+        raise SystemExit(3)
+
+
 class Waiting(ct.Citizen):
     pass
 
