@@ -221,13 +221,25 @@ def response_text(settings: Any) -> str:
     others = [service for service in settings.services or ("ambulance", "fire", "police") if service not in named]
     if others:
         who.append(f"{', '.join(others)} as the city has them")
-    from ..agents.response.decisions import RULES
-
-    named = settings.dispatch.class_
-    rules = [] if named == RULES else [f"{named} decides"]
-    rules += [f"unit {settings.dispatch.unit}", f"free units {settings.dispatch.move_up}"]
     files = [f"events of {event.file}" for event in settings.events]
-    return "; ".join([*who, *rules, f"hospitals {settings.departments.choice}", *files])
+    return "; ".join([*who, *_dispatch_rules(settings), *files])
+
+
+def _dispatch_rules(settings: Any) -> list[str]:
+    """Return by which rules units are sent; what a class decides itself is left to it, whatever the rules say."""
+    from ..agents.response.decisions import RULES, dispatcher_named
+
+    told = settings.dispatch
+    own = None if told.class_ == RULES else dispatcher_named(told.class_)
+    rules = [] if own is None else [f"{told.class_} decides"]
+    for method, keys, text in (
+        ("choose_unit", "unit, help_after", f"unit {told.unit}"),
+        ("choose_station", "move_up", f"free units {told.move_up}"),
+        ("choose_hospital", "departments.choice", f"hospitals {settings.departments.choice}"),
+    ):
+        left = own is not None and own.decides(method)
+        rules.append(f"{keys} left to its {method}" if left else text)
+    return rules
 
 
 _MEASURES = {"test": "tests", "trace": "traces contacts", "isolate": "isolates", "vaccinate": "vaccinates"}

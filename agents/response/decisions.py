@@ -207,13 +207,18 @@ class Dispatcher:
     # ------------------------------------------------------------------ how the kernel asks
 
     @classmethod
+    def decides(cls, method: str) -> bool:
+        """Return whether the class has a method of its own."""
+        return getattr(cls, method) is not getattr(Dispatcher, method)
+
+    @classmethod
     def asks(cls) -> list[int]:
         """Return the questions that the class answers itself."""
-        return [question for name, question in HOOKS.items() if getattr(cls, name) is not getattr(Dispatcher, name)]
+        return [question for name, question in HOOKS.items() if cls.decides(name)]
 
     def triage_rule(self) -> Rule | None:
         """Return the rule that sorts casualties, None if the class has none of its own: START needs no asking."""
-        return None if type(self).triage is Dispatcher.triage else self._sorted
+        return self._sorted if self.decides("triage") else None
 
     def _sorted(self, casualty: Casualty) -> Triage:
         with self._named("triage", casualty.called):

@@ -35,7 +35,7 @@ class = "rules"
 [output]
 tables = ["incidents"]
 """
-NAMES = {"last": "Last", "failing": "Failing", "nothing": "NOTHING"}
+NAMES = {"last": "Last", "failing": "Failing", "leaving": "Leaving", "nothing": "NOTHING"}
 SCRIPT = (
     RULES
     + f"""
@@ -258,3 +258,27 @@ def test_a_class_of_a_script_reaches_the_workers(tmp_path, import_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["{}", "1", "citytwin_script:Last"]
+
+
+def test_a_rule_that_leaves_the_program_fails_like_any_other(rules, call, tmp_path):  # noqa: ARG001
+    line = RULES.splitlines().index("        raise SystemExit(3)") + 1
+    Path("town.toml").write_text(TOWN)
+    told = call("run", "town.toml", "--out", "results", "--set", "response.dispatch.class=leaving")
+    assert told.code == 1 and "The run failed in Leaving.choose_unit" in told.err and "on day 0" in told.err
+    assert "SystemExit(3) was raised" in told.err and f'own_rules.py", line {line}' in told.err
+    assert "Nothing was kept." in told.err and not (tmp_path / "results").exists()
+    axis = '[sweep]\nreplicates = 1\n[sweep.parameters]\n"response.dispatch.class" = ["rules", "leaving"]\n'
+    Path("town.toml").write_text(TOWN + axis)
+    told = call("sweep", "town.toml", "--out", "results", "--workers", 1)
+    assert told.code == 1 and "1 of 2 runs failed" in told.err
+    assert f"in Leaving.choose_unit (own_rules.py:{line}) at" in told.err and "on day 0" in told.err
+
+
+def test_check_claims_no_rule_that_a_class_decides(rules, call):  # noqa: ARG001
+    text = TOWN.replace('"rules"', '"last"').replace("[output]", 'help_after = "9 min"\n[output]')
+    Path("town.toml").write_text(text)
+    told = call("check", "town.toml")
+    assert told.code == 0 and "last decides; unit, help_after left to its choose_unit" in " ".join(told.out.split())
+    assert "unit nearest" not in told.out and "free units home" in told.out and "hospitals divert" in told.out
+    Path("town.toml").write_text(TOWN)
+    assert "unit nearest" in call("check", "town.toml").out
