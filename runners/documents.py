@@ -430,6 +430,11 @@ def dotted_key(document: Node, path: KeyPath) -> str:
     return text.lstrip(".")
 
 
+def steps_of(key: str) -> KeyPath:
+    """Return the path of a dotted key such as ``response.events[0].kind``."""
+    return tuple(int(step[1:-1]) if step.startswith("[") else step for step in re.findall(r"\[\d+\]|[^.\[\]]+", key))
+
+
 def json_ready(value: Any) -> Any:
     """Return a plain value with dates as ISO text, so that JSON can hold it."""
     if isinstance(value, dict):

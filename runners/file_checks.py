@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .documents import Problem, ScenarioError, dotted_key
+from .documents import Problem, ScenarioError, dotted_key, steps_of
 from .processes import process_class
 from .scenario import Scenario
 
@@ -62,6 +62,6 @@ def check_in_cities(points: "Iterable[tuple[Scenario, City | None]]") -> None:
                 key, _, rest = message.partition(": ")
                 if not key.startswith(f"{section}."):
                     key, rest = section, message
-                problems |= {Problem(variant.document.nearest(tuple(key.split("."))).where, key, rest): None}
+                problems |= {Problem(variant.document.nearest(steps_of(key)).where, key, rest): None}
     if problems:
         raise ScenarioError(list(problems))

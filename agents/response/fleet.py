@@ -241,6 +241,16 @@ class Fleets:
         """Return which units are the city's own of a service."""
         return (self.service == SERVICES[service]) & ~self.neighbour
 
+    def most_on_duty(self, service: ServiceName) -> int:
+        """Return how many of the city's own units of a service are on duty at once at most, all crews there."""
+        mine = [
+            (number, fleet)
+            for number, (name, fleet) in enumerate(self.fleets.items())
+            if service_of(name, fleet) == service and not fleet.neighbour
+        ]
+        always = np.isin(self.of, [number for number, _ in mine]) & (self._shift < 0)
+        return int(always.sum()) + most_at_once(tuple(shift for _, fleet in mine for shift in fleet.shifts))
+
     def skills_of(self, service: ServiceName) -> list[set[str]]:
         """Return the skills that the crews of each fleet of a service have, and of those that help it."""
         return [

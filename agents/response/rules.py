@@ -8,9 +8,9 @@ from scipy.sparse import csr_matrix
 
 from . import board
 from .dispatch import Tables, make_rules
-from .fleet import FleetError, Fleets, Stations
+from .fleet import FleetError, Fleets
 from .kinds import SERVICES, ServiceName
-from .settings import DispatchSettings, ResponseSettings
+from .settings import MOST_UNITS, DispatchSettings, ResponseSettings
 
 MOST_POINTS = 2_000
 """Demand points that rules of cover reckon with at most."""
@@ -76,7 +76,7 @@ def check_rules(settings: ResponseSettings, fleets: Fleets) -> list[Tables]:
         FleetError: as of :func:`rules_of`.
     """
     _check_hold_out(fleets, settings.dispatch.hold_out)
-    return [_compliance(fleets.stations, settings.dispatch, name) for name in _BY_ROW]
+    return [_compliance(fleets, settings.dispatch, name) for name in _BY_ROW]
 
 
 def _check_hold_out(fleets: Fleets, hold_out: int) -> None:
@@ -105,11 +105,23 @@ def _cover(
     return rows.indptr.astype(np.int32), rows.indices.astype(np.int32), weight.astype(float)
 
 
-def _compliance(stations: Stations, told: DispatchSettings, service: ServiceName) -> Tables:
+def _compliance(fleets: Fleets, told: DispatchSettings, service: ServiceName) -> Tables:
     """Return the tables of stations to hold of a service, by units on duty."""
     key = f"dispatch.services.{service}.compliance" if service in told.services else "dispatch.compliance"
+    stations = fleets.stations
+    if service in told.services:
+        concerned = [name for name in fleets.services if name == service]
+    else:  # the table is for all services that have none of their own
+        concerned = [name for name in fleets.services if name not in told.services]
+    most = max(map(fleets.most_on_duty, concerned), default=MOST_UNITS)
     tables = []
-    for entry in told.move(service).compliance:
+    for position, entry in enumerate(told.move(service).compliance):
+        if entry.on_duty > most:
+            raise FleetError(
+                f"response.{key}[{position}].on_duty: the table is for {entry.on_duty} units on duty, but the service "
+                f"{' or '.join(concerned)} never has more than {most}, so it would never count; lower it, or leave the "
+                "table out"
+            )
         table = np.zeros((len(entry.hold) + 1, len(stations)), np.int32)
         for number, row in enumerate(entry.hold, 1):
             for name in row:

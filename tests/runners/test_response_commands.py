@@ -91,6 +91,12 @@ def call(monkeypatch, capsys, tmp_path):
             "the service police has 1,",
         ),
         ('[response.dispatch]\nmove_up = "compliance"\ncompliance = [["X"]]', "there is no station 'X'"),
+        (
+            "[response.fleet.ambulance]\nunits = 2\nshifts = [{ from = '07:00', until = '15:00', units = 1 }, "
+            "{ from = '15:00', until = '23:00', units = 1 }]\n[response.dispatch.services.ambulance]\n"
+            'move_up = "compliance"\ncompliance = [{ hold = [[0]] }, { on_duty = 4, hold = [[0]] }]',
+            "compliance[1].on_duty: the table is for 4 units on duty, but the service ambulance never has more than 3",
+        ),
     ],
 )
 def test_a_mistake_costs_a_line_and_no_run(call, tmp_path, more, message):
