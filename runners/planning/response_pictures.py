@@ -56,6 +56,8 @@ def draw_times(results: "Results") -> "Figure":
         hours = _hours(calls, service)
         for point, runs in calls.items():
             _draw_point(left, right, runs, service, looks[point], hours)
+        _say_if_empty(left, "no call was reached")
+        _say_if_empty(right, f"fewer than {_FEW} calls reached\nin every part of the day: no median")
         left.axvline(settings.targets[0] / 60.0, color=GREY, linewidth=0.9, linestyle=":")  # type: ignore[attr-defined]
         left.set_ylim(0, 100)
         left.set_xlim(0, None)
@@ -102,6 +104,12 @@ def _draw_point(
         for p in range(24 // hours)
     ]
     right.plot((np.arange(24 // hours) + 0.5) * hours, medians, marker="o", markersize=3, **drawn)
+
+
+def _say_if_empty(axes: "Axes", why: str) -> None:
+    """Write into axes in which no line has a point to show why that is."""
+    if not any(np.isfinite(np.asarray(line.get_ydata(), float)).any() for line in axes.get_lines()):
+        axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=GREY)
 
 
 def _name_points(figure: "Figure", results: "Results", looks: dict[int, tuple[str, Any]]) -> None:

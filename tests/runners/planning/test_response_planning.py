@@ -127,3 +127,21 @@ def test_curves_end_where_nobody_came(results):
             x, y = line.get_xdata(), line.get_ydata()
             assert y[-1] == pytest.approx(100 * (len(x) - 1) / len(calls))
             np.testing.assert_allclose(x[1:], reached[: len(x) - 1])
+
+
+def test_a_picture_without_enough_calls_says_so():
+    few = TOWN.replace("calls = 12", "calls = 0.4").partition("[sweep]")[0]
+    figure = draw_times(run(Scenario.from_text(few)))
+    for right in figure.axes[1::2]:
+        drawn = any(np.isfinite(line.get_ydata()).any() for line in right.get_lines())
+        assert [text.get_text() for text in right.texts] == (
+            [] if drawn else ["fewer than 10 calls reached\nin every part of the day: no median"]
+        )
+    assert any(right.texts for right in figure.axes[1::2])
+    assert not any(left.texts for left in figure.axes[::2] if len(left.get_lines()) > 1)
+
+
+def test_a_picture_of_nobody_reached_says_so():
+    never = TOWN.partition("[sweep]")[0] + "[response.fleet.ambulance]\nunits = 0\n"
+    figure = draw_times(run(Scenario.from_text(never.replace("[output]", 'services = ["ambulance"]\n[output]'))))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no call was reached"]
