@@ -26,6 +26,13 @@ def _seconds(value: Any) -> Any:
     return float(match.group(1)) * _UNITS[match.group(2)]
 
 
+def duration_text(seconds: float) -> str:
+    """Return seconds as they are written, in the largest unit of which they are a whole number: ``"15 min"``."""
+    whole = [name for name, length in _UNITS.items() if seconds and seconds % length == 0]
+    name = whole[-1] if whole else "s"
+    return f"{seconds / _UNITS[name]:g} {name}"
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 """A time, in files a number and a unit, as ``"10 min"``."""
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from .documents import KeyPath, Node, Problem, dotted_key, suggestion
+from ..agents.parts import duration_text
+from .documents import KeyPath, Node, Problem, dotted_key, steps_of, suggestion
 
 _TYPES = {
     "int_type": "a whole number",
@@ -101,7 +102,8 @@ def _message(detail: ErrorDetails, path: KeyPath, model: type[BaseModel], given:
         return "is missing"
     if kind in _BOUNDS:
         word, name = _BOUNDS[kind]
-        return f"must be {word} {context[name]:g} (given {given})"
+        bound = f"{context[name]:g}" if not given.startswith("'") else f'"{duration_text(context[name])}"'
+        return f"must be {word} {bound} (given {given})"
     if kind in _LENGTHS:
         word, name, unit = _LENGTHS[kind]
         return f"must have {word} {context[name]} {unit} (given {given})"
@@ -124,9 +126,9 @@ def _refined(message: str, path: KeyPath, model: type[BaseModel], section: Node)
     table = section.nearest(path)
     if inner is None or not isinstance(table.value, dict):
         return path, message
-    ahead = re.match(r"([\w-]+): ", message)
-    if ahead is not None and ahead.group(1) in keys_of(inner):
-        return (*path, ahead.group(1)), message[ahead.end() :]
+    ahead = re.match(r"([\w-]+(?:\[\d+\]|\.[\w-]+)*): ", message)
+    if ahead is not None and (steps := steps_of(ahead.group(1)))[0] in keys_of(inner):
+        return (*path, *steps), message[ahead.end() :]
     quoted = [name for name in re.findall(r"'([\w-]+)'", message) if name in keys_of(inner) and name in table.value]
     return (*path, *quoted[:1]), message
 

@@ -381,6 +381,7 @@ def _read(path: Path, problems: Problems) -> tuple["pandas.DataFrame", NDArray[n
         with open_text(path) as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
+            _check_commas(path, header)
             rows, lines = [], []
             for row in csv_rows(reader, path):
                 if not any(map(str.strip, row)):
@@ -413,6 +414,20 @@ def _read(path: Path, problems: Problems) -> tuple["pandas.DataFrame", NDArray[n
     if len(table) > MOST_EVENTS:
         raise CallError(f"{path}: {len(table):,} rows, at most {MOST_EVENTS:,} are read; take a part of it")
     return table.reset_index(drop=True), np.arange(1, len(table) + 1), "row "
+
+
+def _check_commas(path: Path, header: list[str]) -> None:
+    """Refuse a file whose columns are parted by something else.
+
+    Raises:
+        CallError: saying by what.
+    """
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if 0 < len(header) <= sum(column.count(sign) for column in header):
+            raise CallError(
+                f"{path}:1: its columns are parted by {name}; commas are wanted: save it as CSV with commas, where numbers "
+                "with a decimal comma stand in quotes"
+            )
 
 
 def _number(text: str) -> float:

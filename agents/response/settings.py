@@ -317,10 +317,10 @@ class ResponseSettings(Part):
     @model_validator(mode="after")
     def _check_events(self) -> "ResponseSettings":
         for number, file in enumerate(self.events):
-            for kind in (file.kind, *file.kinds.values()):
+            for key, kind in (("kind", file.kind), *(("kinds", kind) for kind in file.kinds.values())):
                 if kind is not None and kind not in self.kinds:
                     raise ValueError(
-                        f"events[{number}]: '{kind}' is no kind of incident; there are: {', '.join(self.kinds)}"
+                        f"events[{number}].{key}: '{kind}' is no kind of incident; there are: {', '.join(self.kinds)}"
                     )
         return self
 

@@ -70,14 +70,27 @@ def sweep_problems(document: Node, sweep: SweepSettings, seed: int, problems_at:
     found = dict.fromkeys(problems)
     sampled = {name for name, axis in sweep.parameters.items() if isinstance(axis, Range)}
     told = set()
+    usual = {problem.message for problem in problems_at({}, {})}
     for point in points:
-        for problem in problems_at(point, _places(axes, sweep, point)):
+        places = _places(axes, sweep, point)
+        for found_here in problems_at(point, places):
+            problem = found_here if found_here.message in usual else _with_value(found_here, point, places)
             # What is wrong with one value of a range is wrong with many, and with one of a file in many lines.
             same = (problem.where.label, problem.key, "" if problem.key in sampled else problem.message)
             if same not in told:
                 told.add(same)
                 found[problem] = None
     return list(found)
+
+
+def _with_value(problem: Problem, point: Mapping[str, Any], places: Mapping[str, Where]) -> Problem:
+    """Name the swept values of the section in which a problem is that no value of the file has, and their lines."""
+    section = problem.key.split(".", 1)[0]
+    near = {name: where for name, where in places.items() if name.split(".", 1)[0] == section}
+    if not near or problem.where in near.values():
+        return problem
+    named = " and ".join(f"{name} = {json.dumps(point[name], default=str)} ({where})" for name, where in near.items())
+    return Problem(problem.where, problem.key, f"{problem.message}; at the swept {named}")
 
 
 def _design_problems(sweep: SweepSettings, document: Node) -> list[tuple[tuple[str, ...], str]]:

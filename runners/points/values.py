@@ -15,11 +15,17 @@ def point_document(document: Node, parameters: Mapping[str, Any]) -> Node:
     """
     axes = document.nearest(("sweep", "parameters"))
     nodes = {name: axes.get(name) for name in parameters}
-    where = {name: node.where if node is not None else Where(name) for name, node in nodes.items()}
+    where = {name: Where(name) if node is None else _written(node, parameters[name]) for name, node in nodes.items()}
     changed, problems = with_values(document, parameters, where)
     if problems:
         raise ScenarioError(problems)
     return changed.without("sweep")
+
+
+def _written(axis: Node, value: Any) -> Where:
+    """Return where a value of a parameter was written."""
+    values = axis.value if isinstance(axis.value, list) else []
+    return next((node.where for node in values if node.plain == value), axis.where)
 
 
 def with_values(

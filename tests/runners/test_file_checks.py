@@ -237,3 +237,37 @@ def test_a_day_on_which_nobody_moves_is_refused(check):
         and f"town.toml:{line_of('residents')}: traffic.residents: residents make no trips and none" in told[0]
     )
     assert check("[traffic]\nresidents = false\ngates = {}\n")[0] == 0
+
+
+# ---------------------------------------------------------------------- what only the city can tell
+
+STATION = f"""[response]
+services = ["ambulance"]
+[response.fleet.ambulance]
+units = 3
+stations = [{{ name = "Mid", x = {WEST + 300}, y = {SOUTH + 300} }}]
+"""
+
+
+def test_a_compliance_table_for_more_units_than_there_are_is_named_with_its_line(check):
+    tables = """[response.dispatch]
+move_up = "compliance"
+[[response.dispatch.compliance]]
+hold = [["Mid"]]
+[[response.dispatch.compliance]]
+on_duty = {most}
+hold = [["Mid"]]
+"""
+    assert check(STATION + tables.format(most=3), city=BUNDLE) == (0, [])
+    code, (told,) = check(STATION + tables.format(most=4), city=BUNDLE)
+    assert code == 2 and "the service ambulance never has more than 3" in told
+    assert told.startswith(f"town.toml:{line_of('on_duty')}: response.dispatch.compliance[1].on_duty: ")
+
+
+def test_what_a_city_says_of_a_swept_value_names_the_line_of_the_value(check):
+    swept = '[sweep.parameters]\n"response.dispatch.hold_out" = [\n0,\n9,  # too many\n]\n'
+    code, (told,) = check(STATION + swept, city=BUNDLE)
+    assert code == 2 and told.startswith(f"town.toml:{line_of('too many')}: response.dispatch.hold_out: 9 units")
+    Path("points.csv").write_text("response.dispatch.hold_out\n0\n1\n9\n")
+    code, (told,) = check(STATION + '[sweep]\ndesign = "list"\nfile = "points.csv"\n', city=BUNDLE)
+    assert code == 2 and told.startswith("points.csv:4: response.dispatch.hold_out: 9 units")

@@ -312,3 +312,12 @@ def test_events_by_zone_are_at_homes_of_the_zone(city, read):
         read(["time,where", "2026-01-05 00:00,Atlantis"], **keys)
     with pytest.raises(ValidationError, match="either x and y or zone_column"):
         read(lines, zone_column="where")
+
+
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_file_with_other_signs_between_its_columns_says_that_commas_are_wanted(tmp_path, sign, name):
+    path = tmp_path / "events.csv"
+    path.write_text(sign.join(("when", "east", "north")) + f"\n2026-01-05 10:00{sign}4,5{sign}5,1\n")
+    settings = EventSettings(file=str(path), time="when", x="east", y="north", kind="illness")
+    with pytest.raises(CallError, match=rf"events\.csv:1: its columns are parted by {name}; commas are wanted"):
+        read_events(settings, None, ["illness"], date(2026, 1, 5), 1)

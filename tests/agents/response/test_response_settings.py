@@ -18,6 +18,7 @@ from citytwin.agents.response.settings import (
     most_at_once,
 )
 from citytwin.runners.documents import ScenarioError
+from citytwin.runners.scenario import Scenario
 
 DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
 
@@ -30,7 +31,7 @@ DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
         ('services = ["coastguard"]', "response.services[0]", "allowed: ambulance, fire or police"),
         ("targets = []", "response.targets", "at least 1"),
         ("targets = [-5]", "response.targets[0]", "a number and a unit"),
-        ('travel = "10 min"', "response.travel", "at least 900"),
+        ('travel = "10 min"', "response.travel", 'at least "15 min"'),
         ("[response.fleet.boats]\nunits = 1", "response", "fleet.boats.service is missing; allowed: ambulance, fire"),
         ('services = ["fire"]\n[response.fleet.ambulance]', "response", "'ambulance' is not among services"),
         (
@@ -83,8 +84,8 @@ DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
         ),
         (
             'services = ["ambulance"]\n[response.dispatch.services.fire]\nmove_up = "home"',
-            "response",
-            "dispatch.services.fire: 'fire' is not among services",
+            "response.dispatch.services.fire",
+            "'fire' is not among services",
         ),
         ("[response.dispatch.services.boat]", "response.dispatch.services", "allowed: ambulance, fire or police"),
         ('[response.dispatch]\nunit = "random"', "response.dispatch.unit", "allowed: nearest or coverage"),
@@ -165,3 +166,34 @@ def test_the_guide_has_every_key_and_its_section_is_valid():
 def test_a_station_is_somewhere():
     with pytest.raises(ValidationError, match="where is it"):
         ResponseSettings.model_validate({"fleet": {"ambulance": {"stations": [{"units": 2}]}}})
+
+
+HEAD = 'name = "town"\n[city]\nsynthetic = { people = 1_000 }\n[clock]\ndays = 2\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[response]\ntravel = "1 min"', ":7: response.travel: must be at least \"15 min\" (given '1 min')"),
+        ('[response]\ntargets = ["30 h"]', "must be at most \"24 h\" (given '30 h')"),
+        ("[response]\ncalls = -1", ":7: response.calls: must be at least 0 (given -1)"),
+        (
+            '[response]\n[[response.events]]\nfile = "a.csv"\ntime = "t"\nkind = "illness"\n'
+            '[[response.events]]\nfile = "b.csv"\ntime = "t"\nkind = "ilness"',
+            ":14: response.events[1].kind: 'ilness' is no kind of incident; there are: ",
+        ),
+        (
+            '[response]\n[[response.events]]\nfile = "a.csv"\ntime = "t"\nkind_column = "k"\nkinds = { EMS = "sick" }',
+            ":11: response.events[0].kinds: 'sick' is no kind of incident; there are: ",
+        ),
+        (
+            '[response.fleet.ambulance]\nunits = 3\n[sweep.parameters]\n"response.fleet.ambulance.crews" = [5, 1]',
+            ":7: response.fleet.ambulance.units: 3 are on duty at once, but there are 1 crews; raise crews or lower units; "
+            "at the swept response.fleet.ambulance.crews = 1 (scenario:9)",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_in_the_units_of_the_file(text, message):
+    with pytest.raises(ScenarioError) as caught:
+        Scenario.from_text(HEAD + text)
+    assert message in str(caught.value)
