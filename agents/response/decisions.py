@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -67,7 +67,8 @@ class Task:
         set_first("_columns", centre.tasks)
         set_first("waited", now - float(self.ready))
 
-    __setattr__ = read_only
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        read_only(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         if name not in COLUMNS:
@@ -92,7 +93,8 @@ class UnitOption(NamedTuple):
     under_way: bool
     own: bool
 
-    __setattr__ = read_only
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        read_only(self, name, value)
 
 
 class HospitalOption(NamedTuple):
@@ -114,7 +116,8 @@ class HospitalOption(NamedTuple):
     free_beds: float
     offers: bool
 
-    __setattr__ = read_only
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        read_only(self, name, value)
 
 
 class StationOption(NamedTuple):
@@ -132,7 +135,8 @@ class StationOption(NamedTuple):
     free: int
     own: bool
 
-    __setattr__ = read_only
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        read_only(self, name, value)
 
 
 class Dispatcher:

@@ -13,7 +13,7 @@ RETURNS = {
 
 
 def read_only(shown: Any, name: str, value: Any) -> NoReturn:
-    """Refuse an assignment; stands as ``__setattr__`` in the classes of what is shown.
+    """Refuse an assignment; what is shown calls it in ``__setattr__``.
 
     Raises:
         AttributeError: saying what to return instead.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from .readonly import read_only
 
@@ -91,7 +91,8 @@ class Casualty(NamedTuple):
     obeys: bool
     chance: float
 
-    __setattr__ = read_only
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        read_only(self, name, value)
 
     def start(self) -> Triage:
         """Return the class by START."""
@@ -109,7 +110,7 @@ class Casualty(NamedTuple):
 Rule = Callable[[Casualty], Triage]
 """Who sorts casualties."""
 
-_WELL = {
+_WELL: dict[str, Any] = {
     "walks": False,
     "breathes": True,
     "breathes_after_airway": False,
@@ -118,7 +119,7 @@ _WELL = {
     "capillary_refill": 1.0,
     "obeys": True,
 }
-_REDS: tuple[dict[str, bool | float], ...] = (
+_REDS: tuple[dict[str, Any], ...] = (
     {"breathes": False, "breathes_after_airway": True, "respiratory_rate": 0.0, "obeys": False},
     {"respiratory_rate": 36.0},
     {"radial_pulse": False, "capillary_refill": 4.0},
@@ -135,7 +136,7 @@ def casualty_of(severity: Triage, findings: float, **about: Any) -> Casualty:
         findings: from 0 to 1, chooses among the findings of those in danger of life.
         **about: the other attributes.
     """
-    found: dict[str, bool | float] = {}
+    found: dict[str, Any] = {}
     if severity is Triage.GREEN:
         found = {"walks": True}
     elif severity is Triage.RED:
