@@ -57,14 +57,22 @@ def test_response_of_the_readme_and_its_guide_is_valid(tmp_path):
     assert settings.events[0].file == str(tmp_path / "2019_accidents.csv")
 
 
-def test_dispatcher_of_the_guide_runs(tmp_path, import_path):
-    (example,) = (block for block in blocks("python", RESPONSE) if "Dispatcher" in block)
-    (tmp_path / "example.py").write_text(example, encoding="utf-8")
+def test_dispatchers_of_the_guide_run(tmp_path, import_path):
+    examples = [block for block in blocks("python", RESPONSE) if "Dispatcher" in block]
+    assert len(examples) == 2  # the second goes on from the first
+    wounded = """
+from citytwin.agents.response.triage import casualty_of
+about = {"kind": "crash", "called": 0.0, "number": 0, "casualties": 2}
+found = [Hurried().triage(casualty_of(Triage.YELLOW, 0.5, chance=chance, **about)).name for chance in (0.1, 0.3)]
+print(*found)
+"""
+    (tmp_path / "example.py").write_text("\n".join([*examples, wounded]), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "example.py"], cwd=tmp_path, env=import_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "of 10 units are under way or at work at midnight" in done.stdout
+    assert done.stdout.endswith("RED YELLOW\n")
 
 
 def test_python_example_runs(tmp_path, import_path):

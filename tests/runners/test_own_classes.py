@@ -282,3 +282,12 @@ def test_check_claims_no_rule_that_a_class_decides(rules, call):  # noqa: ARG001
     assert "unit nearest" not in told.out and "free units home" in told.out and "hospitals divert" in told.out
     Path("town.toml").write_text(TOWN)
     assert "unit nearest" in call("check", "town.toml").out
+
+
+def test_a_class_that_cannot_be_made_without_leaving_fails_too():
+    class Gone(Dispatcher):
+        def __init__(self, _model):
+            raise SystemExit
+
+    with pytest.raises(RuntimeError, match=r"SystemExit\(None\) was raised"):
+        ct.run(ct.Scenario.from_text(TOWN), dispatcher_class=Gone)
