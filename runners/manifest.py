@@ -27,7 +27,7 @@ from .store import SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = __name__.partition(".")[0]
-_FLOORS = ("environment", "agents", "runners")
+FLOORS = ("environment", "agents", "runners")
 _LIBRARIES = ("mesa", "numpy", "numba", "pyarrow")
 _SHOWN = 30
 _CHUNK = 1 << 20
@@ -47,7 +47,7 @@ def program() -> dict[str, str]:
     from .. import __version__
 
     code = hashlib.sha256()
-    inside = (file for floor in _FLOORS for kind in ("*.py", "*.toml") for file in (ROOT / floor).rglob(kind))
+    inside = (file for floor in FLOORS for kind in ("*.py", "*.toml") for file in (ROOT / floor).rglob(kind))
     files = [*ROOT.glob("*.py"), *inside]  # shipped diseases are TOML
     for file in sorted(files):
         code.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")

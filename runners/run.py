@@ -21,7 +21,7 @@ from .preparation import EXECUTE, context_of, pasts, reachable
 from .results import Results
 from .scenario import Scenario
 from .tables import to_tables
-from .warm_ups import WARM_UPS, warm_up
+from .warm_ups import WARM_UPS, warm_up, warm_up_once
 
 Days = Callable[[int, int], None]
 """``days(done, total)``; called after every step."""
@@ -255,13 +255,14 @@ def warm(context: Mapping[str, Any] | None = None) -> None:
     """Compile kernels into numba's cache by running a small city under all that processes can do.
 
     Args:
-        context: as for :func:`execute_run`; the kernels of its processes are compiled. Without it all kernels are.
+        context: as for :func:`execute_run`; the kernels of its processes are compiled, for one thread as runs of a sweep
+            have, if they have not been. Without it all kernels are.
     """
     if context is not None:
         imported(context.get("own", {}))  # who cannot be imported is told before the first run
-    wanted = WARM_UPS if context is None else [section for section in WARM_UPS if section in context["scenario"]]
-    warm_up(wanted, threads=(1, 2) if context is None else (1,))  # runs of a sweep have one thread each
-    if context is None:
+        warm_up_once(section for section in WARM_UPS if section in context["scenario"])
+    else:
+        warm_up(WARM_UPS, threads=(1, 2))
         from ..agents.assignment.equilibrium import warm as warm_assignment
         from ..agents.response.siting.warm import warm as warm_siting
 

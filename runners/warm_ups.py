@@ -1,10 +1,21 @@
 """Warm-ups: small scenarios that compile the kernels of a process into numba's cache."""
 
+import contextlib
+import hashlib
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite.binding import get_host_cpu_name
 
 from ..environment.city import City
+from .manifest import FLOORS, ROOT
 from .model import CityModel
 from .scenario import Scenario
+
+_NUMBA: Any = numba.config  # its names are made when it is imported
 
 WARM_UPS = {
     "epidemic": """
@@ -90,3 +101,31 @@ def warm_up(sections: Iterable[str], threads: Sequence[int]) -> None:
         scenario = Scenario.from_text(WARM_UPS[section])
         for count in threads:
             CityModel(scenario, City.synthetic(1_000), threads=count).run()
+
+
+def warm_up_once(sections: Iterable[str]) -> None:
+    """Warm up for one thread, unless the cache of compiled kernels says that this has been done.
+
+    A stamp beside the kernels names a process, this code as it lies on the disk, numba and the processor, which are what
+    numba goes by when it looks for a kernel.
+
+    Args:
+        sections: as for :func:`warm_up`.
+    """
+    folder = Path(_NUMBA.CACHE_DIR or Path(__file__).parent / "__pycache__")
+    mark = _mark()
+    for section in sections:
+        stamp = folder / f"{section}-{mark}.nbwarm"
+        if not stamp.is_file():
+            warm_up([section], threads=(1,))
+            with contextlib.suppress(OSError):  # kernels lie elsewhere, or nowhere: the next worker warms up, too
+                stamp.touch()
+
+
+def _mark() -> str:
+    """Return a checksum of what decides whether compiled kernels are still good, as numba does: time and size of files."""
+    files = [file for floor in FLOORS for file in sorted((ROOT / floor).rglob("*.py"))]
+    seen = [(file.relative_to(ROOT).as_posix(), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    processor = _NUMBA.CPU_NAME or get_host_cpu_name(), _NUMBA.CPU_FEATURES
+    about = repr((sys.version, numba.__version__, processor, seen))
+    return hashlib.sha256(about.encode()).hexdigest()[:16]
