@@ -119,6 +119,7 @@ def warm_up_once(sections: Iterable[str]) -> None:
         if not stamp.is_file():
             warm_up([section], threads=(1,))
             with contextlib.suppress(OSError):  # kernels lie elsewhere, or nowhere: the next worker warms up, too
+                folder.mkdir(parents=True, exist_ok=True)
                 stamp.touch()
 
 
