@@ -125,7 +125,7 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
     from citytwin.environment.network.graph import make_graph
     from citytwin.environment.network.trees import next_arcs
     from citytwin.environment.roads import Access
-    from citytwin.runners.store import ROW_GROUP, encoding
+    from citytwin.runners.shards import ROW_GROUP, encoding
 
     def work(cars: Cars, horizon: float, path: Path) -> dict[str, float]:
         import pyarrow

@@ -8,7 +8,9 @@ from citytwin.agents.response.settings import ResponseSettings
 
 def test_kinds_of_a_file_are_those_of_the_scenario():
     file = {"file": "events.csv", "time": "time", "x": "x", "y": "y", "kind": "drowning"}
-    with pytest.raises(ValidationError, match=r"events\[0\]: 'drowning' is no kind of incident; there are: illness"):
+    with pytest.raises(
+        ValidationError, match=r"events\[0\]\.kind: 'drowning' is no kind of incident; there are: illness"
+    ):
         ResponseSettings.model_validate({"events": [file]})
     kinds = {"drowning": {"units": {"fire": 1}}}
     settings = ResponseSettings.model_validate({"events": [file], "kinds": kinds})

@@ -74,7 +74,9 @@ def test_tasks_that_are_killed_and_cancelled_are_made_up_for(tmp_path, slurm):
     left = 40 - len(runs_in_results(out))
     assert left > 0
     state = [entry.state for entry in states(out).values()]
-    assert state.count("done") == 40 - left and state.count("lost") == 1
+    # The worker of the session that was killed may have committed its run before it noticed.
+    assert state.count("done") == 40 - left and state.count("lost") <= 1
+    assert state.count("done") + state.count("lost") + state.count("queued") == 40
     second = submit_runs(out, asked(tasks=2), trust_code=True)
     assert second.runs == left
     slurm.wait()
