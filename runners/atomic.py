@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+from .living import process_mark
+
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)-(?P<pid>\d+)-\d+\.tmp")
 _ABANDONED = 24 * 3600.0
 """Age in seconds at which the temporary file of another machine counts as left behind (assumed: no write takes a day)."""
@@ -125,7 +127,7 @@ def _is_alive(pid: int) -> bool:
         return False
     except OSError:
         return True  # of somebody else
-    return True
+    return process_mark(pid) is not None  # a zombie, which nobody has waited for yet, writes no more
 
 
 def _time_of(directory: Path) -> float:

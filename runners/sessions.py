@@ -16,6 +16,7 @@ from typing import Any
 
 from .bulk import uncollected
 from .ledger import BEAT, Entry, entry_of, is_open, ledger_files, parse_lines, read_lines
+from .living import process_mark
 from .store import read_tasks, runs_in_results
 
 SILENT = 6 * BEAT
@@ -97,22 +98,6 @@ def place() -> str:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return " ".join(parts)
-
-
-def process_mark(pid: int) -> int | None:
-    """Return when a process of this machine began, in ticks since the machine did; None if there is none (or a zombie)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if stat[0] in "ZX" else int(stat[19])
-    except (OSError, ValueError, IndexError):
-        pass
-    if Path("/proc/self/stat").exists():
-        return None
-    try:  # no Linux: whether a process of that number lives must do
-        os.kill(pid, 0)
-    except OSError:
-        return None
-    return 0
 
 
 def identity() -> dict[str, Any]:

@@ -14,7 +14,8 @@ from test_store import make_store, put
 from citytwin.runners import ledger as ledger_module
 from citytwin.runners import sessions as sessions_module
 from citytwin.runners.ledger import Ledger, to_json
-from citytwin.runners.sessions import Others, identity, living, process_mark, sessions, states
+from citytwin.runners.living import process_mark
+from citytwin.runners.sessions import Others, identity, living, sessions, states
 from citytwin.runners.status import status
 
 ELSEWHERE = {"place": "node07 another-boot", "pid": 1, "process": 5}
