@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .runners.model import CityModel
     from .runners.results import Results
     from .runners.run import run
-    from .runners.scenario import Scenario, ScenarioError
+    from .runners.scenarios.scenario import Scenario, ScenarioError
     from .runners.sweep import sweep
 
 __version__ = "0.1.0"
@@ -41,8 +41,8 @@ _HOME = {
     "CityModel": ".runners.model",
     "ParquetStore": ".runners.mesa_store",
     "Results": ".runners.results",
-    "Scenario": ".runners.scenario",
-    "ScenarioError": ".runners.scenario",
+    "Scenario": ".runners.scenarios.scenario",
+    "ScenarioError": ".runners.scenarios.scenario",
     "calibrate": ".runners.calibrate.fit",
     "run": ".runners.run",
     "sweep": ".runners.sweep",

@@ -44,7 +44,7 @@ def bare(runs: int, loops: int) -> list[int]:
 
 def citytwin(runs: int, loops: int) -> list[int]:
     """Make the runs as a sweep, into Parquet."""
-    from citytwin.runners.store import read_table
+    from citytwin.runners.storage.store import read_table
     from citytwin.runners.sweep import run_sweep
 
     with tempfile.TemporaryDirectory() as folder:
@@ -55,8 +55,8 @@ def citytwin(runs: int, loops: int) -> list[int]:
 
 def citytwin_alone(runs: int, loops: int) -> dict[str, float]:
     """Make the runs as a sweep, and nothing besides; return the seconds that their loops took."""
-    from citytwin.runners.ledger import entries
-    from citytwin.runners.store import read_table
+    from citytwin.runners.engine.ledger import entries
+    from citytwin.runners.storage.store import read_table
     from citytwin.runners.sweep import run_sweep
 
     with tempfile.TemporaryDirectory() as folder:

@@ -179,13 +179,13 @@ def _write_results(out: Path, tasks: list[dict[str, Any]]) -> None:
     """Write the first runs of a sweep that is planned as a session would have: shards, staged runs and a journal."""
     import pyarrow as pa
 
-    from citytwin.runners.atomic import put_in_place
-    from citytwin.runners.ledger import Ledger
-    from citytwin.runners.manifest import read_manifest
-    from citytwin.runners.part import about_session, store_of
-    from citytwin.runners.shards import shard_path, write_shard
-    from citytwin.runners.stage import commit, read_tasks
-    from citytwin.runners.tables import parameter_types, to_tables
+    from citytwin.runners.engine.ledger import Ledger
+    from citytwin.runners.engine.manifest import read_manifest
+    from citytwin.runners.engine.part import about_session, store_of
+    from citytwin.runners.storage.atomic import put_in_place
+    from citytwin.runners.storage.shards import shard_path, write_shard
+    from citytwin.runners.storage.stage import commit, read_tasks
+    from citytwin.runners.storage.tables import parameter_types, to_tables
 
     results = store_of(out, read_manifest(out), [task["run_id"] for task in read_tasks(out)])
     types, outputs = parameter_types(tasks), {"summary": {"value": 0, "cpu": 0.0}}
@@ -217,9 +217,9 @@ def _write_results(out: Path, tasks: list[dict[str, Any]]) -> None:
 
 def store(folder: Path) -> None:
     """Print size and times of reading of 10,000 runs of 200 days and 30 columns."""
-    from citytwin.runners.stage import commit
-    from citytwin.runners.store import Store, read_table
-    from citytwin.runners.tables import parameter_types, to_tables
+    from citytwin.runners.storage.stage import commit
+    from citytwin.runners.storage.store import Store, read_table
+    from citytwin.runners.storage.tables import parameter_types, to_tables
 
     out = folder / "synthetic"
     out.mkdir(parents=True)

@@ -125,7 +125,7 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
     from citytwin.environment.network.graph import make_graph
     from citytwin.environment.network.trees import next_arcs
     from citytwin.environment.roads import Access
-    from citytwin.runners.shards import ROW_GROUP, encoding
+    from citytwin.runners.storage.shards import ROW_GROUP, encoding
 
     def work(cars: Cars, horizon: float, path: Path) -> dict[str, float]:
         import pyarrow
@@ -168,7 +168,7 @@ def citytwin_cars(data: Path, name: str, share: float, seed: int) -> dict[str, f
             "free_seconds": (flow.vehicles[:, FREE_MILLISECONDS] / 1000.0).astype(np.float32),
         }
         columns = pyarrow.table(table)
-        # as the store of results writes numbers, see runners/store.py
+        # as the store of results writes numbers, see runners/storage/store.py
         codes = {field.name: encoding(field.type) for field in columns.schema}
         parquet.write_table(
             columns, path, compression="zstd", use_dictionary=False, column_encoding=codes, row_group_size=ROW_GROUP

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .documents import suggestion
-from .tables import ID_COLUMNS, StoreError
+from .scenarios.documents import suggestion
+from .storage.tables import ID_COLUMNS, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd

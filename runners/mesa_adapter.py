@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .documents import suggestion
-from .limits import Limits
-from .outcome import SweepError
-from .tables import Outputs, StoreError
-from .worker import load
+from .engine.limits import Limits
+from .engine.outcome import SweepError
+from .engine.worker import load
+from .scenarios.documents import suggestion
+from .storage.tables import Outputs, StoreError
 
 if TYPE_CHECKING:
+    from .engine.supervisor import Progress
     from .results import Results
-    from .supervisor import Progress
     from .sweep import Resume
 
 EXECUTE = f"{__name__}:execute_run"

@@ -16,13 +16,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import manifest as manifests
-from .ledger import Ledger
-from .part import about_session
-from .stage import MANIFEST, commit, read_tasks
-from .store import Store, read_table, table_names
+from .engine import manifest as manifests
+from .engine.ledger import Ledger
+from .engine.part import about_session
+from .storage.stage import MANIFEST, commit, read_tasks
+from .storage.store import Store, read_table, table_names
+from .storage.tables import ID_COLUMNS, SUMMARY, StoreError, parameter_types, to_tables
 from .sweep import default_block
-from .tables import ID_COLUMNS, SUMMARY, StoreError, parameter_types, to_tables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,12 +26,12 @@ from ..agents.rows import RowModel, RowSet
 from ..agents.streets_today import StreetsToday
 from ..agents.vehicles import Vehicle
 from ..environment.city import City
-from .cities import build_city
-from .own_classes import check_classes, check_dispatcher
-from .processes import process_class
 from .records import Outputs, Records
-from .scenario import Scenario
-from .tables import StoreError
+from .scenarios.cities import build_city
+from .scenarios.own_classes import check_classes, check_dispatcher
+from .scenarios.processes import process_class
+from .scenarios.scenario import Scenario
+from .storage.tables import StoreError
 
 if TYPE_CHECKING:
     from mesa_geo import GeoSpace

@@ -10,14 +10,14 @@ from ..agents.epidemic.settings import EpidemicSettings
 from ..agents.epidemic.transmission import TransmissionError, calibrated
 from ..agents.presence import Presence
 from ..environment.city import City
-from .cities import prepare_cities
-from .documents import Problem
-from .file_checks import check_contents
-from .own_classes import Classes, Record, check_classes, check_dispatcher, for_workers, records_of
 from .points.layout import first_of
 from .points.tasks import TaskMaker
-from .scenario import Scenario, ScenarioError
-from .scenario_files import files_of
+from .scenarios.cities import prepare_cities
+from .scenarios.documents import Problem
+from .scenarios.file_checks import check_contents
+from .scenarios.own_classes import Classes, Record, check_classes, check_dispatcher, for_workers, records_of
+from .scenarios.scenario import Scenario, ScenarioError
+from .scenarios.scenario_files import files_of
 
 EXECUTE, WARM = f"{__package__}.run:execute_run", f"{__package__}.run:warm"
 """Import paths, which results name, of the functions with which workers make a run and compile kernels before the first."""

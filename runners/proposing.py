@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from . import manifest as manifests
-from .ledger import UNSUCCESSFUL, Ledger, attempts_made
-from .manifest import Manifest, essence
-from .outcome import SweepError, SweepInterrupted, SweepOutcome
-from .part import about_session, cores, explained, opening_of, store_of
-from .sessions import states
-from .store import read_tasks, staged_runs
-from .supervisor import Progress, Supervisor
+from .engine import manifest as manifests
+from .engine.ledger import UNSUCCESSFUL, Ledger, attempts_made
+from .engine.manifest import Manifest, essence
+from .engine.outcome import SweepError, SweepInterrupted, SweepOutcome
+from .engine.part import about_session, cores, explained, opening_of, store_of
+from .engine.sessions import states
+from .engine.supervisor import Progress, Supervisor
+from .storage.store import read_tasks, staged_runs
 from .sweep import Resume, check_directory, default_block, lock, plain
 
 Task = dict[str, Any]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..agents.epidemic.course import DEAD
 from ..agents.lost_days import SORTS
 from ..environment.grid import CityGrid
-from .sections import CELL_TABLE, HOSPITAL_TABLE
+from .scenarios.sections import CELL_TABLE, HOSPITAL_TABLE
 
 if TYPE_CHECKING:
     from ..agents.process import Process

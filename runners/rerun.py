@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import manifest as manifests
-from .limits import Limits
-from .outcome import SweepError
-from .part import opening_of, work_on
-from .store import TASKS, read_table, read_tasks, runs_in_results, table_names
-from .tables import conform
-from .worker import load
+from .engine import manifest as manifests
+from .engine.limits import Limits
+from .engine.outcome import SweepError
+from .engine.part import opening_of, work_on
+from .engine.worker import load
+from .storage.store import TASKS, read_table, read_tasks, runs_in_results, table_names
+from .storage.tables import conform
 
 if TYPE_CHECKING:
     import pyarrow as pa

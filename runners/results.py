@@ -5,16 +5,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import store
-from .manifest import ManifestError, read_manifest
-from .sessions import sessions
-from .tables import StoreError
+from .engine.manifest import ManifestError, read_manifest
+from .engine.sessions import sessions
+from .storage import store
+from .storage.tables import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from .scenario import Scenario
+    from .scenarios.scenario import Scenario
 
 
 class Results:
@@ -102,7 +102,7 @@ class Results:
     @cached_property
     def scenario(self) -> "Scenario":
         """The scenario that was run, its files as they were then."""
-        from .scenario import Scenario
+        from .scenarios.scenario import Scenario
 
         return Scenario.from_dict(self.info["scenario"], self.info["context"].get("files"))
 
@@ -126,8 +126,8 @@ class Results:
         """Runs that are not in the results though they were tried, each with what happened."""
         if self.directory is None:
             return {}
-        from .ledger import UNSUCCESSFUL
-        from .sessions import living, sessions, states
+        from .engine.ledger import UNSUCCESSFUL
+        from .engine.sessions import living, sessions, states
 
         alive = living(sessions(self.directory), wait=False)
         return {run: entry.told for run, entry in states(self.directory, alive).items() if entry.state in UNSUCCESSFUL}
@@ -140,6 +140,6 @@ class Results:
 
     def report(self, path: str | Path) -> Path:
         """Write a report that stands alone: picture, tables, what was run; see :func:`report.write_report`."""
-        from .report import write_report
+        from .reports.report import write_report
 
         return write_report(self, Path(path))

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ..environment.city import City
-from . import manifest as manifests
-from . import pause, store
 from .checkpoints.reader import StateError
 from .checkpoints.running import Checkpoints
-from .cities import CITIES, prepare_cities
+from .engine import manifest as manifests
+from .engine import pause
+from .engine.pause import CHECKPOINTS
 from .model import CityModel, Outputs
-from .own_classes import Classes, check_classes, check_dispatcher, imported, records_of
-from .pause import CHECKPOINTS
 from .preparation import EXECUTE, context_of, pasts, reachable
 from .results import Results
-from .scenario import Scenario
-from .tables import to_tables
+from .scenarios.cities import CITIES, prepare_cities
+from .scenarios.own_classes import Classes, check_classes, check_dispatcher, imported, records_of
+from .scenarios.scenario import Scenario
+from .storage import store
+from .storage.tables import to_tables
 from .warm_ups import WARM_UPS, warm_up, warm_up_once
 
 Days = Callable[[int, int], None]

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .ledger import STATES, UNSUCCESSFUL, Entry
-from .sessions import Session, living, sessions, states
+from .engine.ledger import STATES, UNSUCCESSFUL, Entry
+from .engine.sessions import Session, living, sessions, states
 
 _RECENT = 200
 """Runs that were done last, from which the rate is told."""

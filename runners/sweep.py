@@ -1,7 +1,7 @@
 """Sweeps: many runs in worker processes, each run committed by itself, nothing lost and nothing doubled.
 
 A sweep is planned first: what is wanted is written down, ``sweep.json`` and ``tasks.jsonl``. Then it is worked on
-(:mod:`runners.part`), here and now or by anybody who sees the directory.
+(:mod:`runners.engine.part`), here and now or by anybody who sees the directory.
 """
 
 import contextlib
@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from . import manifest as manifests
-from .bulk import uncollected
-from .limits import Limits
-from .manifest import Manifest
-from .outcome import SweepDrained, SweepError, SweepInterrupted, SweepOutcome
-from .part import (
+from .engine import manifest as manifests
+from .engine.limits import Limits
+from .engine.manifest import Manifest
+from .engine.outcome import SweepDrained, SweepError, SweepInterrupted, SweepOutcome
+from .engine.part import (
     check_program,
     cores,
     explained,
@@ -27,16 +26,17 @@ from .part import (
     unsuccessful,
     work_on,
 )
-from .store import MANIFEST, RUN_ID, TASKS, read_tasks
-from .supervisor import Progress
-from .tables import ID_COLUMNS
+from .engine.supervisor import Progress
+from .storage.bulk import uncollected
+from .storage.store import MANIFEST, RUN_ID, TASKS, read_tasks
+from .storage.tables import ID_COLUMNS
 
 if TYPE_CHECKING:
     from .executors.pools import MadeExecutor
-    from .own_classes import Classes
     from .points.tasks import TaskMaker
     from .results import Results
-    from .scenario import Scenario
+    from .scenarios.own_classes import Classes
+    from .scenarios.scenario import Scenario
 
 __all__ = [
     "SweepDrained",
@@ -175,9 +175,9 @@ def _planned(
     classes: "Classes",
 ) -> "TaskMaker":
     """Write down what a sweep is, or see that the directory holds it or a part of it; return what makes its tasks."""
-    from .cities import CITIES
     from .points.growing import continued, first_batch
     from .preparation import EXECUTE, prepared_sweep
+    from .scenarios.cities import CITIES
 
     check_directory(out, resume=bool(resume))
     tried = bool(resume) and not larger
@@ -215,7 +215,7 @@ def run_sweep(
         tasks: the runs in order, JSON-able: ``run_id`` (a name for a file), ``point``, ``replicate``, ``seed``,
             ``parameters`` (name → value), and whatever ``execute`` needs. ``city`` is the path of a bundle.
         execute: import path of ``execute(task, context) -> {table: {column: array}}``, ``"package.module:function"``.
-            It may be paused, see :mod:`runners.pause`.
+            It may be paused, see :mod:`runners.engine.pause`.
         context: what all runs share, JSON-able; ``scenario`` is its text; ``warm``, if any, the import path of a
             function of the context that compiles the kernels: called in one worker before the first run.
         out: results directory.

@@ -8,11 +8,11 @@ other functions than ours, unless they are told to.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import manifest as manifests
-from .outcome import SweepError
+from .engine import manifest as manifests
+from .engine.outcome import SweepError
 
 if TYPE_CHECKING:
-    from .own_classes import Record
+    from .scenarios.own_classes import Record
 
 _MESA = f"{manifests.PACKAGE}.runners.mesa_adapter:execute_run"
 _OURS = {_MESA, *(f"{manifests.PACKAGE}.runners.run:{name}" for name in ("execute_run", "warm"))}
@@ -54,7 +54,7 @@ def own_classes(manifest: manifests.Manifest) -> list[str]:
     context = _table(manifest.get("context"))
     if not context.get("own"):
         return []
-    from .own_classes import BASES  # late, as it brings the agents
+    from .scenarios.own_classes import BASES  # late, as it brings the agents
 
     own: dict[str, Record] = _table(context["own"])
     records = {kind: _table(own[kind]) for kind in BASES if kind in own}

@@ -11,9 +11,9 @@ import numba
 from llvmlite.binding import get_host_cpu_name
 
 from ..environment.city import City
-from .manifest import FLOORS, ROOT
+from .engine.manifest import FLOORS, ROOT
 from .model import CityModel
-from .scenario import Scenario
+from .scenarios.scenario import Scenario
 
 _NUMBA: Any = numba.config  # its names are made when it is imported
 

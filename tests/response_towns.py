@@ -6,7 +6,7 @@ from cities import CRS, SOUTH, tiny_city
 from citytwin.environment.city import City
 from citytwin.environment.schema import SCHEMA
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 SOUTH_BANK = (0, 1)
 NORTH_BANK = (2, 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .settings import of_model
 
 if TYPE_CHECKING:
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
 
 def best_toml(scenario: "Scenario", best: Mapping[str, Any]) -> str:

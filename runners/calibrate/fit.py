@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ..atomic import write_atomic
-from ..documents import KeyPath, Problem, ScenarioError, suggestion
+from ..engine.supervisor import Progress
 from ..proposing import run_id
-from ..supervisor import Progress
+from ..scenarios.documents import KeyPath, Problem, ScenarioError, suggestion
+from ..storage.atomic import write_atomic
 from ..sweep import Resume, SweepError, check_directory
 from .observed import Observed, check_people, read_observed
 from .predict import DRAWS, TAILS, Prediction, predict
@@ -36,7 +36,7 @@ from .settings import CalibrateSettings, of_model
 from .smc import Posterior
 
 if TYPE_CHECKING:
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def calibrate(
         SweepError: if the calibration cannot begin or go on.
         SweepInterrupted: after Ctrl-C; what is done stands.
     """
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
     if not isinstance(scenario, Scenario):
         scenario = Scenario.load(scenario)
@@ -180,8 +180,8 @@ def _plan(
     data: str,
 ) -> Plan:
     from ...environment.city import City
-    from ..cities import CITIES, prepare_cities
     from ..preparation import WARM, context_of
+    from ..scenarios.cities import CITIES, prepare_cities
     from .evaluate import EVALUATE
 
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]

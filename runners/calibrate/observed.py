@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..documents import MAX_PROBLEMS, Problem, ScenarioError, Where, suggestion, visible
-from ..sections import ClockSettings
+from ..scenarios.documents import MAX_PROBLEMS, Problem, ScenarioError, Where, suggestion, visible
+from ..scenarios.sections import ClockSettings
 from .settings import CalibrateSettings, Observation
 
 MAX_BYTES = 10_000_000

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..curves import DPI, GREY, PALETTE
-from ..files import METADATA
-from ..labels import value_text
+from ..reports.curves import DPI, GREY, PALETTE
+from ..reports.files import METADATA
+from ..reports.labels import value_text
 from .predict import LEVELS, Prediction
 from .settings import Prior, scale_key
 from .text import parameter_labels

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.randomness import key
-from ..outcome import SweepError
+from ..engine.outcome import SweepError
+from ..engine.supervisor import Progress
 from ..proposing import Proposed, Task, all_failed, run_id, run_proposed
-from ..store import read_table
-from ..supervisor import Progress
+from ..storage.store import read_table
 from ..sweep import Resume
 from .distance import distance
 from .observed import Observed

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..sections import Name, Section
+from ..scenarios.sections import Name, Section
 
 MOST_PARAMETERS = 20
 """Parameters fitted at once; with more, no affordable number of runs tells them apart (assumed)."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..labels import short_names, table_lines
+from ..reports.labels import short_names, table_lines
 from .settings import CalibrateSettings
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...agents.authorities import Policy
 from ...agents.policies import Trigger
-from ..documents import Problem, ScenarioError, dotted_key
-from ..scenario import Scenario
-from ..scenario_files import files_of
+from ..scenarios.documents import Problem, ScenarioError, dotted_key
+from ..scenarios.scenario import Scenario
+from ..scenarios.scenario_files import files_of
 from .files import read_head
 from .reader import StateError
 from .state import check_program, restore, scenario_of

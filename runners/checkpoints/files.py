@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import sync_directory, temporary
+from ..storage.atomic import sync_directory, temporary
 from .graph import Json, described, type_of
 from .reader import StateError
 

@@ -31,7 +31,7 @@ from pydantic import BaseModel
 from ...agents.rows import RowAgent
 from ...environment.city import City
 from ...environment.schema import SCHEMA
-from ..scenario import Scenario
+from ..scenarios.scenario import Scenario
 
 Json = Any
 """Null, truth values, numbers, texts, lists and objects of these."""

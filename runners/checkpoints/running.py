@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import pause
-from ..atomic import remove_temporary
+from ..engine import pause
+from ..storage.atomic import remove_temporary
 from . import files
 from .graph import Checksums, SaveError
 from .reader import StateError

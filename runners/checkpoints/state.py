@@ -11,9 +11,9 @@ import numpy as np
 
 from ...environment.city import City
 from ...environment.schema import SCHEMA
-from .. import manifest
-from ..scenario import Scenario
-from ..scenario_files import files_of
+from ..engine import manifest
+from ..scenarios.scenario import Scenario
+from ..scenarios.scenario_files import files_of
 from . import files
 from .graph import Checksums, Writer
 from .reader import Reader, StateError

@@ -80,8 +80,8 @@ def access(
     """
     from ...environment.access import Access as Result
     from ...environment.access import AccessError, Service, TravelTimes, reach
-    from ..files import PICTURES, check_target
     from ..progress import progress_bar, sign_of_life
+    from ..reports.files import PICTURES, check_target
 
     modes = _modes(mode)
     limits = _limits(minutes)
@@ -334,8 +334,8 @@ def _write(
     facts: dict[str, Any],
     path: Path,
 ) -> None:
-    from ..geo import ABOUT
-    from ..tables import StoreError
+    from ..reports.geo import ABOUT
+    from ..storage.tables import StoreError
 
     said = json.dumps({"city": facts["city"], "notes": facts["notes"]}, ensure_ascii=False)
     part = path.with_name(f".{path.stem}.tmp{path.suffix}")
@@ -386,7 +386,7 @@ def _draw(result: "Access", network: "Network", shown: str, words: list[str], pa
 
     from ...environment.access.summary import column_name
     from ...environment.roads import RoadRank
-    from ..maps import INK, PAPER, _draw_scale, save_figure
+    from ..reports.maps import INK, PAPER, _draw_scale, save_figure
 
     layer = result.layer()
     modes, limit = list(result.reached), result.minutes[-1]

@@ -16,7 +16,7 @@ def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder t
     Example:
         citytwin init my-scenarios
     """
-    from ..documents import Problem, ScenarioError, Where, shipped
+    from ..scenarios.documents import Problem, ScenarioError, Where, shipped
 
     examples = shipped()
     try:

@@ -36,8 +36,8 @@ def calibrate_all(
     """
     from ..calibrate.fit import calibrate, settings_of
     from ..calibrate.text import fit_text
-    from ..cities import slug
     from ..progress import progress_bar, sign_of_life
+    from ..scenarios.cities import slug
 
     loaded = load(scenario, changes)
     out = out or Path("results") / f"{slug(loaded.name)}-fit"

@@ -189,8 +189,8 @@ def _number_or_name(text: str) -> float | str:
 
 def _keep_city(build: Callable[[], Any], out: Path, as_json: bool) -> None:
     from ...environment.city import CityError
-    from ..describe import city_facts, city_text
     from ..progress import sign_of_life
+    from ..reports.describe import city_facts, city_text
 
     if out.exists():
         raise CityError(f"{out}: exists already; choose another name or remove it first")
@@ -217,11 +217,11 @@ def city_show(
         citytwin city show toy.city --picture toy.png
     """
     from ...environment.city import City
-    from ..describe import city_facts, city_text
+    from ..reports.describe import city_facts, city_text
 
     city = City.load(bundle)
     if picture is not None:
-        from ..maps import save_map
+        from ..reports.maps import save_map
 
         save_map(city, picture)
     facts = city_facts(city)
@@ -251,7 +251,7 @@ def city_contacts(
     from ...agents.epidemic.figures import contact_matrix
     from ...environment.city import City, CityError
     from ...environment.schedules import SLOT_MINUTES
-    from ..describe import contacts_text
+    from ..reports.describe import contacts_text
 
     city = City.load(bundle)
     if not len(city.people):

@@ -116,7 +116,7 @@ def submit(
 
 
 def _seconds(text: str | None, option: str) -> float | None:
-    from ..sections import parse_duration
+    from ..scenarios.sections import parse_duration
 
     try:
         return None if text is None else parse_duration(text)
@@ -125,7 +125,7 @@ def _seconds(text: str | None, option: str) -> float | None:
 
 
 def _bytes(text: str | None, option: str) -> int | None:
-    from ..limits import parse_size
+    from ..engine.limits import parse_size
 
     try:
         return None if text is None else parse_size(text)
@@ -158,9 +158,9 @@ def _request(directory: Path | None, given: dict[str, Any], trust_code: bool) ->
 
 def _plan(scenario: str, changes: list[str], out: Path | None, request: "Request", say: Callable[[str], None]) -> Path:
     """Write the results directory of a scenario, once it is clear that the batch system could take its runs."""
-    from ..cities import slug
     from ..executors.choice import refuse_growing
     from ..executors.submit import check_request
+    from ..scenarios.cities import slug
     from ..sweep import plan_sweep
 
     check_request(request)
@@ -230,8 +230,8 @@ def work(
         citytwin work results/mine --part 3 --of 20 --workers 4 --walltime "2 h"
         citytwin work results/mine
     """
+    from ..engine.part import work_on
     from ..executors import task
-    from ..part import work_on
     from ..progress import progress_bar
     from ..status import status
     from ..trust import check_code

@@ -9,8 +9,8 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..limits import Limits
-    from ..scenario import Scenario
+    from ..engine.limits import Limits
+    from ..scenarios.scenario import Scenario
 
 SOME_FAILED = 1
 WRONG_REQUEST = 2
@@ -40,13 +40,13 @@ MISTAKES = {
     "environment.transit.timetable.TransitError",
     "runners.checkpoints.graph.SaveError",
     "runners.checkpoints.reader.StateError",
-    "runners.documents.ScenarioError",
+    "runners.scenarios.documents.ScenarioError",
     "runners.executors.job.SubmitError",
-    "runners.manifest.ManifestError",
+    "runners.engine.manifest.ManifestError",
     "runners.points.estimate.EstimateError",
     "runners.points.tasks.ExtensionError",
-    "runners.outcome.SweepError",
-    "runners.tables.StoreError",
+    "runners.engine.outcome.SweepError",
+    "runners.storage.tables.StoreError",
 }
 """Errors about what was asked for, which say all there is to say: the module that defines each, and its class."""
 
@@ -115,7 +115,7 @@ def failure_text(error: Exception, out: Path | None = None) -> str:
     import traceback
 
     from .. import model
-    from ..pause import CHECKPOINTS
+    from ..engine.pause import CHECKPOINTS
 
     frames = traceback.extract_tb(error.__traceback__)
     below = [number for number, frame in enumerate(frames) if frame.filename == model.__file__]
@@ -159,7 +159,7 @@ def exit_where_failed(failed: "Mapping[str, str]") -> None:
 
 def load(name: str, changes: list[str]) -> "Scenario":
     """Read a scenario, with the values of ``--set`` in place of those of its file."""
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
     parameters = {}
     for change in changes:
@@ -174,13 +174,13 @@ def load(name: str, changes: list[str]) -> "Scenario":
 
 def _refuse_own_classes(name: str) -> None:
     """Refuse the ``sweep.json`` of runs with classes of a user's own: without them the same scenario is another model."""
-    from ..documents import Problem, ScenarioError, Where
-    from ..stage import MANIFEST
+    from ..scenarios.documents import Problem, ScenarioError, Where
+    from ..storage.stage import MANIFEST
 
     file = Path(name)
     if file.name != MANIFEST or not file.is_file():
         return
-    from ..manifest import read_manifest
+    from ..engine.manifest import read_manifest
     from ..trust import own_classes
 
     if found := own_classes(read_manifest(file.parent)):
@@ -193,7 +193,7 @@ def _refuse_own_classes(name: str) -> None:
 
 def limits_of(time_limit: str | None, memory_limit: str | None, walltime: str | None) -> "Limits":
     """Return the limits that options ask for."""
-    from ..limits import Limits
+    from ..engine.limits import Limits
 
     try:
         return Limits.of_texts(time_limit, memory_limit, walltime)
@@ -203,7 +203,7 @@ def limits_of(time_limit: str | None, memory_limit: str | None, walltime: str | 
 
 def refuse_swept(scenario: "Scenario", changes: list[str]) -> None:
     """Refuse a value for what is swept: every point has its own, so it would come to nothing."""
-    from ..documents import Problem, ScenarioError, Where
+    from ..scenarios.documents import Problem, ScenarioError, Where
 
     keys = [change.partition("=")[0].strip() for change in changes]
     message = "is swept; change its values in the file (citytwin run leaves the sweep aside and takes --set)"

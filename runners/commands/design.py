@@ -77,7 +77,7 @@ def design_build(
     """
     from ...environment.city import City
     from ...environment.design import read_design
-    from ..describe import city_facts, city_text
+    from ..reports.describe import city_facts, city_text
 
     built = read_design(file).apply(City.load(city))
     built.save(out)

@@ -87,10 +87,10 @@ def optimise_policy(
         citytwin optimise closures.toml --out best/ --workers 2
         citytwin optimise closures.toml --out best/ --resume
     """
-    from ..cities import slug
     from ..insight.optimise import PICTURE, TABLE, optimise
     from ..insight.optimise_text import WIDTH, optimise_text
     from ..progress import progress_bar, sign_of_life
+    from ..scenarios.cities import slug
 
     loaded = load(scenario, changes)
     out = out or Path("results") / f"{slug(loaded.name)}-optimum"

@@ -58,9 +58,9 @@ def compare(
     from ..planning.change import compared, write_changes
     from ..planning.response_text import response_facts, response_text
     from ..planning.text import planning_text
-    from ..report import WIDTH, text_report
+    from ..reports.report import WIDTH, text_report
+    from ..reports.view import view_of
     from ..results import Results
-    from ..view import view_of
 
     opened = Results(results)
     names = [name.strip() for name in measure.split(",") if name.strip()]
@@ -69,7 +69,7 @@ def compare(
     changes = list(compared(opened, baseline, area, green, None if out is not None else view.points))
     written = [] if out is None else write_changes(opened, changes, baseline, out)
     if as_json:
-        from ..describe import comparison_facts
+        from ..reports.describe import comparison_facts
 
         planning = {change.point: change.facts() for change in changes}
         response = response_facts(opened, baseline, view.points)
@@ -102,7 +102,7 @@ def report(
     Example:
         citytwin report results/quickstart --out report.html
     """
-    from ..report import write_report
+    from ..reports.report import write_report
     from ..results import Results
 
     path = write_report(Results(results), out or results / "report.html", baseline)
@@ -141,11 +141,11 @@ def map_results(
         citytwin map results/quickstart --point 3 --what deaths --out maps/
         citytwin map results/superblock --point 1 --what flow
     """
-    from ..geo import SHOWN, has_areas, write_maps
     from ..planning.burden import BURDEN_TABLES, write_burden
     from ..planning.reading import LINKS
     from ..planning.response_pictures import MAP, has_response_zones, write_response
     from ..planning.streets import STREET_FIGURES, write_streets
+    from ..reports.geo import SHOWN, has_areas, write_maps
     from ..results import Results
 
     if what is not None and what not in (*SHOWN, *STREET_FIGURES, *BURDEN_TABLES, MAP):

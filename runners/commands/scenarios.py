@@ -28,7 +28,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from ..results import Results
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
 
 @app.command()
@@ -40,9 +40,9 @@ def check(scenario: ScenarioArgument, changes: SetOption = [], as_json: JsonOpti
         citytwin check quickstart
         citytwin check my-scenario.toml --set epidemic.r0=3
     """
-    from ..documents import ScenarioError
-    from ..file_checks import check_contents, check_in_cities
-    from ..labels import scenario_text
+    from ..reports.labels import scenario_text
+    from ..scenarios.documents import ScenarioError
+    from ..scenarios.file_checks import check_contents, check_in_cities
 
     try:
         loaded = load(scenario, changes)
@@ -104,9 +104,9 @@ def run_once(
         citytwin run long.toml --out results/long --continue
         citytwin run past.toml --until-day 30 --save day30.state
     """
-    from ..cities import slug
     from ..progress import progress_bar, sign_of_life
     from ..run import run
+    from ..scenarios.cities import slug
 
     loaded = load(scenario, changes)
     out = out or Path("results") / f"{slug(loaded.name)}-run"
@@ -196,9 +196,9 @@ def sweep_all(
         citytwin sweep larger.toml --out results/mine --resume --extend
         citytwin sweep my-scenario.toml --out results/mine --time-limit "10 min" --memory-limit "4 GB" --walltime "2 h"
     """
-    from ..cities import slug
     from ..executors.choice import check_choice, make_runs
     from ..progress import progress_bar, sign_of_life
+    from ..scenarios.cities import slug
     from ..sweep import SweepDrained, plan_sweep
 
     limits = limits_of(time_limit, memory_limit, walltime)
@@ -267,7 +267,7 @@ def _dry_run(scenario: "Scenario", out: Path, workers: int | None, as_json: bool
 
 def _days(text: str) -> int:
     """Return the days of ``--checkpoint-every``."""
-    from ..sections import OutputSettings
+    from ..scenarios.sections import OutputSettings
 
     try:
         days = OutputSettings(checkpoint_every=text).checkpoint_days  # type: ignore[arg-type]
@@ -281,8 +281,8 @@ def _days(text: str) -> int:
 
 def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
     """Show what came out and name what failed; a picture that is there may do."""
-    from ..describe import first_point
     from ..points.growing import standing
+    from ..reports.describe import first_point
 
     failures, notes = results.failures, standing(results)
     whole = "summary" in results.tables and len(results.summary) > 0
@@ -291,12 +291,12 @@ def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
         path = results.directory / "curves.png"
         picture = _picture(results, path) if redraw or not path.is_file() else f"Picture: {path}"
     if as_json:
-        from ..describe import results_facts
+        from ..reports.describe import results_facts
 
         facts = results_facts(results) | ({"notes": notes} if notes else {})
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     elif whole:
-        from ..report import text_report
+        from ..reports.report import text_report
 
         where = "\n".join([*notes, f"Results: {results.directory}", picture]).rstrip()
         typer.echo(f"{text_report(results, first_point(results))}\n\n{where}")
@@ -310,7 +310,7 @@ def _finish(results: "Results", as_json: bool, *, redraw: bool = True) -> None:
 
 def _picture(results: "Results", path: Path) -> str:
     """Draw the curves and say where they are, or why not: results stand whatever comes of their picture."""
-    from ..curves import has_curves, save_curves
+    from ..reports.curves import has_curves, save_curves
 
     try:
         return f"Picture: {save_curves(results, path)}" if has_curves(results) else ""

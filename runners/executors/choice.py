@@ -5,14 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..ledger import UNSUCCESSFUL
-from ..limits import Limits
-from ..outcome import SweepError, SweepInterrupted, outcome_of
-from ..part import cores
+from ..engine.ledger import UNSUCCESSFUL
+from ..engine.limits import Limits
+from ..engine.outcome import SweepError, SweepInterrupted, outcome_of
+from ..engine.part import cores
+from ..engine.sessions import states
+from ..engine.supervisor import Progress
 from ..results import Results
-from ..sessions import states
-from ..store import read_tasks, runs_in_results
-from ..supervisor import Progress
+from ..storage.store import read_tasks, runs_in_results
 from ..sweep import Resume, plan_sweep, sweep
 from .dask_pool import JOB_QUEUES, dask_pool
 from .job import SubmitError
@@ -21,7 +21,7 @@ from .submission import Request, Submission, tasks_in_queue
 from .submit import submit_runs
 
 if TYPE_CHECKING:
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
 EXECUTORS = ("local", "dask", "slurm")
 

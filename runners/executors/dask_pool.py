@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ..outcome import SweepError
+from ..engine.outcome import SweepError
 
 JOB_QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
 """Batch systems whose jobs can be workers, with the class of ``dask_jobqueue`` for each."""

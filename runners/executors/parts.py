@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ..ledger import Entry
-from ..store import write_atomic
+from ..engine.ledger import Entry
+from ..storage.store import write_atomic
 from .job import SubmitError
 
 MOST_TASKS = 1000

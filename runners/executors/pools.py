@@ -14,13 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..ledger import UNSUCCESSFUL, ledger_files, read_lines
-from ..limits import Limits
-from ..outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
-from ..part import work_on
-from ..sessions import states
-from ..store import read_tasks, runs_in_results
-from ..supervisor import Progress
+from ..engine.ledger import UNSUCCESSFUL, ledger_files, read_lines
+from ..engine.limits import Limits
+from ..engine.outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
+from ..engine.part import work_on
+from ..engine.sessions import states
+from ..engine.supervisor import Progress
+from ..storage.store import read_tasks, runs_in_results
 
 MadeExecutor = Executor | Callable[[], Executor]
 """An executor, or a function that makes one: that is called again where one broke, as a process pool does."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..store import write_atomic
+from ..storage.store import write_atomic
 from .job import System
 from .lsf import LSF
 from .pbs import PBS

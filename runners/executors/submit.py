@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..ledger import entries, now
-from ..limits import Limits
-from ..manifest import PACKAGE, read_manifest
-from ..part import work_on
-from ..store import read_tasks, runs_in_results
+from ..engine.ledger import entries, now
+from ..engine.limits import Limits
+from ..engine.manifest import PACKAGE, read_manifest
+from ..engine.part import work_on
+from ..storage.store import read_tasks, runs_in_results
 from ..trust import check_code
 from . import parts as packing
 from .job import INDEX, Job, Resources, SubmitError, check, job_name, script, submit

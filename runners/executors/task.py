@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..limits import Limits, process_start
-from ..manifest import read_manifest
-from ..outcome import SweepOutcome
-from ..part import opening_of, work_on
-from ..pause import CHECKPOINTS
-from ..store import read_tasks, runs_in_results
-from ..supervisor import Progress
-from ..worker import load
+from ..engine.limits import Limits, process_start
+from ..engine.manifest import read_manifest
+from ..engine.outcome import SweepOutcome
+from ..engine.part import opening_of, work_on
+from ..engine.pause import CHECKPOINTS
+from ..engine.supervisor import Progress
+from ..engine.worker import load
+from ..storage.store import read_tasks, runs_in_results
 from . import slurm
 from .job import SubmitError
 from .parts import read_part, stride

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..atomic import write_atomic
-from ..documents import KeyPath, Problem, ScenarioError, suggestion
-from ..outcome import SweepError
+from ..engine.outcome import SweepError
+from ..engine.supervisor import Progress
 from ..proposing import Proposed, run_proposed
-from ..supervisor import Progress
+from ..scenarios.documents import KeyPath, Problem, ScenarioError, suggestion
+from ..storage.atomic import write_atomic
 from ..sweep import Resume, check_directory
 from .optimise_picture import pareto_png
 from .optimise_text import kept_text, optimise_facts
@@ -29,7 +29,7 @@ from .trials import Search
 
 if TYPE_CHECKING:
     from ...environment.city import City
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
 SECTION = "optimise"
 FACTS, TABLE, PICTURE = "optimise.json", "pareto.parquet", "pareto.png"
@@ -88,7 +88,7 @@ def optimise(
         SweepError: if the search cannot begin or go on.
         SweepInterrupted: after Ctrl-C; what is done stands.
     """
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
     if not isinstance(scenario, Scenario):
         scenario = Scenario.load(scenario)
@@ -149,8 +149,8 @@ def _check_parameters(scenario: "Scenario", settings: OptimiseSettings) -> None:
 
 def _search(scenario: "Scenario", settings: OptimiseSettings, out: Path, told: Callable[[str], None] | None) -> Search:
     from ...environment.city import City
-    from ..cities import CITIES, prepare_cities
     from ..preparation import EXECUTE, WARM, context_of
+    from ..scenarios.cities import CITIES, prepare_cities
 
     bare = scenario.at_point({})
     path = prepare_cities([scenario.city], out / CITIES, told=told)[0]
@@ -196,7 +196,7 @@ def _check_indicators(scenario: "Scenario", settings: OptimiseSettings, names: l
 
 def _written(scenario: "Scenario", name: str) -> float | None:
     """Return the number that the scenario has for a parameter; None where it leaves it open or says it otherwise."""
-    from ..documents import resolve_key
+    from ..scenarios.documents import resolve_key
 
     path: KeyPath = resolve_key(scenario.document, name)
     node = scenario.document.at(path)

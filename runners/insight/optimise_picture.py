@@ -8,9 +8,9 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from ..compare import LEVEL, Measure, measure_of
-from ..curves import DPI, GREY, PALETTE
-from ..files import METADATA
-from ..labels import point_label, short_names
+from ..reports.curves import DPI, GREY, PALETTE
+from ..reports.files import METADATA
+from ..reports.labels import point_label, short_names
 from .optimise_text import parameter_text
 from .pareto import Judged, Weighed
 

@@ -6,7 +6,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from ..compare import LEVEL, Measure, measure_of
-from ..labels import amount, point_label, short_names, spread, table_lines, value_text
+from ..reports.labels import amount, point_label, short_names, spread, table_lines, value_text
 from .pareto import Estimate, Judged, Weighed
 
 WIDTH = 100

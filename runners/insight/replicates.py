@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from ...environment.randomness import key
 from ..compare import LEVEL, check_indicator
-from ..tables import StoreError
+from ..storage.tables import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ import numpy as np
 from ..compare import LEVEL
 from ..points.settings import Range as SweptRange
 from ..points.settings import SweepSettings
-from ..tables import StoreError
+from ..storage.tables import StoreError
 from .ranks import rank_correlations
 from .replicates import (
     RESAMPLES,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compare import LEVEL
-from ..curves import DPI, GREY, PALETTE
-from ..files import ANALYSIS, METADATA, PICTURES, TABLES, check_target, write_target
-from ..labels import short_names
+from ..reports.curves import DPI, GREY, PALETTE
+from ..reports.files import ANALYSIS, METADATA, PICTURES, TABLES, check_target, write_target
+from ..reports.labels import short_names
 from .sensitivity import MEASURES, MORRIS, RANKS, SOBOL, Finding, Index, Sensitivity
 from .sensitivity_text import HEADS, by_weight, heading, measure_in
 

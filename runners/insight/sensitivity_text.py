@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import isnan
 
 from ..compare import LEVEL, Measure, measure_of
-from ..labels import MINUS, amount, short_names, table_lines
+from ..reports.labels import MINUS, amount, short_names, table_lines
 from .sensitivity import BLOCKS, MEASURES, MORRIS, RANKS, SECOND, SOBOL, Finding, Index, Sensitivity
 
 WIDTH = 100

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field, model_validator
 
 from ..points.settings import Range
-from ..sections import Name, Section
+from ..scenarios.sections import Name, Section
 
 MOST_PARAMETERS = 50
 """Parameters varied at once; with more, no affordable number of trials finds its way (assumed)."""

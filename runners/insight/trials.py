@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..proposing import Task, all_failed, run_id
-from ..store import read_table
+from ..storage.store import read_table
 from .pareto import Judged
 from .replicates import Floats
 from .search import Candidate, candidates

@@ -23,8 +23,8 @@ from ...environment.network.network import Network
 from ...environment.places import SiteKind
 from ...environment.roads import Access
 from ...environment.transit.timetable import Timetable, TransitError
-from ..geo import city_of
-from ..street_designs import built_designs
+from ..reports.geo import city_of
+from ..scenarios.street_designs import built_designs
 from .evenness import Sides, evenness
 from .reading import LINKS, batches, run_pairs
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ...environment.network.network import Network
 from ...environment.roads import Access
-from ..files import check_target
-from ..geo import about, city_of
-from ..maps import INK, PAPER, frame, pieces, put_title
-from ..tables import StoreError
+from ..reports.files import check_target
+from ..reports.geo import about, city_of
+from ..reports.maps import INK, PAPER, frame, pieces, put_title
+from ..storage.tables import StoreError
 from .pictures import QUIET, largest_of, width_legend, widths
 from .reading import LINKS, QUARTER, QUARTERS, Rows, need, quarters, runs_of
 from .traffic import lines_of, network_of

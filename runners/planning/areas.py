@@ -121,7 +121,7 @@ def design_shapes(results: "Results", point: int, crs: str) -> dict[str, Outline
     """
     import geopandas
 
-    from ..street_designs import built_designs
+    from ..scenarios.street_designs import built_designs
 
     shapes: dict[str, Outline] = {}
     for design in built_designs(results.scenario.at_point(results.points[point]).city):

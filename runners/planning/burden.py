@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geo import Shown, about, city_of, write_layer
-from ..maps import save_layer
+from ..reports.geo import Shown, about, city_of, write_layer
+from ..reports.maps import save_layer
 from .reading import need
 
 if TYPE_CHECKING:

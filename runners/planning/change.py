@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geo import about, city_of, write_table
+from ..reports.geo import about, city_of, write_table
 from .access import Reach
 from .areas import design_shapes, read_shapes
 from .evenness import Sides

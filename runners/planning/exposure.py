@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...environment.equity import group_means
 from ...environment.grid import CityGrid
 from ...environment.groups import groups_of
-from ..geo import city_of
+from ..reports.geo import city_of
 from .burden import air_means, noise_means
 from .evenness import Sides, evenness
 from .reading import run_pairs

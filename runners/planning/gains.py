@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...environment.groups import groups_of
 from ..compare import LEVEL, interval
-from ..tables import StoreError
+from ..storage.tables import StoreError
 from .evenness import Sides, evenness
 from .reading import TRIP_COLUMNS, TRIPS, Pairs, Rows, paired_trips, rows_of, run_pairs
 
@@ -172,7 +172,7 @@ def gains(results: "Results", point: int, baseline: int = 0) -> Gains:
     """
     import pandas as pd
 
-    from ..geo import city_of
+    from ..reports.geo import city_of
 
     city = city_of(results, baseline)
     other = city_of(results, point)

@@ -5,8 +5,8 @@ from math import isinf, isnan
 from typing import TYPE_CHECKING
 
 from ..compare import LEVEL, Measure
-from ..labels import amount, spread
-from ..report import Grid
+from ..reports.labels import amount, spread
+from ..reports.report import Grid
 from .access import GREEN, MINUTES, STOPS
 from .areas import AROUND
 from .evenness import Sides

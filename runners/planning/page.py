@@ -5,8 +5,8 @@ import html
 import io
 from typing import TYPE_CHECKING
 
-from ..geo import about, city_of
-from ..labels import attributions, cities_of
+from ..reports.geo import about, city_of
+from ..reports.labels import attributions, cities_of
 from .change import compared
 from .grids import grids
 from .pictures import draw_changes, draw_streets

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.roads import RoadRank
-from ..files import PICTURES, check_target
-from ..maps import INK, frame, pieces, put_title, save_figure
+from ..reports.files import PICTURES, check_target
+from ..reports.maps import INK, frame, pieces, put_title, save_figure
 from .streets import StreetFigure
 
 if TYPE_CHECKING:

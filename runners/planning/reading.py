@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import store
-from ..tables import StoreError
+from ..storage import store
+from ..storage.tables import StoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa

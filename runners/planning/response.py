@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compare import LEVEL, interval
-from ..geo import city_of
-from ..tables import StoreError
+from ..reports.geo import city_of
+from ..storage.tables import StoreError
 from .gains import run_pairs
 from .reading import rows_of, runs_of
 

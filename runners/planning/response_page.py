@@ -5,8 +5,8 @@ import html
 import io
 from typing import TYPE_CHECKING
 
-from ..geo import about, city_of
-from ..labels import attributions, cities_of
+from ..reports.geo import about, city_of
+from ..reports.labels import attributions, cities_of
 from .page import DPI, table_html
 from .response import answered, has_responses
 from .response_pictures import draw_times, draw_zones, reached_services

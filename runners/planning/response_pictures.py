@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..curves import GREY, PALETTE, point_looks
-from ..geo import Shown, about, city_of, write_layer
-from ..labels import point_label, short_names
-from ..maps import draw_layer, save_figure
 from ..records import ZONE_TABLE
-from ..tables import StoreError
+from ..reports.curves import GREY, PALETTE, point_looks
+from ..reports.geo import Shown, about, city_of, write_layer
+from ..reports.labels import point_label, short_names
+from ..reports.maps import draw_layer, save_figure
+from ..storage.tables import StoreError
 from .reading import runs_of
 from .response import SERVICES, Responses, responses_of
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..compare import LEVEL, Measure
-from ..labels import amount, spread
-from ..report import Grid
+from ..reports.labels import amount, spread
+from ..reports.report import Grid
 from .change import records
 from .response import FEW, Answered, answered
 from .text import table_lines, title_of

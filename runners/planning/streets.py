@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ...environment.network.network import Network
 from ...environment.roads import Access, RoadRank
-from ..files import check_target
-from ..geo import ABOUT, about, city_of, write_layer
-from ..tables import StoreError
+from ..reports.files import check_target
+from ..reports.geo import ABOUT, about, city_of, write_layer
+from ..storage.tables import StoreError
 from .reading import LINKS, Rows, link_days, need, run_pairs, runs_of, same_links
 from .traffic import EMITTED, emissions_of, lines_of, network_of
 

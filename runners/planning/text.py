@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..describe import WIDTH
-from ..labels import point_label, short_names
-from ..report import aligned
+from ..reports.describe import WIDTH
+from ..reports.labels import point_label, short_names
+from ..reports.report import aligned
 from .change import Change
 from .grids import grids
 

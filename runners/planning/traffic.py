@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...environment.network.network import Network
 from ...environment.roads import Access, RoadRank
-from ..geo import city_of
+from ..reports.geo import city_of
 from .areas import Area, Outline, make_area
 from .reading import LINKS, TRIPS, Rows, batches, link_days, rows_of, run_pairs
 

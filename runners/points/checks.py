@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..documents import Node, Problem, ScenarioError, Where, absolute
+from ..scenarios.documents import Node, Problem, ScenarioError, Where, absolute
 from .layout import axis_length, count_points, is_sampled, layout, representatives, same_text
 from .settings import MAX_POINTS, MAX_RANGES, MAX_RUNS, ONLY, SIZES, Range, SweepSettings
 from .table import read_points

@@ -13,12 +13,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cities import prepare_cities
+from ..scenarios.cities import prepare_cities
 from .layout import first_of
 from .settings import MAX_RUNS
 
 if TYPE_CHECKING:
-    from ..scenario import Scenario
+    from ..scenarios.scenario import Scenario
 
 PATIENCE = 20.0
 """Processor time [s] after which a measured run is broken off; what is left of its days is taken to cost as much."""
@@ -214,10 +214,10 @@ def _in_a_process(context: Mapping[str, Any]) -> dict[str, Any]:
 def _measure(context: Mapping[str, Any]) -> dict[str, Any]:
     """Make a run, or its first days, and return what it took."""
     from ...environment.city import City
-    from .. import store
     from ..model import CityModel
-    from ..scenario import Scenario
-    from ..tables import to_tables
+    from ..scenarios.scenario import Scenario
+    from ..storage import store
+    from ..storage.tables import to_tables
     from ..warm_ups import WARM_UPS, warm_up
 
     scenario = Scenario.from_dict(context["scenario"], context["files"])

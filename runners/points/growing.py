@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import manifest as manifests
-from ..documents import suggestion
-from ..ledger import entries
-from ..outcome import SweepError, SweepOutcome
-from ..store import read_table, read_tasks, table_names
-from ..tables import ID_COLUMNS, SUMMARY, parameter_types
+from ..engine import manifest as manifests
+from ..engine.ledger import entries
+from ..engine.outcome import SweepError, SweepOutcome
+from ..scenarios.documents import suggestion
+from ..storage.store import read_table, read_tasks, table_names
+from ..storage.tables import ID_COLUMNS, SUMMARY, parameter_types
 from .adaptive import affordable, further, precision
 from .tasks import ExtensionError, Run, TaskMaker, extended
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from ..sections import Section
+from ..scenarios.sections import Section
 
 MAX_POINTS = 200_000
 MAX_RUNS = 1_000_000

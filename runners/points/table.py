@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...environment.toml import parse
-from ..documents import Node, Problem, ScenarioError, Where, json_ready, visible, wrap
+from ..scenarios.documents import Node, Problem, ScenarioError, Where, json_ready, visible, wrap
 from .settings import MAX_POINTS
 
 MAX_BYTES = 64_000_000

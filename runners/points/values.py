@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..documents import CITY_KINDS, Node, Problem, ScenarioError, Where, resolve_key, wrap
+from ..scenarios.documents import CITY_KINDS, Node, Problem, ScenarioError, Where, resolve_key, wrap
 
 
 def point_document(document: Node, parameters: Mapping[str, Any]) -> Node:

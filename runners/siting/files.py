@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geo import ABOUT
-from ..tables import StoreError
+from ..reports.geo import ABOUT
+from ..storage.tables import StoreError
 from .answer import facts
 
 if TYPE_CHECKING:

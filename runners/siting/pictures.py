@@ -7,7 +7,7 @@ import numpy as np
 
 from ...environment.places import SiteKind
 from ...environment.roads import RoadRank
-from ..maps import INK, draw_roads, frame, save_figure
+from ..reports.maps import INK, draw_roads, frame, save_figure
 from .files import cover_layer
 
 if TYPE_CHECKING:

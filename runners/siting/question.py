@@ -20,11 +20,11 @@ from ...agents.streets_today import StreetsToday
 from ...environment.city import City
 from ...environment.network.network import Network
 from ...environment.places import SiteKind
-from ..cities import prepare_cities
 from ..model import CityModel
-from ..scenario import Scenario
-from ..scenario_files import files_of
-from ..street_designs import SECTION as DESIGN
+from ..scenarios.cities import prepare_cities
+from ..scenarios.scenario import Scenario
+from ..scenarios.scenario_files import files_of
+from ..scenarios.street_designs import SECTION as DESIGN
 
 if TYPE_CHECKING:
     from .sites import Sites

@@ -22,8 +22,8 @@ from ...environment.equity import gini
 from ...environment.network.labels import Labels
 from ..compare import interval
 from ..model import CityModel
-from ..scenario import Scenario
-from ..scenario_files import files_of
+from ..scenarios.scenario import Scenario
+from ..scenarios.scenario_files import files_of
 
 if TYPE_CHECKING:
     from ...agents.streets_today import StreetsToday

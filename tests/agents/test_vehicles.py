@@ -11,7 +11,7 @@ from citytwin.agents.rows import Column
 from citytwin.agents.vehicles import Vehicle, VehicleKind, VehicleState
 from citytwin.environment.city import City
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 TOWN = """
 name = "vehicles"

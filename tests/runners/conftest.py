@@ -9,8 +9,9 @@ from cities import tiny_city
 from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City
-from citytwin.runners import cli, manifest
-from citytwin.runners.scenario import Scenario
+from citytwin.runners import cli
+from citytwin.runners.engine import manifest
+from citytwin.runners.scenarios.scenario import Scenario
 
 
 @pytest.fixture(scope="session")

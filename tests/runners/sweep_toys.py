@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from citytwin.runners import pause
+from citytwin.runners.engine import pause
 
 HERE = Path(__file__).resolve().parent
 EXECUTE = "sweep_toys:execute"
@@ -131,7 +131,7 @@ def _start(function, given):
         "import conftest\n"
         "from citytwin.runners import manifest\n"
         f"manifest.program = lambda: {PROGRAM}\n"
-        "from citytwin.runners.part import stop_message, work_on\n"
+        "from citytwin.runners.engine.part import stop_message, work_on\n"
         "from citytwin.runners.sweep import SweepError, SweepInterrupted, run_sweep\n"
         "given = json.load(sys.stdin)\n"
         "try:\n"

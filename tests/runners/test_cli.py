@@ -13,11 +13,11 @@ import pytest
 from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City
-from citytwin.runners import curves
 from citytwin.runners.commands import common
-from citytwin.runners.documents import shipped
+from citytwin.runners.reports import curves
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.documents import shipped
+from citytwin.runners.scenarios.scenario import Scenario
 
 TESTS = Path(__file__).resolve().parent.parent
 COMMANDS = [

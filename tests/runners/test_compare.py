@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from citytwin.runners.compare import compare, interval, measures_in
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario, ScenarioError
+from citytwin.runners.scenarios.scenario import Scenario, ScenarioError
+from citytwin.runners.storage.tables import StoreError
 from citytwin.runners.sweep import sweep
-from citytwin.runners.tables import StoreError
 
 # Two-sided 90 % quantiles of Student's t for 1 to 5 degrees of freedom, from the printed table (Fisher & Yates).
 STUDENT_90 = {1: 6.314, 2: 2.920, 3: 2.353, 4: 2.132, 5: 2.015}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from mesa_toys import Forgetful, Lists, OldWalkers, Unseeded, Walkers
 
+from citytwin.runners.engine.outcome import SweepError
 from citytwin.runners.mesa_adapter import outputs_of, sweep_mesa
-from citytwin.runners.outcome import SweepError
-from citytwin.runners.report_page import html_report
-from citytwin.runners.tables import StoreError
+from citytwin.runners.reports.report_page import html_report
+from citytwin.runners.storage.tables import StoreError
 
 SWEPT = {"people": (3, np.int64(8)), "stride": [1.0, 1000.0], "ends": True}
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from citytwin.runners.mesa_store import ParquetStore, table_name
-from citytwin.runners.tables import StoreError
+from citytwin.runners.storage.tables import StoreError
 
 
 @runtime_checkable

@@ -18,9 +18,9 @@ from citytwin.agents.citizens import Citizen
 from citytwin.agents.process import Process
 from citytwin.agents.rows import Column
 from citytwin.environment.city import City
-from citytwin.runners import processes
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios import processes
+from citytwin.runners.scenarios.scenario import Scenario
 
 
 def equal(one: dict, other: dict) -> bool:

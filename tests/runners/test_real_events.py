@@ -17,7 +17,7 @@ from citytwin.environment.city import City
 from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 if "CITYTWIN_DATA" not in os.environ:
     pytest.skip("CITYTWIN_DATA is unset; tests/DATA.md says where the sets are from", allow_module_level=True)

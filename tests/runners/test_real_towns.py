@@ -14,7 +14,7 @@ import pytest
 from citytwin.environment.city import City
 from citytwin.runners.model import CityModel
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 pytestmark = pytest.mark.skipif(
     "CITYTWIN_DATA" not in os.environ, reason="CITYTWIN_DATA is unset; tests/DATA.md says where the sets are from"

@@ -8,8 +8,8 @@ import pytest
 import sweep_toys
 
 from citytwin.runners import rerun as again
-from citytwin.runners.outcome import SweepError
-from citytwin.runners.store import runs_in_results
+from citytwin.runners.engine.outcome import SweepError
+from citytwin.runners.storage.store import runs_in_results
 from citytwin.runners.sweep import run_sweep
 
 EXECUTE = "test_rerun:execute"

@@ -144,7 +144,7 @@ def test_a_value_that_is_not_allowed_stops_the_whole_sweep(call, tmp_path):
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """Results of a sweep, on disk."""
-    from citytwin.runners.scenario import Scenario
+    from citytwin.runners.scenarios.scenario import Scenario
     from citytwin.runners.sweep import sweep
 
     folder = tmp_path_factory.mktemp("swept") / "results"

@@ -6,7 +6,7 @@ import pytest
 from citytwin.environment.city import City
 from citytwin.runners.model import CityModel
 from citytwin.runners.run import run
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import sweep
 
 TOWN = """

@@ -9,8 +9,8 @@ import pytest
 
 from citytwin.runners.results import Results
 from citytwin.runners.run import run
-from citytwin.runners.scenario import Scenario
-from citytwin.runners.tables import StoreError
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage.tables import StoreError
 
 IDS = ["run_id", "point", "replicate", "seed"]
 

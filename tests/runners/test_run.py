@@ -10,16 +10,16 @@ import pytest
 from small_scenarios import SWEPT, TINY
 
 from citytwin.environment.city import City, CityError
-from citytwin.runners import cities
-from citytwin.runners.cities import bundle_name, check_city, prepare_cities, slug
 from citytwin.runners.model import CityModel
 from citytwin.runners.preparation import sweep_tasks
 from citytwin.runners.results import Results
 from citytwin.runners.run import execute_run, run, warm
-from citytwin.runners.scenario import Scenario, ScenarioError
-from citytwin.runners.sections import CitySettings, OsmCity, SyntheticCity
+from citytwin.runners.scenarios import cities
+from citytwin.runners.scenarios.cities import bundle_name, check_city, prepare_cities, slug
+from citytwin.runners.scenarios.scenario import Scenario, ScenarioError
+from citytwin.runners.scenarios.sections import CitySettings, OsmCity, SyntheticCity
+from citytwin.runners.storage.tables import StoreError
 from citytwin.runners.sweep import SweepError, sweep
-from citytwin.runners.tables import StoreError
 
 
 def invented(people: int, seed: int = 1) -> CitySettings:

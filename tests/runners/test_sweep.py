@@ -14,14 +14,14 @@ import pytest
 import sweep_toys as toys
 from test_store import check_tables
 
-from citytwin.runners import manifest
 from citytwin.runners import sweep as sweep_module
-from citytwin.runners.ledger import entries
-from citytwin.runners.part import work_on
-from citytwin.runners.sessions import sessions, states
-from citytwin.runners.store import read_table
+from citytwin.runners.engine import manifest
+from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.part import work_on
+from citytwin.runners.engine.sessions import sessions, states
+from citytwin.runners.storage.store import read_table
+from citytwin.runners.storage.tables import StoreError
 from citytwin.runners.sweep import SweepError, default_block, lock, plan_runs, run_sweep
-from citytwin.runners.tables import StoreError
 
 CONTEXT = {"scenario": 'name = "toy"\nr0 = 2\n'}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from small_scenarios import TINY
 
-from citytwin.runners.ledger import entries
-from citytwin.runners.sessions import sessions
+from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.sessions import sessions
 
 
 @pytest.fixture

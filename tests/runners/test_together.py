@@ -16,7 +16,7 @@ from citytwin.environment.places import PlaceKind
 from citytwin.environment.roads import RoadRank
 from citytwin.runners.model import CityModel
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import sweep
 
 SCHOOLS = (PlaceKind.KINDERGARTEN, PlaceKind.PRIMARY, PlaceKind.SECONDARY)

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from citytwin.runners.crate import command_of
 from citytwin.runners.executors.submission import submissions
+from citytwin.runners.reports.crate import command_of
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
-from citytwin.runners.stage import read_tasks
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage.stage import read_tasks
+from citytwin.runners.storage.tables import StoreError
 from citytwin.runners.sweep import plan_sweep, sweep
-from citytwin.runners.tables import StoreError
 from citytwin.runners.trust import check_code
 
 SCENARIO = """\
@@ -68,7 +68,10 @@ FOREIGN = [
     ({"context": {"own": {"citizen_class": {"class": "evil:run", "code": ""}}}}, "citizen_class: evil:run"),
     ({"execute": "citytwin.runners.mesa_adapter:execute_run", "context": {"model": "evil:run"}}, "model: evil:run"),
     # Functions of our own that are made for something else could be made to import anything.
-    ({"context": {"warm": "citytwin.runners.own_classes:imported"}}, "citytwin.runners.own_classes:imported"),
+    (
+        {"context": {"warm": "citytwin.runners.scenarios.own_classes:imported"}},
+        "citytwin.runners.scenarios.own_classes:imported",
+    ),
 ]
 
 

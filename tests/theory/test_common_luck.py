@@ -26,7 +26,7 @@ from citytwin.agents.epidemic.disease import Disease
 from citytwin.agents.policies import PolicySettings
 from citytwin.environment.city import City
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 
 def variance_ratio(plain, other):

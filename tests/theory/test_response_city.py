@@ -19,7 +19,7 @@ from scipy.sparse import csgraph
 from citytwin.environment.city import City
 from citytwin.environment.roads import Access
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 PEOPLE = 200_000
 

@@ -17,8 +17,8 @@ from citytwin.agents.response.settings import (
     ShiftSettings,
     most_at_once,
 )
-from citytwin.runners.documents import ScenarioError
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.documents import ScenarioError
+from citytwin.runners.scenarios.scenario import Scenario
 
 DAY_SHIFT = '{ from = "07:00", until = "19:00", units = 3 }'
 

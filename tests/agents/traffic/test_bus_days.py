@@ -5,7 +5,7 @@ import pytest
 
 import citytwin as ct
 from citytwin.agents.traffic.demand import Mode
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 DAY = """
 name = "buses"

@@ -11,7 +11,7 @@ from citytwin.agents.traffic.modes import ModeSettings
 from citytwin.environment.city import City
 from citytwin.environment.roads import RoadRank
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 TOWN = City.synthetic(8_000, seed=1)
 LARGE = np.flatnonzero(TOWN.links.rank <= RoadRank.SECONDARY)[:24].tolist()

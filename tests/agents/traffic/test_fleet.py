@@ -9,7 +9,7 @@ from citytwin.agents.traffic.demand import Mode
 from citytwin.agents.traffic.fleet import under_way
 from citytwin.agents.vehicles import Vehicle, VehicleKind, VehicleState
 from citytwin.environment.network.network import JAM_SPACING
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 DAYS = """
 name = "vehicles"

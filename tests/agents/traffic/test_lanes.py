@@ -7,7 +7,7 @@ from citytwin.agents.traffic.demand import Mode
 from citytwin.environment.city import City
 from citytwin.environment.roads import Access, RoadRank
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 TOWN = City.synthetic(6_000, seed=1)
 DRIVEN = (TOWN.links.access & Access.CAR) > 0

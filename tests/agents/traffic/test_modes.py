@@ -12,7 +12,7 @@ from citytwin.agents.traffic.modes import ALONE_AGE, ModeSettings, Offer, choose
 from citytwin.environment.city import City
 from citytwin.environment.places import Role
 from citytwin.environment.randomness import bits, key, uniform
-from citytwin.runners.scenario import Scenario, ScenarioError
+from citytwin.runners.scenarios.scenario import Scenario, ScenarioError
 
 CAR, PASSENGER, TRANSIT, BICYCLE, WALK = Mode
 SEED = 11

@@ -12,7 +12,7 @@ from citytwin.environment.city import City
 from citytwin.environment.network.skims import SPEEDS
 from citytwin.environment.roads import Access, RoadRank
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 TOWN = City.synthetic(6_000, seed=1)
 START, END = TOWN.links.start, TOWN.links.end

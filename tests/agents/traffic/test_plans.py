@@ -13,7 +13,7 @@ from citytwin.agents.traffic.settings import TrafficSettings
 from citytwin.environment.city import City
 from citytwin.environment.roads import Access
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 TEXT = """
 name = "given"

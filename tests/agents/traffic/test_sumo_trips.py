@@ -10,7 +10,7 @@ from citytwin.agents.traffic.sumo_trips import read_sumo_trips
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.city import City
 from citytwin.environment.network.network import Network
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 # from W to E straight on (a, c), or by a long way over N (a, up, down); and round a block back to W (a, back)
 STREETS = [

@@ -8,7 +8,7 @@ from citytwin.agents.presence import AWAY, FREE, ISOLATED, QUARANTINED
 from citytwin.agents.traffic.demand import Mode
 from citytwin.environment.network.skims import SPEEDS
 from citytwin.environment.roads import Access
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 TEXT = """
 name = "traffic"

@@ -5,10 +5,10 @@ import pytest
 
 from citytwin.environment.city import City, CityError
 from citytwin.environment.places import PlaceKind, Role
-from citytwin.runners.describe import city_facts, city_text
-from citytwin.runners.maps import save_map
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario, ScenarioError
+from citytwin.runners.reports.describe import city_facts, city_text
+from citytwin.runners.reports.maps import save_map
+from citytwin.runners.scenarios.scenario import Scenario, ScenarioError
 
 SCENARIO = """\
 name = "school"

@@ -15,7 +15,7 @@ from citytwin.environment.builders.synthetic import invent, invent_in_zones
 from citytwin.environment.city import City, CityError
 from citytwin.environment.places import PlaceKind, Role, SiteKind
 from citytwin.environment.roads import Access, RoadRank
-from citytwin.runners.sections import Country
+from citytwin.runners.scenarios.sections import Country
 
 
 @pytest.fixture(scope="module")

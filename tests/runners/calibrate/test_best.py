@@ -3,7 +3,7 @@
 import tomllib
 
 from citytwin.runners.calibrate.best import best_toml
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 SCENARIO = """\
 name = 'odd "names" \\ and none'

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from citytwin.runners.calibrate.fit import calibrate
 from citytwin.runners.cli import app
-from citytwin.runners.documents import ScenarioError
 from citytwin.runners.run import run
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.documents import ScenarioError
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import SweepError
 
 SCENARIO = """\

@@ -20,7 +20,7 @@ from citytwin.runners.calibrate.fit import write_fit
 from citytwin.runners.calibrate.session import calibrate_runs, run_seed
 from citytwin.runners.calibrate.text import fit_text
 from citytwin.runners.results import Results
-from citytwin.runners.store import read_tasks
+from citytwin.runners.storage.store import read_tasks
 from citytwin.runners.sweep import SweepError, SweepInterrupted
 
 

@@ -9,10 +9,10 @@ from citytwin.runners.calibrate import observed as module
 from citytwin.runners.calibrate.fit import calibrate
 from citytwin.runners.calibrate.observed import PEOPLE, check_people, read_observed
 from citytwin.runners.calibrate.settings import CalibrateSettings
-from citytwin.runners.documents import ScenarioError, Where
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
-from citytwin.runners.sections import ClockSettings
+from citytwin.runners.scenarios.documents import ScenarioError, Where
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.scenarios.sections import ClockSettings
 from citytwin.runners.warm_ups import WARM_UPS
 
 CLOCK = ClockSettings(start=datetime.date(2020, 2, 24), days=30)

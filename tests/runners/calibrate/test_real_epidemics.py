@@ -22,7 +22,7 @@ from scipy.optimize import brentq, least_squares
 
 from citytwin.agents.epidemic.disease import Disease
 from citytwin.runners.calibrate.fit import calibrate, weighted_quantiles
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 DATA = Path(os.environ.get("CITYTWIN_DATA", "/nowhere"))
 SCHOOL = DATA / "outbreaks" / "influenza_england_1978_school.csv"

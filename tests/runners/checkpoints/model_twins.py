@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from citytwin.agents.rows import RowAgent
 from citytwin.agents.rowsets import ColumnarSet
 from citytwin.environment.city import City
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 MADE_AGAIN = {
     "CityModel": {

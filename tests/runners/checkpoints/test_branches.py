@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from citytwin.environment.city import City
 from citytwin.runners.checkpoints.reader import StateError
 from citytwin.runners.compare import compare
-from citytwin.runners.documents import ScenarioError
 from citytwin.runners.model import CityModel
 from citytwin.runners.preparation import sweep_tasks
 from citytwin.runners.run import execute_run, run
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.documents import ScenarioError
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import sweep
 
 PAST = EPIDEMIC.replace("from = 12\n", "from = 14\n")

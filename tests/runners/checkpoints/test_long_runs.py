@@ -15,16 +15,16 @@ import sweep_toys as toys
 from checkpoint_scenarios import EPIDEMIC, assert_same_tables
 
 from citytwin.environment.city import City
-from citytwin.runners import pause
 from citytwin.runners.checkpoints.files import HEAD, TREE, read_head
 from citytwin.runners.checkpoints.graph import SaveError
 from citytwin.runners.checkpoints.running import Checkpoints
+from citytwin.runners.engine import pause
 from citytwin.runners.model import CityModel
 from citytwin.runners.preparation import sweep_tasks
 from citytwin.runners.run import execute_run, run
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage.tables import StoreError
 from citytwin.runners.sweep import run_sweep
-from citytwin.runners.tables import StoreError
 
 LONG = EPIDEMIC + 'checkpoint_every = "2 days"\n'
 QUICK = """\

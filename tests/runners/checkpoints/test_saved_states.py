@@ -19,10 +19,10 @@ from citytwin.agents.traffic.traffic import Traffic
 from citytwin.environment.city import City
 from citytwin.runners.checkpoints.graph import not_saved
 from citytwin.runners.checkpoints.reader import StateError
-from citytwin.runners.documents import shipped
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
-from citytwin.runners.tables import StoreError
+from citytwin.runners.scenarios.documents import shipped
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage.tables import StoreError
 
 LAST = {"outbreak-control": 64, "school-closure": 40, "ambulances": 5, "superblock": 1}
 """Days that shipped scenarios are run for; 30 where it says nothing."""

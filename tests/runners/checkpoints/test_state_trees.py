@@ -19,7 +19,7 @@ from citytwin.runners.checkpoints.files import read, read_head, write
 from citytwin.runners.checkpoints.graph import Checksums, SaveError, Writer, type_of
 from citytwin.runners.checkpoints.reader import Reader, StateError
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 TEXT = """\
 name = "small"

@@ -31,7 +31,7 @@ def execute(task, context):
 
 def execute_long(task, context):
     """Count days, each with a pause; save the day reached when asked to stop and go on from it."""
-    from citytwin.runners import pause
+    from citytwin.runners.engine import pause
 
     folder = pause.folder()
     day = 0

@@ -11,12 +11,12 @@ import pytest
 import sweep_toys
 from small_scenarios import SWEPT
 
+from citytwin.runners.engine.ledger import Ledger
+from citytwin.runners.engine.part import work_on
+from citytwin.runners.engine.sessions import identity
 from citytwin.runners.executors import submission
-from citytwin.runners.ledger import Ledger
-from citytwin.runners.part import work_on
-from citytwin.runners.scenario import Scenario
-from citytwin.runners.sessions import identity
-from citytwin.runners.store import runs_in_results
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage.store import runs_in_results
 from citytwin.runners.sweep import plan_runs, sweep
 
 SMALL = SWEPT.replace("replicates = 3", "replicates = 1")

@@ -7,11 +7,11 @@ import cluster_toys
 import pytest
 import sweep_toys
 
+from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.outcome import SweepError
+from citytwin.runners.engine.part import work_on
 from citytwin.runners.executors.dask_pool import dask_pool
 from citytwin.runners.executors.pools import work_through
-from citytwin.runners.ledger import entries
-from citytwin.runners.outcome import SweepError
-from citytwin.runners.part import work_on
 from citytwin.runners.sweep import plan_runs, run_sweep
 
 SLURM_WORKERS = """\

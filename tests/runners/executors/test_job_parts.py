@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from citytwin.runners.engine.ledger import Entry
 from citytwin.runners.executors import parts
 from citytwin.runners.executors.job import SubmitError
-from citytwin.runners.ledger import Entry
 
 COSTS = st.lists(st.floats(0.01, 1000), min_size=1, max_size=60)
 

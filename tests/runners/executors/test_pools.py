@@ -12,11 +12,11 @@ import cluster_toys
 import pytest
 import sweep_toys
 
+from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.limits import Limits
+from citytwin.runners.engine.outcome import SweepError
+from citytwin.runners.engine.sessions import states
 from citytwin.runners.executors.pools import ATTEMPTS, work_through
-from citytwin.runners.ledger import entries
-from citytwin.runners.limits import Limits
-from citytwin.runners.outcome import SweepError
-from citytwin.runners.sessions import states
 from citytwin.runners.sweep import plan_runs, run_sweep
 
 

@@ -7,13 +7,13 @@ import cluster_toys
 import pytest
 import sweep_toys
 
+from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.sessions import sessions, states
 from citytwin.runners.executors.job import SubmitError
 from citytwin.runners.executors.slurm import queued_tasks
 from citytwin.runners.executors.submission import Request, submissions
 from citytwin.runners.executors.submit import submit_runs
-from citytwin.runners.ledger import entries
-from citytwin.runners.sessions import sessions, states
-from citytwin.runners.store import runs_in_results
+from citytwin.runners.storage.store import runs_in_results
 from citytwin.runners.sweep import plan_runs, run_sweep
 
 ASKED = Request("slurm", seconds_per_run=0.1, seconds=600, memory_per_run=200 * 2**20)

@@ -5,14 +5,14 @@ import json
 import pytest
 import sweep_toys
 
+from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.part import work_on
 from citytwin.runners.executors.job import SubmitError
 from citytwin.runners.executors.parts import PARTS
 from citytwin.runners.executors.submission import JOBS, Request, submissions, tasks_in_queue
 from citytwin.runners.executors.submit import START_SECONDS, SUPERVISOR_MEMORY, commands, submit_runs
 from citytwin.runners.executors.task import runs_of
-from citytwin.runners.ledger import entries
-from citytwin.runners.part import work_on
-from citytwin.runners.store import runs_in_results
+from citytwin.runners.storage.store import runs_in_results
 from citytwin.runners.sweep import plan_runs
 
 MEBIBYTE = 2**20

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from small_scenarios import TINY
 
-from citytwin.runners.documents import ScenarioError
 from citytwin.runners.insight.optimise import optimise
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.documents import ScenarioError
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import SweepError
 
 OPTIMISE = """\

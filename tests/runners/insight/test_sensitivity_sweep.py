@@ -8,14 +8,14 @@ import pyarrow as pa
 import pytest
 from small_scenarios import TINY
 
-from citytwin.runners.files import check_target
 from citytwin.runners.insight.sensitivity import sensitivity
 from citytwin.runners.insight.sensitivity_files import picture, save_picture, save_table
 from citytwin.runners.insight.sensitivity_text import sensitivity_text
+from citytwin.runners.reports.files import check_target
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage.tables import StoreError
 from citytwin.runners.sweep import sweep
-from citytwin.runners.tables import StoreError
 
 RANGES = """\
 "epidemic.r0" = { from = 1, to = 3 }

@@ -8,10 +8,11 @@ from scipy.sparse.csgraph import dijkstra
 
 from citytwin.environment.city import City
 from citytwin.environment.roads import Access, largest_component
-from citytwin.runners import manifest, store
+from citytwin.runners.engine import manifest
 from citytwin.runners.preparation import sweep_tasks
-from citytwin.runners.scenario import Scenario
-from citytwin.runners.tables import to_tables
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage import store
+from citytwin.runners.storage.tables import to_tables
 
 SCENARIO = """\
 name = "a superblock"

@@ -19,14 +19,14 @@ from citytwin.environment.polygons import PolygonError
 from citytwin.environment.transit.added import with_lines
 from citytwin.environment.transit.invented import invented_timetable
 from citytwin.runners.cli import app
-from citytwin.runners.geo import city_of
 from citytwin.runners.planning import access, change
 from citytwin.runners.planning.access import Reach, morning_seconds
 from citytwin.runners.planning.change import compared
 from citytwin.runners.planning.exposure import compare_exposure, exposure_of
 from citytwin.runners.planning.page import planning_html
+from citytwin.runners.reports.geo import city_of
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import sweep
 
 SCENARIO = """\

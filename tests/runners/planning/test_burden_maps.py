@@ -6,14 +6,14 @@ import geopandas
 import numpy as np
 import pytest
 
-from citytwin.runners.geo import city_of
 from citytwin.runners.planning.burden import air_layer, noise_layer, write_burden
 from citytwin.runners.planning.reading import runs_of
 from citytwin.runners.planning.traffic import emissions_of, network_of
+from citytwin.runners.reports.geo import city_of
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
+from citytwin.runners.storage.tables import StoreError
 from citytwin.runners.sweep import sweep
-from citytwin.runners.tables import StoreError
 
 TEXT = """
 name = "burden"

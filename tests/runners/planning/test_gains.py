@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from citytwin.runners import shards, store
 from citytwin.runners.cli import app
 from citytwin.runners.planning.evenness import evenness
 from citytwin.runners.planning.gains import (
@@ -30,7 +29,8 @@ from citytwin.runners.planning.reading import (
     rows_of,
 )
 from citytwin.runners.results import Results
-from citytwin.runners.tables import StoreError, to_tables
+from citytwin.runners.storage import shards, store
+from citytwin.runners.storage.tables import StoreError, to_tables
 
 
 def test_rows_of_a_run_are_those_that_were_written(planned) -> None:

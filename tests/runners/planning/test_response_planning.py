@@ -8,7 +8,7 @@ from citytwin.runners.planning.response import EVERY, FEW, SERVICES, answered, h
 from citytwin.runners.planning.response_pictures import draw_times
 from citytwin.runners.planning.response_text import response_facts, response_text
 from citytwin.runners.run import run
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import sweep
 
 TOWN = """

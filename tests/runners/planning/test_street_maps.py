@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 from citytwin.environment.network.network import Network
 from citytwin.environment.roads import Access
 from citytwin.runners.cli import app
-from citytwin.runners.geo import ABOUT, about
 from citytwin.runners.planning import animation
 from citytwin.runners.planning.pictures import draw_changes, draw_streets
 from citytwin.runners.planning.reading import QUARTERS, quarters
@@ -29,7 +28,8 @@ from citytwin.runners.planning.streets import (
     street_layer,
     write_streets,
 )
-from citytwin.runners.tables import StoreError
+from citytwin.runners.reports.geo import ABOUT, about
+from citytwin.runners.storage.tables import StoreError
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from citytwin.runners import cli  # noqa: F401 - registers the commands
 from citytwin.runners.commands.common import app
 from citytwin.runners.points import estimate as estimates
 from citytwin.runners.points.estimate import Estimate, EstimateError, Measured, estimate, estimate_text
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 HEAD = 'name = "small"\n[city]\n{city}\n[clock]\ndays = 20\n[epidemic]\ndisease = "covid"\nr0 = 3.0\n'
 SWEPT = '[sweep]\nreplicates = 5\n[sweep.parameters]\n"clock.days" = [20, 40]\n'

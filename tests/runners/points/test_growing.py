@@ -7,15 +7,15 @@ import pytest
 
 from citytwin.environment.city import City
 from citytwin.runners.compare import interval
-from citytwin.runners.ledger import entries
+from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.outcome import SweepError
 from citytwin.runners.model import CityModel
-from citytwin.runners.outcome import SweepError
 from citytwin.runners.points.growing import first_batch, next_runs, standing, wanted_runs
 from citytwin.runners.points.layout import layout
 from citytwin.runners.points.settings import SweepSettings
 from citytwin.runners.points.tasks import TaskMaker, extended
 from citytwin.runners.results import Results
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import plan_sweep, sweep
 
 HEAD = """\

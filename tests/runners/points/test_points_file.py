@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from citytwin.runners.documents import ScenarioError
 from citytwin.runners.points import table
 from citytwin.runners.points.table import read_points
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.documents import ScenarioError
+from citytwin.runners.scenarios.scenario import Scenario
 
 HEAD = 'name = "x"\n[city]\nsynthetic.people = 1_500\n[epidemic]\ndisease = "covid"\n[[policy]]\nname = "shut"\n'
 HEAD += 'close = ["work"]\nfrom = 5\n[sweep]\n'

@@ -2,10 +2,10 @@
 
 import pytest
 
-from citytwin.runners import scenario as scenarios
 from citytwin.runners.points.layout import MOST_TRIED
 from citytwin.runners.points.settings import MAX_POINTS
-from citytwin.runners.scenario import Scenario, ScenarioError
+from citytwin.runners.scenarios import scenario as scenarios
+from citytwin.runners.scenarios.scenario import Scenario, ScenarioError
 
 HEAD = """\
 name = "x"

@@ -16,7 +16,7 @@ from citytwin.agents.extensions import extensions
 from citytwin.environment.city import City
 from citytwin.environment.places import SiteKind
 from citytwin.runners import cli
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 
 QUICK = ("--replicates", "2", "--days", "2")
 

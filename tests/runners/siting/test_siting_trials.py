@@ -8,7 +8,7 @@ from citytwin.agents.response.response import Response
 from citytwin.environment.equity import gini
 from citytwin.runners.compare import interval
 from citytwin.runners.model import CityModel
-from citytwin.runners.scenario import Scenario
+from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.siting.demand import expected_calls
 from citytwin.runners.siting.plans import Proposal, ground_of
 from citytwin.runners.siting.question import read_question
