@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import sweep_toys as toys
-from test_store import check_tables
+from made_stores import check_tables
 
 from citytwin.runners import sweep as sweep_module
 from citytwin.runners.engine import manifest

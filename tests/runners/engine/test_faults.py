@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import sweep_toys as toys
-from test_store import check_tables
+from made_stores import check_tables
 
 from citytwin.runners.engine.ledger import entries
 from citytwin.runners.engine.part import work_on

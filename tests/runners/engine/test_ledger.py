@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 import sweep_toys as toys
-from test_store import make_store, put
+from made_stores import make_store, put
 
 from citytwin.runners.engine import ledger as ledger_module
 from citytwin.runners.engine.ledger import Entry, Ledger, entries, record_error

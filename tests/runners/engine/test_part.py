@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 import sweep_toys as toys
-from test_store import check_tables
+from made_stores import check_tables
 
 from citytwin.runners.engine import manifest
 from citytwin.runners.engine import sessions as sessions_module

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import sweep_toys as toys
-from test_store import check_tables
+from made_stores import check_tables
 
 from citytwin.runners.engine import pause
 from citytwin.runners.engine.ledger import entries

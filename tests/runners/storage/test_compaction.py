@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import sweep_toys as toys
-from test_store import FOOTER, check_plain, check_tables, make_store, put
+from made_stores import FOOTER, check_plain, check_tables, make_store, put
 
 from citytwin.runners.storage import compaction, shards, store
 from citytwin.runners.storage.store import Store, read_table, runs_in_results, staged_runs
