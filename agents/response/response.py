@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...environment.builders.households import quota
 from ...environment.design.design import events_of
 from ...environment.network.lanes import lane_events, with_bus_lanes
-from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.places import SiteKind
 from ...environment.randomness import key
 from ..hospitals import NONE
@@ -86,7 +86,7 @@ class Response(Process):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
         city = self.presence.city
-        self.network = with_bus_lanes(Network.of_city(city))  # as the traffic has it
+        self.network = with_bus_lanes(network_of_city(city))  # as the traffic has it
         scenes = Scenes(city, self.network)
         self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
         check_skills(settings, self.fleets)

@@ -10,17 +10,15 @@ People whom the table's households do not hold live in the open class up to a bo
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..city import CityError
 from ..randomness import key, uniforms
+from ..schema import CityError
+from .census import ZoneTable
 from .households import ADULT_AGE, AGE_SHARES, Households, ages_by_year, quota, sample_households
-
-if TYPE_CHECKING:
-    from .census import ZoneTable
 
 OPEN_EXCESS = 1.5  # persons beyond the least size that an open class ("9+") has at most on average (assumed)
 OPEN_REACH = 8  # persons beyond the least size of the largest household (assumed)
@@ -49,7 +47,7 @@ class HouseholdFit(NamedTuple):
     collective: NDArray[np.bool_]
 
 
-def fit_households(table: "ZoneTable", sample: Households | None = None, seed: int = 1) -> HouseholdFit:
+def fit_households(table: ZoneTable, sample: Households | None = None, seed: int = 1) -> HouseholdFit:
     """Choose whole households from a sample so that sizes and ages of every zone are met.
 
     Args:
@@ -103,7 +101,7 @@ class _Plan:
     collective: NDArray[np.int64]
 
 
-def _plan(table: "ZoneTable", zone: int) -> _Plan:
+def _plan(table: ZoneTable, zone: int) -> _Plan:
     counts, sizes = table.households[zone], table.sizes
     beyond = int(table.inhabitants[zone] - counts @ sizes)
     per_size = np.zeros(int(sizes[-1]) + OPEN_REACH + 1, np.int64)
@@ -141,7 +139,7 @@ def _spread(homes: int, excess: int) -> NDArray[np.int64]:
 # ---------------------------------------------------------------------- the sample
 
 
-def _sample_like(table: "ZoneTable", seed: int) -> Households:
+def _sample_like(table: ZoneTable, seed: int) -> Households:
     """Sample households with the ages and sizes of the whole table."""
     by_year = ages_by_year(AGE_SHARES["DE"])
     age_class = np.searchsorted(table.age_from, np.arange(len(by_year)), side="right") - 1
@@ -420,7 +418,7 @@ def _with_collective(
     zone: NDArray[np.int32],
     plans: list[_Plan],
     pool: Households,
-    table: "ZoneTable",
+    table: ZoneTable,
     seed: int,
 ) -> HouseholdFit:
     """Add the units of collective homes, and order everything by zone."""
@@ -460,7 +458,7 @@ def _with_collective(
 # ---------------------------------------------------------------------- what was reached
 
 
-def _report(table: "ZoneTable", fit: HouseholdFit, missing: NDArray[np.int64]) -> dict[str, Any]:
+def _report(table: ZoneTable, fit: HouseholdFit, missing: NDArray[np.int64]) -> dict[str, Any]:
     """Compare the people made with the table, margin by margin, counted anew from the households."""
     zones, classes = len(table.inhabitants), len(table.age_from)
     sizes = fit.households.sizes

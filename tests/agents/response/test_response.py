@@ -14,7 +14,7 @@ from citytwin.agents.response import board
 from citytwin.agents.response.doors import BAYS, BEDS, BEDS_USED, OFFERS
 from citytwin.agents.response.fleet import FleetError
 from citytwin.agents.response.tasks import SPECIALTIES, Outcome
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.places import SiteKind
 
 DAY = 86_400.0
@@ -153,7 +153,7 @@ def test_closing_a_bridge_lengthens_response_on_the_other_bank_only():
 def test_units_are_as_slow_as_the_streets():
     def response_of(slower):
         town = model(QUIET, days=1)
-        network = Network.of_city(town.city)
+        network = network_of_city(town.city)
         town.streets_today.note(0, np.tile(network.free_time * slower, (96, 1)))
         town.emergencies.post(Emergency(3_600.0, "illness", "somebody", place=0))
         town.run()

@@ -22,7 +22,7 @@ from citytwin.environment.air.cells import link_shares
 from citytwin.environment.air.dispersion import Weather, concentration, exposure, plume_kernel
 from citytwin.environment.air.noise import day_evening_night, levels, share_above, street_power
 from citytwin.environment.grid import CityGrid
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 
 PETROL = {VehicleKind.CAR: {"car petrol 5": 1.0}, VehicleKind.BUS: {"bus electric": 1.0}}
 
@@ -172,7 +172,7 @@ def test_shipped_fleet_is_whole():
 def test_a_day_of_a_city():
     """From the links table of a city to what its people breathe and hear, against a way through by single numbers."""
     city = tiny_city(30)
-    network, grid = Network.of_city(city), CityGrid.of_city(city, 50.0)
+    network, grid = network_of_city(city), CityGrid.of_city(city, 50.0)
     rng = np.random.default_rng(7)
     busy = {"quarter": np.repeat(np.arange(96, dtype=np.int16), network.links)}
     busy["link"] = np.tile(np.arange(network.links, dtype=np.int32), 96)
