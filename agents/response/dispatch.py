@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from .doors import BAYS, BEDS, DIVERT, OFFERS
 from .driving import positions
 from .kernels import run
 from .tasks import COLUMNS, Outcome, Tasks
-
-if TYPE_CHECKING:
-    from .decisions import Dispatcher
 
 FIRST_SERVICE = 9
 """Lowest number of a service (``responders.Service``); bits of services count from it."""
@@ -165,6 +162,13 @@ def _compliance(stations: int, units: int, services: Sequence[Tables]) -> tuple[
     return np.concatenate(rows), spans
 
 
+class Answers(Protocol):
+    """Whoever decides what the rules leave to Python: a :class:`~.decisions.Dispatcher`."""
+
+    def answer(self, centre: "Centre") -> None:
+        """Answer the question that waits in ``centre.state.ask``."""
+
+
 class Centre:
     """Moves a fleet from task to task.
 
@@ -191,7 +195,7 @@ class Centre:
         departments: Departments,
         rules: Rules,
         start: float = 0.0,
-        dispatcher: "Dispatcher | None" = None,
+        dispatcher: "Answers | None" = None,
     ):
         self.roads, self.rules, self.fleet, self.departments = roads, rules, fleet, departments
         self.now = start
