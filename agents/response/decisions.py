@@ -353,7 +353,7 @@ def _hospitals(centre: Centre, task: int) -> list[HospitalOption]:
     specialty = int(state.fixed[task, board.SPECIALTY])
     options = []
     for place in np.argsort(away, kind="stable"):
-        row = state.hospital[place]
+        row = state.doors.hospital[place]
         if away[place] < NEVER:
             bays = float("inf") if row[BAYS] < 0 else float(row[BAYS] - row[USED])
             beds = float("inf") if row[BEDS] < 0 else float(row[BEDS] - row[BEDS_USED])
