@@ -15,7 +15,6 @@ from citytwin.agents.traffic.emissions import (
     hourly_flows,
     link_grams,
     mean_factors,
-    street_grams,
 )
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.air.cells import link_shares
@@ -83,14 +82,6 @@ def test_tabulated_mix_is_the_mix():
     for row in range(0, 500, 50):
         cell = {"quarter": [0], "link": [0], "left": [1], "speed": speed[row : row + 1]}
         np.testing.assert_allclose(link_grams(cell, one)[:, 0, 0], expected[:, row], rtol=1e-5)
-
-
-def test_streets_add_their_links(streets, table):
-    grams = link_grams(table, streets, PETROL)
-    ways, total = street_grams(grams, streets)
-    assert ways.tolist() == [3, 7]
-    np.testing.assert_array_equal(total[:, 0], grams[:, 2])
-    np.testing.assert_array_equal(total[:, 1], grams[:, 0] + grams[:, 1])
 
 
 def test_mass_stays_in_the_cells():
