@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ...environment.access import Access, Near, Opportunities, Origins, TravelTimes
     from ...environment.city import City
     from ...environment.network.network import Network
-    from ...environment.network.of_city import network_of_city
     from ...environment.transit.timetable import Timetable
 
 MODE_NAMES = {"walk": "walk", "bike": "bicycle", "bicycle": "bicycle", "car": "car", "transit": "transit"}
@@ -162,6 +161,7 @@ def _read_place(path: Path) -> "tuple[City | None, Network, str, str]":
     """Return the city (None for an extract), its streets, whom maps must name, and a title."""
     from ...environment.access.streets import read_streets
     from ...environment.city import City
+    from ...environment.network.of_city import network_of_city
 
     if path.is_file():
         network, attribution = read_streets(path)
