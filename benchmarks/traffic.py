@@ -8,7 +8,8 @@ The folder of data is laid out like github.com/bstabler/TransportationNetworks (
 on), whose files are for academic research only and not part of this project; networks that it lacks are left out. Every
 figure comes from a process of its own, pinned to one processor, its kernels compiled beforehand by a small run in the same
 process. Rounds go through all systems in turn; the tables give medians. Seconds are processor seconds (user + system)
-without imports and compiling. What the jobs are is in traffic_jobs.py, traffic_growth.py and traffic_day.py.
+without imports and compiling. What the jobs are is in traffic_jobs.py, traffic_static.py, traffic_growth.py and
+traffic_day.py.
 """
 
 import argparse
@@ -25,7 +26,8 @@ import traffic_growth as growth
 from jobs import pin
 from peers import machine, versions
 from traffic_day import city_day, day_table
-from traffic_jobs import ASSIGNERS, MOVERS, PLACES, best_objective, file_of
+from traffic_jobs import MOVERS, PLACES, file_of
+from traffic_static import ASSIGNERS, best_objective
 
 ROUNDS = 3
 CLOSE = 0.1

@@ -80,10 +80,10 @@ def test_growth_counts_all_passages(benchmark_module):
 
 
 def test_imbalance_is_the_most_that_a_node_lacks(benchmark_module, data):
-    jobs = benchmark_module("traffic_jobs")
+    file_of, imbalance = benchmark_module("traffic_jobs").file_of, benchmark_module("traffic_static").imbalance
     tntp = importlib.import_module("citytwin.environment.network.tntp")
-    net = tntp.read_network(jobs.file_of(data, "siouxfalls", "net"))
-    trips = tntp.read_trips(jobs.file_of(data, "siouxfalls", "trips"))
+    net = tntp.read_network(file_of(data, "siouxfalls", "net"))
+    trips = tntp.read_trips(file_of(data, "siouxfalls", "trips"))
     whole = np.array([100.5, 40.7, 100.5, 40.7])
-    assert jobs.imbalance(net, trips, whole) == pytest.approx(0, abs=1e-12)
-    assert jobs.imbalance(net, trips, whole - [0, 0, 2.5, 0]) == pytest.approx(2.5)
+    assert imbalance(net, trips, whole) == pytest.approx(0, abs=1e-12)
+    assert imbalance(net, trips, whole - [0, 0, 2.5, 0]) == pytest.approx(2.5)
