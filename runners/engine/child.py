@@ -61,7 +61,7 @@ class Child:
         with log.open("ab") as output:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", BOOT, json.dumps(start)],
+                    [sys.executable, "-P", "-c", BOOT, json.dumps(start)],  # -P: imports nothing from where we stand
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=output,
