@@ -43,7 +43,7 @@ class Child:
         attempt: number of the attempt at it.
         since: moment at which it took the run.
         looks: whether a run in its hands has looked whether it is asked to stop.
-        verdict: state and details of the run that it is being ended for, or None.
+        verdict: state and details of the run that it is being ended for, or None if it is not being ended.
     """
 
     def __init__(self, slot: int, log: Path, events: Events):

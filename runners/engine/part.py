@@ -15,7 +15,7 @@ from typing import Any
 
 from ..storage.stage import MANIFEST, STAGE, read_staged, read_tasks, staged_runs
 from ..storage.store import DAMAGED, Store, runs_in_results
-from ..storage.tables import StoreError, parameter_types
+from ..storage.tables import TABLE_NAME, StoreError, parameter_types
 from . import manifest as manifests
 from .child import UnusableError
 from .ledger import UNSUCCESSFUL, Ledger, attempts_made
@@ -25,6 +25,9 @@ from .outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
 from .pause import CHECKPOINTS
 from .sessions import Others, identity, lives_here, living, sessions, states
 from .supervisor import Progress, Supervisor
+
+_READ_ONLY = "cities"
+"""The folder of a results directory from which nothing is ever removed."""
 
 
 def work_on(
@@ -258,7 +261,14 @@ def set_aside_staged(directory: Path, runs: Iterable[str]) -> list[str]:
 
 
 def store_of(directory: Path, manifest: Manifest, runs: list[str]) -> Store:
-    """Return the store of a sweep."""
+    """Return the store of a sweep that is to be worked on.
+
+    Raises:
+        StoreError: if a folder of it is a link: what lies behind may be anybody's, and files would be removed there.
+    """
+    for item in directory.iterdir():
+        if item.is_symlink() and item.is_dir() and TABLE_NAME.fullmatch(item.name) and item.name != _READ_ONLY:
+            raise StoreError(f"{item}: is a link; put the folder itself in its place, or remove it")
     scenario = manifest["scenario"]
     footer = {
         "scenario": scenario if isinstance(scenario, str) else json.dumps(scenario),

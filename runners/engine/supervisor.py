@@ -314,8 +314,7 @@ class Supervisor:
         if kind == "warm":
             child.warming, self.warm = False, None
             return
-        child.verdict = None  # if it has one, the run came to its end just before
-        task, child.task = child.task, None
+        task, child.task = child.task, None  # if it has a verdict, the run came to its end just before
         if task is None:
             return  # it was dropped just then
         if kind == "paused":
@@ -361,7 +360,7 @@ class Supervisor:
         cause = child.death()
         task = child.task
         if task is None:
-            if self.stopping:
+            if self.stopping or child.verdict:
                 return
             self.stillborn += 1
             if self.stillborn >= _STILLBORN:
@@ -432,6 +431,7 @@ class Supervisor:
 
     def _convict(self, child: Child, state: State, **details: Any) -> None:
         child.verdict = state, details
+        child.ready = False  # it takes no other run
         child.kill()
 
     def _time_for_another(self) -> bool:

@@ -122,6 +122,19 @@ def test_names_that_are_no_runs(tmp_path):
         work_on(tmp_path / "out", workers=0)
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "stage", "summary"])
+def test_a_folder_that_is_a_link_is_refused(tmp_path, name):
+    tasks = toys.make_tasks(1, 1)
+    elsewhere = tmp_path / "elsewhere" / tasks[0]["run_id"]
+    elsewhere.mkdir(parents=True)
+    out = tmp_path / "out"
+    plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out)
+    (out / name).symlink_to(elsewhere.parent)
+    with pytest.raises(SweepError, match=f"{name}: is a link"):
+        work_on(out, workers=1)
+    assert [item.name for item in elsewhere.parent.iterdir()] == [elsewhere.name]
+
+
 def test_workers_of_another_version_are_refused_by_name(tmp_path, monkeypatch):
     out = tmp_path / "out"
     plan_runs(toys.make_tasks(1, 2), toys.EXECUTE, toys.CONTEXT, out)

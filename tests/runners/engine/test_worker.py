@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,22 +87,20 @@ def fails_to_warm(_):
     raise RuntimeError("cannot compile")
 
 
-def leaves_another(task, context):
+def leaves_another(_, context):
     """Fork a process that lives on, say which, and be killed."""
     other = os.fork()
     if not other:
         time.sleep(60)
         os._exit(0)
-    with open(context["other"], "w") as said:
-        said.write(str(other))
+    Path(context["other"]).write_text(str(other))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def starts_another(task, context):
+def starts_another(_, context):
     """Start a program, say which, and wait for its end."""
-    with subprocess.Popen(["sleep", "60"]) as other, open(context["other"], "w") as said:
-        said.write(str(other.pid))
-        said.flush()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        Path(context["other"]).write_text(str(other.pid))
 
 
 def ends_others(*_):
