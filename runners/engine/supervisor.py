@@ -94,7 +94,7 @@ class Supervisor:
         others: Others | None = None,
     ):
         self.directory = store.directory.absolute()  # a run may change the working directory
-        self.opening = dict(opening)
+        self.opening = {"directory": str(self.directory), **opening}
         self.warm = self.opening["context"].get("warm")
         self.limit = workers
         self.store = store
@@ -258,9 +258,8 @@ class Supervisor:
         slot = min(set(range(len(self.children) + 1)) - {child.slot for child in self.children})
         logs = self.directory / LOGS
         logs.mkdir(exist_ok=True)
-        child = Child(slot, logs / f"worker-{self.ledger.name}-{slot}.log", self.events)
-        self.children.append(child)
-        child.send(do="open", directory=str(self.directory), **self.opening)
+        log = logs / f"worker-{self.ledger.name}-{slot}.log"
+        self.children.append(Child(slot, log, self.events, self.opening))
 
     def _handle(self) -> None:
         """Wait for the next event and act on it, or on what is due."""

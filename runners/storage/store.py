@@ -339,7 +339,7 @@ class Store:
             (self.directory / STAGE).rmdir()
 
     def clean(self) -> None:
-        """Remove or end what a crash left half-done; this process must write nothing here meanwhile."""
+        """Remove or end what a crash left half-done."""
         for folder in (self.directory, *(path for path in self.directory.iterdir() if path.is_dir())):
             remove_temporary(folder)
         for table in _sealed_tables(self.directory):
