@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..storage.stage import MANIFEST, STAGE, read_staged, read_tasks, staged_runs
 from ..storage.store import DAMAGED, Store, runs_in_results
@@ -25,6 +27,8 @@ from .outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
 from .pause import CHECKPOINTS
 from .sessions import Others, identity, lives_here, living, sessions, states
 from .supervisor import Progress, Supervisor
+
+Found = TypeVar("Found")
 
 _READ_ONLY = "cities"
 """The folder of a results directory from which nothing is ever removed."""
@@ -166,7 +170,9 @@ class _Work:
         if alone:
             self.store.clean()
         names = [task["run_id"] for task in chosen]
-        redone = [*(self.store.set_aside() if check else []), *set_aside_staged(self.directory, names)]
+        redone = waited_for(
+            lambda: [*(self.store.set_aside() if check else []), *set_aside_staged(self.directory, names)]
+        )
         done = self.store.committed()
         stopped = ""
         if not done.issuperset(names):
@@ -216,8 +222,20 @@ class _Work:
 
     def _finish(self, done: set[str]) -> None:
         """Seal what there is, for tools that read nothing else, and remove what nobody needs."""
-        self.store.finish()
+        waited_for(self.store.finish)
         remove_checkpoints(self.directory, done)
+
+
+def waited_for(work: Callable[[], Found]) -> Found:
+    """Do work by a thread that the interpreter waits for before it ends, as it does not for those of Dask.
+
+    Arrow is C++: a thread that comes back from it while the interpreter ends takes the whole process down ("terminate
+    called without an active exception").
+    """
+    if not threading.current_thread().daemon:
+        return work()
+    with ThreadPoolExecutor(1, "finish") as thread:
+        return thread.submit(work).result()
 
 
 def about_session(workers: int, runs: int, redone: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ..storage.store import Store
 
 
 class Sealing:
-    """Which runs are still awaited in each block, and the sealing of those where none is.
+    """Counts the runs that are still expected in each block, and seals those where none is.
 
     Args:
         store: the results.
@@ -20,7 +20,7 @@ class Sealing:
         self._store = store
         self._told = told
         self._block_of = {run: number for number in range(store.blocks) for run in store.runs_of(number)}
-        self._awaited: Counter[int] = Counter()
+        self._expected: Counter[int] = Counter()
         self._thread = ThreadPoolExecutor(1, "seal")
         self._begun: deque[Future[None]] = deque()
 
@@ -28,16 +28,16 @@ class Sealing:
         """Return the number of the block of a run."""
         return self._block_of[run]
 
-    def await_(self, runs: Iterable[str]) -> None:
-        """Wait for further runs before their blocks are sealed."""
-        self._awaited.update(map(self.block_of, runs))
+    def expect(self, runs: Iterable[str]) -> None:
+        """Expect further runs: their blocks are sealed when they are settled."""
+        self._expected.update(map(self.block_of, runs))
 
     def settled(self, run: str) -> None:
-        """Wait for a run no more; seal its block if it was the last one."""
+        """Expect a run no more; seal its block if it was the last one."""
         block = self.block_of(run)
-        self._awaited[block] -= 1
-        if not self._awaited[block]:
-            del self._awaited[block]
+        self._expected[block] -= 1
+        if not self._expected[block]:
+            del self._expected[block]
             seal = self._thread.submit(self._seal, block)
             self._begun.append(seal)
             seal.add_done_callback(lambda _: self._told())

@@ -335,8 +335,9 @@ class Store:
         self._unstage(staged_runs(self.directory) & complete)
         self.compact(final=True)
         self.clean()
-        with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
-            (self.directory / STAGE).rmdir()
+        for folder in (STAGE, LOGS):
+            with contextlib.suppress(OSError):  # runs of incomplete blocks lie there, or what runs printed
+                (self.directory / folder).rmdir()
 
     def clean(self) -> None:
         """Remove or end what a crash left half-done."""
