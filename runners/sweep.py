@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -428,16 +429,16 @@ def _go_on(
 def lock(out: Path) -> Iterator[None]:
     """Keep others of this machine out while a sweep is planned; the lock goes with the process, however it ends."""
     try:
-        lock = (out / _LOCK).open("w")
+        handle = os.open(out / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)  # a link may lead to anything
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.EACCES):
             raise
         # Nobody can work here, and of a finished sweep nothing is written; any other meets the same error soon.
         yield
         return
-    with lock:
+    with os.fdopen(handle):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SweepError(f"{out}: another sweep is being planned here; wait for it or stop it") from None
         except OSError as error:
