@@ -77,14 +77,14 @@ def test_kernels_are_compiled_first_where_runs_have_some(out):
     file.write_text(json.dumps(content))
     submission = submit_runs(out, Request("slurm", seconds_per_run=1), write_only=True, trust_code=True)
     assert commands(submission) == [
-        f"cd {submission.folder}",
+        f"cd '{submission.folder}'",
         "sbatch --parsable warm.sh",
-        "sbatch --parsable --dependency=afterany:<job of warm.sh> array.sh",
-        "sbatch --parsable --dependency=afterany:<job of array.sh> finish.sh",
+        "sbatch --parsable --dependency=afterany:JOB_OF_WARM array.sh",
+        "sbatch --parsable --dependency=afterany:JOB_OF_ARRAY finish.sh",
     ]
     assert (submission.folder / "warm.sh").read_text().endswith("work '" + str(out) + "' --trust-code --warm\n")
     lsf = submit_runs(out, Request("lsf", seconds_per_run=1), write_only=True, trust_code=True)
-    assert commands(lsf)[2] == "bsub -w ended(<job of warm.sh>) < array.sh"
+    assert commands(lsf)[2] == "bsub -w 'ended(JOB_OF_WARM)' < array.sh"
 
 
 def test_parts_are_read_by_the_tasks_that_the_script_starts(out):
