@@ -70,6 +70,11 @@ def load(path: str) -> Any:
 def main() -> None:
     """Serve the supervisor until it says ``end`` or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's matter
+    for number in (
+        signal.SIGTERM,
+        signal.SIGUSR1,
+    ):  # and so are those that a batch system sends to all processes of a job
+        signal.signal(number, lambda *_: None)  # not ignored, which programs that a run starts would inherit
     commands, reports = _take_pipes()
     faulthandler.enable()
     inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()

@@ -24,14 +24,6 @@ HPC = Path(__file__).resolve().parents[3] / "runners" / "hpc"
 
 
 @pytest.fixture
-def cluster(slurm, import_path, monkeypatch):
-    """A Slurm whose jobs find citytwin, and the kernels that are compiled beside its code."""
-    monkeypatch.setenv("PYTHONPATH", import_path["PYTHONPATH"])
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
-    return slurm
-
-
-@pytest.fixture
 def scenario(tmp_path):
     """A sweep of 4 points and 3 seeds, as that of :func:`swept`."""
     file = tmp_path / "town.toml"

@@ -17,7 +17,7 @@ from citytwin.runners.engine.limits import Limits
 from citytwin.runners.engine.outcome import SweepError
 from citytwin.runners.engine.sessions import states
 from citytwin.runners.executors.pools import ATTEMPTS, work_through
-from citytwin.runners.sweep import plan_runs, run_sweep
+from citytwin.runners.sweep import plan_runs, run_sweep, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +139,24 @@ def test_results_that_cannot_be_written_end_the_sweep(tmp_path):
     out = planned(tmp_path)
     with pytest.raises(SweepError, match="No space left"):
         work_through(out, Failing(SweepError("results: cannot be written (No space left on device)")))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"workers": lambda: 2}, "workers: a number is needed; only an executor may change its size"),
+        ({"workers": 0}, "workers: 0; must be a whole number from 1"),
+        ({"workers": 2.5}, r"workers: 2\.5; must be a whole number from 1"),
+        ({"workers": -1, "executor": Here()}, "workers: -1; must be a whole number from 1"),
+        ({"executor": "dask"}, "executor: 'dask'; must be an executor of concurrent.futures"),
+        ({"executor": Here(), "limits": Limits(walltime=60)}, "walltime: not for a sweep through an executor"),
+    ],
+    ids=["function of one's own workers", "none", "part", "negative", "name", "walltime"],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, given, said):
+    with pytest.raises(SweepError, match=said):
+        sweep("quickstart", out=tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_wall_time_is_refused_as_it_belongs_to_the_jobs_of_the_executor(tmp_path):

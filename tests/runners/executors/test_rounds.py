@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import pytest
+import sweep_toys
 from made_stores import put
 
 from citytwin.environment.city import City
@@ -20,7 +21,7 @@ from citytwin.runners.executors.submit import commands, submit_runs
 from citytwin.runners.points.growing import grow, maker_of
 from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.storage.store import read_tasks, runs_in_results
-from citytwin.runners.sweep import plan_sweep
+from citytwin.runners.sweep import plan_sweep, sweep
 
 TEXT = """\
 name = "growing"
@@ -288,6 +289,30 @@ def test_a_larger_budget_goes_on(bundle, tmp_path, shim):
     assert submit_runs(out, ASKED).runs == 1
     assert names(out) == ["p0000-r0000", "p0001-r0000", "p0000-r0001", "p0001-r0001", "p0001-r0002", "p0001-r0003"]
     del shim
+
+
+def test_a_growing_sweep_on_slurm_is_that_of_one_machine(call, cluster, bundle, tmp_path):
+    text = (
+        TEXT.format(bundle=bundle)
+        .replace("half_width = 0.02", "half_width = 0.0001")
+        .replace("at_most = 5", "at_most = 4")
+    )
+    (tmp_path / "growing.toml").write_text(text)
+    answer = call(
+        "submit", "growing.toml", "--out", "out", "--slurm", "--time-per-run", "0.3 s", "--mem-per-run", "600 MB"
+    )
+    assert answer.code == 0, answer.err
+    assert "growing sweep waits: job " in call("status", "out").out
+    cluster.wait()
+    rounds = submissions(tmp_path / "out")
+    logs = [log.read_text() for each in rounds for log in each.folder.glob("*.log")]
+    assert [each.runs for each in rounds] == [4, 4], logs
+    text = call("status", "out").out
+    assert "8 runs, 100% done" in text, logs
+    assert "growing sweep over: attack_rate is known to ± 0.0001 at 0 of 2 points." in text
+    sweep(Scenario.load("growing.toml"), out="local", workers=1)
+    assert sweep_toys.files(tmp_path / "out") == sweep_toys.files(tmp_path / "local")
+    assert read_tasks(tmp_path / "out") == read_tasks(tmp_path / "local")
 
 
 @pytest.mark.parametrize("system", ["slurm", "pbs", "lsf"])
