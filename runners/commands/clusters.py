@@ -189,7 +189,7 @@ def _tell(directory: Path, submission: "Submission", write_only: bool, as_json: 
         typer.echo("Written, not submitted. To submit:\n" + "\n".join(f"  {line}" for line in commands(submission)))
     else:
         typer.echo("Jobs: " + ", ".join(f"{kind} {job}" for kind, job in submission.jobs.items()))
-    typer.echo(f"Scripts and logs: {submission.folder}\nHow it goes: citytwin status {directory}")
+    typer.echo(f"Scripts and logs: {submission.folder}\nHow it goes: citytwin status {shlex.quote(str(directory))}")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Which executor a sweep of the command line goes through: this machine, Dask, or Slurm."""
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -148,7 +149,8 @@ def _wait(out: Path, progress: Progress) -> None:
         jobs = " ".join(job for each in submissions(out) for job in each.jobs.values())
         outcome = outcome_of(out, read_tasks(out), states(out))
         raise SweepInterrupted(
-            f"Its jobs go on: citytwin status {out} tells how far they are; scancel {jobs} ends them.", outcome
+            f"Its jobs go on: citytwin status {shlex.quote(str(out))} tells how far they are; scancel {jobs} ends them.",
+            outcome,
         ) from None
     growth = growth_of(out, left, sessions(out))
     if growth is not None and growth.state == "stopped":
@@ -158,6 +160,6 @@ def _wait(out: Path, progress: Progress) -> None:
         logs = submissions(out)[-1].folder
         raise SweepDrained(
             f"The jobs of {out} are over, but {outcome.left:,} of {outcome.total:,} runs are left; their logs are in "
-            f"{logs}; go on with citytwin submit {out} --resume",
+            f"{logs}; go on with citytwin submit {shlex.quote(str(out))} --resume",
             outcome,
         )

@@ -1,6 +1,7 @@
 """What has been submitted for a results directory: ``jobs/<name>/`` holds scripts, parts, logs and ``job.json``."""
 
 import json
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -50,6 +51,21 @@ class Request:
     queue: str = ""
     account: str = ""
     extra: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what a damaged file may say, or one of somebody else: it goes into scripts."""
+        whole = (self.workers, self.tasks, self.memory_per_run)
+        amounts = (*whole, self.task_seconds, self.seconds, self.seconds_per_run, self.time_limit)
+        if (
+            self.system not in SYSTEMS
+            or self.workers is None
+            or not all(number is None or type(number) is int for number in whole)
+            or not all(
+                amount is None or (isinstance(amount, int | float) and 0 <= amount < math.inf) for amount in amounts
+            )
+            or not all(isinstance(text, str) for text in (self.queue, self.account, *self.extra))
+        ):
+            raise ValueError(f"no request to a batch system: {self!r}")
 
 
 @dataclass(frozen=True)

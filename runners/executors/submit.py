@@ -54,8 +54,8 @@ SETTLED = frozenset(UNSUCCESSFUL) - {"lost"} | {"done"}
 _PILOTS = 3
 """Runs made beforehand to learn what a run costs; they count like all others."""
 
-_CARRIED = ("PYTHONPATH", "NUMBA_CPU_NAME")
-"""Variables that a job needs as they are here; not every batch system hands them on."""
+_CARRIED = ("PYTHONPATH", "LD_LIBRARY_PATH", "NUMBA_CPU_NAME")
+"""Variables that a job needs as they are here; PBS does not hand them on."""
 
 
 def submit_runs(

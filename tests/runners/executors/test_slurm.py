@@ -128,6 +128,8 @@ def test_a_signal_pauses_runs_that_go_on_when_slurm_starts_the_job_again(tmp_pat
     slurm.wait()
     assert len(list(marks.glob("*-from-*"))) == 2, "both went on"
     assert len(sessions(out)) == 4, logs(submission)
+    said = logs(submission)[f"results-{submission.jobs['finish']}.log"]
+    assert "2 runs, 100% done" in said, "the last job waits for tasks that are put back into the queue"
     files = sweep_toys.files(out)
     assert files == serial(tmp_path / "serial", 2, 1, LONG, **context | {"pause": 0.0})
     assert not (out / "checkpoints").exists()
