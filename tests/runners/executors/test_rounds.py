@@ -12,6 +12,7 @@ from citytwin.environment.city import City
 from citytwin.runners.engine.ledger import Ledger
 from citytwin.runners.engine.outcome import SweepError, SweepOutcome, outcome_of
 from citytwin.runners.engine.sessions import identity, sessions, states
+from citytwin.runners.executors import choice
 from citytwin.runners.executors.growth import GROWTH, growth_of
 from citytwin.runners.executors.job import SubmitError
 from citytwin.runners.executors.parts import read_parts
@@ -165,6 +166,8 @@ def test_a_round_of_which_runs_are_left_is_not_followed_by_another(out, shim, ca
     ):
         close_round(out, first.folder.name)
     assert len(names(out)) == 4 and len(submissions(out)) == 1
+    with pytest.raises(SweepError, match=r"The next round is not planned"):
+        choice._wait(out, lambda *_: None)  # as citytwin sweep --executor slurm does
     text = call("status", out).out
     assert "  growing sweep stopped: The next round is not planned, as runs of this one are not done" in text
     assert f"citytwin submit {out} --resume" in text
