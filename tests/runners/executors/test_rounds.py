@@ -306,7 +306,9 @@ def test_a_growing_sweep_on_slurm_is_that_of_one_machine(call, cluster, bundle, 
     )
     assert answer.code == 0, answer.err
     assert "growing sweep waits: job " in call("status", "out").out
-    cluster.wait()
+    totals = []
+    choice._wait(tmp_path / "out", lambda *about: totals.append(about[2]))  # over all rounds
+    assert (totals[0], totals[-1]) == (4, 8) and not cluster.jobs()
     rounds = submissions(tmp_path / "out")
     logs = [log.read_text() for each in rounds for log in each.folder.glob("*.log")]
     assert [each.runs for each in rounds] == [4, 4], logs
