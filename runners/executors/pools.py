@@ -156,7 +156,8 @@ class _Work:
                 over = wait(self.parts, return_when=FIRST_COMPLETED).done if self.parts else set()
                 cut, broke = self._take(over)
                 if broken or broke:
-                    executor = self._executor(after=executor)  # of which no process is left then
+                    executor = self._executor(after=executor)  # of which no process is left then, and no part
+                    cut += self._take([part for part in self.parts if part.done()])[0]
                 if cut:
                     self._sort(cut)
                 self._tell()

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -126,6 +126,36 @@ def test_an_executor_that_breaks_and_cannot_be_made_again_ends_the_sweep_with_wh
     ):
         work_through(out, pool, slots=2)
     assert work_through(out, process_pool, slots=2).done == 12
+    assert sweep_toys.files(out) == serial(tmp_path)
+
+
+class Breaking(Here):
+    """An executor that breaks when it has two parts, of which the second is told when it is shut down."""
+
+    made = 0
+
+    def __init__(self):
+        type(self).made += 1
+        self.parts = [] if self.made == 1 else None
+
+    def submit(self, function, /, *args, **kwargs):
+        if self.parts is None:
+            return super().submit(function, *args, **kwargs)
+        self.parts.append(Future())
+        if len(self.parts) == 2:
+            self.parts[0].set_exception(BrokenExecutor("a process died"))
+        return self.parts[-1]
+
+    def shutdown(self, wait=True, *, cancel_futures=False):  # noqa: ARG002 - as executors have it
+        for part in self.parts or ():
+            if not part.done():
+                part.set_exception(BrokenExecutor("a process died"))
+
+
+def test_an_executor_that_broke_is_made_again_once_whenever_its_parts_say_so(tmp_path):
+    out = planned(tmp_path)
+    assert work_through(out, Breaking).done == 12
+    assert Breaking.made == 2
     assert sweep_toys.files(out) == serial(tmp_path)
 
 
