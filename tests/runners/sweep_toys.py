@@ -169,7 +169,7 @@ def small_disk(folder, size):
         libc.umount2(os.fsencode(folder), 2)
 
 
-def wait_for(condition, *, patience=60.0):
+def wait_for(condition, *, patience=300.0):
     """Wait until a condition holds."""
     limit = time.monotonic() + patience
     while not condition():
