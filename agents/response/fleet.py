@@ -291,7 +291,8 @@ class Fleets:
         Args:
             day: day of the run.
             weekday: 0 for Monday.
-            absent: share of the crews of a service who stay away, by its number.
+            absent: share of the crews of a service who stay away, by its number; a neighbour's as many (assumed: the
+                epidemic does not end at the city's border).
         """
         start = day * DAY
         settings = list(self.fleets.values())
