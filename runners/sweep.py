@@ -104,20 +104,19 @@ def sweep(
         SweepInterrupted: after Ctrl-C; what is done stands.
         SweepDrained: if the wall time, SIGTERM or SIGUSR1 ended it before all runs were settled; what is done stands.
     """
+    from .executors.pools import check_place, work_through
     from .points.growing import grow
     from .results import Results
 
+    check_place(executor, workers, limits)
     resume = resume or only_failed or extend
     maker = _planned(scenario, Path(out), resume, extend, told, classes)
 
     def work(runs: list[str] | None) -> SweepOutcome:
         check = bool(resume) and runs is None
         if executor is None:
-            if callable(workers):
-                raise SweepError("workers: a number is needed; only an executor may change its size")
+            assert not callable(workers)
             return work_on(out, runs, workers=workers, limits=limits, progress=progress, check=check)
-        from .executors.pools import work_through
-
         if check:
             work_on(out, [], check=True)  # makes none, but finds those whose results are damaged
         return work_through(out, executor, runs, slots=workers or 1, limits=limits, progress=progress)
