@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,7 +81,7 @@ class ParquetWriter:
             StoreError: if a table or column cannot be stored.
             OSError: if the disk does not take it.
         """
-        tasks, types = _planned(self.directory)
+        tasks, types = _planned(self.directory, _time_of(self.directory))
         task = tasks[name_of(run_id)]
         outputs = {table_name(name): _columns(frame) for name, frame in outcome.items()}
         if len(outputs) < len(outcome):
@@ -273,11 +273,17 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
-@cache
-def _planned(directory: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def _time_of(directory: Path) -> int:
+    """Return when the runs of a directory were written down: a worker may meet another sweep in the same place."""
+    try:
+        return (directory / MANIFEST).stat().st_mtime_ns
+    except FileNotFoundError:
+        raise StoreError(f"{directory}: no runs were written down; call write_scenarios first") from None
+
+
+@lru_cache(maxsize=4)
+def _planned(directory: Path, time: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:  # noqa: ARG001
     """Return the runs by name and the types of the parameters' columns; read once in a worker."""
-    if not (directory / MANIFEST).is_file():
-        raise StoreError(f"{directory}: no runs were written down; call write_scenarios first")
     tasks = read_tasks(directory)
     return {task["run_id"]: task for task in tasks}, parameter_types(tasks)
 

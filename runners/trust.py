@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .scenarios.own_classes import Record
 
 _MESA = f"{manifests.PACKAGE}.runners.mesa_adapter:execute_run"
-_OURS = {_MESA, *(f"{manifests.PACKAGE}.runners.run:{name}" for name in ("execute_run", "warm"))}
+_OURS = (_MESA, *(f"{manifests.PACKAGE}.runners.run:{name}" for name in ("execute_run", "warm")))
 """Functions that a sweep of ours names. Others of the package are not meant to be called so, and might import anything."""
 
 

@@ -399,7 +399,8 @@ class Writer(Walk):
 
     def payload(self, array: NDArray[Any], path: str) -> Json:
         """Return that the array is as in a fresh model, or its number."""
-        self._places.append((array.ctypes.data, array.ctypes.data + array.nbytes, path))
+        if contiguous(array):
+            self._places.append((array.ctypes.data, array.ctypes.data + array.nbytes, path))
         if not self._in_sets and path in self._unchanged and self._unchanged[path] == digest(array):
             return {"unchanged": True}
         self.arrays.append(np.asarray(array))

@@ -177,7 +177,7 @@ class _Work:
         stopped = ""
         if not done.issuperset(names):
             stopped = self._work(chosen, done.intersection(names), others, redone)
-        elif alone:
+        elif alone or (whole and not living(sessions(self.directory))):  # whoever was to finish may have died
             self._finish(done)
         outcome = self._outcome(chosen, stopped)
         if stopped == "SIGINT":

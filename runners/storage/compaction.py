@@ -125,7 +125,7 @@ class Compaction:
             write_shard(
                 path, [shard.schema for shard in opened], (piece for shard in opened for piece in shard.pieces()), told
             )
-        place(path, first, last)
+        place(path, first, last, sources)
 
 
 def _makes_text(schemas: "Sequence[pa.Schema]") -> bool:

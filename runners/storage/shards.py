@@ -7,6 +7,7 @@ twice, and readers that know the hidden name (:func:`shards_of`) miss none.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -112,15 +113,27 @@ def _outermost(shards: Iterable[Shard]) -> list[Shard]:
 # ---------------------------------------------------------------------- writing
 
 
-def place(path: Path, first: int, last: int) -> None:
+def place(path: Path, first: int, last: int, sources: Collection[Shard]) -> None:
     """Let the shard that :func:`.atomic.written` left come to stand in the place of those within it.
 
+    Args:
+        path: the shard.
+        first, last: the stretch of the order of runs that it covers.
+        sources: the shards of which it was made.
+
     Raises:
+        FileNotFoundError: if there is one within it of which it was not made: a listing on a network may be half a minute
+            old. It is to be made again.
         OSError: if the disk does not take it; what stood there still does.
     """
     folder = path.parent
-    if any(other.covers(first, last) for other in _listed(folder)):
+    listed = _listed(folder)
+    inside = [shard for shard in listed if first <= shard.first and shard.last <= last]
+    if any(other.covers(first, last) for other in listed):
         temporary(path).unlink(missing_ok=True)  # somebody else was quicker
+    elif not all(any(source.covers(shard.first, shard.last) for source in sources) for shard in inside):
+        temporary(path).unlink(missing_ok=True)
+        raise FileNotFoundError(errno.ENOENT, "changes too fast to be gathered", str(folder))
     elif _within(folder, first, last):
         put_in_place(path, _hidden(path))
         reveal(path, first, last)

@@ -288,7 +288,7 @@ class Store:
                 pieces = (piece for _, _, pieces in sources for piece in pieces)
                 footer = self.footer | {"runs": list(index)}
                 write_shard(path, [schema for _, schema, _ in sources], pieces, footer)
-            place(path, first, last)
+            place(path, first, last, older)
 
     def _copy(self, first: int, last: int, staged: list[str]) -> None:
         """Copy the staged runs of an incomplete block to where plain tools read them."""

@@ -1,6 +1,7 @@
 """The store for Mesa 4: its protocol, driven as Mesa drives it, and what it leaves on the disk."""
 
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -135,6 +136,14 @@ def test_a_broken_pool_leaves_what_was_committed(tmp_path):
     results = store.results()
     assert results.summary["run_id"].tolist() == ["s0000-r0000"]
     assert set(results.failures) == {"s0000-r0001", "s0000-r0002"}
+
+
+def test_another_sweep_in_the_same_place(tmp_path):
+    for points in (1, 2):
+        store = ParquetStore(tmp_path / "out")
+        drive(store, scenarios(points))
+        assert len(store.results().summary) == 4 * points
+        shutil.rmtree(tmp_path / "out")
 
 
 def test_what_is_wrong_is_named(tmp_path):

@@ -65,6 +65,7 @@ def received(planned, tmp_path, monkeypatch):
 FOREIGN = [
     ({"execute": "evil:run"}, "function that makes a run: evil:run"),
     ({"context": {"warm": "evil:run"}}, "function that warms up: evil:run"),
+    ({"context": {"warm": ["evil:run"]}}, "function that warms up: ['evil:run']"),
     ({"context": {"own": {"citizen_class": {"class": "evil:run", "code": ""}}}}, "citizen_class: evil:run"),
     ({"execute": "citytwin.runners.mesa_adapter:execute_run", "context": {"model": "evil:run"}}, "model: evil:run"),
     # Functions of our own that are made for something else could be made to import anything.
@@ -75,7 +76,7 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "named"), FOREIGN, ids=["execute", "warm", "own", "mesa", "ours misused"])
+@pytest.mark.parametrize(("changes", "named"), FOREIGN, ids=["execute", "warm", "list", "own", "mesa", "ours misused"])
 def test_no_command_runs_what_results_brought_along(call, received, changes, named):
     out = received(**changes)
     for words in (

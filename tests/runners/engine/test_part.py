@@ -1,6 +1,7 @@
 """Work on a planned sweep: in parts, by several sessions at once, by other programs, and on sweeps that grow."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from collections import Counter
 
 import pytest
 import sweep_toys as toys
-from made_stores import check_tables
+from made_stores import check_tables, put
 
 from citytwin.runners.engine import manifest
 from citytwin.runners.engine import sessions as sessions_module
@@ -108,6 +109,23 @@ def test_runs_of_a_machine_that_fell_silent_are_taken_over(tmp_path, marks, monk
     (mark,) = marks.glob("r000-000-*")
     assert int(mark.name.split("-")[2]) - begun >= 1.5e9  # it was left to the other as long as that might live
     assert states(out)["r000-000"].attempt == 2
+    assert toys.files(out) == undisturbed
+
+
+def test_what_a_machine_that_fell_silent_left_to_seal_is_sealed(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setattr(sessions_module, "BEAT", 0.2)
+    tasks = toys.make_tasks()
+    out = tmp_path / "out"
+    plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out)
+    for task in tasks:
+        put(out, task)
+    journal = out / "ledger" / "20260105T000000.000000-node07-1.jsonl"
+    journal.parent.mkdir()
+    journal.write_text(json.dumps({"session": {"place": "node07", "pid": 1, "process": 5}}) + "\n")
+    os.utime(journal, (0, 0))
+    assert work_on(out, [task["run_id"] for task in tasks], workers=1).done == 12
+    assert (out / "stage").exists()  # left to whoever sees to all runs
+    assert work_on(out, workers=1).done == 12
     assert toys.files(out) == undisturbed
 
 

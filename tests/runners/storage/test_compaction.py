@@ -43,6 +43,44 @@ def test_whole_subtrees_of_blocks_are_joined_and_a_short_block_stays(tmp_path):
     assert toys.files(results.directory) == before
 
 
+def test_no_shard_is_lost_that_a_listing_of_a_moment_ago_lacks(tmp_path, monkeypatch):
+    tasks = toys.make_tasks(1, 8)
+    results = filled(tmp_path / "out", tasks)
+    for number in range(results.blocks):
+        results.seal(number)
+    real, looks = compaction.shards_of, []
+
+    def outdated(directory, table):  # as a network file system may give it for half a minute
+        looks.append(table)
+        return [shard for shard in real(directory, table) if (table, shard.first) != ("series", 2) or len(looks) > 6]
+
+    monkeypatch.setattr(compaction, "shards_of", outdated)
+    results.finish()
+    assert names(results.directory) == ["part-0000000-0000007.parquet"]
+    check_tables(results.directory, tasks)
+
+
+def test_what_a_grown_block_had_before_is_not_lost(tmp_path, monkeypatch):
+    tasks = toys.make_tasks(1, 4)
+    begun = filled(tmp_path / "out", tasks[:3], block=4)
+    begun.finish()
+    put(begun.directory, tasks[3])
+    grown = Store(begun.directory, [task["run_id"] for task in tasks], 4, FOOTER)
+    real, looks = store.shards_of, []
+
+    def outdated(directory, table):
+        looks.append(table)
+        return [] if table == "series" and looks.count("series") < 3 else real(directory, table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "shards_of", outdated)
+        grown.seal(0)
+    assert looks.count("series") == 3
+    assert names(grown.directory) == ["part-0000000-0000003.parquet"]
+    (grown.directory / store.TASKS).write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    check_tables(grown.directory, tasks)
+
+
 def test_size_bounds_what_is_joined(tmp_path, monkeypatch):
     tasks = toys.make_tasks(1, 16)
     alone = filled(tmp_path / "alone", tasks)
