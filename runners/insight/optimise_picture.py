@@ -1,4 +1,4 @@
-"""The candidates of a search as a picture: goals against each other, the Pareto front with its intervals, the knee."""
+"""The candidates of a search as a picture: goals against each other, the Pareto front, what fresh seeds say of it."""
 
 import io
 import itertools
@@ -12,7 +12,7 @@ from ..reports.curves import DPI, GREY, PALETTE
 from ..reports.files import METADATA
 from ..reports.labels import point_label, short_names
 from .optimise_text import parameter_text
-from .pareto import Judged, Weighed
+from .pareto import Judged, Weighed, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,14 +65,17 @@ def _draw(axes: "Axes", weighed: Weighed, across: str | None, up: str) -> None:
     said = "keeps the constraints" if weighed.settings.constraints else "candidate"
     _points(axes, weighed, kept, across, up, marker="o", color=BLUE, alpha=0.45, linewidths=0, label=said)
     front = [weighed.of(number) for number in weighed.front]
-    _intervals(axes, weighed, front, across, up)
     name = "best" if across is None else "Pareto front"
-    _points(axes, weighed, front, across, up, marker="D", color=ORANGE, s=34, label=f"{name}, {LEVEL:.0%} interval")
-    if weighed.baseline.means is not None:
-        if across is None:
-            axes.axhline(_scaled(weighed, weighed.baseline, up), color=GREEN, linestyle=(0, (5, 3)), label="as written")
-        else:
-            _points(axes, weighed, [weighed.baseline], across, up, marker="s", color=GREEN, s=46, label="as written")
+    hollow: dict[str, Any] = {"facecolors": "none", "linewidths": 1.2}
+    _points(axes, weighed, front, across, up, marker="D", edgecolors=ORANGE, label=f"{name}, by the search", **hollow)
+    _draw_fresh(axes, weighed, across, up)
+    if across is None:
+        known = [one for one in (weighed.fresh.get(0), weighed.baseline) if one is not None and one.means is not None]
+        if known:
+            axes.axhline(_scaled(weighed, known[0], up), color=GREEN, linestyle=(0, (5, 3)), label="as written")
+    else:
+        looks = hollow | {"edgecolors": GREEN, "label": "as written, by the search"}
+        _points(axes, weighed, [weighed.baseline], across, up, marker="s", **looks)
     if weighed.knee is not None and across is not None:
         judged = weighed.of(weighed.knee)
         at = (_scaled(weighed, judged, across), _scaled(weighed, judged, up))
@@ -87,16 +90,37 @@ def _draw(axes: "Axes", weighed: Weighed, across: str | None, up: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _draw_fresh(axes: "Axes", weighed: Weighed, across: str | None, up: str) -> None:
+    """Draw what was judged again: filled, with intervals and a line from where the search saw it."""
+    again = [weighed.fresh[number] for number in weighed.fresh if number and weighed.fresh[number].means is not None]
+    holding = [judged for judged in again if (found := verdict(weighed, judged.number)) is not None and found.holds]
+    for judged in again:
+        ends = [weighed.of(judged.number), judged]
+        xs = [one.number if across is None else _scaled(weighed, one, across) for one in ends]
+        axes.plot(xs, [_scaled(weighed, one, up) for one in ends], color=ORANGE, linewidth=0.9, alpha=0.6, zorder=1)
+    _intervals(axes, weighed, again, across, up)
+    said = f"by fresh seeds, {LEVEL:.0%} interval"
+    _points(axes, weighed, holding, across, up, marker="D", color=ORANGE, s=34, label=f"{said}: holds", zorder=3)
+    if failing := [judged for judged in again if judged not in holding]:
+        looks = {"marker": "X", "color": "black", "s": 46, "label": f"{said}: does not hold", "zorder": 3}
+        _points(axes, weighed, failing, across, up, **looks)
+    if across is not None and weighed.fresh:
+        looks = {"marker": "s", "color": GREEN, "s": 46, "label": "as written, by fresh seeds"}
+        _points(axes, weighed, [weighed.fresh[0]], across, up, **looks)
+
+
 def _points(
     axes: "Axes", weighed: Weighed, candidates: Sequence[Judged], across: str | None, up: str, **looks: Any
 ) -> None:
-    xs = [judged.number if across is None else _scaled(weighed, judged, across) for judged in candidates]
-    axes.scatter(xs, [_scaled(weighed, judged, up) for judged in candidates], **({"s": 22} | looks))
+    """Draw candidates, of which those without figures are left out."""
+    there = [judged for judged in candidates if judged.means is not None]
+    xs = [judged.number if across is None else _scaled(weighed, judged, across) for judged in there]
+    axes.scatter(xs, [_scaled(weighed, judged, up) for judged in there], **({"s": 22} | looks))
 
 
-def _intervals(axes: "Axes", weighed: Weighed, front: Sequence[Judged], across: str | None, up: str) -> None:
+def _intervals(axes: "Axes", weighed: Weighed, candidates: Sequence[Judged], across: str | None, up: str) -> None:
     looks: dict[str, Any] = {"color": ORANGE, "linewidth": 1.1, "alpha": 0.8}
-    for judged in front:
+    for judged in candidates:
         x = judged.number if across is None else _scaled(weighed, judged, across)
         _, low, high = judged.level(up)
         if not isnan(low):

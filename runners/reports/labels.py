@@ -54,6 +54,11 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with what is counted, as ``1 candidate`` and ``1,200 candidates``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def point_label(parameters: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Return what a point is, in one line; the name of a policy stands before all that is said of it."""
     said: dict[str, list[str]] = {}
