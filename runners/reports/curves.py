@@ -51,7 +51,7 @@ _NEEDED = {"date", "infectious", "cumulative_infections", "susceptible"}
 
 def has_curves(results: "Results") -> bool:
     """Return whether there is an epidemic to draw."""
-    return set(results.series.columns) >= _NEEDED
+    return "series" in results.tables and set(results.series.columns) >= _NEEDED
 
 
 def curves_png(results: "Results", *, titled: bool = True, narrow: bool = False) -> bytes:

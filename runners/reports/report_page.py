@@ -26,7 +26,7 @@ from .labels import (
     spread,
     value_text,
 )
-from .report import Grid, compared, differences_grid, levels_grid, rising_note
+from .report import Grid, compared, differences_grid, levels_grid, pairing, rising_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,10 +134,10 @@ def html_report(results: "Results", baseline: int = 0) -> str:
         ),
     ]
     if len(results.points) > 1:
+        how, unpaired = pairing(results, frame, baseline)
         parts += [
             f"<h2>Difference to point {baseline}</h2>",
-            f'<p class="note">Runs of the same seed are paired; mean of the differences and its {LEVEL:.0%} interval '
-            "(Student’s t).</p>",
+            f'<p class="note">{html.escape(f"{how[0].upper()}{how[1:]}. {unpaired}".strip())}</p>',
             *(_html_table(results, *differences_grid(results, frame, part, baseline), baseline) for part in shown),
         ]
     parts += _maps(results, baseline)
