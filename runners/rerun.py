@@ -1,5 +1,6 @@
 """Make one run of a sweep again, and find out whether it comes to the same, bit for bit."""
 
+import json
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from .engine import manifest as manifests
 from .engine.limits import Limits
 from .engine.outcome import SweepError
 from .engine.part import opening_of, work_on
+from .engine.supervisor import START_TRACE
 from .engine.worker import load
 from .storage.store import TASKS, read_table, read_tasks, runs_in_results, table_names
 from .storage.tables import conform
@@ -26,6 +28,7 @@ class Rerun:
     Attributes:
         run_id: run.
         failure: why it failed; "" if it did not.
+        traceback: where it failed, or the last that its process said; "" if there is none.
         tables: tables of the run, stored or new.
         stored: whether the run is in the results, so that there is something to compare with.
         differences: for every table that is not equal bit for bit, where it differs first.
@@ -35,6 +38,7 @@ class Rerun:
 
     run_id: str
     failure: str
+    traceback: str
     tables: list[str]
     stored: bool
     differences: dict[str, str]
@@ -70,8 +74,16 @@ def rerun(directory: str | Path, run_id: str, out: str | Path | None = None, *, 
         target.mkdir(parents=True)
         shutil.copyfile(directory / TASKS, target / TASKS)
         manifests.write_manifest(target, planned | {"versions": manifests.program()})
-        outcome = work_on(target, [run_id], workers=1, limits=limits)
+        try:
+            outcome = work_on(target, [run_id], workers=1, limits=limits)
+        except SweepError as error:
+            start = target / START_TRACE
+            if out is not None or not start.is_file():
+                raise
+            said = str(error).partition(" (traceback in ")[0]  # that file goes with the folder
+            raise SweepError(f"{said}\n{start.read_text()}") from None
         failure = str(outcome.failures[0]) if outcome.failures else ""
+        trace = _traceback(target / outcome.failures[0].trace) if failure and outcome.failures[0].trace else ""
         program = manifests.program_differences(planned)
         stored = run_id in runs_in_results(directory)
         both = (directory, target) if outcome.done else (directory,)
@@ -81,7 +93,7 @@ def rerun(directory: str | Path, run_id: str, out: str | Path | None = None, *, 
             for name in names:
                 if where := _difference(_rows(directory, name, run_id), _rows(target, name, run_id)):
                     differences[name] = where
-        return Rerun(run_id, failure, names, stored, differences, program, None if out is None else target)
+        return Rerun(run_id, failure, trace, names, stored, differences, program, None if out is None else target)
 
 
 def debug(directory: str | Path, run_id: str) -> None:
@@ -104,6 +116,12 @@ def debug(directory: str | Path, run_id: str) -> None:
     except Exception:  # whatever a run raises
         traceback.print_exc()
         pdb.post_mortem(sys.exc_info()[2])
+
+
+def _traceback(file: Path) -> str:
+    """Return what an error of a run was recorded with."""
+    recorded = json.loads(file.read_bytes())
+    return str(recorded.get("traceback") or recorded.get("output") or "").rstrip()
 
 
 def _task(directory: Path, run_id: str) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def run_once(
         typer.Option("--checkpoint-every", metavar="DAYS", help='Save the state in --out now and then, as "10 days".'),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--continue", help="Go on from the state that a stopped run saved in --out.")
+        bool, typer.Option("--resume", help="Go on from the state that a stopped run saved in --out.")
     ] = False,
     until_day: Annotated[int | None, typer.Option("--until-day", min=1, help="Stop before this day.")] = None,
     save: Annotated[
@@ -101,7 +101,7 @@ def run_once(
         citytwin run quickstart --out results/first
         citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
         citytwin run long.toml --out results/long --checkpoint-every "10 days"
-        citytwin run long.toml --out results/long --continue
+        citytwin run long.toml --out results/long --resume
         citytwin run past.toml --until-day 30 --save day30.state
     """
     from ..progress import progress_bar, sign_of_life
