@@ -144,8 +144,12 @@ def measure_of(indicator: str, largest: float) -> Measure:
     known = next((measure for measure in MEASURES if measure.column == indicator), None)
     if known is not None:
         return known
-    decimals = max(0, 2 - floor(log10(largest))) if 0 < largest < inf else 0
-    return Measure(indicator, indicator, "", decimals=min(decimals, 9))
+    return Measure(indicator, indicator, "", decimals=decimals_of(largest))
+
+
+def decimals_of(largest: float) -> int:
+    """Return after how many decimals a figure of this size has three digits."""
+    return min(max(0, 2 - floor(log10(largest))), 9) if 0 < largest < inf else 0
 
 
 def check_indicator(summary: "pd.DataFrame", indicator: str) -> None:

@@ -202,7 +202,7 @@ class _Session(Generic[Found]):
             count = len(self.store.committed())
             stopped = stopped or "a signal"
             raise SweepInterrupted(
-                f"Stopped by {stopped}: {count} runs of at most {most} are in {self.out}; "
+                f"Stopped by {stopped}: {count} of at most {most} runs are in {self.out}; "
                 "go on with --resume (resume=True).",
                 SweepOutcome(self.out, most, count, stopped=stopped),
             )

@@ -14,6 +14,7 @@ from .engine.outcome import SweepError
 from .engine.part import opening_of, work_on
 from .engine.supervisor import START_TRACE
 from .engine.worker import load
+from .reports.labels import counted
 from .storage.store import TASKS, read_table, read_tasks, runs_in_results, table_names
 from .storage.tables import conform
 
@@ -146,13 +147,13 @@ def _difference(old: "pa.Table | None", new: "pa.Table | None") -> str:
     What is stored may have wider types, and columns of other runs in which this one has nothing.
     """
     if old is None:
-        return f"no table then, {len(new)} rows now" if new is not None and len(new) else ""
+        return f"no table then, {counted(len(new), 'row')} now" if new is not None and len(new) else ""
     if new is None:
-        return f"{len(old)} rows then, no table now" if len(old) else ""
+        return f"{counted(len(old), 'row')} then, no table now" if len(old) else ""
     if unknown := [name for name in new.column_names if name not in old.column_names]:
         return f"column {unknown[0]} is new"
     if len(old) != len(new):
-        return f"{len(old)} rows then, {len(new)} now"
+        return f"{counted(len(old), 'row')} then, {len(new):,} now"
     new = conform(new, old.schema)
     for name in old.column_names:
         one, other = (_bits(table.column(name)) for table in (old, new))

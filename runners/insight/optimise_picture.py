@@ -8,7 +8,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from ..compare import LEVEL, Measure, measure_of
-from ..reports.curves import DPI, GREY, PALETTE
+from ..reports.curves import DPI, GREY, PALETTE, thousands
 from ..reports.files import METADATA
 from ..reports.labels import point_label, short_names
 from .optimise_text import parameter_text
@@ -43,7 +43,7 @@ def pareto_png(weighed: Weighed, title: str) -> bytes:
     for axes in panels[len(pairs) :]:
         axes.set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     heading = [title] if title else []
     if weighed.knee is not None:
         parameters = weighed.of(weighed.knee).parameters
@@ -72,7 +72,8 @@ def _draw(axes: "Axes", weighed: Weighed, across: str | None, up: str) -> None:
     if across is None:
         known = [one for one in (weighed.fresh.get(0), weighed.baseline) if one is not None and one.means is not None]
         if known:
-            axes.axhline(_scaled(weighed, known[0], up), color=GREEN, linestyle=(0, (5, 3)), label="as written")
+            said = "as written, by fresh seeds" if known[0] is not weighed.baseline else "as written"
+            axes.axhline(_scaled(weighed, known[0], up), color=GREEN, linestyle=(0, (5, 3)), label=said)
     else:
         looks = hollow | {"edgecolors": GREEN, "label": "as written, by the search"}
         _points(axes, weighed, [weighed.baseline], across, up, marker="s", **looks)
@@ -85,6 +86,9 @@ def _draw(axes: "Axes", weighed: Weighed, across: str | None, up: str) -> None:
         )  # fmt: skip
     axes.set_ylabel(_label(weighed, up), fontsize=9)
     axes.set_xlabel("candidate, in the order of trial" if across is None else _label(weighed, across), fontsize=9)
+    axes.yaxis.set_major_formatter(thousands)
+    if across is not None:
+        axes.xaxis.set_major_formatter(thousands)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -97,13 +101,16 @@ def _draw_fresh(axes: "Axes", weighed: Weighed, across: str | None, up: str) -> 
     for judged in again:
         ends = [weighed.of(judged.number), judged]
         xs = [one.number if across is None else _scaled(weighed, one, across) for one in ends]
-        axes.plot(xs, [_scaled(weighed, one, up) for one in ends], color=ORANGE, linewidth=0.9, alpha=0.6, zorder=1)
+        axes.plot(xs, [_scaled(weighed, one, up) for one in ends], color=GREY, linestyle=":", linewidth=0.9, zorder=1)
     _intervals(axes, weighed, again, across, up)
     said = f"by fresh seeds, {LEVEL:.0%} interval"
-    _points(axes, weighed, holding, across, up, marker="D", color=ORANGE, s=34, label=f"{said}: holds", zorder=3)
-    if failing := [judged for judged in again if judged not in holding]:
-        looks = {"marker": "X", "color": "black", "s": 46, "label": f"{said}: does not hold", "zorder": 3}
-        _points(axes, weighed, failing, across, up, **looks)
+    for group, marker, colour, word in (
+        (holding, "D", ORANGE, "holds"),
+        ([judged for judged in again if judged not in holding], "X", "black", "does not hold"),
+    ):
+        if group:
+            looks = {"marker": marker, "color": colour, "s": 42, "label": f"{said}: {word}", "zorder": 3}
+            _points(axes, weighed, group, across, up, **looks)
     if across is not None and weighed.fresh:
         looks = {"marker": "s", "color": GREEN, "s": 46, "label": "as written, by fresh seeds"}
         _points(axes, weighed, [weighed.fresh[0]], across, up, **looks)

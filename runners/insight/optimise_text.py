@@ -101,6 +101,8 @@ def fresh_sentences(weighed: Weighed) -> list[str]:
     if not asked:
         why = "The scenario as written breaks a constraint there, or has no figures"
         lines.append(f"{why}; that a candidate is better is not asked.")
+    if not holding:
+        lines.append("What the search chose owes much to the luck of its seeds: search with more replicates.")
     measures = {name: _measure(weighed, name) for name in weighed.settings.indicators}
     for number, one in found.items():
         if one is None:
@@ -261,9 +263,9 @@ def _at_ends(weighed: Weighed) -> list[str]:
     short = short_names(list(weighed.settings.parameters))
     found = []
     for name, choice in weighed.settings.parameters.items():
-        margin = 0.01 * (choice.to - choice.from_)
+        low, high = choice.at(0.01), choice.at(0.99)
         values = [weighed.of(number).parameters[name] for number in weighed.front]
-        if values and (all(v <= choice.from_ + margin for v in values) or all(v >= choice.to - margin for v in values)):
+        if values and (all(value <= low for value in values) or all(value >= high for value in values)):
             found.append(short[name])
     return found
 

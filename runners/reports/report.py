@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compare import LEVEL, NAMED_POINTS, PEAKS, Measure, compare, still_rising
-from ..storage.tables import StoreError
-from .files import PAGES, check_target
+from .files import PAGES, check_target, write_target
 from .labels import (
     amount,
     attributions,
@@ -163,7 +162,7 @@ def rising_note(results: "Results") -> str:
 def _points(points: list[int]) -> str:
     if len(points) > NAMED_POINTS:
         return f"{len(points):,} points"
-    return f"point{'s' * (len(points) > 1)} {', '.join(map(str, points))}"
+    return f"point{'' if len(points) == 1 else 's'} {', '.join(map(str, points))}"
 
 
 def text_report(results: "Results", baseline: int = 0, width: int = WIDTH, view: View | None = None) -> str:
@@ -276,12 +275,7 @@ def write_report(results: "Results", path: Path, baseline: int = 0) -> Path:
     from .report_page import html_report
 
     check_target(path, PAGES)
-    page = html_report(results, baseline)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
+    write_target(path, html_report(results, baseline).encode())
     if results.directory is not None and os.access(results.directory, os.W_OK):  # it may be an archive
         write_crate(results)
     return path

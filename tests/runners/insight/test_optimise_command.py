@@ -7,6 +7,7 @@ import pytest
 from small_scenarios import TINY
 
 from citytwin.runners.insight.optimise import optimise
+from citytwin.runners.reports.crate import command_of
 from citytwin.runners.results import Results
 from citytwin.runners.scenarios.documents import ScenarioError
 from citytwin.runners.scenarios.scenario import Scenario
@@ -78,6 +79,18 @@ def test_the_command_line(found, call, tmp_path):
     assert call("optimise", "s.toml", "--out", found.directory).code == 2
     more = call("optimise", "s.toml", "--out", found.directory, "--resume", "--trials", 12)
     assert more.code == 2 and "holds another search" in more.err
+
+
+def test_the_search_is_repeated_from_its_results(found, call, tmp_path):
+    """The report and its metadata name the command, which makes the same bytes; also where a scenario calibrates as well."""
+    call("report", found.directory, "--out", "page.html")
+    results = Results(found.directory)
+    assert command_of(results) == "citytwin optimise sweep.json --out again"
+    results.info["scenario"] |= {"calibrate": {}}
+    assert command_of(results) == "citytwin optimise sweep.json --out again"
+    call("optimise", found.directory / "sweep.json", "--out", "again", "--workers", 2)
+    for name in ("optimise.json", "pareto.parquet"):
+        assert (tmp_path / "again" / name).read_bytes() == (found.directory / name).read_bytes()
 
 
 BAD = {

@@ -109,6 +109,15 @@ def test_what_is_told_of_goals():
     assert "One seed only" in optimise_text(alone, counts)
 
 
+def test_ends_of_a_logarithmic_range_are_near_in_its_own_measure():
+    """From 0.001 to 1 a value of 0.005 lies at a quarter of the way, 0.00105 at its lower end."""
+    ranges = {"toy.x": {"from": 0.001, "to": 1, "scale": "log"}}
+    for x, told in ((0.005, False), (0.00105, True)):
+        found = weigh(settings(parameters=ranges), judged(0, 2, 2, 2), [judged(1, 1, 5, 2, x=x)])
+        text = optimise_text(found, {"trials": 10, "runs": 4, "failed_runs": 0})
+        assert ("At the end of its range" in text) == told
+
+
 def again(*fresh, baseline=(2, 2, 2), **changes):
     """Return candidates that were equal by the search, the scenario as written too, and came to these by fresh seeds."""
     candidates = [judged(number, number, number, 2) for number in range(1, len(fresh) + 1)]

@@ -120,6 +120,16 @@ def test_a_terminal_shows_them_with_their_differences():
     assert "20 of 500 points" in text
 
 
+def test_points_without_a_figure_come_last():
+    many = results(60)
+    table = many.summary
+    table.loc[table["point"].isin([10, 20]), "deaths"] = np.nan
+    view = view_of(many, names=["deaths"], sort="deaths", limit=60)
+    means = table.groupby("point")["deaths"].mean().dropna().sort_values()
+    assert set(view.points[-2:]) == {10, 20}
+    assert [means[point] for point in view.points[:-2]] == means.tolist()
+
+
 def test_order_and_figures_can_be_chosen():
     many = results()
     view = view_of(many, names=["deaths", "reproduction_early"], sort="deaths", limit=3)
