@@ -225,7 +225,7 @@ def compare(
     column = np.minimum(np.searchsorted(seed[base], seed), len(base) - 1)
     paired = seed[base][column] == seed
     frames = []
-    there = int(np.searchsorted(points, baseline))
+    position = int(np.searchsorted(points, baseline))
     for measure in measures_in(summary) if measures is None else measures:
         values = summary[measure.column].to_numpy(float)
         known = ~np.isnan(values)
@@ -235,10 +235,10 @@ def compare(
         pairs[row[paired], column[paired]] = values[paired] - values[base][column[paired]]
         number = (~np.isnan(pairs)).sum(1)
         mean = _ratio(sums, counts)
-        squares = np.bincount(row[known], (values - mean[row])[known] ** 2, len(points))
-        half = welch_half(_ratio(squares, counts - 1), counts, there, level)
+        squares = np.bincount(row[known], (values - mean[row])[known] ** 2, len(points)).astype(float)
+        half = welch_half(_ratio(squares, counts - 1), counts, position, level)
         low, high = intervals(pairs, level)
-        alone, apart = number == 0, mean - mean[there]
+        alone, apart = number == 0, mean - mean[position]
         found = {
             "pairs": number,
             "difference": np.where(alone, apart, _ratio(np.nansum(pairs, 1), number)),

@@ -161,7 +161,7 @@ def draw_others(axes: "Axes", by_point: "dict[int, pd.DataFrame]", looks: Looks,
             axes.plot(steps, np.nanmedian(curves, axis=0), color=OTHERS, linewidth=0.7, zorder=1)
 
 
-def thousands(value: float, _position: int = 0) -> str:
+def thousands(value: float, _position: float = 0) -> str:
     """Return a number beside an axis, with thousands parted."""
     return f"{value:,.10g}".replace("-", MINUS)
 
