@@ -215,7 +215,8 @@ class TestFailures:
         assert found.counts["failed_runs"] == 2 * len(failed) == len(found.failed)
         assert found.weighed.front
         assert all(found.weighed.of(number).parameters["toy.x"] <= 3 for number in found.weighed.front)
-        assert f"{len(failed)} candidates failed ({2 * len(failed)} runs)" in optimise_text(found.weighed, found.counts)
+        text = " ".join(optimise_text(found.weighed, found.counts).split())
+        assert f"{len(failed)} candidates failed ({2 * len(failed)} runs)" in text
         table = pd.read_parquet(found.directory / "pareto.parquet").set_index("candidate")
         assert (table.loc[[judged.number for judged in failed], "state"] == "failed").all()
 
