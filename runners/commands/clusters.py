@@ -267,7 +267,7 @@ def work(
         typer.echo(str(failure), err=True)
     typer.echo(f"{outcome.done} of {outcome.total} runs are in the results, {len(outcome.failures)} failed.")
     if outcome.stopped:
-        typer.echo(f"Stopped by {outcome.stopped}; left: {counted(outcome.left, 'run')}. {refused}".rstrip(), err=True)
+        typer.echo(f"Stopped by {outcome.stopped}, {counted(outcome.left, 'run')} left. {refused}".rstrip(), err=True)
         raise typer.Exit(DRAINED)
     if outcome.failures:
         raise typer.Exit(SOME_FAILED)
