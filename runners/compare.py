@@ -2,7 +2,7 @@
 
 Every point has the same seeds and every draw is a hash of the seed, so two runs of one seed differ by their policies
 alone. The mean of the paired differences therefore varies much less than the difference of two means; a point compared
-with itself differs by exactly 0.
+with itself differs by exactly 0. Points that share no seed are compared by their means all the same, luck and all.
 """
 
 from collections.abc import Sequence
@@ -144,8 +144,12 @@ def measure_of(indicator: str, largest: float) -> Measure:
     known = next((measure for measure in MEASURES if measure.column == indicator), None)
     if known is not None:
         return known
-    decimals = max(0, 2 - floor(log10(largest))) if 0 < largest < inf else 0
-    return Measure(indicator, indicator, "", decimals=min(decimals, 9))
+    return Measure(indicator, indicator, "", decimals=decimals_of(largest))
+
+
+def decimals_of(largest: float) -> int:
+    """Return after how many decimals a figure of this size has three digits."""
+    return min(max(0, 2 - floor(log10(largest))), 9) if 0 < largest < inf else 0
 
 
 def check_indicator(summary: "pd.DataFrame", indicator: str) -> None:
@@ -188,7 +192,8 @@ def compare(
     """Return how each point differs from the baseline point.
 
     The interval is the mean of the paired differences plus or minus the quantile of Student's t distribution with
-    n − 1 degrees of freedom times their standard error (Student 1908), for n pairs of runs of one seed.
+    n − 1 degrees of freedom times their standard error (Student 1908), for n pairs of runs of one seed. Without a pair it
+    is the difference of the means with Welch's interval, see :func:`welch_half`.
 
     Args:
         summary: a row a run, with ``point``, ``seed`` and the columns of the measures; runs may be missing.
@@ -198,8 +203,9 @@ def compare(
 
     Returns:
         A row a point and measure: ``point``, ``measure`` (column of the summary), ``runs`` (at the point), ``mean``
-        (over them), ``pairs`` (seeds that both points have), ``difference`` (mean over the pairs; missing without
-        one), ``low`` and ``high`` (the interval; missing with fewer than two pairs). All in units of the summary.
+        (over them), ``pairs`` (seeds that both points have), ``difference`` (mean over the pairs; without one, 0 pairs,
+        that of the means), ``low`` and ``high`` (the interval; missing with one pair, or without one and with a single
+        run at either point). All in units of the summary.
 
     Raises:
         StoreError: if the baseline has no run.
@@ -219,6 +225,7 @@ def compare(
     column = np.minimum(np.searchsorted(seed[base], seed), len(base) - 1)
     paired = seed[base][column] == seed
     frames = []
+    position = int(np.searchsorted(points, baseline))
     for measure in measures_in(summary) if measures is None else measures:
         values = summary[measure.column].to_numpy(float)
         known = ~np.isnan(values)
@@ -227,10 +234,19 @@ def compare(
         pairs = np.full((len(points), len(base)), np.nan)
         pairs[row[paired], column[paired]] = values[paired] - values[base][column[paired]]
         number = (~np.isnan(pairs)).sum(1)
-        difference = _ratio(np.nansum(pairs, 1), number)
+        mean = _ratio(sums, counts)
+        squares = np.bincount(row[known], (values - mean[row])[known] ** 2, len(points)).astype(float)
+        half = welch_half(_ratio(squares, counts - 1), counts, position, level)
         low, high = intervals(pairs, level)
-        about = {"point": points, "measure": measure.column, "runs": runs, "mean": _ratio(sums, counts)}
-        frames.append(pd.DataFrame(about | {"pairs": number, "difference": difference, "low": low, "high": high}))
+        alone, apart = number == 0, mean - mean[position]
+        found = {
+            "pairs": number,
+            "difference": np.where(alone, apart, _ratio(np.nansum(pairs, 1), number)),
+            "low": np.where(alone, apart - half, low),
+            "high": np.where(alone, apart + half, high),
+        }
+        about = {"point": points, "measure": measure.column, "runs": runs, "mean": mean}
+        frames.append(pd.DataFrame(about | found))
     if not frames:
         return pd.DataFrame(columns=["point", "measure", "runs", "mean", "pairs", "difference", "low", "high"])
     return pd.concat(frames).sort_values("point", kind="stable", ignore_index=True)
@@ -239,6 +255,31 @@ def compare(
 def _ratio(sums: Floats, counts: NDArray[np.int64]) -> Floats:
     """Return means, not numbers where there is nothing to take one of."""
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def welch_half(variance: Floats, number: NDArray[np.int64], other: int, level: float = LEVEL) -> Floats:
+    """Return half the width of the interval of the difference between the mean of each sample and that of another one.
+
+    Student's t with degrees of freedom by Welch 1947 (Biometrika 34:28-35) and Satterthwaite 1946 (Biometrics Bulletin
+    2:110-114), for independent samples whose variances need not be equal.
+
+    Args:
+        variance: (samples,) of the values of each sample; not a number with fewer than two.
+        number: (samples,) of values.
+        other: position of the sample with which the others are compared.
+        level: probability of the interval.
+
+    Returns:
+        (samples,); not a number where either sample has fewer than two values.
+    """
+    from scipy.stats import t
+
+    squared = variance / np.maximum(number, 1)  # of the standard error of each mean
+    freedom = np.maximum(number - 1, 1)
+    both = squared + squared[other]
+    share = squared / np.where(both == 0, 1.0, both)
+    effective = 1 / (share**2 / freedom + (1 - share) ** 2 / freedom[other])
+    return t.ppf((1 + level) / 2, effective) * np.sqrt(both)
 
 
 def intervals(values: Floats, level: float = LEVEL) -> tuple[Floats, Floats]:

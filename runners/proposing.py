@@ -55,7 +55,8 @@ class Proposer(Protocol[_Found_co]):
 
         Yields:
             The tasks of a batch, of all but ``batch``; send the runs of it that are in the results. All parameters occur
-            in the first batch. Runs are named by :func:`run_id`, in order, points counted on.
+            in the first batch. Runs are named by :func:`run_id`, in order; points are counted on, and one may come again
+            with further replicates.
 
         Raises:
             SweepError: if it cannot go on.
@@ -201,7 +202,7 @@ class _Session(Generic[Found]):
             count = len(self.store.committed())
             stopped = stopped or "a signal"
             raise SweepInterrupted(
-                f"Stopped by {stopped}: {count} runs of at most {most} are in {self.out}; "
+                f"Stopped by {stopped}: {count} of at most {most} runs are in {self.out}; "
                 "go on with --resume (resume=True).",
                 SweepOutcome(self.out, most, count, stopped=stopped),
             )

@@ -1,5 +1,6 @@
 """Make one run of a sweep again, and find out whether it comes to the same, bit for bit."""
 
+import json
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -11,7 +12,9 @@ from .engine import manifest as manifests
 from .engine.limits import Limits
 from .engine.outcome import SweepError
 from .engine.part import opening_of, work_on
+from .engine.supervisor import START_TRACE
 from .engine.worker import load
+from .reports.labels import counted
 from .storage.store import TASKS, read_table, read_tasks, runs_in_results, table_names
 from .storage.tables import conform
 
@@ -26,6 +29,7 @@ class Rerun:
     Attributes:
         run_id: run.
         failure: why it failed; "" if it did not.
+        traceback: where it failed, or the last that its process said; "" if there is none.
         tables: tables of the run, stored or new.
         stored: whether the run is in the results, so that there is something to compare with.
         differences: for every table that is not equal bit for bit, where it differs first.
@@ -35,6 +39,7 @@ class Rerun:
 
     run_id: str
     failure: str
+    traceback: str
     tables: list[str]
     stored: bool
     differences: dict[str, str]
@@ -70,8 +75,16 @@ def rerun(directory: str | Path, run_id: str, out: str | Path | None = None, *, 
         target.mkdir(parents=True)
         shutil.copyfile(directory / TASKS, target / TASKS)
         manifests.write_manifest(target, planned | {"versions": manifests.program()})
-        outcome = work_on(target, [run_id], workers=1, limits=limits)
+        try:
+            outcome = work_on(target, [run_id], workers=1, limits=limits)
+        except SweepError as error:
+            start = target / START_TRACE
+            if out is not None or not start.is_file():
+                raise
+            said = str(error).partition(" (traceback in ")[0]  # that file goes with the folder
+            raise SweepError(f"{said}\n{start.read_text()}") from None
         failure = str(outcome.failures[0]) if outcome.failures else ""
+        trace = _traceback(target / outcome.failures[0].trace) if failure and outcome.failures[0].trace else ""
         program = manifests.program_differences(planned)
         stored = run_id in runs_in_results(directory)
         both = (directory, target) if outcome.done else (directory,)
@@ -81,7 +94,7 @@ def rerun(directory: str | Path, run_id: str, out: str | Path | None = None, *, 
             for name in names:
                 if where := _difference(_rows(directory, name, run_id), _rows(target, name, run_id)):
                     differences[name] = where
-        return Rerun(run_id, failure, names, stored, differences, program, None if out is None else target)
+        return Rerun(run_id, failure, trace, names, stored, differences, program, None if out is None else target)
 
 
 def debug(directory: str | Path, run_id: str) -> None:
@@ -106,6 +119,12 @@ def debug(directory: str | Path, run_id: str) -> None:
         pdb.post_mortem(sys.exc_info()[2])
 
 
+def _traceback(file: Path) -> str:
+    """Return what an error of a run was recorded with."""
+    recorded = json.loads(file.read_bytes())
+    return str(recorded.get("traceback") or recorded.get("output") or "").rstrip()
+
+
 def _task(directory: Path, run_id: str) -> dict[str, Any]:
     for task in read_tasks(directory):
         if task["run_id"] == run_id:
@@ -128,13 +147,13 @@ def _difference(old: "pa.Table | None", new: "pa.Table | None") -> str:
     What is stored may have wider types, and columns of other runs in which this one has nothing.
     """
     if old is None:
-        return f"no table then, {len(new)} rows now" if new is not None and len(new) else ""
+        return f"no table then, {counted(len(new), 'row')} now" if new is not None and len(new) else ""
     if new is None:
-        return f"{len(old)} rows then, no table now" if len(old) else ""
+        return f"{counted(len(old), 'row')} then, no table now" if len(old) else ""
     if unknown := [name for name in new.column_names if name not in old.column_names]:
         return f"column {unknown[0]} is new"
     if len(old) != len(new):
-        return f"{len(old)} rows then, {len(new)} now"
+        return f"{counted(len(old), 'row')} then, {len(new):,} now"
     new = conform(new, old.schema)
     for name in old.column_names:
         one, other = (_bits(table.column(name)) for table in (old, new))

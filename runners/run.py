@@ -177,6 +177,10 @@ def claimed(out: Path, checkpoints: Checkpoints | None = None, *, resume: bool =
     """
     stopped = resume and out.is_dir() and not (out / store.MANIFEST).exists() and (out / CHECKPOINTS).is_dir()
     if out.exists() and not stopped and not (out.is_dir() and not any(out.iterdir())):
+        if (out / CHECKPOINTS).is_dir() and not (out / store.MANIFEST).is_file():
+            raise store.StoreError(
+                f"{out}: holds a run that was stopped; go on with --resume, or choose another name with --out"
+            )
         what = "holds results already" if (out / store.MANIFEST).is_file() else "exists already and is not empty"
         raise store.StoreError(f"{out}: {what}; choose another name with --out, or remove it first")
     there = out.exists()
@@ -186,7 +190,7 @@ def claimed(out: Path, checkpoints: Checkpoints | None = None, *, resume: bool =
     except BaseException as error:
         if checkpoints is not None and (day := checkpoints.latest_day()) is not None:
             if isinstance(error, KeyboardInterrupt):
-                raise KeyboardInterrupt(f"Stopped; the state of day {day} is saved: go on with --continue.") from None
+                raise KeyboardInterrupt(f"Stopped; the state of day {day} is saved: go on with --resume.") from None
             raise
         for item in out.iterdir() if out.is_dir() else ():
             shutil.rmtree(item) if item.is_dir() else item.unlink()

@@ -184,11 +184,11 @@ class Design:
                     links = np.unique(np.concatenate([block.inside, block.opened]))
                     filters = len({frozenset((int(streets.start[r]), int(streets.end[r]))) for r in block.filtered})
                     what = (
-                        f"{streets.describe(block.inside)}; {len(block.gates)} ways in, {filters} streets filtered, "
-                        f"{len(block.opened)} links opened against one-way traffic"
+                        f"{streets.describe(block.inside)}; ways in: {len(block.gates)}, streets filtered: {filters}, "
+                        f"links opened against one-way traffic: {len(block.opened)}"
                     )
                     if block.cut_off:
-                        what += f"; {block.cut_off} junctions had no way in or out before either"
+                        what += f"; junctions that had no way in or out before either: {block.cut_off}"
                 else:
                     what = _in_rooms(rooms, change, shape, f"{self.name} {change.number}")
             entry = {"feature": change.number, "change": change.kind, "what": what, "links": links.tolist()}

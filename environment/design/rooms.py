@@ -86,10 +86,8 @@ class Rooms:
         staff = self._staff(jobs, point)
         self._team_up(staff, int(first[0]), kind, site)
         if before is None:
-            return f"{len(staff)} people work in {name}"
-        return (
-            f"{len(staff)} people work in {name}, {self._visitors(before, int(kind), int(first[0]))} visits move there"
-        )
+            return f"{_people(len(staff))} in {name}"
+        return f"{_people(len(staff))} in {name}, visits that move there: {self._visitors(before, int(kind), int(first[0]))}"
 
     def _site(self, kind: SiteKind, point: shapely.Point, name: str, capacity: int | None) -> int:
         """Append a site and return its number; it stands in the nearest building within 50 m, if there is one."""
@@ -256,7 +254,7 @@ class Rooms:
             staff = self._staff(values["jobs"], point)
             site = self._site(SiteKind.WORK, point, "new workplaces", values["jobs"])
             self._team_up(staff, int(self._places(np.array([int(PlaceKind.WORK)]), site)[0]), SiteKind.WORK, site)
-            told.append(f"{len(staff)} people work there")
+            told.append(f"{_people(len(staff))} there")
         return ", ".join(told)
 
     def _rehouse(self, homes: NDArray[np.int64], building: NDArray[np.int64]) -> None:
@@ -372,3 +370,7 @@ def _spread(area: shapely.Geometry, count: int, draw: Any) -> list[shapely.Point
         points += shapely.points(x[inside], y[inside]).tolist()
         tries += 1
     return points[:count] if len(points) >= count else [area.representative_point()] * count
+
+
+def _people(count: int) -> str:
+    return "1 person works" if count == 1 else f"{count} people work"

@@ -124,7 +124,7 @@ class Streets:
         once = links[~(np.isin(twins[links], links) & (twins[links] < links) & (twins[links] >= 0))]
         names = sorted({name for name in self.names[links].tolist() if name})
         told = f": {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}" if names else ""
-        return f"{len(links)} links, {self.length[once].sum() / 1000:.2f} km{told}"
+        return f"{len(links)} link{'' if len(links) == 1 else 's'}, {self.length[once].sum() / 1000:.2f} km{told}"
 
     def name_of(self, link: int) -> str:
         """Return how messages call a link."""

@@ -313,7 +313,9 @@ def _zone_lines(table: "pandas.DataFrame", limits: tuple[float, ...], shown: str
         figures = "".join(f"{_number(float(row[head])):>13}" for head in heads)
         lines.append(f"{str(row['group', ''])[:21]:<22}{row['people', '']:>11,.0f}{figures}")
     if len(wide) > ZONES:
-        lines.append(f"… and {len(wide) - ZONES} zones of fewer people; --out writes all")
+        from ..reports.labels import counted
+
+        lines.append(f"… and {counted(len(wide) - ZONES, 'zone')} of fewer people; --out writes all")
     return lines
 
 

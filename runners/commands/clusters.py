@@ -173,6 +173,7 @@ def _plan(scenario: str, changes: list[str], out: Path | None, request: "Request
 
 def _tell(directory: Path, submission: "Submission", write_only: bool, as_json: bool) -> None:
     from ..executors.submit import commands
+    from ..reports.labels import counted
 
     if as_json:
         content = asdict(submission) | {"folder": str(submission.folder), "directory": str(directory)}
@@ -182,7 +183,7 @@ def _tell(directory: Path, submission: "Submission", write_only: bool, as_json: 
     workers = submission.request.workers
     beside = f", {workers} at a time" if workers > 1 else ""
     typer.echo(
-        f"{runs:,} runs of about {submission.seconds_per_run:.3g} s in {tasks:,} task{'s' if tasks > 1 else ''}"
+        f"{counted(runs, 'run')} of about {submission.seconds_per_run:.3g} s in {counted(tasks, 'task')}"
         f"{beside}; wall time of a task: {submission.wall_seconds / 60:.0f} min."
     )
     if write_only:
@@ -237,6 +238,7 @@ def work(
     from ..executors import task
     from ..executors.rounds import close_round
     from ..progress import progress_bar
+    from ..reports.labels import counted
     from ..status import status
     from ..trust import check_code
     from .status import status_text
@@ -273,7 +275,7 @@ def work(
         typer.echo(str(failure), err=True)
     typer.echo(f"{outcome.done} of {outcome.total} runs are in the results, {len(outcome.failures)} failed.")
     if outcome.stopped:
-        typer.echo(f"Stopped by {outcome.stopped}, {outcome.left} runs are left. {refused}".rstrip(), err=True)
+        typer.echo(f"Stopped by {outcome.stopped}, {counted(outcome.left, 'run')} left. {refused}".rstrip(), err=True)
         raise typer.Exit(DRAINED)
     if outcome.failures:
         raise typer.Exit(SOME_FAILED)

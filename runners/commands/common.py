@@ -151,9 +151,11 @@ def exit_where_failed(failed: "Mapping[str, str]") -> None:
         failed: by run, what happened.
     """
     if failed:
+        from ..reports.labels import counted
+
         shown = [f"  {run}: {what}" for run, what in list(failed.items())[:NAMED]]
         shown += [f"  … and {len(failed) - NAMED} more"] if len(failed) > NAMED else []
-        typer.echo(f"\n{len(failed)} runs failed:\n" + "\n".join(shown), err=True)
+        typer.echo(f"\n{counted(len(failed), 'run')} failed:\n" + "\n".join(shown), err=True)
         raise typer.Exit(SOME_FAILED)
 
 

@@ -80,7 +80,8 @@ def optimise_policy(
     """Look for the policy that serves the goals of [optimise] best and keeps its constraints.
 
     Of several goals the Pareto front is shown: the compromises that no other candidate beats in all of them. All
-    candidates are judged on the same seeds. Ctrl-C stops after the runs in hand; --resume goes on.
+    candidates are judged by the same seeds; what is chosen is judged again by fresh ones, as its success was partly luck.
+    Ctrl-C stops after the runs in hand; --resume goes on.
 
     \b
     Examples:

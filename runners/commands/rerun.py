@@ -45,14 +45,15 @@ def rerun_one(
         facts = {name: value for name, value in vars(found).items() if name != "out"}
         typer.echo(json.dumps(facts | {"same": found.same, "out": out and str(out)}, indent=2, ensure_ascii=False))
     else:
-        typer.echo(_rerun_text(found))
+        typer.echo(rerun_text(found))
     if found.failure or found.differences:
         raise typer.Exit(SOME_FAILED)
 
 
-def _rerun_text(found: "Rerun") -> str:
+def rerun_text(found: "Rerun") -> str:
+    """Return what came of it, for people; of a run that fails with its traceback."""
     if found.failure:
-        lines = [found.failure]
+        lines = [found.failure, *([found.traceback] if found.traceback else [])]
     elif not found.stored:
         lines = [f"{found.run_id} was made; it is not among the results, so there is nothing to compare with."]
     elif found.same:

@@ -38,7 +38,7 @@ def compare(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how each point of a sweep differs from a baseline, runs of one seed paired.
+    """Say how each point of a sweep differs from a baseline, runs of one seed paired where there are any.
 
     Of more than 40 points the 10 with the least and the 10 with the most of the first figure are shown; --measure,
     --sort and --limit choose otherwise. --json has all points but where --limit is given.

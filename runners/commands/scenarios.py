@@ -86,7 +86,7 @@ def run_once(
         typer.Option("--checkpoint-every", metavar="DAYS", help='Save the state in --out now and then, as "10 days".'),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--continue", help="Go on from the state that a stopped run saved in --out.")
+        bool, typer.Option("--resume", help="Go on from the state that a stopped run saved in --out.")
     ] = False,
     until_day: Annotated[int | None, typer.Option("--until-day", min=1, help="Stop before this day.")] = None,
     save: Annotated[
@@ -101,10 +101,11 @@ def run_once(
         citytwin run quickstart --out results/first
         citytwin run my-scenario.toml --set epidemic.r0=2.5 --seed 7 --threads 2
         citytwin run long.toml --out results/long --checkpoint-every "10 days"
-        citytwin run long.toml --out results/long --continue
+        citytwin run long.toml --out results/long --resume
         citytwin run past.toml --until-day 30 --save day30.state
     """
     from ..progress import progress_bar, sign_of_life
+    from ..reports.labels import counted
     from ..run import run
     from ..scenarios.cities import slug
 
@@ -112,7 +113,7 @@ def run_once(
     out = out or Path("results") / f"{slug(loaded.name)}-run"
     every_days = None if every is None else _days(every)
     if until_day is not None and until_day > loaded.clock.days:
-        message = f"the clock has {loaded.clock.days} days (given {until_day})"
+        message = f"the clock has {counted(loaded.clock.days, 'day')} (given {until_day})"
         raise typer.BadParameter(message, param_hint="--until-day")
 
     def moved(done: int, total: int) -> None:
@@ -198,6 +199,7 @@ def sweep_all(
     """
     from ..executors.choice import check_choice, make_runs
     from ..progress import progress_bar, sign_of_life
+    from ..reports.labels import counted
     from ..scenarios.cities import slug
     from ..sweep import SweepDrained, plan_sweep
 
@@ -240,13 +242,15 @@ def sweep_all(
             except SweepDrained as drained:
                 said = str(drained)
     if plan_only:
-        typer.echo(f"Planned: {planned} runs in {out}; make them with citytwin work {out}")
+        typer.echo(f"Planned: {counted(planned, 'run')} in {out}, to be made with citytwin work {out}")
         return
     if said:
         typer.echo(said, err=True)
         raise typer.Exit(DRAINED)
     if not begun:
-        typer.echo(f"Nothing was left to do: all {results.info['runs']} runs are in the results.", err=True)
+        runs = results.info["runs"]
+        whole = "the run is" if runs == 1 else f"all {runs} runs are"
+        typer.echo(f"Nothing was left to do: {whole} in the results.", err=True)
     elif redone := results.info["sessions"][-1].get("redone", []):
         runs = ", ".join(redone[:NAMED]) + (f" and {len(redone) - NAMED} more" if len(redone) > NAMED else "")
         typer.echo(f"Made again, because a file with their results was damaged: {runs}.", err=True)

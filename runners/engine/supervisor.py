@@ -35,6 +35,8 @@ More = Callable[[], Sequence[dict[str, Any]]]
 SETTLED: tuple[State, ...] = ("done", "failed", "timed_out", "out_of_memory", "killed")
 """What becomes of a run in a session that does not stop."""
 
+START_TRACE = f"{ERRORS}/start.txt"
+"""Traceback of workers that could not begin, in the results directory."""
 WALL_TIME = "wall time"
 """Why a supervisor stopped whose time was over."""
 
@@ -264,10 +266,10 @@ class Supervisor:
             self._settle(task, kind, child, report)
 
     def _unusable(self, report: dict[str, Any]) -> str:
-        folder = self.directory / ERRORS
-        folder.mkdir(exist_ok=True)
-        write_atomic(folder / "start.txt", report["traceback"].encode())
-        return f"{report['message']} (traceback in {folder / 'start.txt'})"
+        trace = self.directory / START_TRACE
+        trace.parent.mkdir(exist_ok=True)
+        write_atomic(trace, report["traceback"].encode())
+        return f"{report['message']} (traceback in {trace})"
 
     def _settle(self, task: dict[str, Any], state: State, child: Child, details: Mapping[str, Any]) -> None:
         self.ledger.write(task["run_id"], state, **{"attempt": child.attempt, "pid": child.pid, **details})

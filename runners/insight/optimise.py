@@ -2,9 +2,9 @@
 
 ::
 
-    optimise.json         the Pareto front with intervals, the knee, the baseline, how the search went
+    optimise.json         the Pareto front with intervals, the knee, the baseline, what holds by fresh seeds, how it went
     pareto.parquet        a row a candidate and the baseline: parameters, figures with intervals, differences
-    pareto.png            goals against each other, the front, the knee
+    pareto.png            goals against each other, the front by the seeds of the search and by fresh ones, the knee
     summary/ series/ …    all runs, as of a sweep; point 0 is the scenario as written
 """
 
@@ -23,7 +23,7 @@ from ..storage.atomic import write_atomic
 from ..sweep import Resume, check_directory
 from .optimise_picture import pareto_png
 from .optimise_text import kept_text, optimise_facts
-from .pareto import Judged, Weighed, weigh
+from .pareto import Judged, Weighed, verdict
 from .settings import Choice, OptimiseSettings
 from .trials import Search
 
@@ -106,7 +106,7 @@ def optimise(
     if told is not None:
         told("")
     outcome = run_proposed(search, out, workers=workers, resume=resume, progress=progress)
-    return write_optimum(search, outcome, Path(out), scenario.name)
+    return write_optimum(outcome, Path(out), scenario.name)
 
 
 def _settings_of(scenario: "Scenario") -> OptimiseSettings:
@@ -211,18 +211,16 @@ def _of_kind(choice: Choice, value: float) -> float | int:
 # ---------------------------------------------------------------------- what was found
 
 
-def write_optimum(search: Search, outcome: Proposed[tuple[Judged, ...]], out: Path, title: str = "") -> Optimum:
-    """Weigh the candidates of a search and write down what was found.
+def write_optimum(outcome: Proposed[Weighed], out: Path, title: str = "") -> Optimum:
+    """Write down what a search found.
 
     Args:
-        search: what was done.
         outcome: what came of it.
         out: its directory.
         title: name of the scenario, for the picture.
     """
-    baseline, *candidates = outcome.found
-    weighed = weigh(search.settings, baseline, candidates)
-    counts = {"trials": search.settings.trials, "runs": len(outcome.tasks), "failed_runs": len(outcome.failed)}
+    weighed = outcome.found
+    counts = {"trials": weighed.settings.trials, "runs": len(outcome.tasks), "failed_runs": len(outcome.failed)}
     optimum = Optimum(out, weighed, counts, outcome.failed)
     _write_table(out / TABLE, weighed)
     write_atomic(out / PICTURE, pareto_png(weighed, title))
@@ -248,16 +246,22 @@ def _row(weighed: Weighed, judged: Judged) -> dict[str, Any]:
         for name in weighed.settings.parameters
     }
     row: dict[str, Any] = {"candidate": judged.number, **parameters}
+    unknown = Judged(judged.number, {}, None)
+    again, baseline_again = (weighed.fresh.get(number, unknown) for number in (judged.number, 0))
     for name in weighed.settings.indicators:
         for label, estimate in (
             (name, judged.level(name)),
             (f"difference of {name}", judged.difference(name, weighed.baseline)),
+            (f"{name}, fresh seeds", again.level(name)),
+            (f"difference of {name}, fresh seeds", again.difference(name, baseline_again)),
         ):
             row |= dict(zip((label, f"{label}, low", f"{label}, high"), estimate, strict=True))
+    found = verdict(weighed, judged.number) if judged.number else None
     return row | {
         "state": "failed" if judged.means is None else "done",
         "constraints": kept_text(weighed, judged),
         "feasible": judged.number in weighed.feasible,
         "front": judged.number in weighed.front,
         "knee": judged.number == weighed.knee,
+        "holds": None if found is None else found.holds,
     }

@@ -6,28 +6,11 @@ from math import isfinite, isnan
 from typing import Any
 
 from ..compare import LEVEL, Measure, measure_of
-from ..reports.labels import amount, point_label, short_names, spread, table_lines, value_text
-from .pareto import Estimate, Judged, Weighed
+from ..reports.labels import amount, counted, point_label, short_names, spread, table_lines, value_text
+from .pareto import Estimate, Judged, Verdict, Weighed, baseline_stands, chosen, keeps, unsure, verdict
 
 WIDTH = 100
-SHOWN = 15
-"""Candidates of the front that a table shows; of more, so many spread evenly over it."""
-BEST_SHOWN = 10
-"""Candidates shown where there is one goal."""
-
-
-def shown_candidates(weighed: Weighed) -> list[Judged]:
-    """Return the candidates that are worth a row: the front, or with one goal the best few."""
-    if len(weighed.settings.goals) == 1:
-        [(name, goal)] = weighed.settings.goals.items()
-        feasible = [judged for judged in weighed.candidates if judged.number in weighed.feasible]
-        sign = 1 if goal == "least" else -1
-        return sorted(feasible, key=lambda judged: sign * (judged.means or {})[name])[:BEST_SHOWN]
-    front = list(weighed.front)
-    if len(front) > SHOWN:
-        chosen = {front[round(place * (len(front) - 1) / (SHOWN - 1))] for place in range(SHOWN)}
-        front = [number for number in front if number in chosen or number == weighed.knee]
-    return [weighed.of(number) for number in front]
+_DIFFERENCE = f"difference to the scenario as written, runs of one seed paired ({LEVEL:.0%} interval, t)"
 
 
 def nearest_to_feasible(weighed: Weighed) -> Judged | None:
@@ -49,42 +32,114 @@ def optimise_text(weighed: Weighed, counts: dict[str, int], width: int = WIDTH) 
         width: columns that it may take.
     """
     settings = weighed.settings
-    lines = [*textwrap.wrap(_counts_text(weighed, counts), width), ""]
-    if weighed.feasible:
-        candidates = shown_candidates(weighed)
-        if len(settings.goals) > 1:
-            lines += textwrap.wrap(_front_text(weighed, len(candidates)), width)
-    else:
+    lines = textwrap.wrap(_counts_text(weighed, counts), width)
+    candidates = [weighed.of(number) for number in chosen(weighed)]
+    if not weighed.feasible:
         nearest = nearest_to_feasible(weighed)
         candidates = [] if nearest is None else [nearest]
-        lines += textwrap.wrap(
-            "No candidate keeps all constraints; loosen them, widen the ranges, or allow more trials. "
-            + ("The one nearest to it:" if candidates else ""),
-            width,
-        )
-    lines += ["", f"mean over {settings.replicates} seed{'s' * (settings.replicates > 1)} ({LEVEL:.0%} interval, t)"]
+        text = "No candidate keeps all constraints; loosen them, widen the ranges, or allow more trials."
+        lines += ["", *textwrap.wrap(text + " The one nearest to it:" * bool(candidates), width)]
+    elif len(settings.goals) > 1:
+        lines += ["", *textwrap.wrap(_front_text(weighed, len(candidates)), width)]
+    seeds = f"by the {counted(settings.replicates, 'seed')} of the search"
     measures = {name: _measure(weighed, name) for name in settings.indicators}
-    lines += _tables(_levels(weighed, [weighed.baseline, *candidates], measures), weighed, candidates, width)
-    said = f"difference to the scenario as written, runs of one seed paired ({LEVEL:.0%} interval, t)"
-    lines += ["", *textwrap.wrap(said, width)]
-    lines += _broken(_differences(weighed, candidates, measures), width)
+    shown = [weighed.baseline, *candidates]
+    rows = _levels(weighed, shown, measures)
+    if settings.constraints:
+        rows = _beside(rows, ["constraints", *(kept_text(weighed, judged) for judged in shown)])
+    lines += ["", f"{seeds}: mean ({LEVEL:.0%} interval, t)", *_tables(rows, weighed, shown, width)]
+    if weighed.fresh:
+        lines += _fresh_lines(weighed, measures, width)
+    else:
+        lines += ["", *textwrap.wrap(f"{seeds}: {_DIFFERENCE}", width)]
+        lines += _broken(_differences(weighed, weighed.baseline, candidates, measures), width)
     for note in _notes(weighed):
         lines += ["", *textwrap.wrap(note, width)]
     return "\n".join(lines)
 
 
+def _fresh_lines(weighed: Weighed, measures: dict[str, Measure], width: int) -> list[str]:
+    """Return what came of judging the candidates again."""
+    seeds = f"by {counted(weighed.settings.fresh, 'fresh seed')}"
+    baseline, *candidates = weighed.fresh.values()
+    words = ["holds?", "–", *(verdict_text(verdict(weighed, judged.number)) for judged in candidates)]
+    about = (
+        f"{seeds}, on which nothing was chosen: mean ({LEVEL:.0%} interval, t). Figures of the search flatter what it "
+        "chose; quote these"
+    )
+    lines = ["", *textwrap.wrap(about, width)]
+    lines += _broken(_beside(_levels(weighed, [baseline, *candidates], measures), words), width)
+    lines += ["", *textwrap.wrap(f"{seeds}: {_DIFFERENCE}", width)]
+    lines += _broken(_differences(weighed, baseline, candidates, measures), width)
+    lines.append("")
+    for text in fresh_sentences(weighed):
+        lines += textwrap.wrap(text, width, subsequent_indent="  ")
+    return lines
+
+
+def verdict_text(found: Verdict | None) -> str:
+    """Return whether a candidate holds in a word or two, with a question mark where an interval leaves it open."""
+    if found is None:
+        return "failed"
+    return "does not hold" if not found.holds else "holds" if found.sure else "holds?"
+
+
+def fresh_sentences(weighed: Weighed) -> list[str]:
+    """Return in words which candidates hold by fresh seeds, and of every other one why it does not."""
+    numbers = [number for number in weighed.fresh if number]
+    found = {number: verdict(weighed, number) for number in numbers}
+    holding = [one for one in found.values() if one is not None and one.holds]
+    asked = baseline_stands(weighed)
+    what = "the constraints are kept" if weighed.settings.constraints else ""
+    gain = "a goal is served better than by the scenario as written" if asked else ""
+    hold = "holds" if len(holding) == 1 else "hold"
+    text = f"{len(holding):,} of {counted(len(numbers), 'candidate')} {hold} by the fresh seeds"
+    text += f": {' and '.join(part for part in (what, gain) if part)}" if holding and (what or gain) else ""
+    if unclear := sum(not one.sure for one in holding):
+        text += f"; of {unclear:,} of them an interval leaves it open (holds?)"
+    lines = [f"{text}."]
+    if not asked:
+        why = "The scenario as written breaks a constraint there, or has no figures"
+        lines.append(f"{why}; that a candidate is better is not asked.")
+    if not holding:
+        lines.append("What the search chose owes much to the luck of its seeds: search with more replicates.")
+    measures = {name: _measure(weighed, name) for name in weighed.settings.indicators}
+    for number, one in found.items():
+        if one is None:
+            lines.append(f"Candidate {number}: a run failed, so that nothing is known of it.")
+        elif not one.holds:
+            reasons = [_broken_text(weighed, number, name, measures[name]) for name in one.broken]
+            reasons += ["in no goal better than the scenario as written"] * one.beaten
+            lines.append(f"Candidate {number} does not hold: {'; '.join(reasons)}.")
+    return lines
+
+
+def _broken_text(weighed: Weighed, number: int, name: str, measure: Measure) -> str:
+    unit = f" {measure.unit}" if measure.unit else ""
+    found = _level(weighed.fresh[number].level(name), measure)
+    return f"breaks {measure.label} {_bound_text(weighed, name, measure)}{unit}, with {found}"
+
+
+def _bound_text(weighed: Weighed, name: str, measure: Measure) -> str:
+    """Return what a constraint says in the unit of its measure; "" where there is none."""
+    bound = weighed.settings.bounds.get(name)
+    return "" if bound is None else f"{bound.sign} {bound.value * measure.scale:,.12g}"
+
+
 def _counts_text(weighed: Weighed, counts: dict[str, int]) -> str:
-    distinct = len(weighed.candidates)
     failed = sum(judged.means is None for judged in weighed.candidates)
-    text = f"{counts['trials']:,} trials of {distinct:,} different candidates, {counts['runs']:,} runs"
+    different = counted(len(weighed.candidates), "different candidate")
+    text = f"{counted(counts['trials'], 'trial')} of {different}, {counted(counts['runs'], 'run')}"
+    if again := len(weighed.fresh) * weighed.settings.fresh:
+        text += f" ({again:,} of them with fresh seeds)"
     if failed:
-        text += f"; {failed:,} candidates failed ({counts['failed_runs']:,} runs)"
-    kept = f"{len(weighed.feasible):,} keep all constraints" if weighed.settings.constraints else ""
-    return text + (f"; {kept}" if kept else "")
+        text += f"; {counted(failed, 'candidate')} failed ({counted(counts['failed_runs'], 'run')})"
+    kept = len(weighed.feasible)
+    return text + (f"; {kept:,} keep{'s' * (kept == 1)} all constraints" if weighed.settings.constraints else "")
 
 
 def _front_text(weighed: Weighed, shown: int) -> str:
-    text = f"Pareto front: {len(weighed.front):,} candidates that no other one beats in all goals"
+    text = f"Pareto front: {counted(len(weighed.front), 'candidate')} that no other one beats in all goals"
     if shown < len(weighed.front):
         text += f", {shown} of them shown"
     return text + (f"; best compromise (knee): candidate {weighed.knee}" if weighed.knee is not None else "") + "."
@@ -97,8 +152,7 @@ def _measure(weighed: Weighed, indicator: str) -> Measure:
 
 def _head(weighed: Weighed, name: str, unit: str, measure: Measure) -> str:
     wanted = weighed.settings.goals.get(name, "")
-    bound = weighed.settings.constraints.get(name, "")
-    said = ", ".join(word for word in (wanted, bound) if word)
+    said = ", ".join(word for word in (wanted, _bound_text(weighed, name, measure)) if word)
     return f"{measure.label}{f', {unit}' if unit else ''} ({said})"
 
 
@@ -106,15 +160,16 @@ Rows = list[list[str]]
 
 
 def _levels(weighed: Weighed, candidates: Sequence[Judged], measures: dict[str, Measure]) -> Rows:
-    heads = ["candidate", *(_head(weighed, name, m.unit, m) for name, m in measures.items())]
-    if weighed.settings.constraints:
-        heads.append("constraints")
-    rows = [heads]
+    rows = [["candidate", *(_head(weighed, name, m.unit, m) for name, m in measures.items())]]
     for judged in candidates:
-        row = [_name(weighed, judged)]
-        row += [_level(judged.level(name), measure) for name, measure in measures.items()]
-        rows.append([*row, kept_text(weighed, judged)] if weighed.settings.constraints else row)
+        cells = [_level(judged.level(name), measure) for name, measure in measures.items()]
+        rows.append([_name(weighed, judged), *cells])
     return rows
+
+
+def _beside(rows: Rows, cells: Sequence[str]) -> Rows:
+    """Return rows with a column more."""
+    return [[*row, cell] for row, cell in zip(rows, cells, strict=True)]
 
 
 def _level(estimate: Estimate, measure: Measure) -> str:
@@ -128,19 +183,17 @@ def kept_text(weighed: Weighed, judged: Judged) -> str:
     """Return whether a candidate keeps the constraints, with a question mark where an interval reaches beyond a bound."""
     if judged.means is None:
         return "failed"
-    kept = all(bound.excess(judged.means[name]) <= 0 for name, bound in weighed.settings.bounds.items())
-    unsure = False
-    for name, bound in weighed.settings.bounds.items():
-        _, low, high = judged.level(name)
-        unsure |= not isnan(low) and (bound.excess(low) <= 0) != (bound.excess(high) <= 0)
-    return ("kept" if kept else "broken") + ("?" if unsure else "")
+    kept = keeps(weighed.settings, judged.means)
+    return ("kept" if kept else "broken") + ("?" if unsure(weighed.settings, judged) else "")
 
 
-def _differences(weighed: Weighed, candidates: Sequence[Judged], measures: dict[str, Measure]) -> Rows:
+def _differences(
+    weighed: Weighed, baseline: Judged, candidates: Sequence[Judged], measures: dict[str, Measure]
+) -> Rows:
     heads = ["candidate", *(_head(weighed, name, m.change or m.unit, m) for name, m in measures.items())]
     rows = [heads]
     for judged in candidates:
-        cells = [spread(*judged.difference(name, weighed.baseline), m) for name, m in measures.items()]
+        cells = [spread(*judged.difference(name, baseline), m) for name, m in measures.items()]
         rows.append([_name(weighed, judged), *cells])
     return rows
 
@@ -155,9 +208,8 @@ def _tables(rows: Rows, weighed: Weighed, candidates: Sequence[Judged], width: i
     """Return the lines of a table, with the parameters first and broken into several where it would be too wide."""
     names = list(weighed.settings.parameters)
     short = short_names(names)
-    known = {_name(weighed, judged): judged for judged in [weighed.baseline, *candidates]}
     cells = [[short[name] for name in names]]
-    cells += [[parameter_text(known[row[0]].parameters.get(name)) for name in names] for row in rows[1:]]
+    cells += [[parameter_text(judged.parameters.get(name)) for name in names] for judged in candidates]
     whole = [[row[0], *values, *row[1:]] for row, values in zip(rows, cells, strict=True)]
     lines = table_lines(whole)
     if max(map(len, lines)) <= width:
@@ -211,9 +263,9 @@ def _at_ends(weighed: Weighed) -> list[str]:
     short = short_names(list(weighed.settings.parameters))
     found = []
     for name, choice in weighed.settings.parameters.items():
-        margin = 0.01 * (choice.to - choice.from_)
+        low, high = choice.at(0.01), choice.at(0.99)
         values = [weighed.of(number).parameters[name] for number in weighed.front]
-        if values and (all(v <= choice.from_ + margin for v in values) or all(v >= choice.to - margin for v in values)):
+        if values and (all(value <= low for value in values) or all(value >= high for value in values)):
             found.append(short[name])
     return found
 
@@ -234,6 +286,10 @@ def optimise_facts(weighed: Weighed, counts: dict[str, int]) -> dict[str, Any]:
         "baseline": _facts(weighed, weighed.baseline),
         "front": [_facts(weighed, weighed.of(number)) for number in weighed.front],
         "knee": weighed.knee,
+        "fresh": {
+            "replicates": settings.fresh,
+            "candidates": [_fresh_facts(weighed, number) for number in weighed.fresh],
+        },
     }
 
 
@@ -242,9 +298,24 @@ def _facts(weighed: Weighed, judged: Judged) -> dict[str, Any]:
         "candidate": judged.number,
         "label": point_label(judged.parameters, short_names(list(judged.parameters))),
         "parameters": dict(judged.parameters),
-        "constraints_kept": None if judged.means is None else kept_text(weighed, judged).startswith("kept"),
+        **_figures(weighed, judged, weighed.baseline),
+    }
+
+
+def _fresh_facts(weighed: Weighed, number: int) -> dict[str, Any]:
+    facts = {"candidate": number, **_figures(weighed, weighed.fresh[number], weighed.fresh[0])}
+    found = verdict(weighed, number) if number else None
+    told = {
+        name: getattr(found, name, None) for name in ("holds", "sure", "beaten")
+    }  # None of one of which a run failed
+    return facts | (told | {"broken": None if found is None else list(found.broken)} if number else {})
+
+
+def _figures(weighed: Weighed, judged: Judged, baseline: Judged) -> dict[str, Any]:
+    return {
+        "constraints_kept": None if judged.means is None else keeps(weighed.settings, judged.means),
         "indicators": {
-            name: _named(judged.level(name)) | {"difference": _named(judged.difference(name, weighed.baseline))}
+            name: _named(judged.level(name)) | {"difference": _named(judged.difference(name, baseline))}
             for name in weighed.settings.indicators
         },
     }

@@ -1,8 +1,14 @@
-"""Candidates weighed against each other: who keeps the constraints, whom nobody beats, where the best compromise lies."""
+"""Candidates weighed against each other: who keeps the constraints, whom nobody beats, where the best compromise lies.
+
+The best of many candidates is partly the luckiest of them: judged by the seeds that it was chosen by it looks better than it
+is (the winner's curse; Smith and Winkler 2006, Management Science 52:311-322). What is chosen is therefore judged again, by
+seeds on which nothing was chosen.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -13,6 +19,11 @@ from .settings import OptimiseSettings
 
 Estimate = tuple[float, float, float]
 """A mean and the ends of its interval, not numbers with one replicate."""
+
+CHOSEN = 15
+"""Candidates of the front that are judged again; of more, so many spread evenly over it."""
+BEST_CHOSEN = 10
+"""Candidates that are judged again where there is one goal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +76,7 @@ class Weighed:
             that are equal in all goals the first one.
         knee: number of the best compromise on the front: the one nearest to the best of all goals, each in units of
             what it ranges over on the front; None if the front has fewer than three.
+        fresh: by number, the baseline (0) and the chosen candidates as judged by fresh seeds; empty if none is feasible.
     """
 
     settings: OptimiseSettings
@@ -73,6 +85,7 @@ class Weighed:
     feasible: frozenset[int]
     front: tuple[int, ...]
     knee: int | None
+    fresh: Mapping[int, Judged] = field(default_factory=dict)
 
     def of(self, number: int) -> Judged:
         """Return a candidate, or the baseline (0)."""
@@ -93,6 +106,78 @@ def weigh(settings: OptimiseSettings, baseline: Judged, candidates: Sequence[Jud
         tuple(keeping[row].number for row in best),
         keeping[best[knee(front)]].number if len(front) >= 3 else None,
     )
+
+
+def chosen(weighed: Weighed) -> list[int]:
+    """Return the numbers of the candidates that are worth knowing: of the front or, with one goal, the best few."""
+    if len(weighed.settings.goals) == 1:
+        [name] = weighed.settings.goals
+        sign = 1 if weighed.settings.goals[name] == "least" else -1
+        feasible = [judged for judged in weighed.candidates if judged.number in weighed.feasible]
+        best = sorted(feasible, key=lambda judged: sign * (judged.means or {})[name])
+        return [judged.number for judged in best[:BEST_CHOSEN]]
+    front = weighed.front
+    if len(front) <= CHOSEN:
+        return list(front)
+    spread = {front[round(place * (len(front) - 1) / (CHOSEN - 1))] for place in range(CHOSEN)}
+    return [number for number in front if number in spread or number == weighed.knee]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a candidate is, by fresh seeds, what it was chosen for.
+
+    Attributes:
+        broken: indicators whose constraint the mean breaks.
+        beaten: whether no goal is served better than by the scenario as written, in the mean; where :func:`baseline_stands`.
+        sure: whether no interval of a constrained indicator reaches beyond its bound, and in some goal that of the
+            difference to the scenario as written lies wholly on the better side.
+    """
+
+    broken: tuple[str, ...]
+    beaten: bool
+    sure: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the constraints are kept and something is gained."""
+        return not self.broken and not self.beaten
+
+
+def verdict(weighed: Weighed, number: int) -> Verdict | None:
+    """Return whether a candidate holds by fresh seeds; None where it was not judged again, or a run failed."""
+    settings, judged = weighed.settings, weighed.fresh.get(number)
+    if judged is None or judged.means is None:
+        return None
+    means, baseline = judged.means, weighed.fresh[0]
+    broken = tuple(name for name, bound in settings.bounds.items() if bound.excess(means[name]) > 0)
+    gains = [_gain(settings, name, judged.difference(name, baseline)) for name in settings.goals]
+    asked = baseline_stands(weighed)
+    beaten = asked and all(middle <= 0 for middle, _ in gains)
+    surely_better = not asked or any(worst > 0 for _, worst in gains)
+    return Verdict(broken, beaten, surely_better and not unsure(settings, judged))
+
+
+def baseline_stands(weighed: Weighed) -> bool:
+    """Return whether a candidate must be better than the scenario as written, which keeps the constraints by fresh seeds."""
+    means = weighed.fresh[0].means
+    known = means is not None and not any(isnan(means[name]) for name in weighed.settings.indicators)
+    return known and keeps(weighed.settings, means or {})
+
+
+def _gain(settings: OptimiseSettings, goal: str, difference: Estimate) -> tuple[float, float]:
+    """Return by how much a goal is served better than by the baseline, in the mean and at the worse end of the interval."""
+    middle, low, high = difference
+    return (-middle, -high) if settings.goals[goal] == "least" else (middle, low)
+
+
+def unsure(settings: OptimiseSettings, judged: Judged) -> bool:
+    """Return whether the interval of a constrained indicator reaches from one side of its bound to the other."""
+    for name, bound in settings.bounds.items():
+        _, low, high = judged.level(name)
+        if not isnan(low) and (bound.excess(low) <= 0) != (bound.excess(high) <= 0):
+            return True
+    return False
 
 
 def keeps(settings: OptimiseSettings, means: Mapping[str, float]) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compare import LEVEL
-from ..reports.curves import DPI, GREY, PALETTE
+from ..reports.curves import DPI, GREY, PALETTE, thousands
 from ..reports.files import ANALYSIS, METADATA, PICTURES, TABLES, check_target, write_target
-from ..reports.labels import short_names
+from ..reports.labels import counted, short_names
 from .sensitivity import MEASURES, MORRIS, RANKS, SOBOL, Finding, Index, Sensitivity
 from .sensitivity_text import HEADS, by_weight, heading, measure_in
 
@@ -50,8 +50,8 @@ def picture(found: Sensitivity, kind: str = "png") -> bytes:
     FigureCanvasAgg(figure)
     for axes, finding in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], found.findings, strict=True):
         _draw(axes, finding, found)
-    replicates = f"{found.replicates} replicate{'s' * (found.replicates > 1)}"
-    said = f"{found.design}, {found.points:,} points, {replicates}; black: {LEVEL:.0%} intervals"
+    size = f"{counted(found.points, 'point')}, {counted(found.replicates, 'replicate')}"
+    said = f"{found.design}, {size}; black: {LEVEL:.0%} intervals"
     figure.suptitle(said, x=0.02, ha="left", fontsize=10, color=GREY)
     target = io.BytesIO()
     figure.savefig(target, format=kind, dpi=DPI, metadata=METADATA[kind])
@@ -80,6 +80,7 @@ def _draw(axes: "Axes", finding: Finding, found: Sensitivity) -> None:
         )
     axes.set_yticks(range(len(order)), [_short(names[name]) for name in order])
     axes.axvline(0, color="black", linewidth=0.8)
+    axes.xaxis.set_major_formatter(thousands)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -2,10 +2,11 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan
 
-from ..compare import LEVEL, Measure, measure_of
-from ..reports.labels import MINUS, amount, short_names, table_lines
+from ..compare import LEVEL, Measure, decimals_of, measure_of
+from ..reports.labels import MINUS, amount, counted, short_names, table_lines
 from .sensitivity import BLOCKS, MEASURES, MORRIS, RANKS, SECOND, SOBOL, Finding, Index, Sensitivity
 
 WIDTH = 100
@@ -29,8 +30,11 @@ _SHORTEST = 16
 
 
 def measure_in(finding: Finding) -> Measure:
+    """Return how elementary effects are written: with three digits where the indicator itself has fewer."""
     sizes = [abs(i.estimate) for i in finding.indices if i.measure in MEASURES[MORRIS] and not isnan(i.estimate)]
-    return measure_of(finding.indicator, max(sizes, default=0.0))
+    largest = max(sizes, default=0.0)
+    measure = measure_of(finding.indicator, largest)
+    return replace(measure, decimals=max(measure.decimals, decimals_of(largest * measure.scale)))
 
 
 def _cell(index: Index, measure: Measure | None) -> str:
@@ -69,9 +73,9 @@ def sensitivity_text(found: Sensitivity, width: int = WIDTH) -> str:
         width: columns that it may take.
     """
     names = short_names(found.parameters)
-    missing = f", {found.missing:,} runs missing ({found.failed:,} failed)" if found.missing else ""
+    missing = f", {counted(found.missing, 'run')} missing ({found.failed:,} failed)" if found.missing else ""
     head = (
-        f"design {found.design}: {found.points:,} points x {found.replicates} replicate{'s' * (found.replicates > 1)}"
+        f"design {found.design}: {counted(found.points, 'point')} x {counted(found.replicates, 'replicate')}"
         f"{missing}; {LEVEL:.0%} intervals in brackets"
     )
     lines = textwrap.wrap(head, width)

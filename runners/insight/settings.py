@@ -15,6 +15,7 @@ MOST_GOALS = 4
 """Goals weighed against each other; of more, nearly every candidate is best in some way (assumed)."""
 MOST_TRIALS = 100_000
 FEWEST_TRIALS = 10
+MOST_FRESH = 1000
 FEWEST_IN_GENERATION = 8
 
 _BOUND = re.compile(r"\s*(<=|>=)\s*([-+]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*")
@@ -69,6 +70,8 @@ class OptimiseSettings(Section):
         method: ``nsga2`` for several goals, ``tpe`` for one; by their number if left out.
         population: candidates of a generation of ``nsga2``; by the number of trials if left out.
         replicates: runs (seeds) of each candidate, the same for all.
+        fresh_replicates: further runs (seeds) of each chosen candidate and of the scenario as written, by which they are
+            judged again; four times the replicates if left out.
         parameters: range by dotted key of the scenario.
     """
 
@@ -78,6 +81,7 @@ class OptimiseSettings(Section):
     method: Literal["nsga2", "tpe"] | None = None
     population: int | None = Field(default=None, ge=FEWEST_IN_GENERATION, le=1000)
     replicates: int = Field(default=4, ge=1, le=1000)
+    fresh_replicates: int | None = Field(default=None, ge=2, le=MOST_FRESH)
     parameters: dict[Name, Choice] = Field(min_length=1, max_length=MOST_PARAMETERS)
 
     @model_validator(mode="after")
@@ -104,6 +108,11 @@ class OptimiseSettings(Section):
     def indicators(self) -> list[str]:
         """Columns of the summary by which candidates are judged: the goals first, each once."""
         return list(dict.fromkeys([*self.goals, *self.constraints]))
+
+    @property
+    def fresh(self) -> int:
+        """Seeds by which candidates are judged again: where left open so many that intervals are half as wide."""
+        return self.fresh_replicates or min(4 * self.replicates, MOST_FRESH)
 
     @property
     def searched_by(self) -> str:

@@ -1,8 +1,13 @@
-"""The runs of a search for the best policy: the scenario as written, then candidates, all with the same seeds."""
+"""The runs of a search for the best policy: the scenario as written, then candidates, all with the same seeds.
+
+At the end the scenario as written and the candidates that are chosen are run with further seeds, on which nothing was
+chosen.
+"""
 
 import json
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +15,7 @@ import numpy as np
 
 from ..proposing import Task, all_failed, run_id
 from ..storage.store import read_table
-from .pareto import Judged
+from .pareto import BEST_CHOSEN, CHOSEN, Judged, Weighed, chosen, weigh
 from .replicates import Floats
 from .search import Candidate, candidates
 from .settings import OptimiseSettings
@@ -44,60 +49,71 @@ class Search:
     @property
     def most(self) -> int:
         """Number of runs that may be made at most."""
-        return (self.settings.trials + 1) * self.settings.replicates
+        settings = self.settings
+        again = min(
+            settings.trials, BEST_CHOSEN if len(settings.goals) == 1 else CHOSEN + 1
+        )  # the knee may be one more
+        return (settings.trials + 1) * settings.replicates + (again + 1) * settings.fresh
 
-    def batches(self, out: Path) -> Generator[list[Task], set[str], tuple[Judged, ...]]:
-        """Propose the runs of every batch; return the baseline and all candidates, judged."""
+    def batches(self, out: Path) -> Generator[list[Task], set[str], Weighed]:
+        """Propose the runs of every batch; return all candidates, weighed, the chosen ones judged again."""
         search = candidates(self.settings, self.seed)
         asked = next(search)
         judged: list[Judged] = []
         known: dict[str, Judged] = {}
+        seeds = range(self.settings.replicates)
         while True:
-            fresh = {_key(one): one for one in asked if _key(one) not in known}
-            points = [*([] if judged else [self.baseline]), *fresh.values()]
+            untried = {_key(one): one for one in asked if _key(one) not in known}
+            points = dict(enumerate([*([] if judged else [self.baseline]), *untried.values()], len(judged)))
             if points:
-                tasks = self._tasks_of(points, len(judged))
+                tasks = self._tasks_of(points, seeds, len(judged) * len(seeds))
                 done = yield tasks
                 if not done and not judged:
                     raise all_failed(out, len(tasks))
-                new = self._judged(out, points, len(judged), done)
+                new = self._judged(out, tasks, done)
                 judged += new
-                known.update(zip(fresh, new[len(points) - len(fresh) :], strict=True))
+                known.update(zip(untried, new[len(points) - len(untried) :], strict=True))
             try:
                 asked = search.send([known[_key(one)].means for one in asked])
             except StopIteration:
-                return tuple(judged)
+                break
+        weighed = weigh(self.settings, judged[0], judged[1:])
+        if not (numbers := chosen(weighed)):
+            return weighed
+        further = range(len(seeds), len(seeds) + self.settings.fresh)
+        points = {number: dict(weighed.of(number).parameters) for number in (0, *numbers)}
+        tasks = self._tasks_of(points, further, len(judged) * len(seeds))
+        done = yield tasks
+        return replace(weighed, fresh={one.number: one for one in self._judged(out, tasks, done)})
 
-    def _tasks_of(self, points: Sequence[Candidate], before: int) -> list[Task]:
+    def _tasks_of(self, points: Mapping[int, Candidate], replicates: range, before: int) -> list[Task]:
         """Return the runs of points that follow so many others."""
-        each = self.settings.replicates
         city = {} if self.city is None else {"city": self.city}
+        pairs = [(point, replicate) for point in points for replicate in replicates]
         return [
             {
-                "run_id": run_id((before + number) * each + replicate),
-                "point": before + number,
+                "run_id": run_id(number),
+                "point": point,
                 "replicate": replicate,
                 "seed": self.seed + replicate,
-                "parameters": point,
+                "parameters": points[point],
                 **city,
             }
-            for number, point in enumerate(points)
-            for replicate in range(each)
+            for number, (point, replicate) in enumerate(pairs, before)
         ]
 
-    def _judged(self, out: Path, points: Sequence[Candidate], before: int, done: set[str]) -> list[Judged]:
-        each = self.settings.replicates
-        runs = [
-            run_id((before + number) * each + replicate) for number in range(len(points)) for replicate in range(each)
-        ]
-        figures = _figures(out, runs, self.settings.indicators, done)
-        found = []
-        for number, point in enumerate(points):
-            of_point = {name: values[number * each : (number + 1) * each] for name, values in figures.items()}
+    def _judged(self, out: Path, tasks: Sequence[Task], done: set[str]) -> list[Judged]:
+        """Return what points came to in these runs, those of one point next to each other."""
+        figures = _figures(out, [task["run_id"] for task in tasks], self.settings.indicators, done)
+        found, first = [], 0
+        for point, group in groupby(tasks, key=lambda task: task["point"]):
+            runs = list(group)
+            of_point = {name: values[first : first + len(runs)] for name, values in figures.items()}
+            first += len(runs)
             # The scenario as written may leave a parameter open that is looked at; all else about it is known.
-            whole = not before + number or not any(np.isnan(values).any() for values in of_point.values())
-            failed = not done.issuperset(runs[number * each : (number + 1) * each])
-            found.append(Judged(before + number, point, of_point if whole and not failed else None))
+            whole = not point or not any(np.isnan(values).any() for values in of_point.values())
+            there = done.issuperset(task["run_id"] for task in runs)
+            found.append(Judged(point, runs[0]["parameters"], of_point if whole and there else None))
         return found
 
 

@@ -14,7 +14,7 @@ from .areas import design_shapes, read_shapes
 from .evenness import Sides
 from .exposure import compare_exposure
 from .gains import gains
-from .reading import LINKS, TRIPS, need
+from .reading import LINKS, TRIPS, need, with_pairs
 from .traffic import RatRun, compare_traffic
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def compared(
     green: Path | None = None,
     points: Collection[int] | None = None,
 ) -> Iterator[Change]:
-    """Yield what differs at each other point with runs; nothing where results have neither trips nor links.
+    """Yield what differs at each other point with runs of the baseline's seeds; nothing without trips and links.
 
     Args:
         results: the results.
@@ -105,7 +105,7 @@ def compared(
     if not {TRIPS, LINKS} & set(tables) or results.directory is None:
         return
     reach = Reach(results, green)
-    for point in sorted(set(results.summary["point"].tolist()) - {baseline}):
+    for point in with_pairs(results, baseline):
         if points is not None and point not in points:
             continue
         found: dict[str, Any] = {}

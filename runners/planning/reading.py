@@ -38,6 +38,13 @@ def runs_of(results: "Results", point: int) -> dict[int, str]:
     return {int(seed): str(run) for seed, run in zip(rows["seed"], rows["run_id"], strict=True)}
 
 
+def with_pairs(results: "Results", baseline: int) -> list[int]:
+    """Return the other points of which a run and one of the baseline have the same seed."""
+    seeds = results.summary.loc[results.summary["point"] == baseline, "seed"]
+    paired = results.summary.loc[results.summary["seed"].isin(seeds), "point"]
+    return sorted(set(paired.tolist()) - {baseline})
+
+
 def run_pairs(results: "Results", point: int, baseline: int) -> list[tuple[int, str, str]]:
     """Return each seed of which baseline and point both have a run, with the run of the baseline and that of the point.
 
@@ -47,7 +54,10 @@ def run_pairs(results: "Results", point: int, baseline: int) -> list[tuple[int, 
     base, runs = runs_of(results, baseline), runs_of(results, point)
     pairs = [(seed, base[seed], run) for seed, run in runs.items() if seed in base]
     if not pairs:
-        raise StoreError(f"points {baseline} and {point}: no seed of which both are in the results yet")
+        raise StoreError(
+            f"points {baseline} and {point}: have no seed in common, so that no run of one can be set against one of the "
+            'other; sweep without seeds = "independent", or go on with a sweep that is not finished'
+        )
     return pairs
 
 

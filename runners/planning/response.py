@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from ..compare import LEVEL, interval
 from ..reports.geo import city_of
 from ..storage.tables import StoreError
-from .gains import run_pairs
-from .reading import rows_of, runs_of
+from .reading import rows_of, run_pairs, runs_of, with_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +113,7 @@ class Answered:
 
 
 def answered(results: "Results", baseline: int = 0, points: Collection[int] | None = None) -> Iterator[Answered]:
-    """Yield the baseline, or every other point against it if there are any.
+    """Yield the baseline, or if there are others every point against it that has runs of its seeds.
 
     Args:
         results: the results.
@@ -128,8 +127,8 @@ def answered(results: "Results", baseline: int = 0, points: Collection[int] | No
         return
     names = _zone_names(results, baseline)
     base = {run: responses_of(results, baseline, run) for run in runs_of(results, baseline).values()}
-    others = sorted(set(results.summary["point"].tolist()) - {baseline})
-    for point in others or [baseline]:
+    alone = set(results.summary["point"].tolist()) == {baseline}
+    for point in [baseline] if alone else with_pairs(results, baseline):
         if points is not None and point not in points:
             continue
         if point == baseline:

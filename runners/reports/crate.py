@@ -115,8 +115,8 @@ def command_of(results: "Results") -> str:
     task = read_tasks(results.directory)[0]
     if task["run_id"] == SINGLE:
         return f"{PACKAGE} run {MANIFEST} --seed {task['seed']} --out again"
-    grown = [name for name in ("calibrate", "optimise") if "batch" in task and name in results.info["scenario"]]
-    return f"{PACKAGE} {grown[0] if grown else 'sweep'} {MANIFEST} --out again"
+    command = "calibrate" if "stage" in task else "optimise" if "batch" in task else "sweep"
+    return f"{PACKAGE} {command} {MANIFEST} --out again"
 
 
 def _references(entities: list[Entity]) -> list[dict[str, str]]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..points.layout import same_text
 from ..storage.tables import StoreError
-from .labels import attributions, cities_of, headline, point_label, short_names, value_text
+from .files import write_target
+from .labels import MINUS, attributions, cities_of, headline, point_label, short_names, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ _NEEDED = {"date", "infectious", "cumulative_infections", "susceptible"}
 
 def has_curves(results: "Results") -> bool:
     """Return whether there is an epidemic to draw."""
-    return set(results.series.columns) >= _NEEDED
+    return "series" in results.tables and set(results.series.columns) >= _NEEDED
 
 
 def curves_png(results: "Results", *, titled: bool = True, narrow: bool = False) -> bytes:
@@ -76,13 +77,7 @@ def save_curves(results: "Results", path: Path) -> Path:
     Raises:
         StoreError: if there are no curves, or the file cannot be written.
     """
-    picture = curves_png(results)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
-    return path
+    return write_target(path, curves_png(results))
 
 
 def draw_curves(results: "Results", *, titled: bool = True, narrow: bool = False) -> "Figure":
@@ -166,9 +161,14 @@ def draw_others(axes: "Axes", by_point: "dict[int, pd.DataFrame]", looks: Looks,
             axes.plot(steps, np.nanmedian(curves, axis=0), color=OTHERS, linewidth=0.7, zorder=1)
 
 
+def thousands(value: float, _position: float = 0) -> str:
+    """Return a number beside an axis, with thousands parted."""
+    return f"{value:,.10g}".replace("-", MINUS)
+
+
 def style_axes(axes: "Axes") -> None:
     """Give axes from 0 a light grid and numbers with thousands parted."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     low = min((float(np.nanmin(line.get_ydata())) for line in axes.get_lines()), default=0.0)
     if low >= 0:
@@ -178,7 +178,7 @@ def style_axes(axes: "Axes") -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_major_formatter(thousands)
 
 
 def style_dates(axes: "Axes") -> None:
@@ -301,7 +301,7 @@ def legend_of(results: "Results", looks: Looks) -> list[tuple[str, list["Line2D"
         return blocks
     lines = [line(_point_name(results, point), *look) for point, look in looks.items()]
     if others := len(results.points) - len(looks):
-        lines.append(line(f"the other {others} points", OTHERS, "-"))
+        lines.append(line("the other point" if others == 1 else f"the other {others:,} points", OTHERS, "-"))
     return [("", lines)]
 
 

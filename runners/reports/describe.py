@@ -228,7 +228,7 @@ def comparison_facts(results: "Results", baseline: int = 0, view: "View | None" 
             for row in rows.to_dict("records")
         }
         runs, pairs = (int(rows[name].iloc[0]) if len(rows) else 0 for name in ("runs", "pairs"))
-        about = {"point": point, "parameters": all_points[point], "runs": runs, "pairs": pairs}
+        about = {"point": point, "parameters": all_points[point], "runs": runs, "pairs": pairs, "paired": pairs > 0}
         points.append(about | {"runs_still_rising": rising.get(point, 0), "measures": measures})
     return points
 

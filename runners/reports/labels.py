@@ -54,6 +54,11 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with what is counted, as ``1 candidate`` and ``1,200 candidates``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def point_label(parameters: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Return what a point is, in one line; the name of a policy stands before all that is said of it."""
     said: dict[str, list[str]] = {}
@@ -120,7 +125,7 @@ def scenario_text(scenario: "Scenario") -> str:
     lines = [
         f"{scenario.name}: ready to run",
         f"  city      {where}{people}",
-        f"  clock     {clock.days} days from {clock.start}",
+        f"  clock     {counted(clock.days, 'day')} from {clock.start}",
         f"  processes {', '.join(scenario.processes)}",
     ]
     if "response" in scenario.processes:
@@ -151,7 +156,7 @@ def scenario_text(scenario: "Scenario") -> str:
     runs = f"{scenario.runs:,}"
     if sweep.until is not None:
         runs += f" to {min(points * sweep.most_replicates, MAX_RUNS):,}"
-    lines.append(f"  runs      {runs} ({points:,} point{'s' * (points > 1)}, {seeds_text(scenario)})")
+    lines.append(f"  runs      {runs} ({counted(points, 'point')}, {seeds_text(scenario)})")
     return "\n".join(lines)
 
 
@@ -288,12 +293,12 @@ def _range(policy: "PolicySettings") -> list[str]:
 def headline(results: "Results") -> str:
     """Return in one line where, how long and how often a scenario was run."""
     points, seeds = len(results.points), len(results.info["replicates"])
-    how_often = f"{points} point{'s' * (points > 1)} x {seeds} seed{'s' * (seeds > 1)}"
+    how_often = f"{counted(points, 'point')} x {counted(seeds, 'seed')}"
     if not results.is_of_city:
         return how_often
     scenario = results.scenario
     cities = list(dict.fromkeys(map(city_text, cities_of(results))))  # redrawn ones have one name
     where = " and ".join(cities[:2]) or "a city"
     if len(cities) > 2:
-        where += f" and {len(cities) - 2} more cities"
-    return f"{where}, {scenario.clock.days} days from {scenario.clock.start}, {how_often}"
+        where = f"{', '.join(cities[:2])} and {len(cities) - 2} more"
+    return f"{where}, {counted(scenario.clock.days, 'day')} from {scenario.clock.start}, {how_often}"

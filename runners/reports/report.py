@@ -7,13 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..compare import LEVEL, NAMED_POINTS, PEAKS, Measure, compare, still_rising
-from ..storage.tables import StoreError
-from .files import PAGES, check_target
+from .files import PAGES, check_target, write_target
 from .labels import (
     amount,
     attributions,
     cities_of,
+    counted,
     headline,
     point_label,
     short_names,
@@ -81,7 +83,7 @@ def differences_grid(
     baseline: int,
     points: Sequence[int] | None = None,
 ) -> Grid:
-    """Return how each point differs from the baseline: mean of the pairs of runs of one seed, with its interval."""
+    """Return how each point differs from the baseline, with its interval, and by how many pairs of runs that is known."""
     rising = still_rising(results.summary)
     heads = ["point", "pairs", *(f"{m.label}, {m.change or m.unit}" for m in measures)]
     rows = []
@@ -101,8 +103,49 @@ def differences_grid(
             )
             for m in measures
         ]
-        rows.append([str(point), str(int(found["pairs"].iloc[0])), *cells])
+        rows.append([str(point), _pairs_text(found, by_point[baseline]), *cells])
     return heads, rows
+
+
+def _pairs_text(found: "pd.DataFrame", base: "pd.DataFrame") -> str:
+    pairs, runs = (int(found[name].iloc[0]) for name in ("pairs", "runs"))
+    most = max(runs, int(base["runs"].iloc[0]))
+    return "unpaired" if not pairs else str(pairs) if pairs == most else f"{pairs} of {most}"
+
+
+def pairing(
+    results: "Results", frame: "pd.DataFrame", baseline: int, points: Sequence[int] | None = None
+) -> tuple[str, str]:
+    """Return how differences to the baseline were taken, and what there is to say of points that were not paired.
+
+    Args:
+        results: the results.
+        frame: from :func:`compare.compare`.
+        baseline: point with which the others are compared.
+        points: those that are shown; all if None.
+    """
+    shown = frame[frame["point"] != baseline] if points is None else frame[frame["point"].isin({*points} - {baseline})]
+    first = shown.drop_duplicates("point")
+    most = np.maximum(first["runs"], frame.loc[frame["point"] == baseline, "runs"].iloc[0])
+    alone = first["pairs"] == 0
+    partly = int((~alone & (first["pairs"] < most)).sum())
+    how = f"mean of the differences, runs of the same seed paired ({LEVEL:.0%} interval, Student’s t)"
+    notes = []
+    if alone.any():
+        unpaired = f"difference of the means, unpaired ({LEVEL:.0%} interval, Welch’s t)"
+        how = unpaired if alone.all() else f"{how}; where there is no pair {unpaired}"
+        many = counted(int(alone.sum()), "point")
+        notes.append(
+            f"Unpaired: {many} and point {baseline} share no seed, so the luck of both stays in the difference and "
+            "intervals are wider than those of pairs."
+        )
+        if results.is_of_city and results.scenario.sweep.seeds == "independent":
+            notes.append('This sweep has seeds = "independent"; with common seeds, the default, runs are paired.')
+        if {"trips", "links", "incidents"} & set(results.tables):
+            notes.append("Tables of travel, access, exposure and response are of pairs, and leave these points out.")
+    if partly:
+        notes.append(f"Pairs n of m: of {counted(partly, 'point')} only the seeds that both points have are compared.")
+    return how, " ".join(notes)
 
 
 def rising_note(results: "Results") -> str:
@@ -119,7 +162,7 @@ def rising_note(results: "Results") -> str:
 def _points(points: list[int]) -> str:
     if len(points) > NAMED_POINTS:
         return f"{len(points):,} points"
-    return f"point{'s' * (len(points) > 1)} {', '.join(map(str, points))}"
+    return f"point{'' if len(points) == 1 else 's'} {', '.join(map(str, points))}"
 
 
 def text_report(results: "Results", baseline: int = 0, width: int = WIDTH, view: View | None = None) -> str:
@@ -148,11 +191,13 @@ def text_report(results: "Results", baseline: int = 0, width: int = WIDTH, view:
     else:
         lines += table
     if len(points) > 1:
-        lines += ["", f"Difference to point {baseline}, runs of the same seed paired: mean ({LEVEL:.0%} interval, t)"]
+        how, unpaired = pairing(results, frame, baseline, view.points)
+        lines += ["", *textwrap.wrap(f"Difference to point {baseline}: {how}", width)]
         shown = [measure for measure in view.measures if measure.column != "infections"] or view.measures
         lines += _stacked(
             partial(differences_grid, results, frame, baseline=baseline, points=view.points), shown, width
         )
+        lines += ["", *textwrap.wrap(unpaired, width)] if unpaired else []
     if note := rising_note(results):
         lines += ["", *textwrap.wrap(note, width)]
     for note in attributions(cities_of(results)):
@@ -230,12 +275,7 @@ def write_report(results: "Results", path: Path, baseline: int = 0) -> Path:
     from .report_page import html_report
 
     check_target(path, PAGES)
-    page = html_report(results, baseline)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
+    write_target(path, html_report(results, baseline).encode())
     if results.directory is not None and os.access(results.directory, os.W_OK):  # it may be an archive
         write_crate(results)
     return path

@@ -18,6 +18,8 @@ from .labels import (
     attributions,
     axis_text,
     cities_of,
+    city_text,
+    counted,
     design_facts,
     headline,
     policy_text,
@@ -26,7 +28,7 @@ from .labels import (
     spread,
     value_text,
 )
-from .report import Grid, compared, differences_grid, levels_grid, rising_note
+from .report import Grid, compared, differences_grid, levels_grid, pairing, rising_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +45,7 @@ _LONG = 20
 _FAILURES = 100
 """Failed runs that are named."""
 _MAP_DPI = 150
-_MAP_SIZE = 0.62
+_MAP_SIZE = 0.5
 
 _STYLE = f"""
 :root {{ color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --tint: #f6f8fa; --mark: #0072b2; }}
@@ -134,10 +136,10 @@ def html_report(results: "Results", baseline: int = 0) -> str:
         ),
     ]
     if len(results.points) > 1:
+        how, unpaired = pairing(results, frame, baseline)
         parts += [
             f"<h2>Difference to point {baseline}</h2>",
-            f'<p class="note">Runs of the same seed are paired; mean of the differences and its {LEVEL:.0%} interval '
-            "(Student’s t).</p>",
+            f'<p class="note">{html.escape(f"{how[0].upper()}{how[1:]}. {unpaired}".strip())}</p>',
             *(_html_table(results, *differences_grid(results, frame, part, baseline), baseline) for part in shown),
         ]
     parts += _maps(results, baseline)
@@ -170,7 +172,7 @@ def _lacking(results: "Results", failures: dict[str, str]) -> str:
     if failures:
         text += f"; {len(failures)} failed, see below"
     if wanted - done - len(failures):
-        text += f"; {wanted - done - len(failures)} are still to be made"
+        text += f"; still to be made: {wanted - done - len(failures)}"
     return f"{text}. All figures are of the runs there are."
 
 
@@ -254,7 +256,7 @@ def _maps(results: "Results", baseline: int) -> list[str]:
         wide, high = figure.get_size_inches()
         figure.set_size_inches(wide * _MAP_SIZE, high * _MAP_SIZE)  # so that words are large beside the map
         which = f"Point {point}" + (f" ({facts['parameters']})" if facts["parameters"] else "")
-        note = f"{which}: {shown.label} in {facts['days']} days, mean of {facts['runs']} runs."
+        note = f"{which}: {shown.label} in {counted(facts['days'], 'day')}, mean of {counted(facts['runs'], 'run')}."
         note = " ".join([note, *(f"City: {source}" for source in facts["attribution"])])
         parts.append(
             f'<figure><img alt="{html.escape(shown.label)}, point {point}" src="{_png(figure, _MAP_DPI)}">'
@@ -341,11 +343,8 @@ def _what_was_run(results: "Results") -> str:
     facts: list[tuple[str, str]] = []
     if results.is_of_city:
         scenario = results.scenario
-        facts += [
-            ("city", f"{city['name']}, {city['people']:,} people, {city['area_km2']:,} km²")
-            for city in cities_of(results)
-        ]
-        facts.append(("clock", f"{scenario.clock.days} days from {scenario.clock.start}"))
+        facts += [("city", f"{city_text(city)}, {city['area_km2']:,} km²") for city in cities_of(results)]
+        facts.append(("clock", f"{counted(scenario.clock.days, 'day')} from {scenario.clock.start}"))
         facts += [(section, value_text(scenario.document.nearest((section,)).plain)) for section in scenario.processes]
         facts += [(f"policy: {policy.name}", policy_text(policy)) for policy in scenario.policies]
         names = short_names(list(scenario.sweep.parameters))
@@ -380,7 +379,8 @@ def _swept_values(results: "Results") -> dict[str, str]:
 def _repeated(results: "Results") -> str:
     """Return the commands that make the same results again."""
     info = results.info
-    commit = f" at commit {info['git']['commit'][:12]}" if info.get("git") else ""
+    git = info.get("git")
+    commit = f" at commit {git['commit'][:12]}{' with changes' * git['changed']}" if git else ""
     program = f"{PACKAGE} {info['versions'].get(PACKAGE, '')}{commit}"
     if not results.is_of_city:
         return f"<p>The function above, with the seeds above and {html.escape(program)}, gives the same bytes.</p>"

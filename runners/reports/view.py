@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..compare import Measure, figures_in, measures_named
 from ..storage.tables import StoreError
+from .labels import counted
 
 if TYPE_CHECKING:
     from ..results import Results
@@ -66,7 +67,7 @@ def view_of(
         limit = points if points <= SHOWN_WHOLE else AT_EACH_END
     order = list(range(points))
     if sort is not None or points > 2 * limit:
-        means = summary.groupby("point")[by.column].mean()
+        means = summary.groupby("point")[by.column].mean().dropna()  # what has no figure comes last
         order.sort(key=lambda point: means.get(point, float("inf")))
     if points <= 2 * limit:
         return View(tuple(measures), tuple(order), "")
@@ -78,5 +79,6 @@ def view_of(
         "baseline; --sort and --limit show others"
     )
     if len(known) < points:
-        note += f"; {points - len(known):,} points have no run"
+        missing = points - len(known)
+        note += f"; {counted(missing, 'point')} {'has' if missing == 1 else 'have'} no run"
     return View(tuple(measures), (baseline, *(point for point in ends if point != baseline)), note)

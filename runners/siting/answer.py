@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compare import LEVEL
+from ..reports.labels import counted
 from .plans import TODAY
 from .trials import BETTER_HIGH, FIGURES, Judged
 
@@ -187,9 +188,9 @@ def text(answer: Answer, width: int = 100) -> str:
     runs = len(answer.plans[0].runs)
     lines = [
         f"{question.city.info.name}: {question.service}, {answer.demand.calls.sum():,.1f} calls a day from "
-        f"{len(question.city.people):,} people; {len(answer.sites)} sites",
+        f"{len(question.city.people):,} people; {counted(len(answer.sites), 'site')}",
         f"In time: within {targets} min of the call{' by priority' if len(set(settings.targets)) > 1 else ''}; "
-        f"{runs} runs of {question.scenario.clock.days} days a plan.",
+        f"{counted(runs, 'run')} of {counted(question.scenario.clock.days, 'day')} a plan.",
         f"The same calls for all plans; ± {LEVEL:.0%} interval; difference to plan {answer.plans.index(answer.base) + 1}; "
         "times in minutes from the call.",
         "",

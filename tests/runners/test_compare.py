@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind
 
-from citytwin.runners.compare import compare, interval, measures_in
+from citytwin.runners.compare import compare, interval, measures_in, welch_half
 from citytwin.runners.results import Results
 from citytwin.runners.scenarios.scenario import Scenario, ScenarioError
 from citytwin.runners.storage.tables import StoreError
@@ -76,7 +77,8 @@ def test_runs_that_are_missing_leave_the_pairs_there_are() -> None:
     assert (row(frame, 1)["runs"], row(frame, 1)["pairs"]) == (3, 2)
     assert row(frame, 1)["difference"] == pytest.approx((-0.3 - 0.5) / 2)
     assert row(frame, 2)["pairs"] == 0
-    assert math.isnan(row(frame, 2)["difference"])
+    assert row(frame, 2)["difference"] == pytest.approx(0.5 - 0.6)  # unpaired, of the means
+    assert math.isnan(row(frame, 2)["low"])  # of one run
     assert row(frame, 4)["difference"] == -0.25
     assert math.isnan(row(frame, 4)["low"])
     assert sorted(frame["point"].unique()) == [0, 1, 2, 4]
@@ -85,6 +87,44 @@ def test_runs_that_are_missing_leave_the_pairs_there_are() -> None:
 def test_a_value_that_is_missing_makes_no_pair() -> None:
     frame = compare(summary({0: {1: 0.5, 2: float("nan")}, 1: {1: 0.25, 2: 0.1}}))
     assert (row(frame, 1)["pairs"], row(frame, 1)["difference"]) == (1, -0.25)
+
+
+FEW = st.lists(st.floats(-1, 1).map(lambda value: round(value, 6)), min_size=2, max_size=8)
+
+
+@given(FEW, FEW)
+def test_without_common_seeds_the_interval_is_that_of_scipy(base: list[float], other: list[float]) -> None:
+    found = row(compare(summary({0: dict(enumerate(base)), 1: dict(enumerate(other, 100))}), level=0.9), 1)
+    assert found["pairs"] == 0
+    assert found["difference"] == pytest.approx(np.mean(other) - np.mean(base), abs=1e-12)
+    if len({*base}) > 1 and len({*other}) > 1:
+        low, high = ttest_ind(other, base, equal_var=False).confidence_interval(0.9)
+        assert (found["low"], found["high"]) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+    else:  # all the luck is in one of them
+        low, high = interval(np.array(other) - base[0] if len({*base}) == 1 else other[0] - np.array(base))
+        assert (found["low"], found["high"]) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+
+
+def test_the_unpaired_interval_holds_the_difference_as_often_as_it_says() -> None:
+    """Of 3,000 pairs of samples of 4 and 7 runs with unlike variances; 2 points are more than three standard errors."""
+    generator = np.random.default_rng(2)
+    samples = [generator.normal(0, 1, (3000, 4)), generator.normal(0.5, 3, (3000, 7))]
+    variance, number = np.stack([s.var(1, ddof=1) for s in samples]), np.array([4, 7])
+    half = np.array([welch_half(pair, number, 0)[1] for pair in variance.T])
+    held = np.abs(samples[1].mean(1) - samples[0].mean(1) - 0.5) <= half
+    assert abs(held.mean() - 0.9) < 0.02
+
+
+def test_common_luck_makes_pairs_narrower() -> None:
+    """The same runs with the seeds of the baseline, and with seeds of their own."""
+    luck = np.random.default_rng(3).normal(0, 0.1, 6)
+    both = [
+        summary({0: dict(enumerate(luck)), 1: dict(enumerate(luck + 0.01 * luck**2 + 0.2, first))}) for first in (0, 50)
+    ]
+    paired, alone = (row(compare(table), 1) for table in both)
+    assert (paired["pairs"], alone["pairs"]) == (6, 0)
+    assert paired["difference"] == pytest.approx(alone["difference"])
+    assert alone["high"] - alone["low"] > 20 * (paired["high"] - paired["low"])
 
 
 def test_another_baseline_turns_the_sign() -> None:

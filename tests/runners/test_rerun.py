@@ -2,12 +2,14 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 import sweep_toys
 
 from citytwin.runners import rerun as again
+from citytwin.runners.commands.rerun import rerun_text
 from citytwin.runners.engine.outcome import SweepError
 from citytwin.runners.storage.store import runs_in_results
 from citytwin.runners.sweep import run_sweep
@@ -94,6 +96,20 @@ def test_a_run_that_fails_again_says_why(swept):
     found = again.rerun(swept / "results", "r001-001")
     assert not found.same and not found.stored
     assert "ValueError: no luck in r001-001" in found.failure
+    assert found.traceback.startswith("Traceback") and found.traceback.endswith("ValueError: no luck in r001-001")
+    assert rerun_text(found).startswith(f"{found.failure}\n{found.traceback}")
+
+
+def test_a_run_that_cannot_be_begun_says_why_in_full(swept, tmp_path):
+    """Its function is no more: the file that the message would name goes with the temporary folder."""
+    results = tmp_path / "results"
+    shutil.copytree(swept / "results", results)
+    text = (results / "sweep.json").read_text()
+    (results / "sweep.json").write_text(text.replace(EXECUTE, "test_rerun:renamed"))
+    with pytest.raises(SweepError, match=r"test_rerun:renamed cannot be run: ") as caught:
+        again.rerun(results, "r000-000")
+    assert "Traceback (most recent call last)" in str(caught.value)
+    assert "traceback in" not in str(caught.value)
 
 
 def test_another_program_is_told(swept):

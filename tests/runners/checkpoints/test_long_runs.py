@@ -246,7 +246,7 @@ def test_a_run_killed_again_and_again_leaves_the_same_files(people: City, tmp_pa
     luck, folder = random.Random(1), tmp_path / "out" / "checkpoints" / "run"
     for _ in range(3):
         reached = latest_day(folder)
-        process = begin(tmp_path, import_path, "--out", "out", "--checkpoint-every", "3 days", "--continue")
+        process = begin(tmp_path, import_path, "--out", "out", "--checkpoint-every", "3 days", "--resume")
 
         def moved(process=process, reached=reached) -> bool:
             return process.poll() is not None or latest_day(folder) > reached
@@ -259,7 +259,7 @@ def test_a_run_killed_again_and_again_leaves_the_same_files(people: City, tmp_pa
             break
         assert latest_day(folder) > reached  # the last good state is there at every moment
     else:
-        assert begin(tmp_path, import_path, "--out", "out", "--continue").wait(300) == 0
+        assert begin(tmp_path, import_path, "--out", "out", "--resume").wait(300) == 0
     assert toys.files(tmp_path / "out") == toys.files(tmp_path / "ref")
     assert not (tmp_path / "out" / "checkpoints").exists()
 
@@ -273,11 +273,11 @@ def test_a_run_that_fails_keeps_its_state(scenario: Scenario, tmp_path: Path, mo
         step(model)
 
     monkeypatch.setattr(CityModel, "_make_step", fails_on_day_7)
-    with pytest.raises(KeyboardInterrupt, match="Stopped; the state of day 6 is saved: go on with --continue"):
+    with pytest.raises(KeyboardInterrupt, match="Stopped; the state of day 6 is saved: go on with --resume"):
         run(scenario, tmp_path / "out", checkpoint_every=3)
     assert names(tmp_path / "out") == ["checkpoints", "cities"]
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="exists already and is not empty"):
+    with pytest.raises(StoreError, match="holds a run that was stopped; go on with --resume"):
         run(scenario, tmp_path / "out", checkpoint_every=3)
     days: list[int] = []
     results = run(scenario, tmp_path / "out", resume=True, progress=lambda done, _: days.append(done))

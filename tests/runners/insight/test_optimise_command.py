@@ -7,6 +7,7 @@ import pytest
 from small_scenarios import TINY
 
 from citytwin.runners.insight.optimise import optimise
+from citytwin.runners.reports.crate import command_of
 from citytwin.runners.results import Results
 from citytwin.runners.scenarios.documents import ScenarioError
 from citytwin.runners.scenarios.scenario import Scenario
@@ -16,6 +17,7 @@ OPTIMISE = """\
 [optimise]
 trials = 10
 replicates = 2
+fresh_replicates = 3
 [optimise.goals]
 attack_rate = "least"
 lost_school_days = "least"
@@ -48,7 +50,8 @@ def test_what_is_written(found):
     table = pd.read_parquet(found.directory / "pareto.parquet").set_index("candidate")
     summary = Results(found.directory).summary
     assert len(table) == 1 + len(found.weighed.candidates) == summary["point"].nunique()
-    means = summary.groupby("point")[["attack_rate", "lost_school_days"]].mean()
+    searched = summary[summary["replicate"] < 2]
+    means = searched.groupby("point")[["attack_rate", "lost_school_days"]].mean()
     assert table.loc[table["state"] == "done", "attack_rate"].to_numpy() == pytest.approx(
         means["attack_rate"].to_numpy()
     )
@@ -68,6 +71,7 @@ def test_the_command_line(found, call, tmp_path):
     candidates = [judged for judged in found.weighed.candidates if judged.means is None]
     assert answer.code == (1 if candidates else 0), answer.err
     assert "10 trials of" in answer.out
+    assert "by 3 fresh seeds, on which nothing was chosen" in answer.out
     assert "as written" in answer.out
     assert f"Table: {found.directory / 'pareto.parquet'}" in answer.out
     facts = json.loads(call("optimise", "s.toml", "--out", found.directory, "--resume", "--json").out)
@@ -75,6 +79,18 @@ def test_the_command_line(found, call, tmp_path):
     assert call("optimise", "s.toml", "--out", found.directory).code == 2
     more = call("optimise", "s.toml", "--out", found.directory, "--resume", "--trials", 12)
     assert more.code == 2 and "holds another search" in more.err
+
+
+def test_the_search_is_repeated_from_its_results(found, call, tmp_path):
+    """The report and its metadata name the command, which makes the same bytes; also where a scenario calibrates as well."""
+    call("report", found.directory, "--out", "page.html")
+    results = Results(found.directory)
+    assert command_of(results) == "citytwin optimise sweep.json --out again"
+    results.info["scenario"] |= {"calibrate": {}}
+    assert command_of(results) == "citytwin optimise sweep.json --out again"
+    call("optimise", found.directory / "sweep.json", "--out", "again", "--workers", 2)
+    for name in ("optimise.json", "pareto.parquet"):
+        assert (tmp_path / "again" / name).read_bytes() == (found.directory / name).read_bytes()
 
 
 BAD = {
@@ -85,7 +101,7 @@ BAD = {
     ),
     "unknown constraint": (
         TINY + OPTIMISE.replace("peak_infectious", "peak_infectios"),
-        "scenario:29: optimise.constraints.peak_infectios: no such column",
+        "scenario:30: optimise.constraints.peak_infectios: no such column",
     ),
     "no bound": (TINY + OPTIMISE.replace("<= 900", "below 900"), 'must be "<= number" or ">= number"'),
     "contradiction": (

@@ -11,6 +11,7 @@ from optimise_toys import found_files, make_search, optimum, start_search
 from sweep_toys import wait_for
 
 from citytwin.runners.insight.optimise_text import optimise_text
+from citytwin.runners.insight.pareto import chosen
 from citytwin.runners.results import Results
 from citytwin.runners.sweep import SweepError
 
@@ -92,8 +93,9 @@ class TestFront:
 class TestCommonLuck:
     def test_all_candidates_have_the_same_seeds(self, unbroken):
         summary = Results(unbroken.directory).summary
-        assert sorted(summary["seed"].unique()) == [7, 8]
-        assert (summary.groupby("point")["seed"].nunique() == 2).all()
+        searched = summary[summary["replicate"] < 2]
+        assert sorted(searched["seed"].unique()) == [7, 8]
+        assert (searched.groupby("point")["seed"].nunique() == 2).all()
 
     def test_differences_are_free_of_luck(self, unbroken):
         """Luck shifts a goal alike for all candidates of a seed, so that paired differences are exact."""
@@ -109,10 +111,61 @@ class TestCommonLuck:
         parameters = {"toy.x": {"from": 0, "to": 3, "integer": True}, "toy.y": {"from": 0, "to": 2, "integer": True}}
         found = optimum(make_search(parameters=parameters), tmp_path / "optimum", workers=2)
         assert len(found.weighed.candidates) <= 12
-        assert found.counts["runs"] == 2 * (1 + len(found.weighed.candidates))
+        assert found.counts["runs"] == 2 * (1 + len(found.weighed.candidates)) + 8 * len(found.weighed.fresh)
         assert found.counts["trials"] == 60
         points = Results(found.directory).points
         assert all(isinstance(point["toy.x"], int) for point in points[1:])
+
+
+class TestJudgedAgain:
+    def test_by_seeds_that_the_search_has_not_seen(self, unbroken):
+        """What is told is the mean over the runs with fresh seeds, and those alone."""
+        weighed = unbroken.weighed
+        summary = Results(unbroken.directory).summary
+        again = summary[summary["replicate"] >= 2]
+        assert set(again["seed"]) == set(range(9, 17))
+        assert set(again["point"]) == {0, *chosen(weighed)} == set(weighed.fresh)
+        table = pd.read_parquet(unbroken.directory / "pareto.parquet").set_index("candidate")
+        for point, runs in again.groupby("point"):
+            assert len(runs) == 8
+            assert table.loc[point, "cost, fresh seeds"] == pytest.approx(runs["cost"].mean())
+        assert table.loc[sorted(weighed.fresh)[1:], "holds"].eq(True).all()
+        assert table.loc[~table.index.isin(sorted(weighed.fresh)[1:]), "holds"].isna().all()
+        differences = [f"difference of cost{seeds}" for seeds in ("", ", fresh seeds")]
+        there = table.loc[sorted(weighed.fresh), differences]
+        assert there[differences[1]].to_numpy() == pytest.approx(there[differences[0]].to_numpy())  # luck is common
+
+    def test_a_constraint_that_fresh_seeds_break_is_told(self, tmp_path):
+        """With fresh seeds ``inside`` is larger by 8: of what kept 25 all above 17 breaks it."""
+        found = optimum(make_search({"tighter_from": 9}), tmp_path / "optimum", workers=2)
+        weighed = found.weighed
+        truth = {number: weighed.of(number).means["inside"] <= 17 for number in chosen(weighed)}
+        assert set(truth.values()) == {True, False}
+        told = {one["candidate"]: one for one in found.facts["fresh"]["candidates"]}
+        assert {number: told[number]["holds"] for number in truth} == truth
+        assert all(told[number]["broken"] == ([] if holds else ["inside"]) for number, holds in truth.items())
+        text = " ".join(optimise_text(weighed, found.counts).split())
+        assert f"{sum(truth.values())} of {len(truth)} candidates hold by the fresh seeds" in text
+        for number, holds in truth.items():
+            assert (f"Candidate {number} does not hold: breaks inside <= 25, with " in text) == (not holds)
+
+    def test_another_number_of_fresh_seeds_is_another_search(self, tmp_path):
+        optimum(make_search(trials=10, fresh_replicates=2), tmp_path / "optimum", workers=2)
+        for other in (3, 4):
+            with pytest.raises(SweepError, match="not those that follow from its results; begin a new search"):
+                optimum(make_search(trials=10, fresh_replicates=other), tmp_path / "optimum", resume=True)
+
+    def test_a_run_that_fails_leaves_its_candidate_unknown(self, unbroken, tmp_path):
+        first = 2 * (1 + len(unbroken.weighed.candidates))
+        runs = [f"r{first + 8 * place:06d}" for place in (0, 2)]  # of the scenario as written, and of the second chosen
+        found = optimum(make_search({"raises": runs}), tmp_path / "optimum", workers=2)
+        second = chosen(found.weighed)[1]
+        table = pd.read_parquet(found.directory / "pareto.parquet").set_index("candidate")
+        assert table.loc[second, "holds"] is None
+        assert table.loc[chosen(found.weighed)[0], "holds"]  # by its constraints: there is nothing to compare it with
+        text = " ".join(optimise_text(found.weighed, found.counts).split())
+        assert f"Candidate {second}: a run failed, so that nothing is known of it." in text
+        assert "The scenario as written breaks a constraint there, or has no figures" in text
 
 
 class TestWhateverHappens:
@@ -120,13 +173,18 @@ class TestWhateverHappens:
         optimum(make_search(), tmp_path / "optimum", workers=2)
         assert found_files(tmp_path / "optimum") == found_files(unbroken.directory)
 
-    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-    def test_stopped_and_resumed_gives_the_same_bytes(self, unbroken, tmp_path, how):
+    @pytest.mark.parametrize(
+        "how, searching",
+        [(signal.SIGKILL, True), (signal.SIGINT, True), (signal.SIGKILL, False)],
+        ids=["killed", "interrupted", "killed while judging again"],
+    )
+    def test_stopped_and_resumed_gives_the_same_bytes(self, unbroken, tmp_path, how, searching):
         out, marks = tmp_path / "optimum", tmp_path / "marks"
         marks.mkdir()
         context = {"marks": str(marks)}
         process = start_search(out, context=context, workers=2)
-        wait_for(lambda: len(list(marks.iterdir())) >= 50)
+        runs = 50 if searching else 2 * (1 + len(unbroken.weighed.candidates)) + 20
+        wait_for(lambda: len(list(marks.iterdir())) >= runs)
         process.send_signal(how)
         said = process.communicate()[1]
         assert not (out / "optimise.json").exists()
@@ -157,7 +215,8 @@ class TestFailures:
         assert found.counts["failed_runs"] == 2 * len(failed) == len(found.failed)
         assert found.weighed.front
         assert all(found.weighed.of(number).parameters["toy.x"] <= 3 for number in found.weighed.front)
-        assert f"{len(failed)} candidates failed ({2 * len(failed)} runs)" in optimise_text(found.weighed, found.counts)
+        text = " ".join(optimise_text(found.weighed, found.counts).split())
+        assert f"{len(failed)} candidates failed ({2 * len(failed)} runs)" in text
         table = pd.read_parquet(found.directory / "pareto.parquet").set_index("candidate")
         assert (table.loc[[judged.number for judged in failed], "state"] == "failed").all()
 

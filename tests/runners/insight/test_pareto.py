@@ -1,5 +1,7 @@
 """Candidates weighed: who is beaten, who keeps the constraints, where the knee lies; and what [optimise] may say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from citytwin.runners.insight.optimise_text import kept_text, nearest_to_feasible, optimise_text
-from citytwin.runners.insight.pareto import Judged, knee, undominated, weigh
+from citytwin.runners.insight.optimise_text import fresh_sentences, kept_text, nearest_to_feasible, optimise_text
+from citytwin.runners.insight.pareto import Judged, chosen, knee, undominated, verdict, weigh
 from citytwin.runners.insight.settings import Bound, OptimiseSettings, parse_bound
 
 PARAMETERS = {"toy.x": {"from": 0, "to": 10}}
@@ -91,8 +93,8 @@ def test_without_a_feasible_one_the_nearest_is_told():
 
 def test_all_failed_is_told():
     found = weigh(settings(), judged(0, 2, 2, 2), [Judged(1, {"toy.x": 1.0}, None)])
-    text = optimise_text(found, {"trials": 10, "runs": 4, "failed_runs": 2})
-    assert "1 candidates failed (2 runs)" in text
+    text = optimise_text(found, {"trials": 1, "runs": 3, "failed_runs": 2})
+    assert "1 trial of 1 different candidate, 3 runs; 1 candidate failed (2 runs); 0 keep all constraints" in text
     assert nearest_to_feasible(found) is None
 
 
@@ -107,10 +109,78 @@ def test_what_is_told_of_goals():
     assert "One seed only" in optimise_text(alone, counts)
 
 
+def test_ends_of_a_logarithmic_range_are_near_in_its_own_measure():
+    """From 0.001 to 1 a value of 0.005 lies at a quarter of the way, 0.00105 at its lower end."""
+    ranges = {"toy.x": {"from": 0.001, "to": 1, "scale": "log"}}
+    for x, told in ((0.005, False), (0.00105, True)):
+        found = weigh(settings(parameters=ranges), judged(0, 2, 2, 2), [judged(1, 1, 5, 2, x=x)])
+        text = optimise_text(found, {"trials": 10, "runs": 4, "failed_runs": 0})
+        assert ("At the end of its range" in text) == told
+
+
+def again(*fresh, baseline=(2, 2, 2), **changes):
+    """Return candidates that were equal by the search, the scenario as written too, and came to these by fresh seeds."""
+    candidates = [judged(number, number, number, 2) for number in range(1, len(fresh) + 1)]
+    found = weigh(settings(**changes), judged(0, 2, 2, 2), candidates)
+    judgements = [judged(0, *baseline), *(judged(number, *figures) for number, figures in enumerate(fresh, 1))]
+    return replace(found, fresh={one.number: one for one in judgements})
+
+
+class TestFreshSeeds:
+    def test_who_holds(self):
+        """Baseline: cost 2 (least), good 2 (most), 2 beds (<= 10). Exact figures: no interval leaves anything open."""
+        found = again((1, 1, 2), (2, 2, 2), (3, 1, 2), (1, 3, 11), (2, 3, 10))
+        told = [verdict(found, number) for number in range(1, 6)]
+        assert [one.holds for one in told] == [True, False, False, False, True]
+        assert [one.beaten for one in told] == [False, True, True, False, False]
+        assert [one.broken for one in told] == [(), (), (), ("beds",), ()]
+        assert all(one.sure for one in told[:1] + told[4:])
+        lines = fresh_sentences(found)
+        assert lines[0] == (
+            "2 of 5 candidates hold by the fresh seeds: the constraints are kept and a goal is served better than by the "
+            "scenario as written."
+        )
+        assert lines[1:] == [
+            "Candidate 2 does not hold: in no goal better than the scenario as written.",
+            "Candidate 3 does not hold: in no goal better than the scenario as written.",
+            "Candidate 4 does not hold: breaks beds <= 10, with 11.00 (11.00 … 11.00).",
+        ]
+
+    def test_what_an_interval_leaves_open(self):
+        """t interval of two: 6.31 standard errors on either side; the difference of cost is −1 ± 0.6, then −1 ± 6.3."""
+        found = again(([0.9, 1.1], 2, 2), ([0, 2], 2, 2), (1, 2, [9.9, 10]))
+        assert [verdict(found, number).holds for number in (1, 2, 3)] == [True, True, True]
+        assert [verdict(found, number).sure for number in (1, 2, 3)] == [True, False, False]
+        assert "; of 2 of them an interval leaves it open (holds?)." in fresh_sentences(found)[0]
+
+    def test_a_baseline_that_breaks_a_constraint_is_no_measure(self):
+        found = again((3, 1, 2), baseline=(2, 2, 11))
+        assert verdict(found, 1).holds
+        assert fresh_sentences(found)[0] == "1 of 1 candidate holds by the fresh seeds: the constraints are kept."
+        assert "that a candidate is better is not asked" in fresh_sentences(found)[1]
+
+    def test_who_was_not_judged_again_is_not_told(self):
+        found = weigh(settings(), judged(0, 2, 2, 2), [judged(1, 1, 1, 2)])
+        assert verdict(found, 1) is None
+        assert "fresh" not in optimise_text(found, {"trials": 10, "runs": 4, "failed_runs": 0})
+
+    def test_chosen(self):
+        """Of a front those at its ends, the knee, and others evenly between; with one goal the ten best."""
+        line = weigh(settings(), judged(0, 2, 2, 2), [judged(n, n, n, 2) for n in range(1, 60)])
+        assert len(chosen(line)) in (15, 16)
+        assert {1, 59, line.knee} <= set(chosen(line))
+        assert np.ptp(np.diff([n for n in chosen(line) if n != line.knee])) <= 5
+        alone = weigh(settings(goals={"good": "most"}), judged(0, 2, 2, 2), [judged(n, n, n, 2) for n in range(1, 60)])
+        assert chosen(alone) == list(range(59, 49, -1))
+
+
 @pytest.mark.parametrize("width", [60, 80, 100])
-def test_text_fits_a_terminal(width):
+@pytest.mark.parametrize("fresh", [False, True])
+def test_text_fits_a_terminal(width, fresh):
     many = [judged(number, number, number, 2, x=number / 10) for number in range(1, 60)]
     found = weigh(settings(), judged(0, 2, 2, 2), many)
+    if fresh:
+        found = replace(found, fresh={number: found.of(number) for number in (0, *chosen(found))})
     text = optimise_text(found, {"trials": 59, "runs": 120, "failed_runs": 0}, width)
     assert max(map(len, text.splitlines())) <= width
     assert "59 candidates that no other one beats" in " ".join(text.split())

@@ -148,6 +148,12 @@ class TestSaid:
         assert text.index("r0") < text.index("schools closed: from")  # the largest first
         assert "own_figure: change" in text
 
+    def test_small_effects_have_three_digits(self):
+        """Deaths are written in whole people, but an effect of a third of one is not 0."""
+        few = results(MORRIS)
+        few.summary["deaths"] = few.summary["epidemic.r0"] * 0.15
+        assert "0.300 (0.300 … 0.300)" in sensitivity_text(sensitivity(few, ["deaths"]))  # of r0 from 1 to 3
+
     def test_one_replicate_says_so(self):
         text = sensitivity_text(sensitivity(results(MORRIS, replicates=1), ["attack_rate"]))
         assert "luck: with one replicate it cannot be told from effects" in text

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from citytwin.runners.cli import app
+from citytwin.runners.planning.change import compared
 from citytwin.runners.planning.evenness import evenness
 from citytwin.runners.planning.gains import (
     NOTABLE,
@@ -27,6 +28,7 @@ from citytwin.runners.planning.reading import (
     link_days,
     paired_trips,
     rows_of,
+    with_pairs,
 )
 from citytwin.runners.results import Results
 from citytwin.runners.storage import shards, store
@@ -306,3 +308,14 @@ def test_results_without_trips_are_compared_as_before(swept: Path) -> None:
     assert 'write tables = ["links"] under [output]' in str(wrong.exception)
     green = CliRunner().invoke(app, ["compare", str(swept), "--green", "parks.geojson"])
     assert "no table 'trips' was kept" in str(green.exception)
+
+
+def test_points_without_common_seeds_are_left_out(planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trips of one person and seed are paired; where there is no such pair, the other figures are compared all the same."""
+    results = planned.results
+    own = results.summary.assign(seed=results.summary["seed"] + 100 * results.summary["point"])
+    monkeypatch.setitem(results.__dict__, "summary", own)
+    assert with_pairs(results, 0) == []
+    assert list(compared(results, 0)) == []
+    with pytest.raises(StoreError, match="have no seed in common"):
+        gains(results, 1, 0)

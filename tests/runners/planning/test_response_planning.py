@@ -7,6 +7,7 @@ from citytwin.environment.equity import gini
 from citytwin.runners.planning.response import EVERY, FEW, SERVICES, answered, has_responses, responses_of, zone_means
 from citytwin.runners.planning.response_pictures import draw_times
 from citytwin.runners.planning.response_text import response_facts, response_text
+from citytwin.runners.reports.report import text_report
 from citytwin.runners.run import run
 from citytwin.runners.scenarios.scenario import Scenario
 from citytwin.runners.sweep import sweep
@@ -85,6 +86,14 @@ def test_tables_are_means_over_pairs_of_runs(results):
     assert table.loc["ambulances", "priority 0"]["in_time"] == pytest.approx(np.mean(urgent[1]))
     by_priority = one.priorities[one.priorities["service"] == "ambulances"].set_index("group")["calls"]
     assert by_priority.drop(EVERY).sum() == pytest.approx(by_priority[EVERY])
+
+
+def test_points_without_common_seeds_are_left_out(results, monkeypatch):
+    """Nothing can be paired, but the comparison of everything else stands."""
+    own = results.summary.assign(seed=results.summary["seed"] + 100 * results.summary["point"])
+    monkeypatch.setitem(results.__dict__, "summary", own)
+    assert list(answered(results, 0)) == []
+    assert "leave these points out" in text_report(results)
 
 
 def test_zones_and_their_evenness(results):

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import errno
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ from matplotlib import image
 from citytwin.environment.city import City
 from citytwin.environment.schema import Source
 from citytwin.runners.compare import MEASURES, measures_in
+from citytwin.runners.reports import labels
 from citytwin.runners.reports.curves import (
     MAX_POINTS,
     OTHERS,
@@ -374,7 +376,7 @@ def test_the_page_says_what_is_lacking(results: Results, monkeypatch: pytest.Mon
     failed = {"p0001-r0000": "timed_out: 10 min", "p0002-r0001": "failed: ValueError: no such street"}
     monkeypatch.setattr(Results, "failures", failed)
     page = html_report(rest)
-    assert "9 of 12 runs are in the results; 2 failed, see below; 1 are still to be made." in page
+    assert "9 of 12 runs are in the results; 2 failed, see below; still to be made: 1." in page
     assert "<p>1 timed out, 1 failed</p>" in page
     assert "p0002-r0001: failed: ValueError: no such street" in page
     assert page.count("citytwin sweep sweep.json --out again") == 1
@@ -420,6 +422,31 @@ def test_a_report_that_cannot_be_written(results: Results, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         results.report(tmp_path / "file" / "report.html")
+
+
+def test_an_older_report_and_picture_stay_where_the_disk_is_full(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = [results.report(tmp_path / "report.html"), save_curves(results, tmp_path / "curves.png")]
+    before = [path.read_bytes() for path in written]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    for again in (lambda: results.report(written[0]), lambda: save_curves(results, written[1])):
+        with pytest.raises(StoreError, match=r"cannot be written \(No space left on device\)"):
+            again()
+    assert [path.read_bytes() for path in written] == before
+
+
+def test_the_page_names_a_city_once_and_says_that_the_code_was_changed(results: Results) -> None:
+    changed = copy.copy(results)
+    changed.info = results.info | {"git": {"commit": "0123456789abcdef", "changed": True}}
+    page = html_report(changed)
+    assert "at commit 0123456789ab with changes" in page
+    [city] = results.info["context"]["city_facts"]
+    assert f"<dt>city</dt><dd>{labels.city_text(city)}, {city['area_km2']:,} km²</dd>" in page
 
 
 # ---------------------------------------------------------------------- cities

@@ -12,6 +12,7 @@ from small_scenarios import TINY
 from citytwin.runners.compare import compare
 from citytwin.runners.reports.describe import comparison_facts
 from citytwin.runners.reports.report import text_report
+from citytwin.runners.reports.report_page import html_report
 from citytwin.runners.reports.view import view_of
 from citytwin.runners.results import Results
 from citytwin.runners.scenarios.scenario import Scenario
@@ -20,15 +21,18 @@ from citytwin.runners.storage.tables import StoreError
 SEEDS = 3
 
 
-def results(points=500, missing=()):
-    """Return results whose attack rate falls with r0, which falls with the number of the point; deaths are at random."""
+def results(points=500, missing=(), lost=(), own_seeds=False):
+    """Return results whose attack rate falls with r0, which falls with the number of the point; deaths are at random.
+
+    ``missing``: points without a run; ``lost``: (point, replicate) of single runs; ``own_seeds``: whether points share none.
+    """
     generator = np.random.default_rng(1)
     rows = [
         {
             "run_id": f"p{point}-r{replicate}",
             "point": point,
             "replicate": replicate,
-            "seed": 1 + replicate,
+            "seed": 1 + replicate + 100 * point * own_seeds,
             "epidemic.r0": 3 - point / points,
             "attack_rate": 0.9 - 0.8 * point / points + 0.01 * replicate,
             "infections": 900 - point,
@@ -37,15 +41,18 @@ def results(points=500, missing=()):
         }
         for point in range(points)
         for replicate in range(SEEDS)
-        if point not in missing
+        if point not in missing and (point, replicate) not in lost
     ]
+    independent = '[sweep]\nseeds = "independent"\nreplicates = 3\n[sweep.parameters]\n"epidemic.r0" = [2, 3]\n'
     info = {
-        "scenario": Scenario.from_text(TINY).to_dict(),
+        "scenario": Scenario.from_text(TINY + independent * own_seeds).to_dict(),
         "context": {"files": {}, "city_facts": []},
         "parameters": ["epidemic.r0"],
         "points": [{"point": point, "parameters": {"epidemic.r0": 3 - point / points}} for point in range(points)],
         "replicates": list(range(SEEDS)),
         "runs": points * SEEDS,
+        "versions": {"citytwin": "0"},
+        "started": "2026-01-05T12:00:00+00:00",
     }
     return Results.in_memory({"summary": pa.Table.from_pandas(pd.DataFrame(rows))}, info)
 
@@ -54,6 +61,42 @@ def points_in(text):
     """Return the numbers of the points in the first table of a report."""
     table = text.partition("Difference to")[0]
     return [int(found.group(1)) for found in re.finditer(r"^ +(\d+)  ", table, re.MULTILINE)]
+
+
+def test_pairs_are_said():
+    text = " ".join(text_report(results(3)).split())
+    assert (
+        "Difference to point 0: mean of the differences, runs of the same seed paired (90% interval, Student’s t)"
+        in text
+    )
+    assert "npaired" not in text and " of 3 " not in text
+
+
+def test_points_without_common_seeds_are_compared_and_said_to_be_unpaired():
+    found = results(3, own_seeds=True)
+    text = " ".join(text_report(found).split())
+    assert "Difference to point 0: difference of the means, unpaired (90% interval, Welch’s t)" in text
+    assert text.count(" unpaired −") == 2
+    assert "Unpaired: 2 points and point 0 share no seed, so the luck of both stays in the difference" in text
+    assert 'This sweep has seeds = "independent"' in text
+    facts = comparison_facts(found)
+    assert [one["paired"] for one in facts] == [True, False, False]
+    assert facts[1]["measures"]["attack_rate"]["low"] < facts[1]["measures"]["attack_rate"]["difference"] < 0
+    page = html_report(found)
+    assert "Difference of the means, unpaired (90% interval, Welch’s t). Unpaired: 2 points and point 0" in page
+    assert page.count(">unpaired<") >= 2
+
+
+def test_how_many_of_the_seeds_pair_up_is_said():
+    text = " ".join(text_report(results(3, lost=[(1, 2), (2, 0), (2, 1), (2, 2)])).split())
+    assert " 1 2 of 3 −" in text
+    assert "Pairs n of m: of 1 point only the seeds that both points have are compared." in text
+    mixed = results(3)
+    own = mixed.summary["seed"].where(mixed.summary["point"] < 2, mixed.summary["seed"] + 50)
+    mixed.summary["seed"] = own
+    text = " ".join(text_report(mixed).split())
+    assert "Student’s t); where there is no pair difference of the means, unpaired (90% interval, Welch’s t)" in text
+    assert "Unpaired: 1 point and point 0 share no seed" in text
 
 
 def test_few_points_are_all_shown():
@@ -75,6 +118,16 @@ def test_a_terminal_shows_them_with_their_differences():
     assert len(text.splitlines()) < 70
     assert max(map(len, text.splitlines())) <= 120
     assert "20 of 500 points" in text
+
+
+def test_points_without_a_figure_come_last():
+    many = results(60)
+    table = many.summary
+    table.loc[table["point"].isin([10, 20]), "deaths"] = np.nan
+    view = view_of(many, names=["deaths"], sort="deaths", limit=60)
+    means = table.groupby("point")["deaths"].mean().dropna().sort_values()
+    assert set(view.points[-2:]) == {10, 20}
+    assert [means[point] for point in view.points[:-2]] == means.tolist()
 
 
 def test_order_and_figures_can_be_chosen():
