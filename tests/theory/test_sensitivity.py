@@ -35,6 +35,8 @@ PAIR = B**2 * np.pi**8 * (1 / 18 - 1 / 50) / VARIANCE
 TOTAL = FIRST + np.array([PAIR, 0, PAIR])
 G = np.array([0.0, 1.0, 4.5, 9.0])
 REPLICATES = 4
+ISHIGAMI = "Ishigami & Homma 1990, closed form"
+G_FUNCTION = "Saltelli et al. 2008, section 3.6"
 
 
 def ishigami(points):
@@ -84,11 +86,17 @@ def trajectories():
 
 
 class TestSobol:
-    def test_ishigami(self, blocks):
+    def test_ishigami(self, validity, blocks):
         finding, of = found("saltelli", blocks, ishigami(blocks))
-        assert of("first_order")[0] == pytest.approx(FIRST, abs=0.02)
-        assert of("total")[0] == pytest.approx(TOTAL, abs=0.02)
-        assert of("second_order")[0] == pytest.approx([0, PAIR, 0], abs=0.04)
+        for measure, words, expected, tolerance in (
+            ("first_order", "first order", FIRST, 0.02),
+            ("total", "total", TOTAL, 0.02),
+            ("second_order", "pairs", [0, PAIR, 0], 0.04),
+        ):
+            for number, index in enumerate(of(measure)[0]):
+                which = ("1 and 2", "1 and 3", "2 and 3")[number] if measure == "second_order" else str(number + 1)
+                what = f"Ishigami's function, {words}, parameter {which}"
+                validity("indices", what, index, expected[number], tolerance, source=ISHIGAMI)
         for measure, true in (("first_order", FIRST), ("total", TOTAL), ("second_order", [0, PAIR, 0])):
             _, low, high = of(measure)
             assert (low <= true).all() and (true <= high).all()
@@ -105,13 +113,16 @@ class TestSobol:
         estimate, _, high = of("first_order")
         assert high - estimate == pytest.approx(theirs["S1_conf"], rel=0.25)  # 100 resamples of theirs scatter by 7 %
 
-    def test_g_function_without_pairs(self):
+    def test_g_function_without_pairs(self, validity):
         points = sobol_sample.sample(problem(4, 0, 1), 2048, calc_second_order=False, seed=2)
         part = 1 / (3 * (1 + G) ** 2)
         variance = np.prod(1 + part) - 1
         _, of = found("saltelli", points, np.prod((np.abs(4 * points - 2) + G) / (1 + G), axis=1))
-        assert of("first_order")[0] == pytest.approx(part / variance, abs=0.02)
-        assert of("total")[0] == pytest.approx(part * np.prod(1 + part) / (1 + part) / variance, abs=0.02)
+        every = part * np.prod(1 + part) / (1 + part) / variance
+        for measure, words, expected in (("first_order", "first order", part / variance), ("total", "total", every)):
+            for number, index in enumerate(of(measure)[0]):
+                what = f"g-function, {words}, parameter {number + 1}"
+                validity("indices", what, index, expected[number], 0.02, source=G_FUNCTION)
         assert not of("second_order").size
 
     def test_intervals_hold_the_truth_as_often_as_they_say(self):
@@ -145,10 +156,12 @@ class TestSobol:
 class TestMorris:
     COEFFICIENTS = np.array([1.5, -2.0, 0.0])
 
-    def test_linear_function(self, trajectories):
+    def test_linear_function(self, validity, trajectories):
         unit = (trajectories - 10) / 20
         _, of = found("morris", trajectories, unit @ self.COEFFICIENTS + 3, (10.0, 30.0))
-        assert of("mu")[0] == pytest.approx(self.COEFFICIENTS, abs=1e-12)
+        for number, effect in enumerate(of("mu")[0]):
+            what = f"mean elementary effect of a linear function, parameter {number + 1}"
+            validity("indices", what, effect, self.COEFFICIENTS[number], 1e-12, source="its coefficients")
         assert of("mu_star")[0] == pytest.approx(np.abs(self.COEFFICIENTS), abs=1e-12)
         assert of("sigma")[0] == pytest.approx(0, abs=1e-12)
         for measure in ("mu", "mu_star", "sigma"):

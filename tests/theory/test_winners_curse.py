@@ -83,33 +83,37 @@ def test_expected_greatest_against_the_printed_table(count, printed):
     assert expected_greatest(count) == pytest.approx(printed, abs=5e-6)
 
 
-def test_the_search_flatters_what_it_chose(searches):
+def test_the_search_flatters_what_it_chose(validity, searches):
     assert all(len(found.candidates) == CANDIDATES for found in searches)
     best = [found.of(found.front[0]).means["loss"] for found in searches]
     optimism = LUCK / np.sqrt(REPLICATES) * expected_greatest(CANDIDATES)
-    assert abs(np.mean(best) + optimism) < four_errors(best)
+    what = f"best of {CANDIDATES} equal candidates, mean of {REPLICATES} runs each, as the search sees it (truth 0)"
+    validity("curse", what, np.mean(best), -optimism, four_errors(best), source="Teichroew 1956")
     assert four_errors(best) < 0.1 * optimism
 
 
-def test_fresh_seeds_do_not(searches):
+def test_fresh_seeds_do_not(validity, searches):
     again = [found.fresh[found.front[0]].means["loss"] for found in searches]
-    assert abs(np.mean(again)) < four_errors(again)
+    what = "the same, judged again on fresh seeds"
+    validity("curse", what, np.mean(again), 0.0, four_errors(again), source="independence of the runs")
     assert np.std(again, ddof=1) == pytest.approx(LUCK / np.sqrt(FRESH), rel=4 / np.sqrt(2 * SEARCHES))
 
 
-def test_half_of_what_looked_better_than_the_scenario_as_written_holds(searches):
+def test_half_of_what_looked_better_than_the_scenario_as_written_holds(validity, searches):
     better = [found.of(found.front[0]).difference("loss", found.baseline)[0] < 0 for found in searches]
     holds = [verdict(found, found.front[0]).holds for found in searches]
     assert np.mean(better) > 0.9
-    assert abs(np.mean(holds) - 0.5) < four_errors(holds)
+    what = "share of plans that looked better than their equal and hold on fresh seeds"
+    validity("curse", what, np.mean(holds), 0.5, four_errors(holds), source="symmetry of the luck")
 
 
-def test_the_interval_by_fresh_seeds_holds_the_truth_as_often_as_it_says(searches):
+def test_the_interval_by_fresh_seeds_holds_the_truth_as_often_as_it_says(validity, searches):
     """90 % of the intervals hold 0; those of the search, of what it chose, hardly ever do so often."""
     held = {True: [], False: []}
     for found in searches:
         for fresh, judged in ((True, found.fresh[found.front[0]]), (False, found.of(found.front[0]))):
             _, low, high = judged.level("loss")
             held[fresh].append(low <= 0 <= high)
-    assert abs(np.mean(held[True]) - 0.9) < 4 * np.sqrt(0.9 * 0.1 / SEARCHES)
+    what = "share of 90 % intervals by fresh seeds that hold the truth"
+    validity("curse", what, np.mean(held[True]), 0.9, 4 * np.sqrt(0.9 * 0.1 / SEARCHES), source="Student's interval")
     assert np.mean(held[False]) < 0.7

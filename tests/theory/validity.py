@@ -59,6 +59,8 @@ CASES = {
     "bridge": "One city: a wave in hospitals and a closed bridge",
     "siting": "Where stations should stand",
     "Auckland": "Ambulances of Auckland as JEMSS models them",
+    "indices": "Which parameters matter: Sobol's and Morris's indices",
+    "curse": "The best of many policies: what the search sees, and fresh seeds",
 }
 """Every case that the page must hold, in its order."""
 
