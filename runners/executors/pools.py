@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from numbers import Integral
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -74,7 +75,7 @@ def check_place(executor: MadeExecutor | None, workers: int | Callable[[], int] 
     if callable(workers):
         if executor is None:
             raise SweepError("workers: a number is needed; only an executor may change its size")
-    elif workers is not None and (not isinstance(workers, int) or workers < 1):
+    elif workers is not None and (not isinstance(workers, Integral) or workers < 1):  # those of numpy, too
         raise SweepError(f"workers: {workers!r}; must be a whole number from 1")
     if executor is not None and limits.walltime is not None:
         raise SweepError("walltime: not for a sweep through an executor; give its jobs one instead")

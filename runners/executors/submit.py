@@ -20,7 +20,7 @@ from ..storage.store import read_tasks, runs_in_results
 from ..trust import check_code
 from . import parts as packing
 from .growth import grows
-from .job import INDEX, Job, Resources, SubmitError, System, cancel, check, job_name, script, submit
+from .job import INDEX, Job, Resources, SubmitError, cancel, check, job_name, script, submit
 from .slurm import own_job, queued_tasks
 from .submission import JOBS, SYSTEMS, Request, Submission, go_on_command, submissions
 
@@ -85,12 +85,11 @@ def submit_runs(
         SweepError: if the results cannot be read or written, name code that is not ours and is not trusted, have no such
             figure as ``until`` asks for, or runs have to be made to learn their cost and cannot.
     """
-    check_request(request)
+    most = check_request(request)
     directory = directory.absolute()
     if not trust_code:
         check_code(directory)
     system = SYSTEMS[request.system]
-    most = _most_tasks(request, system)
     _refuse_twice(directory)
     maker = maker_of(directory) if runs is None and grows(directory) else None
     if maker is not None:
@@ -148,13 +147,21 @@ def _hand_over(directory: Path, submission: Submission, kinds: Sequence[str], tr
         submission.write()
 
 
-def check_request(request: Request) -> None:
-    """Refuse names and directives that cannot stand in a script, before anything else is done.
+def check_request(request: Request) -> int:
+    """Refuse what cannot stand in a script and arrays that are too large, before anything else is done.
+
+    Returns:
+        How many tasks there may be at most.
 
     Raises:
-        SubmitError: with all that is wrong.
+        SubmitError: with what is wrong.
     """
-    check(_resources(request, 0.0, None), SYSTEMS[request.system])
+    system = SYSTEMS[request.system]
+    check(_resources(request, 0.0, None), system)
+    most = system.largest_array() or packing.MOST_TASKS
+    if request.tasks is not None and request.tasks > most:
+        raise SubmitError(f"--tasks {request.tasks}: this {system.title} takes arrays of at most {most} tasks")
+    return min(most, packing.MOST_TASKS)
 
 
 def commands(submission: Submission) -> list[str]:
@@ -168,18 +175,6 @@ def commands(submission: Submission) -> list[str]:
             lines.append(f"{words} < {kind}.sh" if system.from_input else words)
             before = [f"JOB_OF_{kind.upper()}"]
     return lines
-
-
-def _most_tasks(request: Request, system: System) -> int:
-    """Return how many tasks there may be at most.
-
-    Raises:
-        SubmitError: if more are asked for.
-    """
-    most = system.largest_array() or packing.MOST_TASKS
-    if request.tasks is not None and request.tasks > most:
-        raise SubmitError(f"--tasks {request.tasks}: this {system.title} takes arrays of at most {most} tasks")
-    return min(most, packing.MOST_TASKS)
 
 
 def _plan_further(directory: Path, maker: "TaskMaker") -> None:
@@ -207,7 +202,9 @@ def _refuse_twice(directory: Path) -> None:
     own = own_job()  # the last job of a round submits the next one
     for submission in submissions(directory):
         jobs = [job for job in submission.jobs.values() if job != own]
-        if submission.request.system == "slurm" and (left := queued_tasks(jobs)):
+        left = (queued_tasks(jobs) or {}) if submission.request.system == "slurm" else {}
+        left.pop("COMPLETING", None)  # such a task makes no more runs
+        if left:
             states = ", ".join(f"{count} {state.lower()}" for state, count in left.items())
             raise SubmitError(
                 f"{directory}: jobs of {submission.folder.name} are still there ({states}); wait for them, or "

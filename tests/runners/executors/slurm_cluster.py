@@ -18,6 +18,8 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol", "sinfo")
 SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin"
 CPUS = 4
+MEBIBYTES = 5000
+"""Memory of the node, whatever there is: workers of Dask that ask for 2 GB stand in each other's way if they are many."""
 REQUEUE_SECONDS = 5
 """Seconds that a job which is put back into the queue waits: the lifetime of its credentials, 120 unless said."""
 LARGEST_ARRAY = 4
@@ -102,7 +104,6 @@ class SlurmCluster:
         for name in ("state", "spool", "munge"):
             (self.folder / name).mkdir(mode=0o755)
         controller_port, node_port = _free_ports(2)
-        megabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
         conf = _CONF.format(
             host=socket.gethostname().partition(".")[0],
             controller_port=controller_port,
@@ -112,7 +113,7 @@ class SlurmCluster:
             cpus=CPUS,
             requeue_seconds=REQUEUE_SECONDS,
             largest_array=LARGEST_ARRAY,
-            memory=max(2000, megabytes * 8 // 10),
+            memory=MEBIBYTES,
         )
         (self.folder / "slurm.conf").write_text(conf)
         munge = self.folder / "munge"
