@@ -159,8 +159,7 @@ class _Session(Generic[Found]):
         recorded = read_tasks(self.out)
         first = recorded[: len(self.current)]
         wanted |= {"block": old["block"]}
-        old_as_begun = old | {"tasks": manifests.describe(first, "", {}, 1)["tasks"]}
-        if lines := manifests.differences(old_as_begun, wanted, first, self.current):
+        if lines := manifests.differences(old, wanted, first, self.current):
             shown = "\n  ".join(lines)
             raise SweepError(
                 f"{self.out}: holds another {kind}:\n  {shown}\n"
