@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .measures import MEASURES, Measure
-from .policies import FATIGUE_DAYS, PolicySettings, Trigger, check_zones
+from .policies import FATIGUE_DAYS, PolicySettings, check_zones
 from .presence import below
 from .restrictions import daily_rules, meant, steady_rules
 from .rules import Rule, check_rules
+from .triggers import Trigger
 
 
 class Policy:

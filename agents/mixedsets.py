@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compat import ids_used
-from .rowsets import MISSING, ColumnarSet, RowSet, as_list, counted, model_owned
-
-if TYPE_CHECKING:
-    from .rows import RowModel
-    from .tables import Table
+from .rowsets import MISSING, ColumnarSet, as_list, counted, model_owned
+from .tables import RowSet, Table
 
 _PLAIN = -1
 _NONE = -2
@@ -22,7 +19,7 @@ class MixedSet(ColumnarSet):
     """A set of agents of several classes, in any order.
 
     Args:
-        model: where they live.
+        model: where they live, a :class:`~.rows.RowModel`.
         tables: tables of the row agents.
         which: int16 (n,) number of each agent's table, −1 for an ordinary Mesa agent.
         rows: int64 (n,) row in that table, or position in ``plain``.
@@ -31,8 +28,8 @@ class MixedSet(ColumnarSet):
 
     def __init__(
         self,
-        model: "RowModel",
-        tables: tuple["Table", ...],
+        model: Any,
+        tables: tuple[Table, ...],
         which: NDArray[np.int16],
         rows: NDArray[np.int64],
         plain: list[Any],
@@ -44,8 +41,8 @@ class MixedSet(ColumnarSet):
         self._plain = plain
 
     @property
-    def model(self) -> "RowModel":
-        """The model in which the agents live."""
+    def model(self) -> Any:
+        """The model in which the agents live, a :class:`~.rows.RowModel`."""
         return self._model
 
     def _refresh(self) -> None:
@@ -173,7 +170,7 @@ class MixedSet(ColumnarSet):
 class AllAgents(MixedSet):
     """All agents of a model, always up to date: what ``model.agents`` is."""
 
-    def __init__(self, model: "RowModel"):
+    def __init__(self, model: Any):
         super().__init__(model, (), np.empty(0, np.int16), np.empty(0, np.int64), [])
         self._seen: Any = None
 
@@ -218,13 +215,13 @@ class AllAgents(MixedSet):
         AllAgents.__init__(self, state["model"])
 
 
-def gather(model: "RowModel", agents: Iterable[Any]) -> ColumnarSet:
+def gather(model: Any, agents: Iterable[Any]) -> ColumnarSet:
     """Return the set of some agents of a model, each once, in their order."""
     mixed = _mixed(model, list(dict.fromkeys(agents)))
     return mixed._take(np.arange(len(mixed)))
 
 
-def _mixed(model: "RowModel", agents: list[Any]) -> MixedSet:
+def _mixed(model: Any, agents: list[Any]) -> MixedSet:
     tables: dict[int, Table] = {}
     numbers: dict[int, int] = {}
     which: list[int] = []

@@ -28,8 +28,8 @@ from ..environment.randomness import key, uniform
 from .columns import Column
 from .compat import CompatModel
 from .mixedsets import AllAgents, gather
-from .rowsets import ColumnarSet, RowSet
-from .tables import Address, Table, set_row, set_table
+from .rowsets import ColumnarSet
+from .tables import Address, RowSet, Table, set_row, set_table
 
 __all__ = ["AllAgents", "Column", "RowAgent", "RowModel", "RowSet", "Table"]
 

@@ -1,18 +1,18 @@
 """Sets of row agents: Mesa's AgentSet over columns.
 
-:class:`RowSet` holds agents of one class as row numbers of their table; :class:`MixedSet` holds agents of several
-classes, and ordinary Mesa agents among them. Both answer everything that a ``mesa.agent.AgentSet`` answers, in the same
-order and with the same values, from whole columns where they can.
+:class:`~.tables.RowSet` holds agents of one class as row numbers of their table; :class:`~.mixedsets.MixedSet` holds agents
+of several classes, and ordinary Mesa agents among them. Both answer everything that a ``mesa.agent.AgentSet`` answers, in
+the same order and with the same values, from whole columns where they can; here is what they have in common.
 
 A plain ``AgentSet(list_of_row_agents)`` is empty at once: Mesa holds agents weakly, and a row agent is a temporary
-view. Use ``citizens.select(...)``, ``table.rows(...)`` or ``model.set_of(...)``, which give sets of this module.
+view. Use ``citizens.select(...)``, ``table.rows(...)`` or ``model.set_of(...)``, which give such sets.
 """
 
 import builtins
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from mesa.agent import AgentSet
@@ -20,12 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .compat import GroupBy
 
-if TYPE_CHECKING:
-    from .rows import RowModel, Table
-
 MISSING = object()
 _CHUNK = 1 << 16
-_PLAIN = -1
 
 
 class RowGroupBy(GroupBy):
@@ -42,13 +38,13 @@ class RowGroupBy(GroupBy):
 
 
 class ColumnarSet(AgentSet):
-    """What the sets of this module have in common. Subclasses answer positions, values and views."""
+    """What sets of row agents have in common. Subclasses answer positions, values and views."""
 
     # ------------------------------------------------------------------ what a subclass answers
 
     @property
-    def model(self) -> "RowModel":
-        """The model in which the agents live."""
+    def model(self) -> Any:
+        """The model in which the agents live, a :class:`~.rows.RowModel`."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -286,151 +282,6 @@ class ColumnarSet(AgentSet):
         return self.model.set_of(agents)
 
 
-class RowSet(ColumnarSet):
-    """A set of agents of one class.
-
-    Args:
-        table: where they live.
-        index: slice or int64 row numbers (n,) without repetition, of agents that are alive.
-
-    Attributes:
-        table: where they live.
-    """
-
-    def __init__(self, table: "Table", index: slice | NDArray[np.int64]):
-        self.table = table
-        self._index = index
-        self._removals = -1 if table.removals else 0
-        self._members: NDArray[np.bool_] | None = None
-
-    @property
-    def model(self) -> "RowModel":
-        """The model in which the agents live."""
-        return self.table.model
-
-    @property
-    def index(self) -> slice | NDArray[np.int64]:
-        """Where the agents are in the columns of their table: a slice if they lie together, else row numbers (n,)."""
-        if self._removals != self.table.removals:
-            rows = _numbers(self._index)
-            alive = self.table.alive[rows]
-            if not alive.all():
-                self._index = rows[alive]
-            self._removals = self.table.removals
-        return self._index
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Row numbers of the agents, (n,)."""
-        return _numbers(self.index)
-
-    def __len__(self) -> int:
-        index = self.index
-        return index.stop - index.start if isinstance(index, slice) else len(index)
-
-    def __contains__(self, agent: object) -> bool:
-        if getattr(agent, "_table", None) is not self.table:
-            return False
-        row, index = agent._row, self.index  # type: ignore[attr-defined]
-        if isinstance(index, slice):
-            return index.start <= row < index.stop
-        if self._members is None:
-            self._members = np.zeros(len(self.table), bool)
-            self._members[index] = True
-        return bool(row < len(self._members) and self._members[row] and self.table.alive[row])
-
-    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
-        return self.table.views(counted(self.index), skip_removed)
-
-    def _take(self, positions: NDArray[np.int64]) -> "RowSet":
-        index = self.index
-        return RowSet(self.table, positions + index.start if isinstance(index, slice) else index[positions])
-
-    def _adopt(self, other: ColumnarSet) -> "RowSet":
-        if isinstance(other, RowSet) and other.table is self.table:
-            self._index = other.index
-        elif len(other):
-            name = self.table.cls.__name__
-            raise TypeError(f"a set of {name} agents cannot hold others; make a new set: one_set | other_set")
-        else:
-            self._index = slice(0, 0)
-        self._removals, self._members = self.table.removals, None
-        return self
-
-    def _values(self, name: str, default: Any = MISSING) -> NDArray[Any] | list[Any]:
-        values = self.table.values(name, self.index)
-        if values is not None:
-            return values
-        if default is MISSING:
-            return [getattr(agent, name) for agent in self._views(False)]
-        return [getattr(agent, name, default) for agent in self._views(False)]
-
-    def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
-        return np.full(len(self), issubclass(self.table.cls, agent_type))
-
-    def _position(self, agent: Any) -> int | None:
-        if agent not in self:
-            return None
-        return int(np.flatnonzero(self.rows == agent._row)[0])
-
-    def column(self, name: str) -> NDArray[Any]:
-        """Return a column of these agents as a new array (n,) of the column's own type."""
-        if name not in self.table.specs:
-            raise AttributeError(self.table.missing(name))
-        return self.table.columns[name][self.index].copy()
-
-    def set(self, attr_name: str, value: Any) -> "RowSet":
-        """Give an attribute of every agent one value, or each its own from an array (n,)."""
-        if attr_name in self.table.specs:
-            self.table.write(attr_name, self.index, value)
-        else:
-            for agent in self._views():
-                setattr(agent, attr_name, value)
-        return self
-
-    def copy(self) -> "RowSet":
-        """Return another set of the same agents."""
-        return RowSet(self.table, self.index)
-
-    __copy__ = copy
-
-    def __repr__(self) -> str:
-        return f"RowSet({len(self):,} × {self.table.cls.__name__})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"table": self.table, "_index": self._index, "_removals": self._removals, "_members": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
-
-class TableSet(RowSet):
-    """All agents of one class in a model, always up to date: what ``model.agents_by_type`` holds."""
-
-    def __init__(self, table: "Table"):
-        super().__init__(table, slice(0, 0))
-        self._seen = (0, 0)
-
-    @property
-    def index(self) -> slice | NDArray[np.int64]:
-        """Where the agents are in the columns of their table: a slice if none was removed, else row numbers (n,)."""
-        table = self.table
-        seen = (len(table), table.removals)
-        if self._seen != seen:
-            self._index = np.flatnonzero(table.alive) if table.removals else slice(0, len(table))
-            self._seen = seen
-        return self._index
-
-    def __contains__(self, agent: object) -> bool:
-        return getattr(agent, "_table", None) is self.table and agent.is_alive  # type: ignore[attr-defined]
-
-    def _adopt(self, _other: ColumnarSet) -> RowSet:
-        raise TypeError(model_owned(f"agents_by_type[{self.table.cls.__name__}]"))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_index": slice(0, 0), "_seen": (0, 0)}
-
-
 class ColumnNamespace:
     """Columns of a set as attributes: what ``select(where=…)`` hands to its function."""
 
@@ -446,10 +297,6 @@ class ColumnNamespace:
 def model_owned(name: str) -> str:
     """Return what to say where somebody changes a set that belongs to the model, ``name`` being its attribute."""
     return f"model.{name} is the model's own and always complete; work on a copy: model.{name}.copy()"
-
-
-def _numbers(index: slice | NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.arange(index.start, index.stop) if isinstance(index, slice) else index
 
 
 def counted(index: slice | NDArray[Any]) -> Iterable[int]:

@@ -1,18 +1,15 @@
-"""Tables: all agents of one class in one model, as numpy columns."""
+"""Tables: all agents of one class in one model, as numpy columns, and the sets of them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .columns import Column, widen
 from .compat import take_ids
-from .rowsets import RowSet, TableSet
-
-if TYPE_CHECKING:
-    from .rows import RowAgent, RowModel
+from .rowsets import MISSING, ColumnarSet, counted, model_owned
 
 _GROWTH = 1.5
 
@@ -35,8 +32,8 @@ class Table:
     """All agents of one class in one model, a row each.
 
     Attributes:
-        model: the model.
-        cls: the class of the agents.
+        model: the model, a :class:`~.rows.RowModel`.
+        cls: the class of the agents, a :class:`~.rows.RowAgent`.
         specs: every column by name, declared or attached.
         columns: name -> array (rows,) of the column, writable in place. Fetch it again after agents were added: a
             growing table moves its columns.
@@ -46,7 +43,7 @@ class Table:
         removals: how many rows were removed so far.
     """
 
-    def __init__(self, model: "RowModel", cls: type["RowAgent"]):
+    def __init__(self, model: Any, cls: type[Any]):
         self.model = model
         self.cls = cls
         self.specs: dict[str, Column] = cls.columns()
@@ -212,7 +209,7 @@ class Table:
             put_row(agent, row)
             yield agent
 
-    def rows(self, rows: ArrayLike) -> RowSet:
+    def rows(self, rows: ArrayLike) -> "RowSet":
         """Return the set of agents of some rows, in that order.
 
         Args:
@@ -240,6 +237,155 @@ class Table:
     def after_restore(self) -> None:
         """Show the columns that a saved state has put here."""
         self._expose()
+
+
+class RowSet(ColumnarSet):
+    """A set of agents of one class.
+
+    Args:
+        table: where they live.
+        index: slice or int64 row numbers (n,) without repetition, of agents that are alive.
+
+    Attributes:
+        table: where they live.
+    """
+
+    def __init__(self, table: Table, index: slice | NDArray[np.int64]):
+        self.table = table
+        self._index = index
+        self._removals = -1 if table.removals else 0
+        self._members: NDArray[np.bool_] | None = None
+
+    @property
+    def model(self) -> Any:
+        """The model in which the agents live, a :class:`~.rows.RowModel`."""
+        return self.table.model
+
+    @property
+    def index(self) -> slice | NDArray[np.int64]:
+        """Where the agents are in the columns of their table: a slice if they lie together, else row numbers (n,)."""
+        if self._removals != self.table.removals:
+            rows = _numbers(self._index)
+            alive = self.table.alive[rows]
+            if not alive.all():
+                self._index = rows[alive]
+            self._removals = self.table.removals
+        return self._index
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row numbers of the agents, (n,)."""
+        return _numbers(self.index)
+
+    def __len__(self) -> int:
+        index = self.index
+        return index.stop - index.start if isinstance(index, slice) else len(index)
+
+    def __contains__(self, agent: object) -> bool:
+        if getattr(agent, "_table", None) is not self.table:
+            return False
+        row, index = agent._row, self.index  # type: ignore[attr-defined]
+        if isinstance(index, slice):
+            return index.start <= row < index.stop
+        if self._members is None:
+            self._members = np.zeros(len(self.table), bool)
+            self._members[index] = True
+        return bool(row < len(self._members) and self._members[row] and self.table.alive[row])
+
+    def _views(self, skip_removed: bool = True) -> Iterator[Any]:
+        return self.table.views(counted(self.index), skip_removed)
+
+    def _take(self, positions: NDArray[np.int64]) -> "RowSet":
+        index = self.index
+        return RowSet(self.table, positions + index.start if isinstance(index, slice) else index[positions])
+
+    def _adopt(self, other: ColumnarSet) -> "RowSet":
+        if isinstance(other, RowSet) and other.table is self.table:
+            self._index = other.index
+        elif len(other):
+            name = self.table.cls.__name__
+            raise TypeError(f"a set of {name} agents cannot hold others; make a new set: one_set | other_set")
+        else:
+            self._index = slice(0, 0)
+        self._removals, self._members = self.table.removals, None
+        return self
+
+    def _values(self, name: str, default: Any = MISSING) -> NDArray[Any] | list[Any]:
+        values = self.table.values(name, self.index)
+        if values is not None:
+            return values
+        if default is MISSING:
+            return [getattr(agent, name) for agent in self._views(False)]
+        return [getattr(agent, name, default) for agent in self._views(False)]
+
+    def _of_type(self, agent_type: type) -> NDArray[np.bool_]:
+        return np.full(len(self), issubclass(self.table.cls, agent_type))
+
+    def _position(self, agent: Any) -> int | None:
+        if agent not in self:
+            return None
+        return int(np.flatnonzero(self.rows == agent._row)[0])
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column of these agents as a new array (n,) of the column's own type."""
+        if name not in self.table.specs:
+            raise AttributeError(self.table.missing(name))
+        return self.table.columns[name][self.index].copy()
+
+    def set(self, attr_name: str, value: Any) -> "RowSet":
+        """Give an attribute of every agent one value, or each its own from an array (n,)."""
+        if attr_name in self.table.specs:
+            self.table.write(attr_name, self.index, value)
+        else:
+            for agent in self._views():
+                setattr(agent, attr_name, value)
+        return self
+
+    def copy(self) -> "RowSet":
+        """Return another set of the same agents."""
+        return RowSet(self.table, self.index)
+
+    __copy__ = copy
+
+    def __repr__(self) -> str:
+        return f"RowSet({len(self):,} × {self.table.cls.__name__})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"table": self.table, "_index": self._index, "_removals": self._removals, "_members": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class TableSet(RowSet):
+    """All agents of one class in a model, always up to date: what ``model.agents_by_type`` holds."""
+
+    def __init__(self, table: Table):
+        super().__init__(table, slice(0, 0))
+        self._seen = (0, 0)
+
+    @property
+    def index(self) -> slice | NDArray[np.int64]:
+        """Where the agents are in the columns of their table: a slice if none was removed, else row numbers (n,)."""
+        table = self.table
+        seen = (len(table), table.removals)
+        if self._seen != seen:
+            self._index = np.flatnonzero(table.alive) if table.removals else slice(0, len(table))
+            self._seen = seen
+        return self._index
+
+    def __contains__(self, agent: object) -> bool:
+        return getattr(agent, "_table", None) is self.table and agent.is_alive  # type: ignore[attr-defined]
+
+    def _adopt(self, _other: ColumnarSet) -> RowSet:
+        raise TypeError(model_owned(f"agents_by_type[{self.table.cls.__name__}]"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_index": slice(0, 0), "_seen": (0, 0)}
+
+
+def _numbers(index: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.arange(index.start, index.stop) if isinstance(index, slice) else index
 
 
 def _row_numbers(rows: ArrayLike) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The work of the comparison of sweeps, and each engine that is given it; ``sweeps.py`` starts one a process."""
+"""The engines that the comparison of sweeps gives its work; ``sweeps.py`` starts one a process."""
 
 import json
 import resource
@@ -8,33 +8,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+from sweep_work import busy, tasks_of
 
 HERE = Path(__file__).resolve().parent
 WORKERS = 2
-
-
-def busy(number: int, loops: int) -> int:
-    """Return a number after some rounds of a loop in plain Python."""
-    value = number
-    for _ in range(loops):
-        value = (value * 1_103_515_245 + 12_345) & 0x7FFFFFFF
-    return value
-
-
-def execute(task: dict[str, Any], context: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Make a run of ours; it says what its loop took."""
-    start = time.process_time()
-    value = busy(task["point"], context["loops"])
-    return {"summary": {"value": value, "cpu": time.process_time() - start}}
-
-
-def tasks_of(runs: int, swept: bool = True) -> list[dict[str, Any]]:
-    """Return the runs of a sweep of ours."""
-    return [
-        {"run_id": f"p{n:06d}-r0000", "point": n, "replicate": 0, "seed": 1, "parameters": {"n": n} if swept else {}}
-        for n in range(runs)
-    ]
 
 
 def bare(runs: int, loops: int) -> list[int]:
@@ -49,7 +27,7 @@ def citytwin(runs: int, loops: int) -> list[int]:
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        run_sweep(tasks_of(runs), "sweep_jobs:execute", {"loops": loops}, out, workers=WORKERS)
+        run_sweep(tasks_of(runs), "sweep_work:execute", {"loops": loops}, out, workers=WORKERS)
         return read_table(out, "summary", columns=["value"])["value"].to_pylist()
 
 
@@ -62,7 +40,7 @@ def citytwin_alone(runs: int, loops: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         begun = datetime.now(UTC)
-        run_sweep(tasks_of(runs), "sweep_jobs:execute", {"loops": loops}, out, workers=WORKERS)
+        run_sweep(tasks_of(runs), "sweep_work:execute", {"loops": loops}, out, workers=WORKERS)
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         first = min(datetime.fromisoformat(entry.time) for entry in entries(out) if entry.state == "done")
         return {

@@ -1,7 +1,7 @@
 """A Mesa model of one step of known work, for the comparison with ``mesa.batch_run``."""
 
 import mesa
-from sweep_jobs import busy
+from sweep_work import busy
 
 
 class Busy(mesa.Model):

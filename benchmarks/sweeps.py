@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 from peers import machine
-from sweep_jobs import ENGINES, HERE, PACKAGES, busy, tasks_of
+from sweep_jobs import ENGINES, HERE, PACKAGES
+from sweep_work import busy, tasks_of
 
 SECONDS = 0.05
 """Processor seconds of a run that is not trivial."""
@@ -170,7 +171,7 @@ def large(runs: int, made: int) -> None:
             memory[done] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
     sys.path.insert(0, str(HERE))
-    tasks, job, context = tasks_of(runs), "sweep_jobs:execute", {"loops": 0}
+    tasks, job, context = tasks_of(runs), "sweep_work:execute", {"loops": 0}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         run_sweep(tasks_of(made), job, context, Path(folder) / "made", workers=2, progress=watch)

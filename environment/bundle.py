@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,7 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .schedules import Schedule
-from .schema import OLDEST_VERSION, SCHEDULE_COLUMNS, SCHEMA, SCHEMA_VERSION, CityError
+from .schema import (
+    OLDEST_VERSION,
+    SCHEDULE_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    CityError,
+    CityInfo,
+    CityParts,
+    Source,
+)
 
 if TYPE_CHECKING:
     import geopandas
@@ -29,7 +39,7 @@ _SOURCE, _SOURCE_FILE = {"name", "licence", "attribution"}, {"file", "sha256"}
 
 def write_bundle(
     path: Path,
-    info: Mapping[str, Any],
+    info: CityInfo,
     tables: Mapping[str, Mapping[str, NDArray[Any]]],
     schedules: list[Schedule],
     layers: Mapping[str, "geopandas.GeoDataFrame"],
@@ -70,7 +80,7 @@ def write_bundle(
             layer.to_parquet(stage / "layers" / f"{name}.parquet", compression="zstd")
         files = [*columns, *(f"layers/{name}.parquet" for name in layers)]
         counts = {table: len(tables[table]) for table in SCHEMA}
-        head = dict(info) | {"counts": counts, "checksums": {name: _checksum(stage / name) for name in files}}
+        head = asdict(info) | {"counts": counts, "checksums": {name: _checksum(stage / name) for name in files}}
         (stage / HEAD).write_text(json.dumps(head, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if path.exists():
             old = stage.with_name(stage.name + ".old")
@@ -89,8 +99,8 @@ def write_bundle(
     return path
 
 
-def read_bundle(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, NDArray[Any]]], list[Schedule]]:
-    """Open a bundle: what ``city.json`` says of the city, its columns mapped into memory by table, its schedules.
+def read_bundle(path: Path) -> CityParts:
+    """Open a bundle, its columns mapped into memory.
 
     Raises:
         CityError: if the directory is no bundle, or a file of it is missing or damaged.
@@ -114,7 +124,8 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, NDArray
         )
         for number in range(len(head["day_types"]))
     ]
-    return head, tables, schedules
+    head["sources"] = [Source(**source) for source in head["sources"]]
+    return CityParts(CityInfo(**head), tables, schedules, {})
 
 
 def read_layer(path: Path, name: str) -> "geopandas.GeoDataFrame | None":

@@ -11,7 +11,6 @@ A bundle is a directory::
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,8 @@ from .schedules import Schedule
 from .schema import (
     LAYERS,
     SCHEMA,
-    SCHEMA_VERSION,
     CityError,
+    CityInfo,
     check_column,
     check_incomes,
     check_pointer,
@@ -68,44 +67,6 @@ class Columns(Mapping[str, NDArray[Any]]):
 
     def __repr__(self) -> str:
         return f"Columns({self._rows} rows: {', '.join(self._columns)})"
-
-
-@dataclass
-class Source:
-    """Where data of a city came from: kept in the bundle and printed wherever maps of it are shown."""
-
-    name: str
-    licence: str
-    attribution: str
-    file: str = ""
-    sha256: str = ""
-
-
-@dataclass
-class CityInfo:
-    """What ``city.json`` says.
-
-    Attributes:
-        name: name of the city.
-        crs: projected CRS in metres, for example ``"EPSG:32631"``.
-        bounds: (west, south, east, north) in metres of that CRS.
-        seed: seed of everything drawn while building.
-        week: day type of Monday … Sunday, positions in ``day_types``.
-        day_types: name of each day type, in the order of the schedules.
-        sources: origin, licence and checksum of every file used.
-        report: figures of the build (repairs, fit errors), by name.
-        schema_version: version of the bundle's layout.
-    """
-
-    name: str
-    crs: str
-    bounds: tuple[float, float, float, float]
-    seed: int
-    week: tuple[int, ...]
-    day_types: tuple[str, ...]
-    sources: list[Source] = field(default_factory=list)
-    report: dict[str, Any] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
 
 
 class City:
@@ -190,7 +151,7 @@ class City:
         from .builders.populate import populate
         from .builders.synthetic import invent
 
-        return populate(invent(people, seed, name), people=people, seed=seed, country=country)
+        return cls(*populate(invent(people, seed, name), people=people, seed=seed, country=country))
 
     @classmethod
     def one_place(cls, people: int, age: int = 40, name: str | None = None) -> "City":
@@ -201,7 +162,7 @@ class City:
         """
         from .builders.one_place import one_place
 
-        return one_place(people, age, name)
+        return cls(*one_place(people, age, name))
 
     @classmethod
     def from_osm(
@@ -232,8 +193,9 @@ class City:
         from .builders.populate import populate
 
         if census is None:
-            return populate(read_osm(path, name=name), people=people, seed=seed, country=country or "DE")
-        from .builders.census import fit_households, lay_zones, read_zone_table
+            return cls(*populate(read_osm(path, name=name), people=people, seed=seed, country=country or "DE"))
+        from .builders.census import lay_zones, read_zone_table
+        from .builders.census_fit import fit_households
 
         if people is not None:
             raise CityError(f"{path}: give the number of people or a census, not both; {census} counts them")
@@ -243,7 +205,7 @@ class City:
         fabric = lay_zones(read_osm(path, name=name), table)
         fit = fit_households(table, seed=seed)
         fabric.report |= {"census": table.report | fit.report}
-        return populate(fabric, seed=seed, households=fit.households, household_zone=fit.zone)
+        return cls(*populate(fabric, seed=seed, households=fit.households, household_zone=fit.zone))
 
     @classmethod
     def from_census(cls, census: str | Path, seed: int = 1, name: str | None = None) -> "City":
@@ -258,7 +220,8 @@ class City:
         Raises:
             CityError: if a file cannot be read or used.
         """
-        from .builders.census import fit_households, read_zone_table
+        from .builders.census import read_zone_table
+        from .builders.census_fit import fit_households
         from .builders.populate import populate
         from .builders.synthetic import invent_in_zones
 
@@ -267,7 +230,7 @@ class City:
         fit = fit_households(table, seed=seed)
         fabric.sources += table.sources
         fabric.report |= {"census": table.report | fit.report}
-        return populate(fabric, seed=seed, households=fit.households, household_zone=fit.zone)
+        return cls(*populate(fabric, seed=seed, households=fit.households, household_zone=fit.zone))
 
     @classmethod
     def from_sumo(
@@ -287,7 +250,7 @@ class City:
         from .builders.streets_alone import read_as_city
         from .network.sumo import read_sumo
 
-        return read_as_city(Path(path), name, lambda: read_sumo(path, additional, crs))
+        return cls(*read_as_city(Path(path), name, lambda: read_sumo(path, additional, crs)))
 
     @classmethod
     def from_lines(
@@ -313,8 +276,10 @@ class City:
         from .builders.streets_alone import read_as_city
         from .network.lines import network_of_lines, read_lines
 
-        return read_as_city(
-            Path(path), name, lambda: network_of_lines(read_lines(path, geometry=geometry, crs=crs), **columns)
+        return cls(
+            *read_as_city(
+                Path(path), name, lambda: network_of_lines(read_lines(path, geometry=geometry, crs=crs), **columns)
+            )
         )
 
     # ------------------------------------------------------------------ reading and writing
@@ -327,9 +292,7 @@ class City:
             CityError: if the directory is no bundle, or a column is missing, short, foreign or out of range.
         """
         path = Path(path)
-        head, tables, schedules = read_bundle(path)
-        head["sources"] = [Source(**source) for source in head["sources"]]
-        return cls(CityInfo(**head), tables, schedules, path=path)
+        return cls(*read_bundle(path), path=path)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the bundle; it appears under its name only when complete.
@@ -343,7 +306,7 @@ class City:
         """
         layers = {name: layer for name in LAYERS if (layer := self.layer(name)) is not None}
         tables = {table: getattr(self, table) for table in SCHEMA}
-        return write_bundle(Path(path), asdict(self.info), tables, self.schedules, layers, overwrite=overwrite)
+        return write_bundle(Path(path), self.info, tables, self.schedules, layers, overwrite=overwrite)
 
     def layer(self, name: str) -> "geopandas.GeoDataFrame | None":
         """Return a GeoDataFrame (zones, buildings, roads or sites), or None if the city has none of that name."""

@@ -1,9 +1,9 @@
-"""The schema of a city: every table and column declared once, and the checks that a city passes before it is used."""
+"""The schema of a city: what it is made of, every table and column declared once, and the checks that it passes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,61 @@ OLDEST_VERSION = 2
 
 class CityError(ValueError):
     """A city that cannot be built, read or used; the message names the file or object, and the remedy."""
+
+
+@dataclass
+class Source:
+    """Where data of a city came from: kept in the bundle and printed wherever maps of it are shown."""
+
+    name: str
+    licence: str
+    attribution: str
+    file: str = ""
+    sha256: str = ""
+
+
+@dataclass
+class CityInfo:
+    """What ``city.json`` says.
+
+    Attributes:
+        name: name of the city.
+        crs: projected CRS in metres, for example ``"EPSG:32631"``.
+        bounds: (west, south, east, north) in metres of that CRS.
+        seed: seed of everything drawn while building.
+        week: day type of Monday … Sunday, positions in ``day_types``.
+        day_types: name of each day type, in the order of the schedules.
+        sources: origin, licence and checksum of every file used.
+        report: figures of the build (repairs, fit errors), by name.
+        schema_version: version of the bundle's layout.
+    """
+
+    name: str
+    crs: str
+    bounds: tuple[float, float, float, float]
+    seed: int
+    week: tuple[int, ...]
+    day_types: tuple[str, ...]
+    sources: list[Source] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+
+class CityParts(NamedTuple):
+    """What a City is made of: builders hand it over, and a bundle holds it.
+
+    Attributes:
+        info: what the city is.
+        tables: columns by table, see :data:`SCHEMA`.
+        schedules: one a day type, in the order of ``info.day_types``.
+        layers: GeoDataFrames by name, see :data:`LAYERS`, or functions that make them when asked; of a bundle none, since
+            they are read when asked.
+    """
+
+    info: CityInfo
+    tables: Mapping[str, Mapping[str, NDArray[Any]]]
+    schedules: list[Schedule]
+    layers: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -102,20 +103,19 @@ def sweep(
         SweepInterrupted: after Ctrl-C; what is done stands.
         SweepDrained: if the wall time, SIGTERM or SIGUSR1 ended it before all runs were settled; what is done stands.
     """
+    from .executors.pools import check_place, work_through
     from .points.growing import grow
     from .results import Results
 
+    check_place(executor, workers, limits)
     resume = resume or only_failed or extend
     maker, _ = _planned(scenario, Path(out), resume, extend, told, classes)
 
     def work(runs: list[str] | None) -> SweepOutcome:
         check = bool(resume) and runs is None
         if executor is None:
-            if callable(workers):
-                raise SweepError("workers: a number is needed; only an executor may change its size")
+            assert not callable(workers)
             return work_on(out, runs, workers=workers, limits=limits, progress=progress, check=check)
-        from .executors.pools import work_through
-
         if check:
             work_on(out, [], check=True)  # makes none, but finds those whose results are damaged
         return work_through(out, executor, runs, slots=workers or 1, limits=limits, progress=progress)
@@ -422,16 +422,16 @@ def _go_on(out: Path, tasks: list[dict[str, Any]], execute: str, context: Mappin
 def lock(out: Path) -> Iterator[None]:
     """Keep others of this machine out while a sweep is planned; the lock goes with the process, however it ends."""
     try:
-        lock = (out / _LOCK).open("w")
+        handle = os.open(out / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)  # a link may lead to anything
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.EACCES):
             raise
         # Nobody can work here, and of a finished sweep nothing is written; any other meets the same error soon.
         yield
         return
-    with lock:
+    with os.fdopen(handle):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SweepError(f"{out}: another sweep is being planned here; wait for it or stop it") from None
         except OSError as error:

@@ -5,7 +5,8 @@ States are numbers: :data:`SUSCEPTIBLE`, :data:`RECOVERED`, :data:`DEAD`, then t
 number of days, which may be none: then the state is passed through on the same morning.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from ...environment.randomness import key, uniform
 from ..parts import AGES
 from .laws import whole_days
-
-if TYPE_CHECKING:
-    from .disease import Disease, State
+from .states import State
 
 SUSCEPTIBLE, RECOVERED, DEAD, ENTERED = 0, 1, 2, 3
+RESERVED = ("susceptible", "recovered", "dead")
+"""Names of the states that every disease has, by number."""
 SYMPTOMS = ("none", "mild", "severe", "critical")
 """Levels of symptoms; severe needs a bed of a ward, critical one of intensive care."""
 SEVERE = SYMPTOMS.index("severe")
@@ -58,7 +59,7 @@ class Course(NamedTuple):
     care: NDArray[np.uint8]
 
 
-def less_of(number: int, state: "State") -> float:
+def less_of(number: int, state: State) -> float:
     """Return the days that do not count of periods in a state.
 
     Infections happen at midday on average, so half a day of the first state is over before its first whole day. Where
@@ -67,16 +68,21 @@ def less_of(number: int, state: "State") -> float:
     return 0.5 if number == ENTERED and not any(state.infectiousness) else 0.0
 
 
-def level(name: str, states: "tuple[State, ...]") -> int:
+def level(name: str, states: Sequence[State]) -> int:
     """Return how bad it is to be there: the level of symptoms of a state, more for dead, 0 for recovered."""
     if name == "dead":
         return _DEAD_LEVEL
     return next((SYMPTOMS.index(state.symptoms) for state in states if state.name == name), 0)
 
 
-def compiled(disease: "Disease") -> Course:
-    """Return the arrays of a disease."""
-    states, names = disease.states, disease.state_names
+def compiled(states: Sequence[State], since_infection: Sequence[float] | None = None) -> Course:
+    """Return the arrays of a disease.
+
+    Args:
+        states: of its file; an infection leads to the first.
+        since_infection: factor on infectiousness by day since infection, 1 without.
+    """
+    names = [*RESERVED, *(state.name for state in states)]
     first = [0] * (ENTERED + 1)
     to, chance, severe, without_bed, laws = [], [], [], [], []
     shed = np.zeros((len(names), max(len(state.infectiousness) for state in states)))
@@ -107,7 +113,7 @@ def compiled(disease: "Disease") -> Course:
         law_first=np.cumsum([0, *map(len, laws)]).astype(np.int32),
         law=np.concatenate(laws),
         shed=shed,
-        since_infection=np.array(disease.infectiousness.since_infection or (1.0,)),
+        since_infection=np.array(since_infection or (1.0,)),
         symptoms=symptoms,
         care=np.maximum(symptoms.astype(np.int8) - (SEVERE - 1), 0).astype(np.uint8),
     )
@@ -144,9 +150,8 @@ def entered(course: Course, age: int) -> list[NDArray[np.float64]]:
     return chances
 
 
-def infectiousness_by_day(disease: "Disease", ages: NDArray[np.integer]) -> NDArray[np.float64]:
+def infectiousness_by_day(course: Course, ages: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the expected infectiousness on day 0, 1, … since infection, mean over infected people of these ages (n,)."""
-    course = disease.course()
     people = np.bincount(ages, minlength=AGES) / len(ages)
     met = np.flatnonzero(people)
     _, example, alike = np.unique(course.chance[:, met], axis=1, return_index=True, return_inverse=True)
@@ -157,27 +162,18 @@ def infectiousness_by_day(disease: "Disease", ages: NDArray[np.integer]) -> NDAr
     return np.trim_zeros(mean * course.since_infection[day], "b")
 
 
-def generation_interval(disease: "Disease", ages: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return days (n,) and chance (n,) of the time from infection to infection if contacts do not change.
-
-    Chances are proportional to the expected infectiousness; infections at midday are whole days apart.
-    """
-    expected = infectiousness_by_day(disease, ages)
-    return np.arange(len(expected)), expected / expected.sum()
-
-
-def total_infectiousness(disease: "Disease", ages: NDArray[np.integer], seed: int, number: int) -> NDArray[np.float64]:
+def total_infectiousness(course: Course, ages: NDArray[np.integer], seed: int, number: int) -> NDArray[np.float64]:
     """Return the infectiousness (number,) of simulated courses, summed over the days, without dispersion.
 
     Args:
-        disease: the disease.
+        course: of the disease.
         ages: (n,) of infected people; course c is that of an age at position c · n // number, so that with number = n
             each is simulated once.
         seed: of the draws.
         number: of courses.
     """
     chosen = np.asarray(ages)[np.arange(number) * len(ages) // number].astype(np.uint8)
-    return _simulate(disease.course(), chosen, key(seed, "course transition"), key(seed, "course days"))
+    return _simulate(course, chosen, key(seed, "course transition"), key(seed, "course days"))
 
 
 @njit(cache=True, nogil=True)

@@ -418,7 +418,7 @@ class Epidemic(Process):
 
     def _complete(self) -> int:
         """Return the day from which on infections have not yet caused 99 % of their cases."""
-        by_day = np.cumsum(infectiousness_by_day(self.settings.disease, self._age))
+        by_day = np.cumsum(infectiousness_by_day(self._course, self._age))
         lasting = int(np.searchsorted(by_day, 0.99 * by_day[-1])) + 1
         return max(len(self.record.infections) - lasting, 0)
 

@@ -252,7 +252,7 @@ def law_of_infectiousness(
         daily = course.shed[state][np.minimum(day, course.shed.shape[1] - 1)]
         return np.concatenate([[0.0], np.cumsum(daily)])[days], share[days]
     typical = age[_systematic(susceptibility, COURSES, 0.5)]
-    simulated = np.sort(courses.total_infectiousness(disease, typical, seed, COURSES))
+    simulated = np.sort(courses.total_infectiousness(course, typical, seed, COURSES))
     if not simulated[-1]:
         raise TransmissionError(
             f"nobody of the ages of this city becomes infectious with '{disease.name}': no r0 can be reached; "
@@ -260,7 +260,7 @@ def law_of_infectiousness(
         )
     total = simulated.reshape(GROUPS, -1).mean(axis=1)
     # The mean matters most and is known without simulation.
-    total *= courses.infectiousness_by_day(disease, typical).sum() / total.mean()
+    total *= courses.infectiousness_by_day(course, typical).sum() / total.mean()
     return total, np.full(GROUPS, 1 / GROUPS)
 
 

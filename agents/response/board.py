@@ -117,6 +117,23 @@ class Rules(NamedTuple):
     table_rows: NDArray[np.int32]
 
 
+class Doors(NamedTuple):
+    """Emergency departments of hospitals, see :mod:`.doors`.
+
+    Attributes:
+        hospital: int32 (hospitals, 8), mean_stay: float64 (hospitals,) seconds.
+        heap_first: int64 (2, hospitals + 1); heap_time: float64, heap_task: int32 bays and beds in use.
+        line: int32 (hospitals, 9) first task at the door by priority, then the first of those who wait for a bed.
+    """
+
+    hospital: NDArray[np.int32]
+    mean_stay: NDArray[np.float64]
+    heap_first: NDArray[np.int64]
+    heap_time: NDArray[np.float64]
+    heap_task: NDArray[np.int32]
+    line: NDArray[np.int32]
+
+
 class State(NamedTuple):
     """What changes.
 
@@ -131,9 +148,7 @@ class State(NamedTuple):
         queue, last: int32 (3, 8) first and last task that waits, by service and priority.
         wait: int32 (tasks,) unit that waits at a scene for this task to be done, −1 for none.
         duty: float64 (changes, 3) when a unit (second column) begins or ends (1 or 0) its shift.
-        hospital: int32 (hospitals, 8), see :mod:`.doors`; mean_stay: float64 (hospitals,) seconds.
-        heap_first: int64 (2, hospitals + 1); heap_time, heap_task: bays and beds in use.
-        door: int32 (hospitals, 9) first task at the door by priority, then the first of those who wait for a bed.
+        doors: the emergency departments.
         counter: int64; stack: int32; ask: int32 (5,).
         chance: float64 (units,), from_node: int32 (units,), leaving: float64 (units,), way: int32 (units,): when each could
             be at the scene (not at all: infinite), from which node, leaving when, driving how many ms.
@@ -157,12 +172,7 @@ class State(NamedTuple):
     last: NDArray[np.int32]
     wait: NDArray[np.int32]
     duty: NDArray[np.float64]
-    hospital: NDArray[np.int32]
-    mean_stay: NDArray[np.float64]
-    heap_first: NDArray[np.int64]
-    heap_time: NDArray[np.float64]
-    heap_task: NDArray[np.int32]
-    door: NDArray[np.int32]
+    doors: Doors
     counter: NDArray[np.int64]
     stack: NDArray[np.int32]
     ask: NDArray[np.int32]

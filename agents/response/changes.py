@@ -46,7 +46,7 @@ def replan(old, new, state, stations, rule, now):
     """
     unit, unit_time, tree, kept, fixed = state.unit, state.unit_time, state.tree, state.kept, state.fixed
     counter, stack, queue = state.counter, state.stack, state.queue
-    hospitals, ready = state.hospital, state.ready
+    ready = state.ready
     for u in range(len(unit)):
         doing = unit[u, STATE]
         if doing not in (SENT, TO_HOSPITAL, RETURNING):
@@ -60,12 +60,7 @@ def replan(old, new, state, stations, rule, now):
                 continue  # on foot from the street
         node, leave = unit[u, NODE], unit_time[u, LEFT]
         if doing == SENT:
-            away = drive(
-                new,
-                unit[u, MODE],
-                node,
-                goal,
-            )
+            away = drive(new, unit[u, MODE], node, goal)
             if away >= NEVER:
                 kept[task, RESENT] += 1
                 kept[task, UNREACHED] = 1
@@ -80,22 +75,7 @@ def replan(old, new, state, stations, rule, now):
         away = new.to_place[unit[u, MODE], node, unit[u, GOAL]]
         if doing == TO_HOSPITAL and away >= NEVER:
             place, _ = choose_hospital(
-                hospitals,
-                state.mean_stay,
-                state.heap_first,
-                state.heap_time,
-                state.heap_task,
-                state.door,
-                kept,
-                state.given,
-                new.to_place,
-                stations,
-                unit[u, MODE],
-                node,
-                fixed[task, SPECIALTY],
-                -1,
-                rule,
-                now,
+                state.doors, kept, state.given, new.to_place, unit[u, MODE], node, fixed[task, SPECIALTY], -1, rule, now
             )
             if place >= 0:
                 kept[task, HOSPITAL], kept[task, DIVERTED] = place, True
@@ -122,29 +102,8 @@ def replan(old, new, state, stations, rule, now):
 @njit(cache=True, nogil=True)
 def open_doors(state, now):
     """Look at all hospitals after bays or beds have changed."""
-    units = len(state.unit)
-    for place in range(len(state.hospital)):
-        catch_up(
-            state.hospital,
-            state.heap_first,
-            state.heap_time,
-            state.heap_task,
-            state.door,
-            state.kept,
-            state.given,
-            place,
-            now,
-        )
-        admit_boarders(
-            state.hospital,
-            state.heap_first,
-            state.heap_time,
-            state.heap_task,
-            state.door,
-            state.kept,
-            state.given,
-            place,
-            now,
-        )
-        next_look = door_next(state.hospital, state.heap_first, state.heap_time, place, now)
-        set_due(state.tree, units + place, next_look)
+    doors, units = state.doors, len(state.unit)
+    for place in range(len(doors.hospital)):
+        catch_up(doors, state.kept, state.given, place, now)
+        admit_boarders(doors, state.kept, state.given, place, now)
+        set_due(state.tree, units + place, door_next(doors, place, now))

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -29,14 +29,12 @@ from ...environment.network.labels import NEVER, between
 from ..extensions import EntryPointError, extensions, load_extension
 from . import board
 from .board import CHOOSE_HOSPITAL, CHOOSE_STATION, CHOOSE_TASK, CHOOSE_UNIT
+from .dispatch import Centre
 from .doors import BAYS, BEDS, BEDS_USED, DOOR, OFFERS, USED
 from .readonly import RETURNS, read_only
 from .tasks import COLUMNS
 from .triage import Casualty, Rule, Triage
 from .units import kept_back
-
-if TYPE_CHECKING:
-    from .dispatch import Centre
 
 ENTRY_POINTS = "citytwin.dispatchers"
 RULES = "rules"
@@ -61,7 +59,7 @@ class Task:
 
     __slots__ = ("_columns", "number", "waited")
 
-    def __init__(self, centre: "Centre", number: int, now: float):
+    def __init__(self, centre: Centre, number: int, now: float):
         set_first = partial(object.__setattr__, self)
         set_first("number", number)
         set_first("_columns", centre.tasks)
@@ -244,7 +242,7 @@ class Dispatcher:
             error.add_note(f"in {type(self).__name__}.{hook}{where} at {minute // 60:02}:{minute % 60:02}")
             raise
 
-    def answer(self, centre: "Centre") -> None:
+    def answer(self, centre: Centre) -> None:
         """Answer the question that waits.
 
         Raises:
@@ -259,7 +257,7 @@ class Dispatcher:
             number = self._decided(centre, question, task, unit, now)
         centre.state.ask[board.ANSWER], centre.state.ask[board.ANSWERED] = number, 1
 
-    def _decided(self, centre: "Centre", question: int, task: int, unit: int, now: float) -> int:
+    def _decided(self, centre: Centre, question: int, task: int, unit: int, now: float) -> int:
         if question == CHOOSE_UNIT:
             units = _units(centre, task, now)
             said = self.choose_unit(Task(centre, task, now), units)
@@ -329,7 +327,7 @@ def chosen(name: str, given: type[Dispatcher]) -> type[Dispatcher]:
     return dispatcher_named(name)
 
 
-def _units(centre: "Centre", task: int, now: float) -> list[UnitOption]:
+def _units(centre: Centre, task: int, now: float) -> list[UnitOption]:
     state = centre.state
     own = state.trait[:, board.SERVES] & state.fixed[task, board.SERVICE] != 0
     able = np.flatnonzero(np.isfinite(state.chance))
@@ -346,7 +344,7 @@ def _units(centre: "Centre", task: int, now: float) -> list[UnitOption]:
     ]
 
 
-def _hospitals(centre: "Centre", task: int) -> list[HospitalOption]:
+def _hospitals(centre: Centre, task: int) -> list[HospitalOption]:
     state, roads, stations = centre.state, centre.roads, centre.stations
     unit = state.kept[task, board.UNIT]
     lights = state.fixed[task, board.PRIORITY] < centre.rules.whole[board.HOSPITAL_LIGHTS]
@@ -355,7 +353,7 @@ def _hospitals(centre: "Centre", task: int) -> list[HospitalOption]:
     specialty = int(state.fixed[task, board.SPECIALTY])
     options = []
     for place in np.argsort(away, kind="stable"):
-        row = state.hospital[place]
+        row = state.doors.hospital[place]
         if away[place] < NEVER:
             bays = float("inf") if row[BAYS] < 0 else float(row[BAYS] - row[USED])
             beds = float("inf") if row[BEDS] < 0 else float(row[BEDS] - row[BEDS_USED])
@@ -364,7 +362,7 @@ def _hospitals(centre: "Centre", task: int) -> list[HospitalOption]:
     return options
 
 
-def _tasks(centre: "Centre", unit: int, now: float) -> list[Task]:
+def _tasks(centre: Centre, unit: int, now: float) -> list[Task]:
     state, roads = centre.state, centre.roads
     trait = state.trait[unit]
     answers = int(trait[board.SERVES] | trait[board.AIDS])
@@ -391,7 +389,7 @@ def _tasks(centre: "Centre", unit: int, now: float) -> list[Task]:
     return [Task(centre, task, now) for task in found]
 
 
-def _stations(centre: "Centre", unit: int) -> list[StationOption]:
+def _stations(centre: Centre, unit: int) -> list[StationOption]:
     state, roads = centre.state, centre.roads
     mode = state.trait[unit, board.NORMAL]
     away = roads.to_place[mode, state.unit[unit, board.NODE], : centre.stations]

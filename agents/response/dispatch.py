@@ -2,22 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.network.labels import NEVER
 from . import board
-from .board import PRIORITIES, SERVICES, STATES, UNIT_COLUMNS, Roads, Rules, State
+from .board import PRIORITIES, SERVICES, STATES, UNIT_COLUMNS, Doors, Roads, Rules, State
 from .changes import open_doors, replan
 from .doors import BAYS, BEDS, DIVERT, OFFERS
 from .driving import positions
 from .kernels import run
 from .tasks import COLUMNS, Outcome, Tasks
-
-if TYPE_CHECKING:
-    from .decisions import Dispatcher
 
 FIRST_SERVICE = 9
 """Lowest number of a service (``responders.Service``); bits of services count from it."""
@@ -165,6 +162,13 @@ def _compliance(stations: int, units: int, services: Sequence[Tables]) -> tuple[
     return np.concatenate(rows), spans
 
 
+class Answers(Protocol):
+    """Whoever decides what the rules leave to Python: a :class:`~.decisions.Dispatcher`."""
+
+    def answer(self, centre: "Centre") -> None:
+        """Answer the question that waits in ``centre.state.ask``."""
+
+
 class Centre:
     """Moves a fleet from task to task.
 
@@ -191,7 +195,7 @@ class Centre:
         departments: Departments,
         rules: Rules,
         start: float = 0.0,
-        dispatcher: "Dispatcher | None" = None,
+        dispatcher: "Answers | None" = None,
     ):
         self.roads, self.rules, self.fleet, self.departments = roads, rules, fleet, departments
         self.now = start
@@ -220,10 +224,18 @@ class Centre:
         hospital = np.zeros((hospitals, 8), np.int32)
         for column, values in ((BAYS, given.bays), (BEDS, given.beds), (DIVERT, given.divert), (OFFERS, given.offers)):
             hospital[:, column] = values
+        doors = Doors(
+            hospital=hospital,
+            mean_stay=np.asarray(given.mean_stay, float),
+            heap_first=np.zeros((2, hospitals + 1), np.int64),
+            heap_time=np.zeros(0),
+            heap_task=np.zeros(0, np.int32),
+            line=np.full((hospitals, PRIORITIES + 1), -1, np.int32),
+        )
         trait = np.stack([fleet.serves, fleet.aids, fleet.skills, fleet.lights, fleet.normal], axis=1)
         counter = np.zeros(5, np.int64)
         counter[board.CHANGED] = 1
-        state = State(
+        return State(
             unit=unit,
             unit_time=np.full((units, 2), start),
             trait=trait.astype(np.int32),
@@ -240,12 +252,7 @@ class Centre:
             last=np.full((SERVICES, PRIORITIES), -1, np.int32),
             wait=np.zeros(0, np.int32),
             duty=np.asarray(fleet.shifts, float).reshape(-1, 3),
-            hospital=hospital,
-            mean_stay=np.asarray(given.mean_stay, float),
-            heap_first=np.zeros((2, hospitals + 1), np.int64),
-            heap_time=np.zeros(0),
-            heap_task=np.zeros(0, np.int32),
-            door=np.full((hospitals, PRIORITIES + 1), -1, np.int32),
+            doors=_with_heaps(doors),
             counter=counter,
             stack=np.zeros(units + 16, np.int32),
             ask=np.zeros(5, np.int32),
@@ -258,7 +265,6 @@ class Centre:
             cover=np.zeros(len(self.rules.demand), np.int32),
             lacking=np.zeros(self.stations, np.int32),
         )
-        return _with_heaps(state)
 
     # ------------------------------------------------------------------ what comes
 
@@ -332,8 +338,8 @@ class Centre:
         open_doors(self.state, self.now)  # what has ended until now has ended under the old ones
         for column, values in ((BAYS, bays), (BEDS, beds)):
             if values is not None:
-                self.state.hospital[:, column] = values
-        self.state = _with_heaps(self.state)
+                self.state.doors.hospital[:, column] = values
+        self.state = self.state._replace(doors=_with_heaps(self.state.doors))
         open_doors(self.state, self.now)
 
     # ------------------------------------------------------------------ moving on
@@ -401,11 +407,11 @@ def _appended(tasks: Tasks, more: Tasks) -> Tasks:
     return Tasks(**columns)
 
 
-def _with_heaps(state: State) -> State:
-    """Return the state with room for as many patients as there are bays and beds."""
-    hospitals = len(state.hospital)
-    room = np.maximum(state.hospital[:, [BAYS, BEDS]].T, 0).astype(np.int64)
-    room = np.maximum(room, np.diff(state.heap_first, axis=1)) if hospitals else room
+def _with_heaps(doors: Doors) -> Doors:
+    """Return the departments with room for as many patients as there are bays and beds."""
+    hospitals = len(doors.hospital)
+    room = np.maximum(doors.hospital[:, [BAYS, BEDS]].T, 0).astype(np.int64)
+    room = np.maximum(room, np.diff(doors.heap_first, axis=1)) if hospitals else room
     ends = np.cumsum(room.ravel())
     first = np.zeros((2, hospitals + 1), np.int64)
     if hospitals:
@@ -414,8 +420,8 @@ def _with_heaps(state: State) -> State:
     time, task = np.full(size, np.inf), np.full(size, -1, np.int32)
     for kind in range(2):
         for place in range(hospitals):
-            old = slice(state.heap_first[kind, place], state.heap_first[kind, place + 1])
+            old = slice(doors.heap_first[kind, place], doors.heap_first[kind, place + 1])
             new = first[kind, place]
-            time[new : new + old.stop - old.start] = state.heap_time[old]
-            task[new : new + old.stop - old.start] = state.heap_task[old]
-    return state._replace(heap_first=first, heap_time=time, heap_task=task)
+            time[new : new + old.stop - old.start] = doors.heap_time[old]
+            task[new : new + old.stop - old.start] = doors.heap_task[old]
+    return doors._replace(heap_first=first, heap_time=time, heap_task=task)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from ...environment.network.labels import NEVER
-from .board import BED, HANDOVER_TIME, LEAST_TIME, NEXT, STAY
+from .board import BED, HANDOVER_TIME, LEAST_TIME, NEAREST_HOSPITAL, NEXT, STAY
 
 BAYS, USED, BEDS, BEDS_USED, DOOR, BOARDERS, DIVERT, OFFERS = range(8)
 """Columns of hospitals: bays (−1: not limited) and those in use; beds (−1: not limited) and those in use; units at the
@@ -55,22 +55,23 @@ def _pop(heap_time, heap_task, first, size):
 
 
 @njit(cache=True, nogil=True)
-def _join(door, kept, place, line, task):
+def _join(doors, kept, place, number, task):
     """Put a task last in a line of a hospital: that of a priority at the door, or of those who board."""
-    before, after = -1, door[place, line]
+    before, after = -1, doors.line[place, number]
     while after >= 0:
         before, after = after, kept[after, NEXT]
     kept[task, NEXT] = -1
     if before < 0:
-        door[place, line] = task
+        doors.line[place, number] = task
     else:
         kept[before, NEXT] = task
 
 
 @njit(cache=True, nogil=True)
-def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now):
+def catch_up(doors, kept, given, place, now):
     """Let stays in bays and beds of a hospital end that end until now, in their order."""
-    bays, beds = heap_first[0, place], heap_first[1, place]
+    hospital, heap_time, heap_task = doors.hospital, doors.heap_time, doors.heap_task
+    bays, beds = doors.heap_first[0, place], doors.heap_first[1, place]
     while True:
         in_bays = hospital[place, USED] - hospital[place, BOARDERS]
         bay = heap_time[bays] if in_bays > 0 else np.inf
@@ -80,41 +81,43 @@ def catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, plac
         if bed <= bay:
             _pop(heap_time, heap_task, beds, hospital[place, BEDS_USED])
             hospital[place, BEDS_USED] -= 1
-            admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, bed)
+            admit_boarders(doors, kept, given, place, bed)
             continue
         task = _pop(heap_time, heap_task, bays, in_bays)
         if given[task, BED] > 0 and hospital[place, BEDS] >= 0:
-            _join(door, kept, place, _BOARDING, task)
+            _join(doors, kept, place, _BOARDING, task)
             hospital[place, BOARDERS] += 1
-            admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, bay)
+            admit_boarders(doors, kept, given, place, bay)
         else:
             hospital[place, USED] -= 1
 
 
 @njit(cache=True, nogil=True)
-def admit_boarders(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now):
+def admit_boarders(doors, kept, given, place, now):
     """Give free beds to those who board, first come first served."""
+    hospital, line = doors.hospital, doors.line
     unlimited = hospital[place, BEDS] < 0
     while hospital[place, BOARDERS] > 0 and (unlimited or hospital[place, BEDS_USED] < hospital[place, BEDS]):
-        task = door[place, _BOARDING]
-        door[place, _BOARDING] = kept[task, NEXT]
+        task = line[place, _BOARDING]
+        line[place, _BOARDING] = kept[task, NEXT]
         hospital[place, BOARDERS] -= 1
         hospital[place, USED] -= 1
         if unlimited:
             continue
         time = now + given[task, BED]
-        _push(heap_time, heap_task, heap_first[1, place], hospital[place, BEDS_USED], time, task)
+        _push(doors.heap_time, doors.heap_task, doors.heap_first[1, place], hospital[place, BEDS_USED], time, task)
         hospital[place, BEDS_USED] += 1
 
 
 @njit(cache=True, nogil=True)
-def into_bay(hospital, heap_first, heap_time, heap_task, given, place, task, now):
+def into_bay(doors, given, place, task, now):
     """Give a patient a bay; where they are not limited nobody counts them."""
+    hospital = doors.hospital
     if hospital[place, BAYS] < 0:
         return
     time = now + max(given[task, STAY], given[task, HANDOVER_TIME])
     in_bays = hospital[place, USED] - hospital[place, BOARDERS]
-    _push(heap_time, heap_task, heap_first[0, place], in_bays, time, task)
+    _push(doors.heap_time, doors.heap_task, doors.heap_first[0, place], in_bays, time, task)
     hospital[place, USED] += 1
 
 
@@ -125,59 +128,44 @@ def has_room(hospital, place):
 
 
 @njit(cache=True, nogil=True)
-def join_door(hospital, door, kept, place, task, priority):
+def join_door(doors, kept, place, task, priority):
     """Let a unit wait at the door behind those with the same priority."""
-    _join(door, kept, place, priority, task)
-    hospital[place, DOOR] += 1
+    _join(doors, kept, place, priority, task)
+    doors.hospital[place, DOOR] += 1
 
 
 @njit(cache=True, nogil=True)
-def first_at_door(hospital, door, kept, place):
+def first_at_door(doors, kept, place):
     """Take the task off the door whose turn it is."""
     priority = 0
-    while door[place, priority] < 0:
+    while doors.line[place, priority] < 0:
         priority += 1
-    task = door[place, priority]
-    door[place, priority] = kept[task, NEXT]
-    hospital[place, DOOR] -= 1
+    task = doors.line[place, priority]
+    doors.line[place, priority] = kept[task, NEXT]
+    doors.hospital[place, DOOR] -= 1
     return task
 
 
 @njit(cache=True, nogil=True)
-def door_next(hospital, heap_first, heap_time, place, now):
+def door_next(doors, place, now):
     """Return when a hospital must be looked at again, if somebody is at the door: now or when the next stay ends."""
+    hospital = doors.hospital
     if hospital[place, DOOR] == 0:
         return np.inf
     if has_room(hospital, place):
         return now
     in_bays = hospital[place, USED] - hospital[place, BOARDERS]
-    bay = heap_time[heap_first[0, place]] if in_bays > 0 else np.inf
-    bed = (
-        heap_time[heap_first[1, place]] if hospital[place, BOARDERS] > 0 and hospital[place, BEDS_USED] > 0 else np.inf
-    )
+    bay = doors.heap_time[doors.heap_first[0, place]] if in_bays > 0 else np.inf
+    boarded = hospital[place, BOARDERS] > 0 and hospital[place, BEDS_USED] > 0
+    bed = doors.heap_time[doors.heap_first[1, place]] if boarded else np.inf
     return min(bay, bed)
 
 
 @njit(cache=True, nogil=True)
-def choose_hospital(
-    hospital,
-    mean_stay,
-    heap_first,
-    heap_time,
-    heap_task,
-    door,
-    kept,
-    given,
-    to_place,
-    stations,
-    mode,
-    node,
-    specialty,
-    wanted,
-    rule,
-    now,
-):
+def choose_hospital(doors, kept, given, to_place, mode, node, specialty, wanted, rule, now):
     """Return the hospital for a patient at a node, −1 if none can be reached, and whether a nearer one was passed."""
+    hospital = doors.hospital
+    stations = to_place.shape[2] - len(hospital)
     if wanted >= 0:
         return (wanted if to_place[mode, node, stations + wanted] < NEVER else -1), False
     nearest, near, best, least = -1, NEVER, -1, np.inf
@@ -190,17 +178,17 @@ def choose_hospital(
                 nearest, near = place, away
             bays = hospital[place, BAYS]
             key = 0.001 * away
-            if bays >= 0 and rule > 0:
-                catch_up(hospital, heap_first, heap_time, heap_task, door, kept, given, place, now)
+            if bays >= 0 and rule != NEAREST_HOSPITAL:
+                catch_up(doors, kept, given, place, now)
                 if hospital[place, USED] >= bays:
                     if rule == LEAST_TIME:
-                        key += (hospital[place, DOOR] + 1) * mean_stay[place] / max(bays, 1)
+                        key += (hospital[place, DOOR] + 1) * doors.mean_stay[place] / max(bays, 1)
                     elif hospital[place, DOOR] >= hospital[place, DIVERT]:
                         continue
             if key < least:
                 best, least = place, key
         if nearest >= 0:
             break
-    if rule == 0 or best < 0:
+    if rule == NEAREST_HOSPITAL or best < 0:
         best = nearest
     return best, best != nearest

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.network.lanes import with_bus_lanes
-from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.places import SiteKind
 from .calls import check_zones
 from .fleet import FARTHEST, FleetError, Fleets
@@ -28,7 +28,7 @@ def problems_in(settings: ResponseSettings, city: "City") -> list[str]:
     """Return why services could not work in a city, each with the key that is concerned, where there is one."""
     hospitals = np.flatnonzero(city.sites.kind == SiteKind.HOSPITAL)
     try:
-        scenes = Scenes(city, with_bus_lanes(Network.of_city(city)))
+        scenes = Scenes(city, with_bus_lanes(network_of_city(city)))
     except CallError as error:
         return [str(error)]
     checks: list[Callable[[], object]] = [

@@ -255,8 +255,7 @@ def _wait_no_longer(state, u, before, now):
 def _choose_hospital(roads, rules, state, task, mode, now):
     """Return the hospital for the patient of a task, −1 if none can be reached, and whether a nearer one was passed."""
     return choose_hospital(
-        state.hospital, state.mean_stay, state.heap_first, state.heap_time, state.heap_task, state.door, state.kept,
-        state.given, roads.to_place, len(rules.point_first) - 1, mode, state.fixed[task, AT_NODE],
+        state.doors, state.kept, state.given, roads.to_place, mode, state.fixed[task, AT_NODE],
         state.fixed[task, SPECIALTY], state.fixed[task, FIXED], rules.whole[HOSPITAL_RULE], now,
     )  # fmt: skip
 
@@ -265,7 +264,7 @@ def _choose_hospital(roads, rules, state, task, mode, now):
 def _bring(roads, state, u, task, mode, now):
     """Let a unit leave the scene with a patient for the hospital that has been chosen."""
     unit, here = state.unit, state.fixed[task, AT_NODE]
-    place = roads.place_node.shape[0] - len(state.hospital) + state.kept[task, HOSPITAL]
+    place = roads.place_node.shape[0] - len(state.doors.hospital) + state.kept[task, HOSPITAL]
     become(unit, state.unit_time, state.spent, u, TO_HOSPITAL, now)
     unit[u, GOAL], unit[u, MODE] = place, mode
     away = roads.to_place[mode, here, place]
@@ -276,25 +275,24 @@ def _bring(roads, state, u, task, mode, now):
 @njit(cache=True, nogil=True, inline="always")
 def _reach_hospital(roads, state, u, task, now):
     """Let a unit arrive at a hospital, and hand its patient over or wait at the door."""
-    unit, hospital, number = state.unit, state.hospital, state.kept[task, HOSPITAL]
+    unit, doors, number = state.unit, state.doors, state.kept[task, HOSPITAL]
     state.stamp[task, DOOR_AT] = now
     unit[u, PLACE] = unit[u, GOAL]
     unit[u, NODE], unit[u, GOAL] = roads.place_node[unit[u, PLACE]], -1
-    _catch_up(state, number, now)
-    if has_room(hospital, number) and hospital[number, DOOR] == 0:
+    catch_up(doors, state.kept, state.given, number, now)
+    if has_room(doors.hospital, number) and doors.hospital[number, DOOR] == 0:
         _hand_over(state, number, task, now)
     else:
-        join_door(hospital, state.door, state.kept, number, task, state.fixed[task, PRIORITY])
+        join_door(doors, state.kept, number, task, state.fixed[task, PRIORITY])
         become(unit, state.unit_time, state.spent, u, AT_DOOR, now)
         set_due(state.tree, u, np.inf)
-        next_look = door_next(hospital, state.heap_first, state.heap_time, number, now)
-        set_due(state.tree, len(unit) + number, next_look)
+        set_due(state.tree, len(unit) + number, door_next(doors, number, now))
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _hand_over(state, number, task, now):
     """Let the unit of a task begin its handover in a bay that is free."""
-    into_bay(state.hospital, state.heap_first, state.heap_time, state.heap_task, state.given, number, task, now)
+    into_bay(state.doors, state.given, number, task, now)
     state.stamp[task, BAY_AT] = now
     u = state.kept[task, UNIT]
     become(state.unit, state.unit_time, state.spent, u, HANDOVER, now)
@@ -304,27 +302,18 @@ def _hand_over(state, number, task, now):
 @njit(cache=True, nogil=True)
 def _open_door(state, number, now):
     """Let in those who wait at the door of a hospital, as far as there is room."""
-    hospital = state.hospital
-    _catch_up(state, number, now)
-    while hospital[number, DOOR] > 0 and has_room(hospital, number):
-        _hand_over(state, number, first_at_door(hospital, state.door, state.kept, number), now)
-    next_look = door_next(hospital, state.heap_first, state.heap_time, number, now)
-    set_due(state.tree, len(state.unit) + number, next_look)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _catch_up(state, number, now):
-    """Let stays in a hospital end that end until now."""
-    catch_up(
-        state.hospital, state.heap_first, state.heap_time, state.heap_task, state.door, state.kept, state.given, number, now
-    )  # fmt: skip
+    doors = state.doors
+    catch_up(doors, state.kept, state.given, number, now)
+    while doors.hospital[number, DOOR] > 0 and has_room(doors.hospital, number):
+        _hand_over(state, number, first_at_door(doors, state.kept, number), now)
+    set_due(state.tree, len(state.unit) + number, door_next(doors, number, now))
 
 
 @njit(cache=True, nogil=True)
 def _catch_up_all(state, now):
     """Let stays in all hospitals end that end until now."""
-    for number in range(len(state.hospital)):
-        _catch_up(state, number, now)
+    for number in range(len(state.doors.hospital)):
+        catch_up(state.doors, state.kept, state.given, number, now)
 
 
 @njit(cache=True, nogil=True)

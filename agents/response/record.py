@@ -130,7 +130,7 @@ class Record:
         over = (table["bay"] >= start) & (table["bay"] < end)
         wait = (table["bay"] - table["at_hospital"])[over]
         handover = wait + table["handover"][over]
-        hospital = self._centre.state.hospital
+        hospital = self._centre.state.doors.hospital
         arrived = (table["at_hospital"] >= start) & (table["at_hospital"] < end)
         at = table["at"]
         self._doors.append(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...environment.builders.households import quota
 from ...environment.design.design import events_of
 from ...environment.network.lanes import lane_events, with_bus_lanes
-from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.places import SiteKind
 from ...environment.randomness import key
 from ..hospitals import NONE
@@ -86,7 +86,7 @@ class Response(Process):
         super().__init__(model, settings)
         self.presence: Presence = model.presence
         city = self.presence.city
-        self.network = with_bus_lanes(Network.of_city(city))  # as the traffic has it
+        self.network = with_bus_lanes(network_of_city(city))  # as the traffic has it
         scenes = Scenes(city, self.network)
         self.fleets = Fleets(city, settings.fleet, settings.services, scenes, model.seed_number)
         check_skills(settings, self.fleets)
@@ -322,7 +322,7 @@ class Response(Process):
             # a hospital without a free bed in intensive care does not offer it today
             free = hospitals.limit[:, 1] - hospitals.patients[:, 1] - hospitals.taken[:, 1]
             offers = self.centre.departments.offers
-            self.centre.state.hospital[:, OFFERS] = np.where(free > 0, offers, offers & ~(1 << INTENSIVE))
+            self.centre.state.doors.hospital[:, OFFERS] = np.where(free > 0, offers, offers & ~(1 << INTENSIVE))
         bays = np.where(self._bays < 0, -1, np.maximum(np.round(bays), 1))
         self.centre.change_hospitals(bays.astype(np.int32), None if beds is None else beds.astype(np.int32))
 
@@ -356,7 +356,7 @@ class Response(Process):
             needs = (table["specialty"] == INTENSIVE) & (table["bed"] > 0) & (table["bay"] <= now)
             lies = needs & (table["bay"] + table["stay"] + table["bed"] > now)
             intensive = np.bincount(table["at"][lies], minlength=len(self.hospital_site))
-            used = self.centre.state.hospital[:, BEDS_USED] - intensive - self._reserved
+            used = self.centre.state.doors.hospital[:, BEDS_USED] - intensive - self._reserved
             hospitals.taken[:, 0], hospitals.taken[:, 1] = np.maximum(used, 0), intensive
 
     def _transfers(self, now: float) -> Tasks:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.roads import Access
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Scenes:
         from scipy.spatial import cKDTree  # slow to import
 
         self._city = city
-        self._network = Network.of_city(city) if network is None else network
+        self._network = network_of_city(city) if network is None else network
         self.nodes = np.flatnonzero(self._network.main_part(Access.CAR | Access.BUS)).astype(np.int32)
         if not len(self.nodes):
             raise CallError(

@@ -19,9 +19,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 BySize = tuple[Share, Share, Share, Share]
 """Shares of households of 1, 2, 3 and 4 or more people."""
 
-MOST_CARS = 3
-"""Cars of a household that count."""
-
 LICENCE_AGES = (0, 18, 25, 45, 65, 75, 85)
 """Years at which the groups of :attr:`OwnershipSettings.licence` begin."""
 

@@ -254,21 +254,6 @@ def hourly_flows(
     return flows[0].reshape(-1, HOURS), flows[1].reshape(-1, HOURS), mean.reshape(-1, HOURS)
 
 
-def street_grams(grams: NDArray[np.float64], network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Add the links of each street.
-
-    Args:
-        grams: (4, links, …) as of :func:`link_grams`.
-        network: the links.
-
-    Returns:
-        Identifiers (streets,) of the streets, ascending, and float64 (4, streets, …) grams.
-    """
-    ways, row = np.unique(network.way, return_inverse=True)
-    order = np.argsort(row, kind="stable")
-    return ways, np.add.reduceat(grams[:, order], np.searchsorted(row[order], np.arange(len(ways))), axis=1)
-
-
 def cell_grams(grams: NDArray[np.float64], shares: "csr_matrix", grid: "CityGrid") -> NDArray[np.float64]:
     """Spread the grams of links over the cells that they cross.
 

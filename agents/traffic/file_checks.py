@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...environment.network.lanes import with_bus_lanes
 from ...environment.network.network import Network, NetworkError
+from ...environment.network.of_city import network_of_city
 from ...environment.network.sumo_routes import check_routes
 from ...environment.transit.gtfs import check_day, read_gtfs
 from ...environment.transit.timetable import TransitError
@@ -32,7 +33,7 @@ def file_problems(settings: TrafficSettings, start: datetime.date, days: int, ci
         city: the city; None if it has yet to be built: then files are read, but not compared with its streets and zones.
     """
     found: dict[Key, str] = {}
-    network = None if city is None or not len(city.links) else with_bus_lanes(Network.of_city(city))
+    network = None if city is None or not len(city.links) else with_bus_lanes(network_of_city(city))
     for number, matrix in enumerate(settings.matrices):
         with _noted(found, "matrices", number, "file"):
             _check_matrix(matrix, city, network)

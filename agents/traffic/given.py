@@ -1,34 +1,15 @@
 """Routes that are given: vehicles keep to them, unless a street on them is closed."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .moving import Moving
 from .routes import Router, Routes
 
 if TYPE_CHECKING:
     from .flow import Flow
-    from .moving import Moving
-
-
-class Given(NamedTuple):
-    """Routes of some rows, in order of departure.
-
-    Attributes:
-        row: int64 (n,) rows.
-        first: int64 (n + 1,) begin of the route of each in ``link``.
-        link: int32 links.
-    """
-
-    row: NDArray[np.int64]
-    first: NDArray[np.int64]
-    link: NDArray[np.int32]
-
-
-def none_given() -> Given:
-    """Return the routes of nobody."""
-    return Given(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
 
 
 class GivenRoutes:
@@ -43,7 +24,7 @@ class GivenRoutes:
         mine: bool (rows,) which rows these are.
     """
 
-    def __init__(self, flow: "Flow", router: Router, rows: "Moving"):
+    def __init__(self, flow: "Flow", router: Router, rows: Moving):
         self.mine = np.zeros(len(rows.depart), np.bool_)
         self.mine[rows.given.row] = True
         self._given, self._depart = rows.given, rows.depart[rows.given.row]

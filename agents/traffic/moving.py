@@ -1,7 +1,7 @@
 """What moves on a day: the trips of people and others, and the runs of buses among them, as the flow takes them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,29 @@ from numpy.typing import NDArray
 from ..vehicles import VehicleKind
 from .buses import Buses
 from .demand import Mode, Trips
-from .given import Given, none_given
 
 SIZES = {VehicleKind.BUS: 2, VehicleKind.TRUCK: 2}
 """Cars whose room a vehicle takes: passenger car equivalents of trucks and buses on level streets (HCM 2010, exhibit 11-10:
 1.5 for level terrain, taken as whole cars)."""
+
+
+class Given(NamedTuple):
+    """Routes of some rows, in order of departure.
+
+    Attributes:
+        row: int64 (n,) rows.
+        first: int64 (n + 1,) begin of the route of each in ``link``.
+        link: int32 links.
+    """
+
+    row: NDArray[np.int64]
+    first: NDArray[np.int64]
+    link: NDArray[np.int32]
+
+
+def none_given() -> Given:
+    """Return the routes of nobody."""
+    return Given(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
 
 
 @dataclass(frozen=True)

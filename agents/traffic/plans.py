@@ -17,9 +17,9 @@ from .cars import means_of
 from .demand import Mode, Trips, car_nodes, day_trips, join, place_nodes
 from .direct import connect, matrix_trips, read_trip_table
 from .gates import freight_trips, through_trips
-from .given import Given, none_given
 from .matrices import DemandError, read_matrix
 from .modes import Choice, Offer, choose_modes
+from .moving import Given, none_given
 from .parking import Parking
 from .riders import Riders, RiderState, Rides, ride
 from .settings import TrafficSettings

@@ -13,11 +13,11 @@ from ...environment.network.search import Priced, price, priced_paths
 from .departures import push
 from .kernels import stop_waiting
 from .layout import PATH_AT
+from .moving import Moving
 
 if TYPE_CHECKING:
     from .events import Events
     from .flow import Flow
-    from .moving import Moving
 
 
 class Router:
@@ -212,7 +212,7 @@ class BusRoutes:
         rows: what the rows of the flow are.
     """
 
-    def __init__(self, flow: "Flow", router: Router, rows: "Moving"):
+    def __init__(self, flow: "Flow", router: Router, rows: Moving):
         self._rows = rows
         self._runs = np.flatnonzero(rows.runs.route >= 0) if rows.runs is not None else np.zeros(0, np.int64)
         self._routes = Routes(flow, router, rows.destination, rows.bus)

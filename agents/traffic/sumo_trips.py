@@ -10,8 +10,8 @@ from ...environment.network.sumo_routes import read_routes
 from ...environment.roads import Access
 from ..vehicles import VehicleKind
 from .demand import Mode, Trips
-from .given import Given
 from .matrices import DAY, DemandError
+from .moving import Given
 
 _CARS = "passenger private taxi hov evehicle vip army authority emergency delivery motorcycle moped custom1 custom2 ignoring"
 _LARGE = {"truck": VehicleKind.TRUCK, "trailer": VehicleKind.TRUCK, "bus": VehicleKind.BUS, "coach": VehicleKind.BUS}

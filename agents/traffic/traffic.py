@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...environment.design.design import events_of
 from ...environment.network.graph import make_graph
 from ...environment.network.lanes import lane_events, street_of, with_bus_lanes
-from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.randomness import key, uniforms
 from ...environment.roads import Access
 from ...environment.transit.timetable import Timetable
@@ -112,7 +112,7 @@ class Traffic(Process):
         city = self.presence.city
         if not len(city.links):
             raise ValueError("the city has no streets, so there is no traffic; take a city with streets")
-        self.streets = Network.of_city(city)
+        self.streets = network_of_city(city)
         self.network = with_bus_lanes(self.streets)
         self.graph = make_graph(self.network, Access.CAR)
         self.router = Router(self.graph, model.threads)

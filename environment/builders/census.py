@@ -14,13 +14,10 @@ import shapely
 from numpy.typing import NDArray
 
 from .. import toml
-from ..city import CityError, Source
-from .census_fit import fit_households
+from ..schema import CityError, Source
 from .fabric import Fabric
 from .osm.read import first_at, utm_zone
 from .osm.zones import zone_of
-
-__all__ = ["ZoneTable", "fit_households", "lay_zones", "read_zone_table"]
 
 MAX_BYTES = 200_000_000
 MAX_AGE = 120

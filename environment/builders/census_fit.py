@@ -10,17 +10,16 @@ People whom the table's households do not hold live in the open class up to a bo
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..city import CityError
 from ..randomness import key, uniforms
+from ..schema import CityError
+from .census import ZoneTable
+from .census_report import census_report
 from .households import ADULT_AGE, AGE_SHARES, Households, ages_by_year, quota, sample_households
-
-if TYPE_CHECKING:
-    from .census import ZoneTable
 
 OPEN_EXCESS = 1.5  # persons beyond the least size that an open class ("9+") has at most on average (assumed)
 OPEN_REACH = 8  # persons beyond the least size of the largest household (assumed)
@@ -49,7 +48,7 @@ class HouseholdFit(NamedTuple):
     collective: NDArray[np.bool_]
 
 
-def fit_households(table: "ZoneTable", sample: Households | None = None, seed: int = 1) -> HouseholdFit:
+def fit_households(table: ZoneTable, sample: Households | None = None, seed: int = 1) -> HouseholdFit:
     """Choose whole households from a sample so that sizes and ages of every zone are met.
 
     Args:
@@ -87,7 +86,8 @@ def fit_households(table: "ZoneTable", sample: Households | None = None, seed: i
     member = types.member[types.member_first[kind] + (draw * np.diff(types.member_first)[kind]).astype(np.int64)]
     private = _take(pool, member)
     fit = _with_collective(private, np.concatenate(zone_of), plans, pool, table, seed)
-    return fit._replace(report=_report(table, fit, np.array(missing)))
+    report = census_report(table, fit.households, fit.zone, fit.collective, np.array(missing))
+    return fit._replace(report=report)
 
 
 # ---------------------------------------------------------------------- what a zone must have
@@ -103,7 +103,7 @@ class _Plan:
     collective: NDArray[np.int64]
 
 
-def _plan(table: "ZoneTable", zone: int) -> _Plan:
+def _plan(table: ZoneTable, zone: int) -> _Plan:
     counts, sizes = table.households[zone], table.sizes
     beyond = int(table.inhabitants[zone] - counts @ sizes)
     per_size = np.zeros(int(sizes[-1]) + OPEN_REACH + 1, np.int64)
@@ -141,7 +141,7 @@ def _spread(homes: int, excess: int) -> NDArray[np.int64]:
 # ---------------------------------------------------------------------- the sample
 
 
-def _sample_like(table: "ZoneTable", seed: int) -> Households:
+def _sample_like(table: ZoneTable, seed: int) -> Households:
     """Sample households with the ages and sizes of the whole table."""
     by_year = ages_by_year(AGE_SHARES["DE"])
     age_class = np.searchsorted(table.age_from, np.arange(len(by_year)), side="right") - 1
@@ -420,7 +420,7 @@ def _with_collective(
     zone: NDArray[np.int32],
     plans: list[_Plan],
     pool: Households,
-    table: "ZoneTable",
+    table: ZoneTable,
     seed: int,
 ) -> HouseholdFit:
     """Add the units of collective homes, and order everything by zone."""
@@ -455,59 +455,3 @@ def _with_collective(
     collective = np.arange(len(zone)) >= len(private)
     order = np.argsort(zone, kind="stable")
     return HouseholdFit(_take(both, order), zone[order], {}, collective[order])
-
-
-# ---------------------------------------------------------------------- what was reached
-
-
-def _report(table: "ZoneTable", fit: HouseholdFit, missing: NDArray[np.int64]) -> dict[str, Any]:
-    """Compare the people made with the table, margin by margin, counted anew from the households."""
-    zones, classes = len(table.inhabitants), len(table.age_from)
-    sizes = fit.households.sizes
-    person_zone = np.repeat(fit.zone, sizes)
-    age_class = np.searchsorted(table.age_from, fit.households.age, side="right") - 1
-    ages = np.bincount(person_zone * classes + age_class, minlength=zones * classes).reshape(zones, classes)
-    column = np.minimum(sizes, table.sizes[-1]) - 1
-    columns = len(table.sizes)
-
-    def count(which: NDArray[np.bool_]) -> NDArray[np.int64]:
-        code = fit.zone[which].astype(np.int64) * columns + column[which]
-        return np.bincount(code, minlength=zones * columns).reshape(zones, columns)
-
-    homes, units = count(~fit.collective), count(fit.collective)
-    in_units = np.bincount(fit.zone[fit.collective], weights=sizes[fit.collective], minlength=zones)
-    outside = in_units / np.maximum(table.inhabitants, 1)
-    names = table.zones["name"].tolist()
-    report: dict[str, Any] = {
-        "people": len(fit.households.age),
-        "households": int((~fit.collective).sum()),
-        "people in collective homes": int(sizes[fit.collective].sum()),
-        "units of collective homes": int(fit.collective.sum()),
-        "people beyond the least size in the open class": int(
-            (sizes[~fit.collective] - np.minimum(sizes[~fit.collective], table.sizes[-1])).sum()
-        ),
-        "inhabitants": _error(ages.sum(1)[:, None], table.inhabitants[:, None], names, "persons"),
-        "ages": _error(ages, table.ages, names, "persons"),
-        "household sizes": _error(homes, table.households, names, "households"),
-        "household sizes with collective units": _error(homes + units, table.households, names, "households"),
-        "zones with over a twentieth in collective homes": {
-            names[z]: round(float(outside[z]), 3) for z in np.flatnonzero(outside > 0.05)
-        },
-        "zones whose ages could not be met": [names[z] for z in np.flatnonzero(missing.any(1))],
-    }
-    return report
-
-
-def _error(made: NDArray[np.int64], wanted: NDArray[np.int64], names: list[str], unit: str) -> dict[str, Any]:
-    """Return the worst and mean difference by zone, in units and in percentage points of the zone, and of the city."""
-    off = np.abs(made - wanted)
-    share = np.abs(made / np.maximum(made.sum(1), 1)[:, None] - wanted / np.maximum(wanted.sum(1), 1)[:, None]) * 100
-    city = np.abs(made.sum(0) / max(int(made.sum()), 1) - wanted.sum(0) / max(int(wanted.sum()), 1)) * 100
-    return {
-        f"worst {unit}": int(off.max()),
-        f"mean {unit}": round(float(off.mean()), 4),
-        "worst percentage points": round(float(share.max()), 4),
-        "mean percentage points": round(float(share.mean()), 4),
-        "worst zone": names[int(np.unravel_index(share.argmax(), share.shape)[0])],
-        "city, worst percentage points": round(float(city.max()), 4),
-    }

@@ -1,4 +1,4 @@
-"""Fabric: a city before its people. Importers and generators make one; populate() turns it into a City."""
+"""Fabric: a city before its people. Importers and generators make one; populate() makes the parts of a City of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 import geopandas
 from numpy.typing import NDArray
 
-from ..city import Source
+from ..schema import Source
 
 
 @dataclass

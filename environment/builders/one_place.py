@@ -8,10 +8,10 @@ import geopandas
 import numpy as np
 import shapely
 
-from ..city import City, CityError, CityInfo
 from ..places import BuildingUse, PlaceKind, Role, SiteKind
 from ..roads import Access, RoadRank
 from ..schedules import SLOTS_PER_DAY, Schedule
+from ..schema import CityError, CityInfo, CityParts
 from .built_up import building_layer
 from .synthetic import CRS, ORIGIN, road_layer
 
@@ -25,7 +25,7 @@ LEVELS = 3.0  # storeys, assumed
 WALKING_SPEED = 30 / 3.6  # m/s, limit on the lane around the house, assumed
 
 
-def one_place(people: int, age: int, name: str | None = None) -> City:
+def one_place(people: int, age: int, name: str | None = None) -> CityParts:
     """Make a city of one room in which everybody spends the whole day.
 
     The room is a class of a school if its people are younger than :data:`GROWN_UP`, else a workplace; a policy that closes
@@ -124,4 +124,4 @@ def one_place(people: int, age: int, name: str | None = None) -> City:
         ),
     }
     info = CityInfo(title, CRS, (west, south, east, north), 0, (0,) * 7, ("every day",))
-    return City(info, tables, [schedule], layers)
+    return CityParts(info, tables, [schedule], layers)

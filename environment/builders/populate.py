@@ -1,4 +1,4 @@
-"""Populate: a fabric and households become a City."""
+"""Populate: a fabric and households become the parts of a City."""
 
 from dataclasses import replace
 
@@ -7,9 +7,9 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..city import City, CityError, CityInfo
 from ..places import PlaceKind, SiteKind
 from ..randomness import key, uniforms
+from ..schema import CityError, CityInfo, CityParts
 from .activities import (
     FLOOR_AREA_PER_JOB,
     RESIDENTS_PER_VENUE,
@@ -45,8 +45,8 @@ def populate(
     country: str = "DE",
     households: Households | None = None,
     household_zone: NDArray[np.int32] | None = None,
-) -> City:
-    """House people in a fabric, give them schools, jobs and days, and return the City.
+) -> CityParts:
+    """House people in a fabric, give them schools, jobs and days, and return the parts of the City.
 
     Args:
         fabric: streets, buildings, sites and zones.
@@ -112,7 +112,7 @@ def populate(
         "turns": fabric.turns,
     }
     layers |= {"zones": fabric.zones[["name", "geometry"]], "sites": lambda: _site_layer(sites, fabric.crs)}
-    return City(info, tables, schedules, layers)
+    return CityParts(info, tables, schedules, layers)
 
 
 def _settle(households, household_zone, fabric, buildings, sites, seed) -> tuple[NDArray[np.int32], dict, dict, dict]:

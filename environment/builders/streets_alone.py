@@ -9,16 +9,15 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..city import City, CityError, CityInfo, Source
 from ..network.network import Network, NetworkError
 from ..roads import RoadRank
 from ..schedules import Schedule
-from ..schema import SCHEMA
+from ..schema import SCHEMA, CityError, CityInfo, CityParts, Source
 
 MARGIN = 100.0  # m of ground around the streets that belongs to the city, assumed
 
 
-def city_of_network(network: Network, name: str, sources: list[Source]) -> City:
+def city_of_network(network: Network, name: str, sources: list[Source]) -> CityParts:
     """Make a city of a network: its streets, turns and signals, in one zone without buildings and people.
 
     Args:
@@ -62,7 +61,7 @@ def city_of_network(network: Network, name: str, sources: list[Source]) -> City:
     info = CityInfo(
         name, crs, (west, south, east, north), 0, (0,) * 7, ("every day",), sources, {"streets": network.report}
     )
-    return City(info, tables, [Schedule.from_visits(*nobody, 0)], layers)
+    return CityParts(info, tables, [Schedule.from_visits(*nobody, 0)], layers)
 
 
 def _streets(network: Network) -> NDArray[np.int64]:
@@ -95,7 +94,7 @@ def network_layer(network: Network, crs: str) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(columns, geometry=shapes, crs=crs)
 
 
-def read_as_city(path: Path, name: str | None, read: Callable[[], Network]) -> City:
+def read_as_city(path: Path, name: str | None, read: Callable[[], Network]) -> CityParts:
     """Make a city of what ``read`` finds in a file; its name is that of the file where none is given.
 
     Raises:

@@ -15,9 +15,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import cKDTree
 
-from ..city import CityError
 from ..randomness import key, uniforms
 from ..roads import Access, RoadRank
+from ..schema import CityError
 from .blocks import Blocks, normals, spread
 from .built_up import building_layer, place_dwellings, place_sites
 from .fabric import Fabric

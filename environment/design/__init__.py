@@ -1,8 +1,7 @@
 """Street design as data: changes that a planner draws or writes, read, checked and applied to a city."""
 
 from .changes import Change, DesignError
-from .design import Design
-from .read import read_design
+from .design import Design, read_design
 from .specs import SPECS
 from .template import write_template
 from .timed import StreetEvents

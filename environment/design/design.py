@@ -4,19 +4,21 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 from shapely import Geometry
 
+from ..city import City
 from ..network.gates import REPORT as GATES
 from ..network.gates import kept_gates
 from .before import REPORT as LOST
 from .before import lost_access
 from .changes import Change, DesignError
 from .effects import Touched, changed, contradictions, lane_problems, street_effects
-from .read import WGS84, parse_changes
+from .read import WGS84, parse_changes, read_content
 from .rooms import Rooms
 from .streets import Streets
 from .superblock import make_superblock
@@ -24,8 +26,6 @@ from .timed import DAY, StreetEvents, day_events
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ..city import City
 
 AROUND = 1_000.0  # m beyond the outermost streets and buildings that still count as the city, assumed
 MOST_TOUCHED = 20_000_000
@@ -85,7 +85,7 @@ class Design:
 
     # ------------------------------------------------------------------ use
 
-    def apply(self, city: "City") -> "City":
+    def apply(self, city: City) -> City:
         """Return the city as it is with all permanent changes.
 
         Links, junctions, people, homes, places, sites and buildings that were there keep their numbers; new ones follow
@@ -96,7 +96,7 @@ class Design:
         """
         return self._applied(city)[0]
 
-    def check(self, city: "City") -> Report:
+    def check(self, city: City) -> Report:
         """Return what each change touches: ``feature``, ``change``, ``what``, ``links`` and ``when``.
 
         Raises:
@@ -104,7 +104,7 @@ class Design:
         """
         return self._applied(city)[1]
 
-    def events(self, city: "City", date: datetime.date) -> StreetEvents:
+    def events(self, city: City, date: datetime.date) -> StreetEvents:
         """Return what changes on the streets during a day by the changes that hold for some of the time.
 
         Args:
@@ -121,7 +121,7 @@ class Design:
         """Whether any change holds for some of the time only."""
         return any(not change.when.always for change in self.changes)
 
-    def transit(self, city: "City") -> "dict[str, pd.DataFrame]":
+    def transit(self, city: City) -> "dict[str, pd.DataFrame]":
         """Return the new stops and lines of public transport.
 
         Returns:
@@ -142,7 +142,7 @@ class Design:
 
     # ------------------------------------------------------------------ how
 
-    def _applied(self, city: "City") -> tuple["City", Report]:
+    def _applied(self, city: City) -> tuple[City, Report]:
         problems: list[str] = []
         streets = Streets(city)
         new_links: dict[int, list[int]] = {}
@@ -200,9 +200,7 @@ class Design:
             raise DesignError(problems)
         return self._rebuilt(city, streets, rooms, report, touched), report
 
-    def _rebuilt(self, city: "City", streets: Streets, rooms: Rooms, report: Report, touched: dict[int, str]) -> "City":
-        from ..city import City
-
+    def _rebuilt(self, city: City, streets: Streets, rooms: Rooms, report: Report, touched: dict[int, str]) -> City:
         west, south, east, north = city.info.bounds
         xs, ys = [streets.x, rooms.buildings["x"]], [streets.y, rooms.buildings["y"]]
         lows = [min((float(v.min()) for v in values if len(v)), default=np.inf) for values in (xs, ys)]
@@ -226,7 +224,7 @@ class Design:
         }
         return City(info, tables, rooms.schedules(), layers)
 
-    def _placed(self, city: "City", problems: list[str]) -> Iterator[tuple[Change, Any]]:
+    def _placed(self, city: City, problems: list[str]) -> Iterator[tuple[Change, Any]]:
         """Yield the changes that lie in the city, with their geometries there."""
         for change in self.changes:
             shape = self._shape(change, city, problems)
@@ -234,7 +232,7 @@ class Design:
                 yield change, shape
 
     def _on_streets(
-        self, streets: Streets, city: "City", problems: list[str], which: Callable[[Change], bool]
+        self, streets: Streets, city: City, problems: list[str], which: Callable[[Change], bool]
     ) -> list[Touched]:
         found: list[Touched] = []
         total = 0
@@ -251,7 +249,7 @@ class Design:
                     )
         return found
 
-    def _shape(self, change: Change, city: "City", problems: list[str]) -> Geometry | None:
+    def _shape(self, change: Change, city: City, problems: list[str]) -> Geometry | None:
         """Return the geometry of a change in the CRS of the city; None if it has none, or lies elsewhere."""
         if change.geometry is None:
             return None
@@ -278,7 +276,21 @@ class Design:
         return shape
 
 
-def events_of(designs: "Sequence[Design]", city: "City", date: datetime.date, until: float = DAY) -> StreetEvents:
+def read_design(path: str | Path) -> Design:
+    """Read a design.
+
+    Args:
+        path: a GeoPackage (``.gpkg``: every layer with a column ``change``), a GeoJSON file (``.geojson``, ``.json``:
+            each feature has a property ``change``) or a TOML file (``[[change]]`` tables).
+
+    Raises:
+        DesignError: with every problem of the file.
+    """
+    path = Path(path)
+    return Design.from_dict(read_content(path), label=path.name)
+
+
+def events_of(designs: "Sequence[Design]", city: City, date: datetime.date, until: float = DAY) -> StreetEvents:
     """Return what changes on the streets during a day by what designs change for some of the time, later ones over earlier.
 
     Args:

@@ -5,15 +5,12 @@ import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import shapely
 
 from ..toml import parse
 from .changes import Change, DesignError, read_change
-
-if TYPE_CHECKING:
-    from .design import Design
 
 MOST_BYTES = 50_000_000
 MOST_CHANGES = 5_000
@@ -22,22 +19,6 @@ MOST_POINTS = 200_000
 WGS84 = "EPSG:4326"
 SUFFIXES = (".gpkg", ".geojson", ".json", ".toml")
 _TOP = ("name", "crs", "change")
-
-
-def read_design(path: str | Path) -> "Design":
-    """Read a design.
-
-    Args:
-        path: a GeoPackage (``.gpkg``: every layer with a column ``change``), a GeoJSON file (``.geojson``, ``.json``:
-            each feature has a property ``change``) or a TOML file (``[[change]]`` tables).
-
-    Raises:
-        DesignError: with every problem of the file.
-    """
-    from .design import Design
-
-    path = Path(path)
-    return Design.from_dict(read_content(path), label=path.name)
 
 
 def read_content(path: Path, shown: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..roads import Access, RoadRank
 from .network import Network
+from .of_city import network_of_city
 
 if TYPE_CHECKING:
     from ..city import City
@@ -103,5 +104,5 @@ def gates_of(city: "City", network: Network) -> Gates:
 
 def kept_gates(city: "City") -> dict[str, Any]:
     """Return the gates of a city as its report keeps them, as JSON can hold them."""
-    gates = gates_of(city, Network.of_city(city))
+    gates = gates_of(city, network_of_city(city))
     return {"node": gates.node.tolist(), "into": gates.into.tolist(), "out": gates.out.tolist()}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network.network import Network
+from ..network.of_city import network_of_city
 from ..roads import Access, RoadRank, largest_component
 from .timetable import RouteType, Timetable, TransitError, make_timetable
 
@@ -71,7 +72,7 @@ def invented_timetable(city: "City", *, weekend: bool = False) -> Timetable:
     """
     if not len(city.people):
         raise TransitError(f"{city.info.name}: nobody lives here for whom lines could be invented; give a GTFS feed")
-    network = Network.of_city(city)
+    network = network_of_city(city)
     streets = _larger_streets(network)
     homes = slice(0, city.homes)
     x, y = np.asarray(city.places.x[homes], float), np.asarray(city.places.y[homes], float)

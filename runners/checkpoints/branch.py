@@ -16,7 +16,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ...agents.authorities import Policy
-from ...agents.policies import Trigger
+from ...agents.triggers import Trigger
 from ..scenarios.documents import Problem, ScenarioError, dotted_key
 from ..scenarios.scenario import Scenario
 from ..scenarios.scenario_files import files_of

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..storage.atomic import sync_directory, temporary
+from ..storage.bulk import parsed
 from .graph import Json, described, type_of
 from .reader import StateError
 
@@ -77,7 +78,7 @@ def read_head(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path) / HEAD
     try:
-        head = json.loads(_text(file))
+        head = parsed(_text(file))
     except FileNotFoundError:
         raise StateError(f"{path}: not a saved state (no {HEAD})") from None
     except (OSError, ValueError) as error:
@@ -111,7 +112,7 @@ def read(path: str | Path, head: dict[str, Any]) -> tuple[Json, list[NDArray[Any
         text = _text(path / TREE)
         if hashlib.sha256(text).hexdigest() != head["checksums"].get(TREE):
             raise StateError(f"{path / TREE}: damaged (its checksum is another)")
-        memory = np.load(path / ARRAYS, mmap_mode="r", allow_pickle=False)
+        memory = np.lib.format.open_memmap(path / ARRAYS, mode="r")  # takes no archive and no pickle
         if memory.dtype != np.uint8 or memory.ndim != 1:
             raise StateError(f"{path / ARRAYS}: damaged (not one row of bytes)")
         if hashlib.sha256(memory.data).hexdigest() != head["checksums"].get(ARRAYS):
@@ -120,7 +121,7 @@ def read(path: str | Path, head: dict[str, Any]) -> tuple[Json, list[NDArray[Any
         return content["tree"], [_unpacked(memory, *place) for place in content["arrays"]]
     except StateError:
         raise
-    except (OSError, EOFError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise StateError(f"{path}: damaged ({type(error).__name__}: {error})") from None
 
 

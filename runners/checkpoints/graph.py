@@ -15,6 +15,7 @@ a model that was made afresh of the same scenario, city and seed.
 
 import functools
 import hashlib
+import itertools
 import random
 import types
 from collections import deque
@@ -46,7 +47,7 @@ OPAQUE = (
 OF_THE_RUN = {"seed", "_seed", "seed_number", "threads", "_threads"}
 """Names of whole numbers that belong to the run, not to its state; so do the keys of draws, which are ``numpy.uint64``."""
 _LIBRARIES = {"mesa"}
-_PACKAGE = __name__.partition(".")[0]
+PACKAGE = __name__.partition(".")[0]
 
 
 class SaveError(ValueError):
@@ -82,9 +83,14 @@ def _computed(cls: type) -> frozenset[str]:
 
 @functools.cache
 def _slots(cls: type) -> tuple[str, ...]:
-    names = (base.__dict__.get("__slots__", ()) for base in cls.__mro__)
-    every = (name for given in names for name in ((given,) if isinstance(given, str) else given))
-    return tuple(name for name in every if name not in ("__dict__", "__weakref__"))
+    found = []
+    for base in cls.__mro__:
+        given = base.__dict__.get("__slots__", ())
+        for name in (given,) if isinstance(given, str) else given:
+            if name not in ("__dict__", "__weakref__"):
+                private = name.startswith("__") and not name.endswith("__")
+                found.append(f"_{base.__name__.lstrip('_')}{name}" if private else name)
+    return tuple(found)
 
 
 def asked(cls: type) -> bool:
@@ -149,8 +155,24 @@ class Walk:
     def __init__(self, model: Any):
         self._seen: dict[int, str] = {}
         self._kept: list[Any] = []  # what is only made when asked for must not lose its identity meanwhile
-        self._roots = _LIBRARIES | {_PACKAGE} | {root_of(cls) for cls in _classes_of(model)} - {"builtins"}
+        self._in_sets = 0  # sets around the value; in them a path means something else in every process
+        self._roots = _LIBRARIES | {PACKAGE} | {root_of(cls) for cls in _classes_of(model)} - {"builtins"}
         self._city = {id(owner_of(column)): name for name, column in columns_of(model.city)}
+
+    def walk(self, model: Any) -> Json:
+        """Return the tree.
+
+        Raises:
+            SaveError: if something can neither be saved nor is of the kinds that a fresh model has as well.
+        """
+        try:
+            return self.node(roots(model), "")
+        except RecursionError:
+            path = next(reversed(self._seen.values()))
+            raise SaveError(
+                f"{path[:200]}… leads on and on from object to object, too far to be saved; keep the objects in a list "
+                "and refer to one another by its positions"
+            ) from None
 
     # ------------------------------------------------------------------ what a subclass does with it
 
@@ -199,11 +221,14 @@ class Walk:
             items = [self.node(item, f"{path}[{number}]") for number, item in enumerate(value)]
             return {"list": items} if cls is list else {"deque": items, "most": value.maxlen}
         if cls is set or cls is frozenset:
-            items = sorted((self.node(item, f"{path}{{{item!r}}}") for item in value), key=repr)
+            self._in_sets += 1
+            items = [self.node(item, in_set(path, number)) for number, item in enumerate(value)]
+            self._in_sets -= 1
             return {CONTAINERS[cls]: items}
         if cls is dict:
             keys = [self.node(key, f"{path}<{number}>") for number, key in enumerate(value)]
-            items = [self.node(item, f"{path}[{label_of(key)}]") for key, item in value.items()]
+            pairs = enumerate(value.items())
+            items = [self.node(item, f"{path}[{label_of(key, number)}]") for number, (key, item) in pairs]
             return {"dict": [list(pair) for pair in zip(keys, items, strict=True)]}
         if isinstance(value, RowAgent):
             return {"agent": [self.node(value._table, f"{path}.table"), value._row]}
@@ -214,7 +239,7 @@ class Walk:
         if isinstance(value, type):
             return {"class": name_of(value)}
         if isinstance(value, OPAQUE):
-            return {"opaque": cls.__qualname__}
+            return {"opaque": cls.__qualname__, "name": called(value)}
         if root_of(cls) not in self._roots or isinstance(value, list | dict | set | memoryview):
             raise SaveError(
                 f"{path} is a {cls.__module__}.{cls.__qualname__}, which cannot be saved; keep numbers, texts, arrays, "
@@ -227,6 +252,10 @@ class Walk:
     def _array(self, array: NDArray[Any], path: str) -> Json:
         if id(array) in self._seen:
             return {"same": self._seen[id(array)]}
+        if type(array) not in (np.ndarray, np.memmap):
+            raise SaveError(
+                f"{path} is a {type(array).__qualname__}, which cannot be saved; keep plain numpy arrays there"
+            )
         if array.dtype.hasobject:
             raise SaveError(f"{path} is an array of Python objects, which cannot be saved; keep a list there")
         self._seen[id(array)] = path
@@ -298,9 +327,26 @@ def _ends(value: slice | range) -> tuple[Any, Any, Any]:
     return value.start, value.stop, value.step
 
 
-def label_of(key: Any) -> str:
-    """Return how the path to a value of a dictionary names its key."""
-    return name_of(key) if isinstance(key, type) else repr(key)
+def label_of(key: Any, number: int) -> str:
+    """Return how the path to a value of a dictionary names its key: by its position where it has no words of its own."""
+    if isinstance(key, type):
+        return name_of(key)
+    text = repr(key)
+    return f"#{number}" if " at 0x" in text else text
+
+
+def in_set(path: str, number: int) -> str:
+    """Return the path to an item of a set."""
+    return f"{path}{{{number}}}"
+
+
+def called(value: Any) -> str:
+    """Return the name of a function or method, also of one with arguments filled in; empty for what is none."""
+    if isinstance(value, functools.partial):
+        return called(value.func)
+    if isinstance(value, types.FunctionType | types.MethodType | types.BuiltinFunctionType):
+        return f"{value.__module__}:{value.__qualname__}"
+    return ""
 
 
 def _classes_of(model: Any) -> Iterator[type]:
@@ -319,13 +365,14 @@ class Checksums(Walk):
     def __init__(self, model: Any):
         super().__init__(model)
         self.of: dict[str, bytes] = {}
-        self.node(roots(model), "")
+        self.walk(model)
         self._kept.clear()
         self._seen.clear()
 
     def payload(self, array: NDArray[Any], path: str) -> Json:
         """Keep the checksum of an array."""
-        self.of[path] = digest(array)
+        if not self._in_sets:
+            self.of[path] = digest(array)
         return {}
 
 
@@ -346,14 +393,27 @@ class Writer(Walk):
         super().__init__(model)
         self._unchanged = {} if unchanged is None else unchanged.of
         self.arrays: list[NDArray[Any]] = []
-        self.tree = self.node(roots(model), "")
+        self._places: list[tuple[int, int, str]] = []
+        self.tree = self.walk(model)
+        self._check_places()
 
     def payload(self, array: NDArray[Any], path: str) -> Json:
         """Return that the array is as in a fresh model, or its number."""
-        if path in self._unchanged and self._unchanged[path] == digest(array):
+        self._places.append((array.ctypes.data, array.ctypes.data + array.nbytes, path))
+        if not self._in_sets and path in self._unchanged and self._unchanged[path] == digest(array):
             return {"unchanged": True}
         self.arrays.append(np.asarray(array))
         return {"array": len(self.arrays) - 1}
+
+    def _check_places(self) -> None:
+        """Refuse arrays that share memory which no array holds, as that of a ``bytearray``: they would be apart later.
+
+        Raises:
+            SaveError: naming two of them.
+        """
+        for (_, end, one), (start, _, other) in itertools.pairwise(sorted(self._places)):
+            if start < end:
+                raise SaveError(f"{one} and {other} share memory that is no array's; make both of one array")
 
 
 def roots(model: Any) -> list[Any]:

@@ -15,7 +15,21 @@ from numpy.typing import NDArray
 
 from ...agents.rows import RowAgent
 from ...agents.tables import Table
-from .graph import OF_THE_RUN, Json, Walk, asked, columns_of, label_of, name_of, not_saved, owner_of, roots, type_of
+from .graph import (
+    OF_THE_RUN,
+    PACKAGE,
+    Json,
+    Walk,
+    asked,
+    called,
+    columns_of,
+    in_set,
+    label_of,
+    name_of,
+    not_saved,
+    owner_of,
+    type_of,
+)
 
 _MISSING = object()
 
@@ -31,7 +45,7 @@ class _Fresh(Walk):
         super().__init__(model)
         self.at: dict[str, Any] = {}
         self.classes: dict[str, type] = {}
-        self.node(roots(model), "")
+        self.walk(model)
         self.packages = self._roots
         self.columns = dict(columns_of(model.city))
 
@@ -39,7 +53,8 @@ class _Fresh(Walk):
         return {}
 
     def meet(self, value: Any, path: str) -> None:
-        self.at[path] = value
+        if not self._in_sets:
+            self.at[path] = value
         cls = value if isinstance(value, type) else type(value)
         self.classes[name_of(cls)] = cls
 
@@ -75,7 +90,7 @@ class Reader:
             _, agents = self._read(tree, "")
         except StateError:
             raise
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise StateError(f"the state does not fit the model ({type(error).__name__}: {error})") from None
         if len(agents) != len(self._model.plain_agents):
             raise StateError(
@@ -94,7 +109,7 @@ class Reader:
             own = self._fresh.at.get(path)
             # The last word of the path is the name of the attribute.
             return own if type(own) is int and path.rpartition(".")[2] in OF_THE_RUN else node
-        kind = next(iter(node))
+        kind = next(iter(node), "")
         if kind not in _READERS:
             raise StateError(f"{path}: unknown kind of value '{kind}'")
         return _READERS[kind](self, node, path)
@@ -113,6 +128,11 @@ class Reader:
         found = self._fresh.at.get(path, _MISSING)
         if found is _MISSING or type(found).__qualname__ != node["opaque"]:
             raise StateError(f"{path}: the saved model had a {node['opaque']} here that a fresh one has not")
+        if node["name"] != called(found):
+            raise StateError(
+                f"{path}: the saved model had {node['name']} here, a fresh one has {called(found)}; functions are not "
+                "saved: keep a name or a number there, and choose the function by that"
+            )
         return found
 
     def _float(self, node: Json, path: str) -> float:  # noqa: ARG002
@@ -196,12 +216,15 @@ class Reader:
         return found
 
     def _set(self, node: Json, path: str) -> set[Any]:
-        found = self._done[path] = set(self._items(node["set"], path))
+        found = self._done[path] = set(self._unordered(node["set"], path))
         return found
 
     def _frozenset(self, node: Json, path: str) -> frozenset[Any]:
-        found = self._done[path] = frozenset(self._items(node["frozenset"], path))
+        found = self._done[path] = frozenset(self._unordered(node["frozenset"], path))
         return found
+
+    def _unordered(self, nodes: Sequence[Json], path: str) -> list[Any]:
+        return [self._read(item, in_set(path, number)) for number, item in enumerate(nodes)]
 
     def _tuple(self, node: Json, path: str) -> tuple[Any, ...]:
         return tuple(self._items(node["tuple"], path))
@@ -213,8 +236,8 @@ class Reader:
         found: dict[Any, Any] = {}
         self._done[path] = found
         keys = [self._read(key, f"{path}<{number}>") for number, (key, _) in enumerate(node["dict"])]
-        for key, (_, item) in zip(keys, node["dict"], strict=True):
-            found[key] = self._read(item, f"{path}[{label_of(key)}]")
+        for number, (key, (_, item)) in enumerate(zip(keys, node["dict"], strict=True)):
+            found[key] = self._read(item, f"{path}[{label_of(key, number)}]")
         return found
 
     # ------------------------------------------------------------------ objects
@@ -224,13 +247,16 @@ class Reader:
         if name in self._fresh.classes:
             return self._fresh.classes[name]
         module, _, qualified = name.partition(":")
-        if module.partition(".")[0] not in self._fresh.packages:
+        package = module.partition(".")[0]
+        if package not in self._fresh.packages:
             raise StateError(f"the state names a class of another package, {name}")
         try:
-            found: Any = sys.modules.get(module) or import_module(module)
+            # Modules of others may do anything when they are imported, and so does a __main__.
+            ours = package == PACKAGE and not module.endswith("__main__")
+            found: Any = import_module(module) if ours else sys.modules[module]
             for part in qualified.split("."):
                 found = getattr(found, part)
-        except (ImportError, AttributeError):
+        except (ImportError, AttributeError, KeyError):
             found = None
         if not isinstance(found, type):
             raise StateError(f"the state names a class that there is not, {name}")

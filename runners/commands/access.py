@@ -161,14 +161,14 @@ def _read_place(path: Path) -> "tuple[City | None, Network, str, str]":
     """Return the city (None for an extract), its streets, whom maps must name, and a title."""
     from ...environment.access.streets import read_streets
     from ...environment.city import City
-    from ...environment.network.network import Network
+    from ...environment.network.of_city import network_of_city
 
     if path.is_file():
         network, attribution = read_streets(path)
         return None, network, attribution, path.name.split(".")[0]
     place = City.load(path)
     said = dict.fromkeys(source.attribution for source in place.info.sources if source.attribution)
-    return place, Network.of_city(place), "   ".join(said), place.info.name
+    return place, network_of_city(place), "   ".join(said), place.info.name
 
 
 def _read_points(

@@ -91,9 +91,9 @@ def _read(network: Path, trips: Path, toll_weight: float, length_weight: float) 
     zones = None
     if network.is_dir():
         from ...environment.city import City
-        from ...environment.network.network import Network
+        from ...environment.network.of_city import network_of_city
 
-        whole = Network.of_city(City.load(network))
+        whole = network_of_city(City.load(network))
         streets = streets_of(whole, toll_weight=toll_weight, length_weight=length_weight)
     else:
         net = read_network(network)

@@ -72,8 +72,9 @@ def submit(
 ) -> None:
     """Submit a sweep to a cluster as a job array, packed so that each task lasts about --task-time.
 
-    Kernels are compiled first, then the array runs, then a last job seals the results. Run it on a machine that shares
-    its files with the cluster. citytwin status tells how it goes; --resume submits again what is missing.
+    Kernels are compiled first, then the array runs, then a last job seals the results; of a sweep with until or budget it
+    submits the next round. Run it on a machine that shares its files with the cluster. citytwin status tells how it goes;
+    --resume submits again what is missing.
 
     \b
     Examples:
@@ -158,7 +159,6 @@ def _request(directory: Path | None, given: dict[str, Any], trust_code: bool) ->
 
 def _plan(scenario: str, changes: list[str], out: Path | None, request: "Request", say: Callable[[str], None]) -> Path:
     """Write the results directory of a scenario, once it is clear that the batch system could take its runs."""
-    from ..executors.choice import refuse_growing
     from ..executors.submit import check_request
     from ..scenarios.cities import slug
     from ..sweep import plan_sweep
@@ -166,7 +166,6 @@ def _plan(scenario: str, changes: list[str], out: Path | None, request: "Request
     check_request(request)
     loaded = load(scenario, changes)
     refuse_swept(loaded, changes)
-    refuse_growing(loaded)
     directory = out or Path("results") / slug(loaded.name)
     plan_sweep(loaded, directory, told=say)
     return directory
@@ -190,7 +189,7 @@ def _tell(directory: Path, submission: "Submission", write_only: bool, as_json: 
         typer.echo("Written, not submitted. To submit:\n" + "\n".join(f"  {line}" for line in commands(submission)))
     else:
         typer.echo("Jobs: " + ", ".join(f"{kind} {job}" for kind, job in submission.jobs.items()))
-    typer.echo(f"Scripts and logs: {submission.folder}\nHow it goes: citytwin status {directory}")
+    typer.echo(f"Scripts and logs: {submission.folder}\nHow it goes: citytwin status {shlex.quote(str(directory))}")
 
 
 @app.command()
@@ -216,7 +215,11 @@ def work(
     ] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Compile the kernels the runs need; make none.")] = False,
     finish: Annotated[
-        bool, typer.Option("--finish", help="Seal what there is and show the status; make none.")
+        bool,
+        typer.Option(
+            "--finish",
+            help="Seal what there is and show the status; make none. With --submission: a growing sweep's next round, too.",
+        ),
     ] = False,
     trust_code: TrustOption = False,
 ) -> None:
@@ -232,12 +235,14 @@ def work(
     """
     from ..engine.part import work_on
     from ..executors import task
+    from ..executors.rounds import close_round
     from ..progress import progress_bar
     from ..status import status
     from ..trust import check_code
     from .status import status_text
 
-    if (part is None) != (parts is None and submission is None) or (parts is not None and submission is not None):
+    dealt = parts is not None or (submission is not None and not finish)
+    if (part is None) == dealt or (parts is not None and submission is not None):
         raise typer.BadParameter("--part needs one of --of and --submission, and each of these needs --part")
     limits = limits_of(time_limit, memory_limit, walltime)
     if not trust_code:
@@ -248,6 +253,9 @@ def work(
     if finish:
         work_on(directory, [])
         typer.echo(status_text(status(directory), {}))
+        if submission is not None:
+            growth = close_round(directory, submission, trust_code=trust_code)
+            typer.echo(f"Growing sweep: {growth.message}")
         return
     runs = None if part is None else task.runs_of(directory, part, submission=submission, parts=parts)
     with progress_bar("runs") as move:

@@ -33,26 +33,31 @@ def show_status(
         citytwin status results/mine
         citytwin status results/mine --json
     """
+    from ..executors.growth import growth_of
     from ..executors.submission import tasks_in_queue
     from ..status import status
 
     while True:
-        found, jobs = status(directory), tasks_in_queue(directory)
+        found, queue = status(directory), tasks_in_queue(directory)
+        growth, jobs = growth_of(directory, queue, found.sessions), queue or {}
         if as_json:
-            typer.echo(json.dumps(found.facts | {"jobs": jobs}, indent=2, ensure_ascii=False))
+            facts = found.facts | {"jobs": jobs, "growth": None if growth is None else growth.facts}
+            typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         else:
-            typer.echo((_CLEAR if watch and sys.stdout.isatty() else "") + status_text(found, jobs))
+            text = status_text(found, jobs, "" if growth is None else f"{growth.state}: {growth.message}")
+            typer.echo((_CLEAR if watch and sys.stdout.isatty() else "") + text)
         if not watch or not (found.alive or jobs):
             return
         time.sleep(_WATCH_SECONDS)
 
 
-def status_text(found: "Status", jobs: dict[str, int]) -> str:
+def status_text(found: "Status", jobs: dict[str, int], growth: str = "") -> str:
     """Return how far a sweep is, for people.
 
     Args:
         found: its status.
         jobs: number of its tasks in the queue of a batch system, by their state there.
+        growth: how it goes on where it grows.
     """
     share = found.counts["done"] / found.total
     counted = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in found.counts.items() if count)
@@ -69,6 +74,8 @@ def status_text(found: "Status", jobs: dict[str, int]) -> str:
         lines.append(
             "  tasks in the queue: " + ", ".join(f"{count:,} {state.lower()}" for state, count in jobs.items())
         )
+    if growth:
+        lines.append(f"  growing sweep {growth}")
     if found.failures:
         lines += [f"  {run}: {entry.told}" for run, entry in list(found.failures.items())[:NAMED]]
         if len(found.failures) > NAMED:

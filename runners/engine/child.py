@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Child:
         slot: number of its log.
         log: file for what its runs print.
         events: where its reports go, ``("report", child, report)``, and its end, ``("gone", child)``.
+        opening: what it must know before its first run.
 
     Attributes:
         ready: whether it can take a run.
@@ -43,10 +45,10 @@ class Child:
         attempt: number of the attempt at it.
         since: moment at which it took the run.
         looks: whether a run in its hands has looked whether it is asked to stop.
-        verdict: state and details of the run that it is being ended for, or None.
+        verdict: state and details of the run that it is being ended for, or None if it is not being ended.
     """
 
-    def __init__(self, slot: int, log: Path, events: Events):
+    def __init__(self, slot: int, log: Path, events: Events, opening: Mapping[str, Any]):
         self.slot = slot
         self.log = log
         self.ready = False
@@ -61,7 +63,7 @@ class Child:
         with log.open("ab") as output:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", BOOT, json.dumps(start)],
+                    [sys.executable, "-P", "-c", BOOT, json.dumps(start)],  # -P: imports nothing from where we stand
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=output,
@@ -71,7 +73,7 @@ class Child:
                 )
             except OSError as error:
                 raise UnusableError(f"no worker can be started ({error.strerror}); use fewer workers") from None
-        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(events, opening), daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -83,8 +85,9 @@ class Child:
         """Time since it took the run in hand, s."""
         return time.monotonic() - self.since
 
-    def _listen(self, events: Events) -> None:
+    def _listen(self, events: Events, opening: Mapping[str, Any]) -> None:
         assert self._process.stdout is not None
+        self.send(do="open", **opening)  # here, as it may be too large for the pipe until the worker reads it
         with self._process.stdout as reports:
             for line in reports:
                 with contextlib.suppress(ValueError):  # torn by the death of the worker
@@ -94,7 +97,7 @@ class Child:
     def send(self, **command: Any) -> None:
         """Tell it to do something."""
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # dead: its end is being reported
+        with contextlib.suppress(OSError, ValueError):  # dead, its end is being reported; or ended before it was open
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()
 

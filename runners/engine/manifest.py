@@ -19,10 +19,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from ..storage.atomic import sync_directory, temporary, write_atomic, written
-from ..storage.bulk import uncollected
+from ..storage.bulk import parsed, uncollected
 from ..storage.stage import MANIFEST, TASKS
 from ..storage.store import SCHEMA_VERSION
 from .ledger import now
@@ -30,6 +30,7 @@ from .ledger import now
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = __name__.partition(".")[0]
 FLOORS = ("environment", "agents", "runners")
+_KINDS = {"execute": str, "context": dict, "block": int, "runs": int, "cities": dict, "versions": dict}
 _LIBRARIES = ("mesa", "numpy", "numba", "pyarrow")
 _SHOWN = 30
 _CHUNK = 1 << 20
@@ -155,14 +156,31 @@ def read_manifest(directory: Path) -> Manifest:
     file = directory / MANIFEST
     try:
         with uncollected():
-            found = from_json(file.read_bytes(), cache_strings="keys")
+            found = parsed(file.read_bytes())
         if not isinstance(found, dict):
             raise TypeError("not a table")
+        if not layout_differences(found):
+            _check(found)
     except FileNotFoundError:
         raise ManifestError(f"{directory}: not a results directory (no {MANIFEST})") from None
     except (OSError, ValueError, TypeError) as error:
         raise ManifestError(f"{file}: not a readable description of a sweep ({error})") from None
     return found
+
+
+def _check(manifest: Manifest) -> None:
+    """Refuse a manifest that lacks what the engine goes by.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    for key, kind in _KINDS.items():
+        if type(manifest.get(key)) is not kind:
+            raise ValueError(f"'{key}' is missing or no {kind.__name__}")
+    if not isinstance(manifest.get("scenario", 0), dict | str | None):
+        raise ValueError("'scenario' is missing or neither table nor text")
+    if manifest["block"] < 1:
+        raise ValueError(f"'block' is {manifest['block']}, not 1 or more")
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -9,13 +9,15 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..storage.stage import MANIFEST, STAGE, read_staged, read_tasks, staged_runs
 from ..storage.store import DAMAGED, Store, runs_in_results
-from ..storage.tables import StoreError, parameter_types
+from ..storage.tables import TABLE_NAME, StoreError, parameter_types
 from . import manifest as manifests
 from .child import UnusableError
 from .ledger import UNSUCCESSFUL, Ledger, attempts_made
@@ -25,6 +27,11 @@ from .outcome import SweepError, SweepInterrupted, SweepOutcome, outcome_of
 from .pause import CHECKPOINTS
 from .sessions import Others, identity, lives_here, living, sessions, states
 from .supervisor import Progress, Supervisor
+
+Found = TypeVar("Found")
+
+_READ_ONLY = "cities"
+"""The folder of a results directory from which nothing is ever removed."""
 
 
 def work_on(
@@ -163,7 +170,9 @@ class _Work:
         if alone:
             self.store.clean()
         names = [task["run_id"] for task in chosen]
-        redone = [*(self.store.set_aside() if check else []), *set_aside_staged(self.directory, names)]
+        redone = waited_for(
+            lambda: [*(self.store.set_aside() if check else []), *set_aside_staged(self.directory, names)]
+        )
         done = self.store.committed()
         stopped = ""
         if not done.issuperset(names):
@@ -213,8 +222,20 @@ class _Work:
 
     def _finish(self, done: set[str]) -> None:
         """Seal what there is, for tools that read nothing else, and remove what nobody needs."""
-        self.store.finish()
+        waited_for(self.store.finish)
         remove_checkpoints(self.directory, done)
+
+
+def waited_for(work: Callable[[], Found]) -> Found:
+    """Do work by a thread that the interpreter waits for before it ends, as it does not for those of Dask.
+
+    Arrow is C++: a thread that comes back from it while the interpreter ends takes the whole process down ("terminate
+    called without an active exception").
+    """
+    if not threading.current_thread().daemon:
+        return work()
+    with ThreadPoolExecutor(1, "finish") as thread:
+        return thread.submit(work).result()
 
 
 def about_session(workers: int, runs: int, redone: list[str]) -> dict[str, Any]:
@@ -258,7 +279,14 @@ def set_aside_staged(directory: Path, runs: Iterable[str]) -> list[str]:
 
 
 def store_of(directory: Path, manifest: Manifest, runs: list[str]) -> Store:
-    """Return the store of a sweep."""
+    """Return the store of a sweep that is to be worked on.
+
+    Raises:
+        StoreError: if a folder of it is a link: what lies behind may be anybody's, and files would be removed there.
+    """
+    for item in directory.iterdir():
+        if item.is_symlink() and item.is_dir() and TABLE_NAME.fullmatch(item.name) and item.name != _READ_ONLY:
+            raise StoreError(f"{item}: is a link; put the folder itself in its place, or remove it")
     scenario = manifest["scenario"]
     footer = {
         "scenario": scenario if isinstance(scenario, str) else json.dumps(scenario),

@@ -5,19 +5,18 @@ at the length of a file are compared, never two clocks.
 """
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..storage.bulk import uncollected
 from ..storage.living import process_mark
 from ..storage.store import read_tasks, runs_in_results
-from .ledger import BEAT, Entry, entry_of, is_open, ledger_files, parse_lines, read_lines
+from .ledger import BEAT, Entry, entry_of, is_open, ledger_files, object_of, parse_lines, read_lines
 
 SILENT = 6 * BEAT
 """Seconds without a sign of life after which a session on another machine counts as dead."""
@@ -26,10 +25,10 @@ _FRESH = 3 * BEAT
 """Age of a journal, s, up to which nobody doubts that its session lives; clocks that differ more cost a second look."""
 
 _TAIL = 4096
-"""Bytes at the end of a journal in which its last line stands."""
+"""Bytes at the end of a journal in which its last line nearly always stands."""
 
-_LONGEST_HEAD = 1 << 16
-"""Bytes that the first line of a journal may have."""
+_LONGEST_HEAD = 1 << 24
+"""Bytes that the first line of a journal may have; it names the runs that are made again."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,9 @@ def sessions(directory: str | Path) -> list[Session]:
     found = []
     for path in ledger_files(directory):
         with contextlib.suppress(FileNotFoundError), path.open("rb") as journal:
-            head = _object(journal.readline(_LONGEST_HEAD)).get("session")
+            head = object_of(journal.readline(_LONGEST_HEAD)).get("session")
             size = journal.seek(0, os.SEEK_END)
-            journal.seek(max(0, size - _TAIL))
-            last = _object(journal.read().rpartition(b"\n")[0].rpartition(b"\n")[2])
+            last = object_of(_last_line(journal, size))
             found.append(Session(path, head if isinstance(head, dict) else {}, last if "ended" in last else {}, size))
     silent = {name for session in found for name in session.end.get("silent", ())}
     return [
@@ -79,12 +77,15 @@ def sessions(directory: str | Path) -> list[Session]:
     ]
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _last_line(journal: BinaryIO, size: int) -> bytes:
+    """Return the last line that is whole, of a file of that size."""
+    reach = _TAIL
+    while True:
+        journal.seek(max(0, size - reach))
+        _, newline, last = journal.read().rpartition(b"\n")[0].rpartition(b"\n")
+        if newline or reach >= size:
+            return last
+        reach *= 4
 
 
 # ---------------------------------------------------------------------- who lives
@@ -316,9 +317,9 @@ class _Other:
                 self.in_hand.discard(run)
                 settled[run] = said
         if whole and self._about is None:
-            head = _object(whole.partition(b"\n")[0]).get("session")
+            head = object_of(whole.partition(b"\n")[0]).get("session")
             self._about = head if isinstance(head, dict) else {}
-        ended = "ended" in _object(whole[:-1].rpartition(b"\n")[2])
+        ended = "ended" in object_of(whole[:-1].rpartition(b"\n")[2])
         self.gone = ended or not self._lives()
         return settled
 

@@ -6,25 +6,25 @@ told to stop, or its wall time is nearly over, runs in hand are paused, finished
 
 import contextlib
 import queue
-import random
 import signal
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from statistics import median
 from typing import Any
 
 from ..storage.atomic import write_atomic
-from ..storage.stage import ERRORS, LOGS, STAGE, staged_runs
+from ..storage.stage import ERRORS, LOGS, staged_runs
 from ..storage.store import Store
 from .child import PATIENCE, Child, Events, UnusableError
 from .ledger import Ledger, State, record_error
 from .limits import Limits, size_text, time_text
 from .memory import out_of_memory_kills, resident
+from .sealing import Sealing
 from .sessions import Others
+from .todo import ATTEMPTS, Todo
 
 Progress = Callable[[int, int, int, float | None], None]
 """``progress(done, failed, total, seconds_left)``; None: not known yet."""
@@ -37,9 +37,6 @@ SETTLED: tuple[State, ...] = ("done", "failed", "timed_out", "out_of_memory", "k
 
 WALL_TIME = "wall time"
 """Why a supervisor stopped whose time was over."""
-
-_ATTEMPTS = 2
-"""Attempts of a run whose process dies: it may have been an innocent victim once."""
 
 _STILLBORN = 3
 """Workers that die in a row without having made a run, before the sweep is given up."""
@@ -94,20 +91,16 @@ class Supervisor:
         others: Others | None = None,
     ):
         self.directory = store.directory.absolute()  # a run may change the working directory
-        self.opening = dict(opening)
+        self.opening = {"directory": str(self.directory), **opening}
         self.warm = self.opening["context"].get("warm")
         self.limit = workers
-        self.store = store
         self.ledger = ledger
         self.attempts = dict(attempts)
         self.progress = progress
         self.limits = limits
-        self.others = others
         self.events: Events = queue.SimpleQueue()
         self.children: list[Child] = []
-        self.todo: deque[dict[str, Any]] = deque()
-        self.theirs: list[dict[str, Any]] = []
-        self.elsewhere: dict[str, dict[str, Any]] = {}
+        self.todo = Todo(self.directory, others, self._count)
         self.deaths: dict[str, int] = {}
         self.stillborn = 0
         self.memory_kills = out_of_memory_kills()
@@ -122,10 +115,7 @@ class Supervisor:
         deadline, margin = limits.deadline, min(_MARGIN[0], _MARGIN[1] * (limits.walltime or 0.0))
         self.pause_at = None if deadline is None else deadline - margin
         self.last_moment = None if deadline is None else deadline - _LAST_MOMENT * margin
-        self.block_of = {run: number for number in range(store.blocks) for run in store.runs_of(number)}
-        self.open: Counter[int] = Counter()
-        self.sealer = ThreadPoolExecutor(1, "seal")
-        self.seals: deque[Future[None]] = deque()
+        self.sealing = Sealing(store, lambda: self.events.put(("sealed",)))
 
     def run(
         self, tasks: Sequence[dict[str, Any]], done: set[str], more: More | None = None, total: int | None = None
@@ -145,38 +135,28 @@ class Supervisor:
             UnusableError: if the workers cannot work at all.
             OSError: if the results cannot be written.
         """
-        self._add(self._ordered([task for task in tasks if task["run_id"] not in done]))
+        self._add([task for task in tasks if task["run_id"] not in done])
         self.total, self.done = len(tasks) if total is None else total, len(done)
         self._tell()
         with self._signals():
             try:
-                while self._busy() or (not self.stopping and (self.todo or self.theirs or self._refill(more))):
+                while self._busy() or (
+                    not self.stopping and (self.todo.waiting or self.todo.theirs or self._refill(more))
+                ):
                     self._feed()
                     self._handle()
             finally:
                 self._end()
-                self.sealer.shutdown()
+                self.sealing.end()
                 self._tidy()
-        for sealed in self.seals:
-            sealed.result()
+        self.sealing.check()
         return self.stopping if self.unfinished or self.done + self.failed < len(tasks) else ""
 
     # ------------------------------------------------------------------ the loop
 
     def _add(self, tasks: Sequence[dict[str, Any]]) -> None:
-        self.todo.extend(tasks)
-        self.open.update(self.block_of[task["run_id"]] for task in tasks)
-
-    def _ordered(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return runs in the order in which they are made: as they come, but where others are at them block by block."""
-        if self.others is None or not self.others.any:
-            return tasks
-        blocks: dict[int, list[dict[str, Any]]] = {}
-        for task in tasks:
-            blocks.setdefault(self.block_of[task["run_id"]], []).append(task)
-        numbers = list(blocks)
-        random.Random(self.ledger.name).shuffle(numbers)
-        return [task for number in numbers for task in blocks[number]]
+        self.todo.add(tasks, self.sealing.block_of, self.ledger.name)
+        self.sealing.expect(task["run_id"] for task in tasks)
 
     def _refill(self, more: More | None) -> bool:
         """Ask for further runs; return whether there are any."""
@@ -184,7 +164,7 @@ class Supervisor:
             return False
         self.unfinished = True
         self._add(more())
-        self.unfinished = bool(self.todo)
+        self.unfinished = bool(self.todo.waiting)
         return self.unfinished
 
     def _busy(self) -> list[Child]:
@@ -192,15 +172,15 @@ class Supervisor:
 
     def _feed(self) -> None:
         """Start the workers that are missing and give every idle one something to do."""
-        self._mind_others()
-        if self.todo and not self.stopping and not self._time_for_another():
+        self.todo.look(idle=not self._busy())
+        if self.todo.waiting and not self.stopping and not self._time_for_another():
             self.stopping = WALL_TIME
         if self.stopping:
             return
-        while len(self.children) < min(self.limit, len(self.todo) + len(self._busy())):
+        while len(self.children) < min(self.limit, len(self.todo.waiting) + len(self._busy())):
             self._start()
         for child in self.children:
-            if not child.ready or child.task or child.warming or not self.todo:
+            if not child.ready or child.task or child.warming or not self.todo.waiting:
                 continue
             if self.warm is not None:
                 # One worker compiles, the others load what it compiled; they import their libraries meanwhile.
@@ -208,59 +188,19 @@ class Supervisor:
                     child.warming = True
                     child.send(do="warm", path=self.warm)
                 continue
-            if (task := self._next()) is None:
+            if (task := self.todo.next()) is None:
                 return
             run = task["run_id"]
             self.attempts[run] = self.attempts.get(run, 0) + 1
             self.ledger.write(run, "running", attempt=self.attempts[run], pid=child.pid)
             child.take(task, self.attempts[run])
 
-    def _next(self) -> dict[str, Any] | None:
-        """Return the next run that nobody else has made or has in hand."""
-        if self.others is None or not self.others.any:
-            return self.todo.popleft()
-        in_hand, stage = self.others.in_hand(), self.directory / STAGE
-        while self.todo:
-            task = self.todo.popleft()
-            run = task["run_id"]
-            if self._settled_elsewhere(task):
-                continue
-            if (stage / f"{run}.arrow").exists():  # done since the last look
-                self._count(run, done=True)
-            elif run in in_hand:
-                self.theirs.append(task)
-            else:
-                return task
-        return None
-
-    def _mind_others(self) -> None:
-        """See what other sessions have done, and take over what they had in hand when they died."""
-        if self.others is None:
-            return
-        self.elsewhere |= self.others.look(now=bool(self.theirs) and not self.todo and not self._busy())
-        if self.theirs:
-            in_hand = self.others.in_hand()
-            waiting, self.theirs = self.theirs, []
-            for task in waiting:
-                if self._settled_elsewhere(task):
-                    continue
-                (self.theirs if task["run_id"] in in_hand else self.todo).append(task)
-
-    def _settled_elsewhere(self, task: dict[str, Any]) -> bool:
-        """Count a run that another session has settled; return whether one has."""
-        said = self.elsewhere.pop(task["run_id"], None)
-        if said is None or said["state"] == "queued" or (said["state"] == "killed" and said["attempt"] < _ATTEMPTS):
-            return False
-        self._count(task["run_id"], done=said["state"] == "done")
-        return True
-
     def _start(self) -> None:
         slot = min(set(range(len(self.children) + 1)) - {child.slot for child in self.children})
         logs = self.directory / LOGS
         logs.mkdir(exist_ok=True)
-        child = Child(slot, logs / f"worker-{self.ledger.name}-{slot}.log", self.events)
-        self.children.append(child)
-        child.send(do="open", directory=str(self.directory), **self.opening)
+        log = logs / f"worker-{self.ledger.name}-{slot}.log"
+        self.children.append(Child(slot, log, self.events, self.opening))
 
     def _handle(self) -> None:
         """Wait for the next event and act on it, or on what is due."""
@@ -274,7 +214,7 @@ class Supervisor:
         elif kind == "gone":
             self._gone(*about)
         elif kind == "sealed":
-            self.seals.popleft().result()
+            self.sealing.check()
         else:
             self._signal(*about)
         self._check()
@@ -289,7 +229,7 @@ class Supervisor:
         if self.limits.memory is not None and busy:
             due.append(self.looked + _LOOK)
         due += [moment for moment in (self.pause_at, self.last_moment) if moment is not None]
-        if self.theirs:
+        if self.todo.theirs:
             due.append(now + 1.0)
         return max(0.0, min(due) - now) if due else None
 
@@ -314,13 +254,12 @@ class Supervisor:
         if kind == "warm":
             child.warming, self.warm = False, None
             return
-        child.verdict = None  # if it has one, the run came to its end just before
-        task, child.task = child.task, None
+        task, child.task = child.task, None  # if it has a verdict, the run came to its end just before
         if task is None:
             return  # it was dropped just then
         if kind == "paused":
             self.ledger.write(task["run_id"], "queued", attempt=child.attempt, pid=child.pid, **report)
-            self.todo.append(task)
+            self.todo.waiting.append(task)
         else:
             self._settle(task, kind, child, report)
 
@@ -334,26 +273,14 @@ class Supervisor:
         self.ledger.write(task["run_id"], state, **{"attempt": child.attempt, "pid": child.pid, **details})
         self.recent.append(child.seconds)
         self.settled[state] += 1
-        self._count(task["run_id"], done=state == "done")
+        self._count(task["run_id"], state == "done")
 
-    def _count(self, run: str, *, done: bool) -> None:
-        """Count a run as settled; seal its block if that was the last of it."""
-        block = self.block_of[run]
-        self.open[block] -= 1
+    def _count(self, run: str, done: bool) -> None:
+        """Count a run as settled."""
         self.done += done
         self.failed += not done
-        if not self.open[block]:
-            del self.open[block]
-            seal = self.sealer.submit(self._seal, block)
-            self.seals.append(seal)
-            seal.add_done_callback(lambda _: self.events.put(("sealed",)))
+        self.sealing.settled(run)
         self._tell()
-
-    def _seal(self, block: int) -> None:
-        """Seal a block that is complete; if it is not, whoever completes it does."""
-        runs = self.store.runs_of(block)
-        if staged_runs(self.directory).issuperset(runs):
-            self.store.seal(block)
 
     def _gone(self, child: Child) -> None:
         """Charge the death of a worker to the run in its hands."""
@@ -361,7 +288,7 @@ class Supervisor:
         cause = child.death()
         task = child.task
         if task is None:
-            if self.stopping:
+            if self.stopping or child.verdict:
                 return
             self.stillborn += 1
             if self.stillborn >= _STILLBORN:
@@ -379,9 +306,9 @@ class Supervisor:
         details = found | {"trace": trace}
         if state == "killed":
             self.deaths[run] = self.deaths.get(run, 0) + 1
-            if self.deaths[run] < _ATTEMPTS:
+            if self.deaths[run] < ATTEMPTS:
                 self.ledger.write(run, "killed", attempt=child.attempt, pid=child.pid, **details)
-                self.todo.append(task)
+                self.todo.waiting.append(task)
                 return
         self._settle(task, state, child, details)
 
@@ -432,6 +359,7 @@ class Supervisor:
 
     def _convict(self, child: Child, state: State, **details: Any) -> None:
         child.verdict = state, details
+        child.ready = False  # it takes no other run
         child.kill()
 
     def _time_for_another(self) -> bool:
@@ -516,9 +444,6 @@ class Supervisor:
 
     def _tidy(self) -> None:
         """Remove the logs in which nothing stands."""
-        folder = self.directory / LOGS
-        for log in folder.glob(f"worker-{self.ledger.name}-*.log"):
+        for log in (self.directory / LOGS).glob(f"worker-{self.ledger.name}-*.log"):
             if log.stat().st_size == 0:
                 log.unlink()
-        with contextlib.suppress(OSError):  # not empty
-            folder.rmdir()

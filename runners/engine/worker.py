@@ -2,8 +2,9 @@
 
 The supervisor (:mod:`runners.engine.supervisor`) speaks to it in JSON lines: commands arrive on its standard input, reports
 leave on its standard output. What a run prints goes to the worker's log. When the supervisor is gone the input ends,
-and so does the worker, in the middle of a run if need be: a run that is not committed leaves nothing behind but what it
-keeps to go on from (:mod:`runners.engine.pause`).
+and so does the worker with all that its run has started, in the middle of a run if need be (but not of a call into
+compiled code that lets no other thread run): a run that is not committed leaves nothing behind but what it keeps to go on
+from (:mod:`runners.engine.pause`).
 """
 
 import faulthandler
@@ -69,7 +70,7 @@ def load(path: str) -> Any:
 
 def main() -> None:
     """Serve the supervisor until it says ``end`` or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's matter
+    _leave_signals()
     commands, reports = _take_pipes()
     faulthandler.enable()
     inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -91,14 +92,34 @@ def main() -> None:
         tell(report)
 
 
+def _leave_signals() -> None:
+    """Leave signals that tell a sweep to stop to the supervisor: batch systems send them to all processes of a job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    told = (signal.SIGTERM, signal.SIGUSR1)
+    for number in told:
+        signal.signal(number, lambda *_: None)  # not SIG_IGN, which a program that a run starts would inherit
+    os.register_at_fork(after_in_child=lambda: [signal.signal(number, signal.SIG_DFL) for number in told])
+
+
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Keep both pipes for ourselves: what a run reads or prints must not meet them."""
+    """Keep both pipes for ourselves: what a run reads or prints must not meet them.
+
+    Nor may a process that a run forks hold them, or the supervisor would take a dead worker for a living one.
+    """
     commands, reports = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", 0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    pipes = commands.fileno(), reports.fileno()
+    _silence(0)
     os.dup2(2, 1)
+    os.register_at_fork(after_in_child=lambda: _silence(*pipes))
     return commands, reports
+
+
+def _silence(*handles: int) -> None:
+    """Let file descriptors lead nowhere."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for handle in handles:
+        os.dup2(nothing, handle)
+    os.close(nothing)
 
 
 def _listen(
@@ -117,7 +138,10 @@ def _listen(
         inbox.put(command)
         if command["do"] == "end":
             return
-    os._exit(1)  # the supervisor is gone: nobody waits for the run in hand
+    # The supervisor is gone: nobody waits for the run in hand, nor for what it has started.
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def _open(command: Mapping[str, Any]) -> "tuple[dict[str, Any], Worker | None]":

@@ -1,5 +1,6 @@
 """Which executor a sweep of the command line goes through: this machine, Dask, or Slurm."""
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from ..engine.ledger import UNSUCCESSFUL
 from ..engine.limits import Limits
-from ..engine.outcome import SweepError, SweepInterrupted, outcome_of
+from ..engine.outcome import SweepDrained, SweepError, SweepInterrupted, outcome_of
 from ..engine.part import cores
-from ..engine.sessions import states
+from ..engine.sessions import sessions, states
 from ..engine.supervisor import Progress
 from ..results import Results
 from ..storage.store import read_tasks, runs_in_results
 from ..sweep import Resume, plan_sweep, sweep
 from .dask_pool import JOB_QUEUES, dask_pool
+from .growth import growth_of
 from .job import SubmitError
 from .pools import MadeExecutor
-from .submission import Request, Submission, tasks_in_queue
+from .submission import Request, submissions, tasks_in_queue
 from .submit import submit_runs
 
 if TYPE_CHECKING:
@@ -40,18 +42,6 @@ def check_choice(executor: str, scheduler: str | None) -> None:
     if scheduler is not None and (executor != "dask" or not (scheduler in JOB_QUEUES or "://" in scheduler)):
         queues = ", ".join(JOB_QUEUES)
         raise SweepError(f"scheduler '{scheduler}': must be an address as in tcp://host:8786, or {queues}, and of dask")
-
-
-def refuse_growing(scenario: "Scenario") -> None:
-    """Refuse a sweep whose runs depend on what others come to, where all are submitted at once.
-
-    Raises:
-        SweepError: with what to do instead.
-    """
-    if scenario.sweep.grows:
-        raise SweepError(
-            "a sweep with until or budget decides as it goes; make it with --executor dask --scheduler slurm"
-        )
 
 
 def make_runs(
@@ -118,39 +108,58 @@ def _submitted(
     told: Callable[[str], None],
 ) -> Results:
     """Plan a sweep, submit it to Slurm, and wait until its jobs are over."""
-    refuse_growing(scenario)
     if only_failed:
         raise SweepError(f"with --executor slurm go on by --resume, or by citytwin submit {out} --resume")
-    runs = plan_sweep(scenario, out, resume=resume, extend=extend, told=told)
+    plan_sweep(scenario, out, resume=resume, extend=extend, told=told)
     request = Request(
         "slurm", workers=workers, seconds=limits.walltime, time_limit=limits.seconds, memory_per_run=limits.memory
     )
     try:
-        _wait(out, submit_runs(out, request, told=told), progress)
+        submit_runs(out, request, told=told)
     except SubmitError:
-        if len(runs_in_results(out)) < len(runs):
+        if len(runs_in_results(out)) < len(read_tasks(out)):
             raise
         # It was over before, or with the few runs that were made to see how long they take.
+    else:
+        _wait(out, progress)
     return Results(out)
 
 
-def _wait(out: Path, submission: Submission, progress: Progress) -> None:
-    """Wait until no task of a submission is left in the queue."""
-    total = len(read_tasks(out))
+def _wait(out: Path, progress: Progress) -> None:
+    """Wait until no task of any submission is left in the queue.
+
+    Raises:
+        SweepError: if it is a growing sweep whose next round could not be planned or submitted.
+        SweepDrained: if runs are left that were not tried, or not to the end.
+        SweepInterrupted: after Ctrl-C.
+    """
     begun, before = time.monotonic(), len(runs_in_results(out))
     try:
         while True:
-            over = not tasks_in_queue(out)
-            done = len(runs_in_results(out))
+            left = tasks_in_queue(out)
+            over = left is not None and not left  # a Slurm that does not answer for once has not ended the jobs
+            total, done = len(read_tasks(out)), len(runs_in_results(out))
             failed = sum(entry.state in UNSUCCESSFUL for entry in states(out).values()) if over else 0
             seconds = time.monotonic() - begun
             progress(done, failed, total, (total - done) * seconds / (done - before) if done > before else None)
             if over:
-                return
+                break
             time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
-        jobs = " ".join(submission.jobs.values())
+        jobs = " ".join(job for each in submissions(out) for job in each.jobs.values())
         outcome = outcome_of(out, read_tasks(out), states(out))
         raise SweepInterrupted(
-            f"Its jobs go on: citytwin status {out} tells how far they are; scancel {jobs} ends them.", outcome
+            f"Its jobs go on: citytwin status {shlex.quote(str(out))} tells how far they are; scancel {jobs} ends them.",
+            outcome,
         ) from None
+    growth = growth_of(out, left, sessions(out))
+    if growth is not None and growth.state == "stopped":
+        raise SweepError(f"{out}: {growth.message}")
+    outcome = outcome_of(out, read_tasks(out), states(out))
+    if outcome.left:
+        logs = submissions(out)[-1].folder
+        raise SweepDrained(
+            f"The jobs of {out} are over, but {outcome.left:,} of {outcome.total:,} runs are left; their logs are in "
+            f"{logs}; go on with citytwin submit {shlex.quote(str(out))} --resume",
+            outcome,
+        )

@@ -29,7 +29,8 @@ def dask_pool(scheduler: str | None, workers: int) -> Iterator[tuple[Executor, C
         workers: number of workers or jobs to start.
 
     Yields:
-        An executor, and a function that says how many runs it makes side by side at the moment.
+        An executor, and a function that says how many runs it makes side by side at the moment; it raises SweepError if
+        the scheduler is gone.
 
     Raises:
         SweepError: if Dask is not installed or cannot be reached.
@@ -55,7 +56,13 @@ def dask_pool(scheduler: str | None, workers: int) -> Iterator[tuple[Executor, C
             raise SweepError(f"Dask cannot be reached at {scheduler or 'this machine'}: {error}") from None
 
         def slots() -> int:
-            return sum(client.nthreads().values())
+            try:
+                return sum(client.nthreads().values())
+            except OSError as error:
+                raise SweepError(
+                    f"the scheduler of Dask at {client.scheduler.address} does not answer any more ({error}); "
+                    "runs that are in the results stay there; go on with --resume (resume=True)"
+                ) from None
 
         yield client.get_executor(pure=False, retries=0), slots
 

@@ -106,7 +106,9 @@ class System:
         from_input: whether the script is handed over on standard input.
         job_id: expression whose first group is the identifier in what the command prints.
         cancel: the program that cancels jobs.
+        look: command that lists one's jobs.
         smallest_array: number of tasks below which an array is refused.
+        largest_array: asks how many tasks an array may have; None if the batch system does not say.
     """
 
     name: str
@@ -117,8 +119,10 @@ class System:
     submit: Callable[[str, Sequence[str]], list[str]]
     job_id: re.Pattern[str]
     cancel: str
+    look: str
     from_input: bool = False
     smallest_array: int = 1
+    largest_array: Callable[[], int | None] = lambda: None
 
 
 def script(job: Job, system: System) -> str:
@@ -199,7 +203,10 @@ def submit(file: Path, system: System, after: Sequence[str] = ()) -> str:
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        raise SubmitError(f"{words[0]} did not answer within {_SUBMIT_PATIENCE:.0f} s; try again later") from None
+        raise SubmitError(
+            f"{words[0]} did not answer within {_SUBMIT_PATIENCE:.0f} s; it may have taken {file} all the same: "
+            f"look ({system.look}), and cancel what is there ({system.cancel}) before you try again"
+        ) from None
     except OSError as error:
         raise SubmitError(f"{words[0]} cannot be started ({error.strerror or error})") from None
     found = system.job_id.search(done.stdout)
@@ -207,6 +214,21 @@ def submit(file: Path, system: System, after: Sequence[str] = ()) -> str:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")[:2000]
         raise SubmitError(f"{system.title} did not take {file}: {said}")
     return found.group(1)
+
+
+def cancel(jobs: Sequence[str], system: System) -> str:
+    """Cancel jobs.
+
+    Returns:
+        Why that was not possible; empty if it was.
+    """
+    try:
+        done = subprocess.run(
+            [system.cancel, *jobs], capture_output=True, text=True, timeout=_SUBMIT_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
 
 def clock(seconds: float) -> str:

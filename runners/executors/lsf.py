@@ -40,5 +40,6 @@ LSF = System(
     submit=_submit,
     job_id=re.compile(r"Job <(\d+)>"),
     cancel="bkill",
+    look="bjobs",
     from_input=True,
 )

@@ -43,7 +43,7 @@ def costs(tasks: Sequence[Mapping[str, Any]], by_point: Mapping[int | None, floa
     return [by_point.get(task["point"], by_point[None]) for task in tasks]
 
 
-def how_many(cost: float, runs: int, seconds: float, workers: int) -> int:
+def how_many(cost: float, runs: int, seconds: float, workers: int, most: int = MOST_TASKS) -> int:
     """Return the number of tasks so that each lasts about so long.
 
     Args:
@@ -51,8 +51,9 @@ def how_many(cost: float, runs: int, seconds: float, workers: int) -> int:
         runs: number of runs.
         seconds: what a task should last, s.
         workers: runs that a task makes side by side.
+        most: number of tasks that an array may have.
     """
-    return max(1, min(math.ceil(cost / (seconds * workers)), math.ceil(runs / workers), MOST_TASKS))
+    return max(1, min(math.ceil(cost / (seconds * workers)), math.ceil(runs / workers), most))
 
 
 def pack(runs: Sequence[str], cost: Sequence[float], parts: int) -> list[list[str]]:
@@ -94,22 +95,29 @@ def write_parts(folder: Path, parts: Sequence[Sequence[str]]) -> None:
     write_atomic(folder / PARTS, "".join(json.dumps(part) + "\n" for part in parts).encode())
 
 
+def read_parts(folder: Path) -> list[list[str]]:
+    """Return the runs of all parts.
+
+    Raises:
+        SubmitError: if the file is damaged.
+    """
+    file = folder / PARTS
+    try:
+        parts = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        if not all(isinstance(part, list) and all(isinstance(run, str) for run in part) for part in parts):
+            raise ValueError("not a list of runs")
+    except (OSError, ValueError) as error:
+        raise SubmitError(f"{file}: cannot be read ({error}); submit again what is missing (--resume)") from None
+    return parts
+
+
 def read_part(folder: Path, number: int) -> list[str]:
     """Return the runs of a part.
 
     Raises:
         SubmitError: if there is no such part, or the file is damaged.
     """
-    file = folder / PARTS
-    count = 0
-    try:
-        with file.open(encoding="utf-8") as lines:
-            for count, line in enumerate(lines, 1):
-                if count == number + 1:
-                    runs = json.loads(line)
-                    if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
-                        raise ValueError("not a list of runs")
-                    return runs
-    except (OSError, ValueError) as error:
-        raise SubmitError(f"{file}: cannot be read ({error}); submit again what is missing (--resume)") from None
-    raise SubmitError(f"{file}: has no part {number}; there are {count}, from 0 to {count - 1}")
+    parts = read_parts(folder)
+    if number >= len(parts):
+        raise SubmitError(f"{folder / PARTS}: has no part {number}; there are {len(parts)}, from 0 to {len(parts) - 1}")
+    return parts[number]

@@ -41,5 +41,6 @@ PBS = System(
     submit=_submit,
     job_id=re.compile(r"^(\d\S*)", re.MULTILINE),
     cancel="qdel",
+    look="qstat",
     smallest_array=_SMALLEST_ARRAY,
 )

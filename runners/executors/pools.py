@@ -60,6 +60,26 @@ def make_part(directory: str, runs: list[str], limits: Limits) -> Receipt:
     return {"failed": len(outcome.failures), "left": outcome.left, "seconds": time.monotonic() - begun}
 
 
+def check_place(executor: MadeExecutor | None, workers: int | Callable[[], int] | None, limits: Limits) -> None:
+    """Refuse an executor, workers and limits that do not fit one another.
+
+    Raises:
+        SweepError: with what is allowed.
+    """
+    if executor is not None and not isinstance(executor, Executor) and not callable(executor):
+        raise SweepError(
+            f"executor: {executor!r}; must be an executor of concurrent.futures, as a process pool or that of a Dask "
+            "client, or a function that makes one"
+        )
+    if callable(workers):
+        if executor is None:
+            raise SweepError("workers: a number is needed; only an executor may change its size")
+    elif workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise SweepError(f"workers: {workers!r}; must be a whole number from 1")
+    if executor is not None and limits.walltime is not None:
+        raise SweepError("walltime: not for a sweep through an executor; give its jobs one instead")
+
+
 def work_through(
     directory: str | Path,
     executor: MadeExecutor,
@@ -85,8 +105,7 @@ def work_through(
         SweepError: if the executor cannot be worked with; what was done stands.
         SweepInterrupted: after Ctrl-C; parts in hand may still be finished where they are.
     """
-    if limits.walltime is not None:
-        raise SweepError("walltime: not for a sweep through an executor; give its jobs one instead")
+    check_place(executor, slots, limits)
     tasks = read_tasks(Path(directory))
     if runs is not None:
         wanted = set(runs)
@@ -137,7 +156,8 @@ class _Work:
                 over = wait(self.parts, return_when=FIRST_COMPLETED).done if self.parts else set()
                 cut, broke = self._take(over)
                 if broken or broke:
-                    executor = self._executor(after=executor)  # of which no process is left then
+                    executor = self._executor(after=executor)  # of which no process is left then, and no part
+                    cut += self._take([part for part in self.parts if part.done()])[0]
                 if cut:
                     self._sort(cut)
                 self._tell()

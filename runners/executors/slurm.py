@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from .job import SIGNAL_AHEAD, Job, System, clock
 
 _PATIENCE = 20.0
+_LARGEST_ARRAY = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
 _TIME_LEFT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 
 
@@ -42,6 +43,20 @@ def _submit(file: str, after: Sequence[str]) -> list[str]:
     return ["sbatch", "--parsable", *waiting, file]
 
 
+def largest_array() -> int | None:
+    """Return how many tasks an array may have; None if Slurm does not say."""
+    found = _LARGEST_ARRAY.search(_ask("scontrol", "show", "config") or "")
+    return max(1, int(found.group(1))) if found else None
+
+
+def _ask(*words: str) -> str | None:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
 SLURM = System(
     name="slurm",
     title="Slurm",
@@ -51,6 +66,8 @@ SLURM = System(
     submit=_submit,
     job_id=re.compile(r"^(\d+)", re.MULTILINE),
     cancel="scancel",
+    look="squeue --me",
+    largest_array=largest_array,
 )
 
 
@@ -110,11 +127,3 @@ def queued_tasks(jobs: Sequence[str]) -> dict[str, int] | None:
     for state in answer.split():
         counts[state] = counts.get(state, 0) + 1
     return counts
-
-
-def _ask(*words: str) -> str | None:
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

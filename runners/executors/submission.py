@@ -1,6 +1,8 @@
 """What has been submitted for a results directory: ``jobs/<name>/`` holds scripts, parts, logs and ``job.json``."""
 
 import json
+import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -50,6 +52,21 @@ class Request:
     account: str = ""
     extra: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what a damaged file may say, or one of somebody else: it goes into scripts."""
+        whole = (self.workers, self.tasks, self.memory_per_run)
+        amounts = (*whole, self.task_seconds, self.seconds, self.seconds_per_run, self.time_limit)
+        if (
+            self.system not in SYSTEMS
+            or self.workers is None
+            or not all(number is None or type(number) is int for number in whole)
+            or not all(
+                amount is None or (isinstance(amount, int | float) and 0 <= amount < math.inf) for amount in amounts
+            )
+            or not all(isinstance(text, str) for text in (self.queue, self.account, *self.extra))
+        ):
+            raise ValueError(f"no request to a batch system: {self!r}")
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -63,7 +80,8 @@ class Submission:
         tasks: number of tasks they are packed into.
         seconds_per_run: what a run was expected to take, s, on average.
         wall_seconds: wall time asked for a task, s.
-        jobs: identifiers by kind (``warm``, ``array``, ``finish``), in the order of their work; none if only written.
+        jobs: identifiers by kind (``warm``, ``array``, ``finish``), in the order of their work; none if only written, or
+            if the batch system refused.
     """
 
     folder: Path
@@ -100,7 +118,17 @@ def submissions(directory: Path) -> list[Submission]:
     return found
 
 
-def tasks_in_queue(directory: Path) -> dict[str, int]:
-    """Return how many tasks of all submissions are in the queue of Slurm, by state; none where Slurm does not say."""
+def go_on_command(directory: Path, request: Request, trust_code: bool) -> str:
+    """Return the command that submits what is missing once more, with the settings of last time."""
+    words = ["citytwin", "submit", str(directory), "--resume"]
+    if trust_code:
+        words.append("--trust-code")
+    else:
+        words += [word for line in request.extra for word in ("--extra", line)]
+    return shlex.join(words)
+
+
+def tasks_in_queue(directory: Path) -> dict[str, int] | None:
+    """Return how many tasks of all submissions are in the queue of Slurm, by state; None if Slurm does not say."""
     jobs = [job for each in submissions(directory) if each.request.system == "slurm" for job in each.jobs.values()]
-    return queued_tasks(jobs) or {}
+    return queued_tasks(jobs)

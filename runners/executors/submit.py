@@ -1,24 +1,31 @@
 """Submit the runs of a sweep to a batch system: kernels first, then a job array, then a job that finishes up."""
 
 import os
+import shlex
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.ledger import entries, now
+from ..engine.ledger import UNSUCCESSFUL, entries, now
 from ..engine.limits import Limits
 from ..engine.manifest import PACKAGE, read_manifest
-from ..engine.part import work_on
+from ..engine.part import explained, work_on
+from ..engine.sessions import states
+from ..points.growing import figures_of, maker_of, plan_next
 from ..storage.store import read_tasks, runs_in_results
 from ..trust import check_code
 from . import parts as packing
-from .job import INDEX, Job, Resources, SubmitError, check, job_name, script, submit
-from .slurm import queued_tasks
-from .submission import JOBS, SYSTEMS, Request, Submission, submissions
+from .growth import grows
+from .job import INDEX, Job, Resources, SubmitError, System, cancel, check, job_name, script, submit
+from .slurm import own_job, queued_tasks
+from .submission import JOBS, SYSTEMS, Request, Submission, go_on_command, submissions
+
+if TYPE_CHECKING:
+    from ..points.tasks import TaskMaker
 
 TASK_SECONDS = 1800.0
 """What a task should last: long enough for its start not to matter, short enough to find a gap in the queue."""
@@ -41,46 +48,61 @@ SPARE_MEMORY = 1.25
 SUPERVISOR_MEMORY = 500 * 2**20
 """Memory of a task on top of its workers', bytes: its supervisor, and a shard being sealed (assumed)."""
 
+SETTLED = frozenset(UNSUCCESSFUL) - {"lost"} | {"done"}
+"""States of runs that the next round of a growing sweep need not wait for; one that was lost may be done next time."""
+
 _PILOTS = 3
 """Runs made beforehand to learn what a run costs; they count like all others."""
 
-_CARRIED = ("PYTHONPATH", "NUMBA_CPU_NAME")
-"""Variables that a job needs as they are here; not every batch system hands them on."""
+_CARRIED = ("PYTHONPATH", "LD_LIBRARY_PATH", "NUMBA_CPU_NAME")
+"""Variables that a job needs as they are here; PBS does not hand them on."""
 
 
 def submit_runs(
     directory: Path,
     request: Request,
     *,
+    runs: Sequence[str] | None = None,
     write_only: bool = False,
     trust_code: bool = False,
     told: Callable[[str], None] = lambda _: None,
 ) -> Submission:
-    """Submit all runs that are not in the results yet.
+    """Submit all runs that are not in the results yet; of a growing sweep those too that it wants next.
+
+    The last job of a growing sweep plans and submits its next round (:mod:`.rounds`).
 
     Args:
         directory: results directory of a sweep that has been planned.
         request: what is asked of the batch system.
+        runs: the runs of a further round, for which the kernels have been compiled; all that are missing if None.
         write_only: write the scripts, submit nothing.
         trust_code: run the code that the results name besides ours; never remembered, as the directory may be another's.
         told: called with what goes on.
 
     Raises:
-        SubmitError: if nothing is missing, jobs of the same sweep are still there, or the batch system refuses.
-        SweepError: if the results cannot be read, name code that is not ours and is not trusted, or runs have to be made
-            to learn their cost and cannot.
+        SubmitError: if nothing is missing, jobs of the same sweep are still there, or the batch system refuses: then none
+            of the jobs is left in its queue, and what was asked for is kept for the next time.
+        SweepError: if the results cannot be read or written, name code that is not ours and is not trusted, have no such
+            figure as ``until`` asks for, or runs have to be made to learn their cost and cannot.
     """
     check_request(request)
     directory = directory.absolute()
     if not trust_code:
         check_code(directory)
     system = SYSTEMS[request.system]
+    most = _most_tasks(request, system)
     _refuse_twice(directory)
-    tasks = _missing(directory)
-    by_point = _costs_by_point(directory, tasks, request, told)
-    tasks = _missing(directory)  # a pilot may have made some, or all
+    maker = maker_of(directory) if runs is None and grows(directory) else None
+    if maker is not None:
+        _plan_further(directory, maker)
+    tasks = _missing(directory, runs)
+    by_point = _costs_by_point(directory, tasks, request, trust_code, told)
+    if maker is not None:
+        figures_of(directory, maker)  # so that a misspelt figure does not cost a whole round
+        _plan_further(directory, maker)
+    tasks = _missing(directory, runs)  # a pilot may have made some, or all
     cost = packing.costs(tasks, by_point)
-    count = min(request.tasks or _tasks_for(request, sum(cost), len(tasks)), len(tasks))
+    count = min(request.tasks or _tasks_for(request, sum(cost), len(tasks), most), len(tasks))
     packed = packing.pack([task["run_id"] for task in tasks], cost, count)
     cost_of = dict(zip((task["run_id"] for task in tasks), cost, strict=True))
     longest = max(_lasts([cost_of[run] for run in part], request.workers) for part in packed)
@@ -88,18 +110,42 @@ def submit_runs(
     folder = directory / JOBS / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
     submission = Submission(folder, now(), request, len(tasks), len(packed), sum(cost) / len(cost), seconds)
     jobs = _jobs(directory, folder.name, request, len(packed), seconds, trust_code)
+    if runs is not None:
+        jobs.pop("warm", None)
     texts = {kind: script(job, system) for kind, job in jobs.items()}
-    folder.mkdir(parents=True)
-    packing.write_parts(folder, packed)
-    for kind, text in texts.items():
-        (folder / f"{kind}.sh").write_text(text, encoding="utf-8")
-    if not write_only:
-        told(f"submitting {len(packed)} tasks")
-        for kind in jobs:
-            submission.jobs[kind] = submit(folder / f"{kind}.sh", system, list(submission.jobs.values())[-1:])
-            submission.write()
-    submission.write()
+    with explained(directory):
+        folder.mkdir(parents=True)
+        packing.write_parts(folder, packed)
+        for kind, text in texts.items():
+            (folder / f"{kind}.sh").write_text(text, encoding="utf-8")
+        submission.write()
+        if not write_only:
+            told(f"submitting {len(packed)} tasks")
+            _hand_over(directory, submission, list(jobs), trust_code)
     return submission
+
+
+def _hand_over(directory: Path, submission: Submission, kinds: Sequence[str], trust_code: bool) -> None:
+    """Submit the jobs one after the other; if one is not taken, cancel those before it, which nobody would follow."""
+    system, jobs = SYSTEMS[submission.request.system], submission.jobs
+    for kind in kinds:
+        try:
+            jobs[kind] = submit(submission.folder / f"{kind}.sh", system, list(jobs.values())[-1:])
+        except SubmitError as error:
+            lines = [str(error)]
+            if taken := list(jobs.values()):
+                refused = cancel(taken, system)
+                what = f"cannot be cancelled ({refused}); do so by hand" if refused else "was cancelled"
+                lines.append(f"What had been submitted before ({system.cancel} {' '.join(taken)}) {what}.")
+                if not refused:
+                    jobs.clear()
+                    submission.write()
+            again = go_on_command(directory, submission.request, trust_code)
+            lines.append(
+                f"The sweep stands planned in {directory}, {submission.runs:,} runs are to be made; go on with: {again}"
+            )
+            raise SubmitError("\n".join(lines)) from None
+        submission.write()
 
 
 def check_request(request: Request) -> None:
@@ -114,19 +160,43 @@ def check_request(request: Request) -> None:
 def commands(submission: Submission) -> list[str]:
     """Return the commands by which a person submits scripts that were only written, in order."""
     system = SYSTEMS[submission.request.system]
-    lines = [f"cd {submission.folder}"]
+    lines = [f"cd {shlex.quote(str(submission.folder))}"]
     before: list[str] = []
     for kind in ("warm", "array", "finish"):
         if (submission.folder / f"{kind}.sh").is_file():
-            words = " ".join(system.submit(f"{kind}.sh", before))
+            words = shlex.join(system.submit(f"{kind}.sh", before))
             lines.append(f"{words} < {kind}.sh" if system.from_input else words)
-            before = [f"<job of {kind}.sh>"]
+            before = [f"JOB_OF_{kind.upper()}"]
     return lines
 
 
-def _missing(directory: Path) -> list[dict[str, Any]]:
+def _most_tasks(request: Request, system: System) -> int:
+    """Return how many tasks there may be at most.
+
+    Raises:
+        SubmitError: if more are asked for.
+    """
+    most = system.largest_array() or packing.MOST_TASKS
+    if request.tasks is not None and request.tasks > most:
+        raise SubmitError(f"--tasks {request.tasks}: this {system.title} takes arrays of at most {most} tasks")
+    return min(most, packing.MOST_TASKS)
+
+
+def _plan_further(directory: Path, maker: "TaskMaker") -> None:
+    """Write down the next runs of a growing sweep, if all that are written down have been tried and some are done."""
+    found = {entry.state for entry in states(directory).values()}
+    if "done" in found and found <= SETTLED:
+        plan_next(directory, maker)
+
+
+def _missing(directory: Path, runs: Sequence[str] | None) -> list[dict[str, Any]]:
     done = runs_in_results(directory)
-    tasks = [task for task in read_tasks(directory) if task["run_id"] not in done]
+    wanted = None if runs is None else set(runs)
+    tasks = [
+        task
+        for task in read_tasks(directory)
+        if task["run_id"] not in done and (wanted is None or task["run_id"] in wanted)
+    ]
     if not tasks:
         raise SubmitError(f"{directory}: nothing is left to submit, all {len(done)} runs are in the results")
     return tasks
@@ -134,17 +204,19 @@ def _missing(directory: Path) -> list[dict[str, Any]]:
 
 def _refuse_twice(directory: Path) -> None:
     """Refuse to submit what is in the queue already: it would do no harm, but cost twice."""
+    own = own_job()  # the last job of a round submits the next one
     for submission in submissions(directory):
-        if submission.request.system == "slurm" and (left := queued_tasks(list(submission.jobs.values()))):
+        jobs = [job for job in submission.jobs.values() if job != own]
+        if submission.request.system == "slurm" and (left := queued_tasks(jobs)):
             states = ", ".join(f"{count} {state.lower()}" for state, count in left.items())
             raise SubmitError(
                 f"{directory}: jobs of {submission.folder.name} are still there ({states}); wait for them, or "
-                f"cancel them first: scancel {' '.join(submission.jobs.values())}"
+                f"cancel them first: scancel {' '.join(jobs)}"
             )
 
 
 def _costs_by_point(
-    directory: Path, tasks: list[dict[str, Any]], request: Request, told: Callable[[str], None]
+    directory: Path, tasks: list[dict[str, Any]], request: Request, trust_code: bool, told: Callable[[str], None]
 ) -> dict[int | None, float]:
     if request.seconds_per_run is not None:
         return {None: request.seconds_per_run}
@@ -158,16 +230,17 @@ def _costs_by_point(
     if not found:
         raise SubmitError(
             f"{directory}: {len(pilots)} runs were made to see how long they take, and all failed; "
-            f"see citytwin status {directory}, or say how long they take (--time-per-run)"
+            f"see citytwin status {shlex.quote(str(directory))}, or say how long they take: "
+            f"{go_on_command(directory, request, trust_code)} --{request.system} --time-per-run TIME"
         )
     return found
 
 
-def _tasks_for(request: Request, cost: float, runs: int) -> int:
+def _tasks_for(request: Request, cost: float, runs: int, most: int) -> int:
     seconds = request.task_seconds or TASK_SECONDS
     if request.seconds is not None:
         seconds = min(seconds, request.seconds * FILLED)
-    return packing.how_many(cost, runs, seconds, request.workers)
+    return packing.how_many(cost, runs, seconds, request.workers, most)
 
 
 def _lasts(costs: list[float], workers: int) -> float:
@@ -213,8 +286,8 @@ def _jobs(directory: Path, name: str, request: Request, tasks: int, seconds: flo
         limits += ("--memory-limit", f"{request.memory_per_run} B")
     part = ("--submission", name, "--part", INDEX, "--workers", str(request.workers), *limits)
 
-    def job(command: tuple[str, ...], tasks: int | None, resources: Resources) -> Job:
-        return Job(title, (*program, *command), resources, tasks, Path.cwd(), shared)
+    def job(command: tuple[str, ...], tasks: int | None, resources: Resources, **further: str) -> Job:
+        return Job(title, (*program, *command), resources, tasks, Path.cwd(), shared | further)
 
     one = replace(request, workers=1)
     jobs = {}
@@ -222,5 +295,9 @@ def _jobs(directory: Path, name: str, request: Request, tasks: int, seconds: flo
         jobs["warm"] = job(("--warm",), None, _resources(one, WARM_SECONDS, single))
     requeue = ("--requeue",) if request.system == "slurm" else ()
     jobs["array"] = job((*part, *requeue), tasks, _resources(request, seconds, whole))
-    jobs["finish"] = job(("--finish",), None, _resources(one, WARM_SECONDS, single))
+    if grows(directory):  # its last job submits, too, for which the batch system has to be found
+        path = {"PATH": os.environ.get("PATH", os.defpath)}
+        jobs["finish"] = job(("--finish", "--submission", name), None, _resources(one, WARM_SECONDS, single), **path)
+    else:
+        jobs["finish"] = job(("--finish",), None, _resources(one, WARM_SECONDS, single))
     return jobs

@@ -54,7 +54,7 @@ def work_on_part(
         runs: the runs; all that are missing if None.
         workers: runs made side by side; one a core if None.
         limits: limits of a run; the wall time counts where the batch system does not say how much is left.
-        requeue: if the time did not suffice, let Slurm start the job again, provided that it came further.
+        requeue: if the time did not suffice, or SIGUSR1 came, let Slurm start the job again, provided that it came further.
         progress: called with (done, failed, total, seconds left).
 
     Returns:
@@ -68,7 +68,7 @@ def work_on_part(
         limits = replace(limits, walltime=left + time.monotonic() - process_start())
     before = _reached(directory, runs)
     outcome = work_on(directory, runs, workers=workers, limits=limits, progress=progress)
-    if not (requeue and outcome.stopped):
+    if not (requeue and outcome.stopped) or outcome.stopped == "SIGTERM":  # that is how jobs are cancelled
         return outcome, ""
     if _reached(directory, runs) == before:
         return outcome, "The job is not started again, because it came no further."

@@ -12,5 +12,5 @@
 #BSUB -r
 #BSUB -o citytwin-%J-%I.log
 set -eu
-export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-$PWD/.kernels}
+export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR-$PWD/.kernels}
 exec citytwin work "$results" --part "$((LSB_JOBINDEX - 1))" --of "$LSB_JOBINDEX_END" --workers 4 --walltime "2 h"

@@ -10,5 +10,5 @@
 #PBS -j oe
 set -eu
 cd "$PBS_O_WORKDIR"
-export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-$PWD/.kernels}
+export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR-$PWD/.kernels}
 exec citytwin work "$results" --part "$PBS_ARRAY_INDEX" --of "$parts" --workers 4 --walltime "2 h"

@@ -13,6 +13,6 @@
 #SBATCH --open-mode=append
 #SBATCH --output=citytwin-%A-%a.log
 set -eu
-export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-$PWD/.kernels}
+export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR-$PWD/.kernels}
 exec citytwin work "$1" --part "$SLURM_ARRAY_TASK_ID" --of "$SLURM_ARRAY_TASK_COUNT" \
     --workers "$SLURM_CPUS_PER_TASK" --requeue

@@ -20,6 +20,7 @@ from ...environment.access.reach import nearest, reach
 from ...environment.access.times import BICYCLE, CAR, TRANSIT, WALK, WALK_SPEED, Service, TravelTimes
 from ...environment.groups import groups_of
 from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.places import SiteKind
 from ...environment.roads import Access
 from ...environment.transit.timetable import Timetable, TransitError
@@ -117,7 +118,7 @@ class Reach:
 
     def _side(self, point: int, runs: list[str]) -> Side:
         city = city_of(self.results, point)
-        network = Network.of_city(city)
+        network = network_of_city(city)
         timetable = self._timetable(city, network, point)
         times = TravelTimes(
             network,

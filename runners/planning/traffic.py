@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.roads import Access, RoadRank
 from ..reports.geo import city_of
 from .areas import Area, Outline, make_area
@@ -37,7 +38,7 @@ MINOR = RoadRank.UNCLASSIFIED
 
 def network_of(results: "Results", point: int) -> Network:
     """Return the streets of a point as its links table numbers them."""
-    return Network.of_city(city_of(results, point))
+    return network_of_city(city_of(results, point))
 
 
 def lines_of(city: "City", network: Network) -> NDArray[Any]:

@@ -161,24 +161,54 @@ def grow(out: Path, maker: TaskMaker, work: Callable[[list[str] | None], SweepOu
     Raises:
         SweepError: if the figure that ``until`` asks for is none of the results.
     """
-    from ..sweep import extend
-
-    tasks = read_tasks(out)
     if maker.settings.until is not None and SUMMARY not in table_names(out):
-        outcome = work([tasks[0]["run_id"]])  # so that a misspelt figure does not cost a whole batch
+        outcome = work([read_tasks(out)[0]["run_id"]])  # so that a misspelt figure does not cost a whole batch
         if outcome.stopped:
             return outcome
     figures_of(out, maker)
     outcome = work(None)
-    while not outcome.stopped:
-        maker = maker.continuing(tasks)
-        runs = next_runs(maker, tasks, figures_of(out, maker), cpu_spent(out))
-        if not runs:
-            break
-        begun = len(tasks)
-        tasks = extend(out, extended(tasks, maker, runs)[begun:])
-        outcome = work([task["run_id"] for task in tasks[begun:]])
+    while not outcome.stopped and outcome.done and (runs := plan_next(out, maker)):
+        outcome = work(runs)
     return outcome
+
+
+def plan_next(out: Path, maker: TaskMaker) -> list[str]:
+    """Write down the runs that a growing sweep makes next; every run there is has been tried.
+
+    Whoever has made them asks again only if one of them at least is done: where nothing comes to its end, more of the
+    same would not help.
+
+    Args:
+        out: results directory.
+        maker: makes its tasks.
+
+    Returns:
+        Their names; none when it has come to its end.
+
+    Raises:
+        SweepError: if the figure that ``until`` asks for is none of the results, or they cannot be written down.
+    """
+    from ..sweep import extend
+
+    tasks = read_tasks(out)[: manifests.read_manifest(out)["runs"]]  # a crash may have left what is appended now
+    maker = maker.continuing(tasks)
+    runs = next_runs(maker, tasks, figures_of(out, maker), cpu_spent(out))
+    if not runs:
+        return []
+    return [task["run_id"] for task in extend(out, extended(tasks, maker, runs)[len(tasks) :])[len(tasks) :]]
+
+
+def maker_of(out: Path) -> TaskMaker:
+    """Return what makes the tasks of a sweep of a scenario, from its directory alone.
+
+    Raises:
+        ScenarioError, CityError: if its files or cities are not there any more.
+    """
+    from ..preparation import prepared_sweep
+    from ..results import Results
+    from ..scenarios.cities import CITIES
+
+    return prepared_sweep(Results(out).scenario, out / CITIES, tried=True)[0]
 
 
 def figures_of(out: Path, maker: TaskMaker) -> list[dict[int, float]]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from ...agents.hospitals import Hospitals
 from ...agents.measures import MEASURES, Testing
-from ...agents.policies import PolicySettings, Trigger, conflicts, meet, zone_mask
+from ...agents.policies import PolicySettings, conflicts, meet, zone_mask
+from ...agents.triggers import Trigger
 from .documents import KeyPath, suggestion
 from .sections import ClockSettings
 

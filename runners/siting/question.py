@@ -19,6 +19,7 @@ from ...agents.response.siting.plan import SitingError
 from ...agents.streets_today import StreetsToday
 from ...environment.city import City
 from ...environment.network.network import Network
+from ...environment.network.of_city import network_of_city
 from ...environment.places import SiteKind
 from ..model import CityModel
 from ..scenarios.cities import prepare_cities
@@ -170,7 +171,7 @@ def read_question(where: str, service: str, folder: Path, *, standard: str | Non
     scenario = Scenario.from_dict(kept | judged, files)
     bundle = prepare_cities([base.city], folder)[0]
     city = City.load(bundle)
-    network = Network.of_city(city)
+    network = network_of_city(city)
     scenes = Scenes(city, network)
     streets = StreetsToday()
     if "traffic" in base.processes:

@@ -1,6 +1,7 @@
 """Files that come to stand whole or not at all, whoever writes them, on file systems that many machines share."""
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -14,16 +15,19 @@ from typing import BinaryIO
 
 from .living import process_mark
 
-_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)-(?P<pid>\d+)-\d+\.tmp")
+_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)-(?P<pid>\d+)-(?P<thread>\d+)\.tmp")
 _ABANDONED = 24 * 3600.0
 """Age in seconds at which the temporary file of another machine counts as left behind (assumed: no write takes a day)."""
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the renames in a directory last through a loss of power."""
+    """Make the renames in a directory last through a loss of power, where the file system can promise that."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # as that of Windows shares says, of any directory
+            raise
     finally:
         os.close(handle)
 
@@ -100,8 +104,8 @@ def put_in_place(path: Path, name: Path | None = None, *, durable: bool = True) 
 def remove_temporary(directory: Path) -> None:
     """Remove the temporary files and folders of a directory that nobody is writing any more.
 
-    Those are ones of processes of this machine that have ended, of this process (which must write none meanwhile), and
-    of other machines if they are a day old by the clock of the file system.
+    Those are ones of processes of this machine that have ended, of threads of this process that have or that call this,
+    and of other machines if they are a day old by the clock of the file system.
     """
     now: float | None = None
     for file in directory.glob(".*.tmp"):
@@ -109,7 +113,7 @@ def remove_temporary(directory: Path) -> None:
         if found is None:
             continue
         if found["host"] == _host():
-            ended = int(found["pid"]) == os.getpid() or not _is_alive(int(found["pid"]))
+            ended = not _is_alive(int(found["pid"]), int(found["thread"]))
         else:
             now = _time_of(directory) if now is None else now
             with contextlib.suppress(FileNotFoundError):
@@ -120,7 +124,10 @@ def remove_temporary(directory: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _is_alive(pid: int) -> bool:
+def _is_alive(pid: int, thread: int) -> bool:
+    """Return whether a thread of a process may still write; of other processes, whether they do."""
+    if pid == os.getpid():
+        return thread != threading.get_ident() and thread in {other.ident for other in threading.enumerate()}
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -85,8 +85,14 @@ def _named(folder: Path, names: Iterable[str]) -> list[Shard]:
     return [Shard(folder / match[0], int(match["first"]), int(match["last"])) for match in found]
 
 
-def shards_of(directory: Path, table: str) -> list[Shard]:
-    """Return the shards of a table in run order, each run in one of them; those that others supersede are left out."""
+def shards_of(directory: Path, table: str, without: Collection[Shard] = ()) -> list[Shard]:
+    """Return the shards of a table in run order, each run in one of them; those that others supersede are left out.
+
+    Args:
+        directory: results directory.
+        table: name of the table.
+        without: shards that count as not there.
+    """
     folder = directory / table
     # A listing is no snapshot: while a shard replaces others it may miss both. Two equal ones in a row do not.
     before = _names(folder)
@@ -95,7 +101,7 @@ def shards_of(directory: Path, table: str) -> list[Shard]:
         if names == before:
             break
         before = names
-    return _outermost(_named(folder, names))
+    return _outermost(shard for shard in _named(folder, names) if shard not in without)
 
 
 def _outermost(shards: Iterable[Shard]) -> list[Shard]:
@@ -146,17 +152,46 @@ def reveal(path: Path, first: int, last: int) -> None:
 
 
 def remove_superseded(folder: Path) -> None:
-    """End what a crash left half-done in a folder of shards: a replacement, or a shard that came too late."""
+    """End what a crash left half-done in a folder of shards: a replacement, or a shard that came too late.
+
+    No shard is removed but for one that says itself that it holds the same runs, whatever its name is.
+    """
     listed = _listed(folder)
-    kept = set(_outermost(listed))
-    for shard in listed:
-        if shard not in kept:
+    kept = _outermost(listed)
+    for longer in kept:
+        inside = [shard for shard in listed if shard is not longer and longer.covers(shard.first, shard.last)]
+        if not (inside or longer.hidden) or not _holds(longer, inside):
+            continue
+        if longer.hidden:
+            reveal(folder / longer.path.name.removeprefix(".").removesuffix(".new"), longer.first, longer.last)
+        for shard in inside:
             shard.path.unlink(missing_ok=True)
-        elif shard.hidden:
-            reveal(folder / shard.path.name.removeprefix(".").removesuffix(".new"), shard.first, shard.last)
     for copy, number in _copies(folder):
         if any(shard.covers(number, number) for shard in kept):
             copy.unlink(missing_ok=True)
+
+
+def _holds(shard: Shard, others: Iterable[Shard]) -> bool:
+    """Return whether a shard holds as many runs as its name says, and among them those of others within it."""
+    runs = _runs_said(shard)
+    if runs is None or len(runs) != shard.last - shard.first + 1:
+        return False
+    within = (
+        (_runs_said(other), runs[other.first - shard.first :][: other.last - other.first + 1]) for other in others
+    )
+    return all(said is None or said == held for said, held in within)
+
+
+def _runs_said(shard: Shard) -> list[str] | None:
+    """Return the runs that the footer of a shard names, None if it cannot be read."""
+    import pyarrow.parquet as pq
+
+    try:
+        with blamed(shard.path):
+            said = json.loads(pq.read_metadata(shard.path).metadata[b"citytwin.runs"])
+    except StoreError:
+        return None
+    return said if isinstance(said, list) else None
 
 
 def copy_path(directory: Path, table: str, first: int, digest: str) -> Path:
@@ -262,7 +297,7 @@ def blamed(path: Path | str, remedy: str = _REMEDY) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = " ".join(str(error).split())  # on one line
         raise StoreError(f"{path}: damaged, or not of this sweep ({what}); {remedy}") from None
 

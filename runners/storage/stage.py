@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import put_in_place, written
-from .bulk import uncollected
+from .bulk import parsed, uncollected
 from .shards import blamed
-from .tables import SUMMARY, StoreError
+from .tables import RESERVED, SUMMARY, TABLE_NAME, StoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,18 +34,15 @@ def read_tasks(directory: Path) -> list[dict[str, Any]]:
     """
     if not (directory / MANIFEST).is_file():
         raise StoreError(f"{directory}: not a results directory (no {MANIFEST})")
-    from pydantic_core import from_json  # half the time of json, and no worker needs it
-
     file = directory / TASKS
     try:
         with uncollected():
-            tasks: list[dict[str, Any]] = from_json(
-                b"[" + b",".join(file.read_bytes().splitlines()) + b"]", cache_strings="keys"
-            )
-        runs = [task["run_id"] for task in tasks]
-        if not all(map(RUN_ID.fullmatch, runs)):  # files and folders are written and removed by that name
-            bad = next(run for run in runs if not RUN_ID.fullmatch(run))
-            raise ValueError(f"run_id {bad!r} is no name of a run")
+            tasks: list[dict[str, Any]] = parsed(b"[" + b",".join(file.read_bytes().splitlines()) + b"]")
+        for task in tasks:
+            if not RUN_ID.fullmatch(task["run_id"]):  # files and folders are written and removed by that name
+                raise ValueError(f"run_id {task['run_id']!r} is no name of a run")
+            if type(task.get("parameters")) is not dict:
+                raise ValueError(f"{task['run_id']}: has no parameters")
         return tasks
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{file}: cannot be read ({error}); restore it or start the sweep anew") from None
@@ -98,6 +95,8 @@ def read_staged(directory: Path, run_id: str, wanted: str | None = None) -> "dic
             stream = pa.ipc.open_stream(source)
             name = stream.schema.metadata[b"citytwin.table"].decode()
             table = stream.read_all().replace_schema_metadata(None)
+            if not TABLE_NAME.fullmatch(name) or name in RESERVED:  # its shards go into a folder of that name
+                raise ValueError(f"'{name}' is no name of a table")
             if wanted in (None, name):
                 table.validate(full=True)  # a damaged offset would lead out of the memory
                 check_runs(table, {run_id})

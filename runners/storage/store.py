@@ -146,23 +146,37 @@ class Store:
         Raises:
             OSError: if it is the disk that cannot be read.
         """
-        found = []
+        found: list[tuple[str, Shard]] = []
         for table in _sealed_tables(self.directory):
-            for shard in shards_of(self.directory, table):
-                try:
-                    with shard.path.open("rb") as source:
-                        opened = OpenShard(shard, self.runs, source)
-                        known = set(opened.runs)
-                        for piece in opened.pieces():
-                            with blamed(shard.path):
-                                check_runs(piece, known)
-                except FileNotFoundError:
-                    continue  # another has replaced it meanwhile
-                except StoreError as error:
-                    if isinstance(error.__context__, OSError) and error.__context__.errno is not None:
-                        raise error.__context__ from None  # of the disk, not of the file
-                    found.append((table, shard))
+            read: set[Shard] = set()
+            while unread := [shard for shard in self._standing(table, found) if shard not in read]:
+                read.update(unread)
+                found += [(table, shard) for shard in unread if self._is_damaged(shard)]
         return found
+
+    def _is_damaged(self, shard: Shard) -> bool:
+        try:
+            with shard.path.open("rb") as source:
+                opened = OpenShard(shard, self.runs, source)
+                known = set(opened.runs)
+                for piece in opened.pieces():
+                    with blamed(shard.path):
+                        check_runs(piece, known)
+        except FileNotFoundError:
+            return False  # another has replaced it meanwhile
+        except StoreError as error:
+            if isinstance(error.__context__, OSError) and error.__context__.errno is not None:
+                raise error.__context__ from None  # of the disk, not of the file
+            return True
+        return False
+
+    def _standing(self, table: str, damaged: Iterable[tuple[str, Shard]]) -> list[Shard]:
+        """Return the shards of a table that count where some are damaged: what those supersede counts again."""
+        return shards_of(self.directory, table, {shard for where, shard in damaged if where == table})
+
+    def _numbers(self, shard: Shard) -> range:
+        """Return the numbers of the runs of a shard; its name may say more runs than there are."""
+        return range(shard.first, min(shard.last + 1, len(self.runs)))
 
     def set_aside(self) -> list[str]:
         """Take what damaged shards hold out of the results, in all tables, so that the runs are made again.
@@ -173,18 +187,19 @@ class Store:
             The runs that have to be made again.
         """
         damaged = self.damaged()
-        lost = {number for _, shard in damaged for number in range(shard.first, shard.last + 1)}
-        bad = {shard.path for _, shard in damaged}
+        lost: set[int] = set()
+        for table, shard in damaged:
+            kept = (self._numbers(other) for other in self._standing(table, damaged))
+            lost.update(set(self._numbers(shard)).difference(*kept))
         # The summary goes first: runs that it lacks count as not made, and their shards are written anew.
-        for table in sorted(_sealed_tables(self.directory), key=lambda table: table != SUMMARY) if lost else ():
-            for shard in shards_of(self.directory, table):
-                if lost.isdisjoint(range(shard.first, shard.last + 1)):
-                    continue
-                if shard.path in bad:
+        for table in sorted(_sealed_tables(self.directory), key=lambda table: table != SUMMARY) if damaged else ():
+            for where, shard in damaged:
+                if where == table:
                     shard.path.replace(shard.path.with_name(f"{shard.path.name}{DAMAGED}"))
-                    continue
-                self._keep_rest(table, shard, lost)
-                shard.path.unlink(missing_ok=True)
+            for shard in shards_of(self.directory, table):
+                if not lost.isdisjoint(self._numbers(shard)):
+                    self._keep_rest(table, shard, lost)
+                    shard.path.unlink(missing_ok=True)
         staged = staged_runs(self.directory)
         return [self.runs[number] for number in sorted(lost) if self.runs[number] not in staged]
 
@@ -320,11 +335,12 @@ class Store:
         self._unstage(staged_runs(self.directory) & complete)
         self.compact(final=True)
         self.clean()
-        with contextlib.suppress(OSError):  # runs of incomplete blocks lie there
-            (self.directory / STAGE).rmdir()
+        for folder in (STAGE, LOGS):
+            with contextlib.suppress(OSError):  # runs of incomplete blocks lie there, or what runs printed
+                (self.directory / folder).rmdir()
 
     def clean(self) -> None:
-        """Remove or end what a crash left half-done; this process must write nothing here meanwhile."""
+        """Remove or end what a crash left half-done."""
         for folder in (self.directory, *(path for path in self.directory.iterdir() if path.is_dir())):
             remove_temporary(folder)
         for table in _sealed_tables(self.directory):

@@ -165,6 +165,8 @@ def _array(table: str, column: str, values: NDArray[Any]) -> "pa.Array":
     if values.ndim != 1:
         raise StoreError(f"{where}: has {values.ndim} dimensions; a column has one")
     if table == SUMMARY and values.dtype.kind in "iu":
+        if values.dtype == np.uint64 and values.max(initial=0) > np.iinfo(np.int64).max:
+            raise StoreError(f"{where}: holds {values.max()}; integers of a summary go to 2^63 - 1")
         values = values.astype(np.int64)  # scalars of any width make one column over all runs
     kind = values.dtype.kind
     if kind in "iuf" and values.dtype.itemsize <= 8 and values.dtype != np.float16:

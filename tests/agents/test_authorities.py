@@ -8,7 +8,8 @@ from epidemic_cities import Town, disease_of, random_city
 from pydantic import ValidationError
 
 from citytwin.agents.authorities import Authority, Policy
-from citytwin.agents.policies import PolicySettings, Trigger
+from citytwin.agents.policies import PolicySettings
+from citytwin.agents.triggers import Trigger
 from citytwin.environment.places import PlaceKind
 
 

@@ -129,7 +129,7 @@ def _start(function, given):
         "import json, sys\n"
         f"sys.path[:0] = {[str(HERE.parent), str(HERE)]!r}\n"
         "import conftest\n"
-        "from citytwin.runners import manifest\n"
+        "from citytwin.runners.engine import manifest\n"
         f"manifest.program = lambda: {PROGRAM}\n"
         "from citytwin.runners.engine.part import stop_message, work_on\n"
         "from citytwin.runners.sweep import SweepError, SweepInterrupted, run_sweep\n"

@@ -14,7 +14,7 @@ from cities import CRS, SIDE, SOUTH, WEST
 
 from citytwin.environment.access import TravelTimes, opportunities_of, reach, residents_of
 from citytwin.environment.city import City
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.runners import cli
 
 DATA = Path(os.environ.get("CITYTWIN_DATA", "")) / "porto_alegre_access"
@@ -56,7 +56,7 @@ def test_json_and_table_say_the_same(call, town, tmp_path):
     assert facts["people"] == len(town.people)
     assert len(facts["everybody"]) == 2 * 2 * 6
     people, offers = residents_of(town), opportunities_of(town)
-    found = reach(TravelTimes(Network.of_city(town)), "bicycle", people, offers, [10])
+    found = reach(TravelTimes(network_of_city(town)), "bicycle", people, offers, [10])
     row = next(r for r in facts["everybody"] if (r["mode"], r["minutes"], r["kind"]) == ("bicycle", 10, "schools"))
     assert row["mean"] == pytest.approx(people.people @ found[:, 0, 1] / len(town.people))
     assert row["share_any"] == pytest.approx(people.people @ (found[:, 0, 1] > 0) / len(town.people))

@@ -14,7 +14,7 @@ import pytest
 from pyproj import Transformer
 
 from citytwin.environment.city import City
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.roads import Access
 from citytwin.runners.model import CityModel
 from citytwin.runners.scenarios.scenario import Scenario
@@ -101,7 +101,7 @@ def test_every_accident_of_a_week_comes_once(barcelona):
     points = geopandas.GeoDataFrame(geometry=geopandas.points_from_xy(*np.transpose(where)), crs=city.info.crs)
     zone = points.sjoin_nearest(city.layer("zones")[["geometry"]])["index_right"]
     zone = zone[~zone.index.duplicated()].sort_index()
-    streets = Network.of_city(city)
+    streets = network_of_city(city)
     nodes = np.flatnonzero(streets.main_part(Access.CAR | Access.BUS))
     at = np.column_stack([streets.x[nodes], streets.y[nodes]])
     node = [int(nodes[np.hypot(*(at - point).T).argmin()]) for point in where]

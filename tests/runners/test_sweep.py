@@ -326,13 +326,56 @@ def test_workers_that_cannot_work_end_the_sweep(tmp_path, execute):
     assert "Traceback" in (tmp_path / "out" / "errors" / "start.txt").read_text()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"block": 4}'])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"block": 4}', pytest.param("[" * 100_000, id="deep")])
 def test_damaged_manifest(tmp_path, content):
     tasks = toys.make_tasks(1, 1)
     run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1)
     (tmp_path / "out" / "sweep.json").write_text(content)
     with pytest.raises(SweepError, match=r"sweep\.json|layout of the results"):
         run_sweep(tasks, toys.EXECUTE, CONTEXT, tmp_path / "out", workers=1, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("execute", None),
+        ("context", []),
+        ("block", 0),
+        ("block", "4"),
+        ("cities", None),
+        ("versions", 3),
+        ("scenario", 1),
+    ],
+)
+def test_manifest_that_lacks_what_is_needed(tmp_path, key, value):
+    tasks = toys.make_tasks(1, 1)
+    out = tmp_path / "out"
+    plan_runs(tasks, toys.EXECUTE, CONTEXT, out)
+    manifest = json.loads((out / "sweep.json").read_text())
+    (out / "sweep.json").write_text(json.dumps(manifest | {key: value}))
+    with pytest.raises(SweepError, match=rf"sweep\.json: not a readable description of a sweep \('{key}' is"):
+        work_on(out, workers=1)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"run_id": "a", "parameters": 3}'], ids=["deep", "parameters"])
+def test_damaged_list_of_tasks(tmp_path, line):
+    out = tmp_path / "out"
+    plan_runs(toys.make_tasks(1, 1), toys.EXECUTE, CONTEXT, out)
+    (out / "tasks.jsonl").write_text(line + "\n")
+    with pytest.raises(SweepError, match=r"tasks\.jsonl: cannot be read \(.*restore it or start the sweep anew"):
+        work_on(out, workers=1)
+
+
+def test_a_lock_that_leads_elsewhere_is_not_opened(tmp_path):
+    tasks = toys.make_tasks(1, 1)
+    out, precious = tmp_path / "out", tmp_path / "precious"
+    plan_runs(tasks, toys.EXECUTE, CONTEXT, out)
+    precious.write_text("kept")
+    (out / ".lock").unlink()
+    (out / ".lock").symlink_to(precious)
+    with pytest.raises(SweepError, match="cannot be written"):
+        run_sweep(tasks, toys.EXECUTE, CONTEXT, out, workers=1, resume=True)
+    assert precious.read_text() == "kept"
 
 
 def test_another_sweep_that_is_being_planned_in_the_directory_keeps_this_one_out(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from sweep_toys import files
 
 from citytwin.environment.city import City
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.places import PlaceKind
 from citytwin.environment.roads import RoadRank
 from citytwin.runners.model import CityModel
@@ -169,7 +169,7 @@ def test_what_is_built_is_compared_and_mapped(call, quarter) -> None:
 
 def test_designs_by_the_hour_are_swept_and_resumed(call, tmp_path: Path) -> None:
     city = City.synthetic(2_000, seed=2)
-    rank = Network.of_city(city).rank
+    rank = network_of_city(city).rank
     main = np.flatnonzero(rank <= RoadRank.SECONDARY)[:4].tolist() or [0, 1]
     change = f'{{ change = "close", links = {main}, hours = "07:00-10:00" }}'
     more = (

@@ -49,7 +49,7 @@ def shares_infected(disease, r0, people, seeds):
     susceptible = np.array(disease.susceptibility.by_age())[list(AGES)]
     per_case = susceptible[:, None] * realised(contacts, weights) * np.array(number)
     next_generation = per_case * r0 / dominant(per_case)
-    per_course = courses.infectiousness_by_day(disease, np.repeat(AGES, number)).sum()
+    per_course = courses.infectiousness_by_day(disease.course(), np.repeat(AGES, number)).sum()
     transmission = r0 / dominant(per_case) / per_course
     counts = np.zeros(3)
     for seed in seeds:

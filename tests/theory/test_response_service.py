@@ -94,7 +94,7 @@ class TestConservation:
             assert sum(balance.values()) == len(tasks)
             assert balance["to_come"] == (tasks.ready >= time).sum()
             assert balance["in_service"] == (np.isfinite(table["sent"]) & ~(table["outcome"] > 2)).sum()
-            bays, used, beds, beds_used, door = made.state.hospital[:, :5].T
+            bays, used, beds, beds_used, door = made.state.doors.hospital[:, :5].T
             assert np.all(used <= bays) and np.all(beds_used <= beds)
             for hospital in range(2):
                 here = table["at"] == hospital

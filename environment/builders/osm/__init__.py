@@ -6,8 +6,8 @@ from typing import Any
 import geopandas
 import numpy as np
 
-from ...city import CityError, Source
 from ...places import BuildingUse, SiteKind
+from ...schema import CityError, Source
 from ..fabric import Fabric
 from .buildings import Buildings, build_buildings
 from .interests import find_interests

@@ -172,7 +172,7 @@ def test_any_disease_compiles_to_chances_and_laws_that_are_those_of_the_file(sta
         assert worse == sorted(worse, reverse=True)
     assert reached[RECOVERED] + reached[DEAD] == pytest.approx(np.ones(256))
     for age in (5, 70):
-        assert module.infectiousness_by_day(disease, np.array([age])).sum() == pytest.approx(expected[age], rel=1e-4)
+        assert module.infectiousness_by_day(arrays, np.array([age])).sum() == pytest.approx(expected[age], rel=1e-4)
 
 
 # ------------------------------------------------------------------- figures
@@ -207,11 +207,11 @@ def simulated(disease, age, number, seed):
 
 def test_simulated_courses_are_those_of_the_twin_and_have_the_expected_mean():
     number = 40_000
-    totals = module.total_infectiousness(BRANCHING, np.array([70]), 3, number)
+    totals = module.total_infectiousness(BRANCHING.course(), np.array([70]), 3, number)
     assert totals[:500].tolist() == simulated(BRANCHING, 70, 500, 3)
-    expected = module.infectiousness_by_day(BRANCHING, np.array([70])).sum()
+    expected = module.infectiousness_by_day(BRANCHING.course(), np.array([70])).sum()
     assert abs(totals.mean() - expected) < 4 * totals.std() / np.sqrt(number)
-    assert module.total_infectiousness(BRANCHING, np.array([70]), 4, 500).tolist() != totals[:500].tolist()
+    assert module.total_infectiousness(BRANCHING.course(), np.array([70]), 4, 500).tolist() != totals[:500].tolist()
 
 
 def test_simulated_courses_take_the_ages_evenly():
@@ -224,26 +224,24 @@ def test_simulated_courses_take_the_ages_evenly():
         state("ill", ("recovered", None, constant(3)), infectiousness=1.0),
     )
     ages = np.array([20, 60, 70, 30], np.uint8)
-    assert module.total_infectiousness(disease, ages, 1, 4).tolist() == [0, 3, 3, 0]
-    assert module.total_infectiousness(disease, ages, 1, 8).tolist() == [0, 0, 3, 3, 3, 3, 0, 0]
-    assert module.total_infectiousness(disease, ages, 1, 2).tolist() == [0, 3]
+    assert module.total_infectiousness(disease.course(), ages, 1, 4).tolist() == [0, 3, 3, 0]
+    assert module.total_infectiousness(disease.course(), ages, 1, 8).tolist() == [0, 0, 3, 3, 3, 3, 0, 0]
+    assert module.total_infectiousness(disease.course(), ages, 1, 2).tolist() == [0, 3]
 
 
-def test_generation_interval_of_constant_periods_is_even_over_the_infectious_days():
+def test_infectiousness_of_constant_periods_is_even_over_the_infectious_days():
     periods = {"latent": constant(4), "infectious": constant(8)}
     disease = Disease.model_validate({"name": "test", "r0": 2.0} | periods)
-    days, chance = module.generation_interval(disease, ALL_AGES)
+    by_day = module.infectiousness_by_day(disease.course(), ALL_AGES)
     # Infected on day t, infectious on days t + 4 + 1 … t + 4 + 8.
-    assert {day: pytest.approx(p) for day, p in zip(days, chance, strict=True) if p > 0} == dict.fromkeys(
-        range(5, 13), 0.125
-    )
+    assert by_day == pytest.approx([0.0] * 5 + [1.0] * 8)
 
 
 def test_first_state_sheds_from_the_day_after_infection_on():
     disease = disease_of(
         state("infectious", ("recovered", None, {"law": "gamma", "mean": 3.0, "sd": 1.0}), infectiousness=1.0)
     )
-    by_day = module.infectiousness_by_day(disease, ALL_AGES)
+    by_day = module.infectiousness_by_day(disease.course(), ALL_AGES)
     # Whole days of shedding have the mean of the law, so nothing is taken off for the half day of infection.
     assert by_day[0] == 0
     assert by_day.sum() == pytest.approx(3.0, rel=1e-6)
@@ -251,7 +249,7 @@ def test_first_state_sheds_from_the_day_after_infection_on():
         state("infected", ("recovered", None, constant(4)), infectiousness=[9.0, 1.0, 0.5]),
         infectiousness={"since_infection": [9.0, 1.0, 3.0]},
     )
-    assert module.infectiousness_by_day(profile, ALL_AGES).tolist() == [0, 1.0, 1.5, 1.5, 1.5]
+    assert module.infectiousness_by_day(profile.course(), ALL_AGES).tolist() == [0, 1.0, 1.5, 1.5, 1.5]
 
 
 def test_days_of_entering_a_state():
@@ -282,8 +280,9 @@ def mean_entry(disease, name, age=40):
 
 
 def mean_generation(disease):
-    days, chance = module.generation_interval(disease, np.arange(90))
-    return days @ chance
+    """Return the mean time in days from infection to infection, if contacts do not change."""
+    by_day = module.infectiousness_by_day(disease.course(), np.arange(90))
+    return by_day @ np.arange(len(by_day)) / by_day.sum()
 
 
 @pytest.mark.parametrize("name", COVID)
@@ -368,12 +367,12 @@ def test_measles():
     assert (measles.routes.contact, measles.routes.air) == (0.0, 1.0)
     assert mean_entry(measles, "prodrome") == pytest.approx(10.0, abs=1e-5)
     assert mean_entry(measles, "rash") == pytest.approx(14.0, abs=1e-5)
-    totals = module.total_infectiousness(measles, np.array([8]), 1, 20_000)
+    arrays = measles.course()
+    totals = module.total_infectiousness(arrays, np.array([8]), 1, 20_000)
     assert np.median(totals) == 8
     assert totals.mean() == pytest.approx(8.0, rel=0.005)
     # Isolation at the rash spares half of the infectiousness.
-    by_day = module.infectiousness_by_day(measles, np.array([8]))
-    arrays = measles.course()
+    by_day = module.infectiousness_by_day(arrays, np.array([8]))
     assert arrays.shed[measles.state_names.index("prodrome"), 0] * 4 == pytest.approx(by_day.sum() / 2, rel=0.005)
 
 

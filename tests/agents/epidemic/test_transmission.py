@@ -212,7 +212,7 @@ def test_a_single_way_is_exact_and_agrees_with_simulated_courses(profile):
     for content in (early, late):
         disease = Disease.model_validate(content)
         total, share = law_of_infectiousness(disease, np.array([40], np.uint8), np.ones(1), 1)
-        simulated = module.courses.total_infectiousness(disease, np.full(20_000, 40, np.uint8), 1, 20_000)
+        simulated = module.courses.total_infectiousness(disease.course(), np.full(20_000, 40, np.uint8), 1, 20_000)
         assert total @ share == pytest.approx(simulated.mean(), rel=0.02)
         second = total**2 @ share
         assert np.sqrt(second - (total @ share) ** 2) == pytest.approx(simulated.std(), rel=0.03)

@@ -14,7 +14,7 @@ from citytwin.agents.response import board
 from citytwin.agents.response.doors import BAYS, BEDS, BEDS_USED, OFFERS
 from citytwin.agents.response.fleet import FleetError
 from citytwin.agents.response.tasks import SPECIALTIES, Outcome
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.places import SiteKind
 
 DAY = 86_400.0
@@ -153,7 +153,7 @@ def test_closing_a_bridge_lengthens_response_on_the_other_bank_only():
 def test_units_are_as_slow_as_the_streets():
     def response_of(slower):
         town = model(QUIET, days=1)
-        network = Network.of_city(town.city)
+        network = network_of_city(town.city)
         town.streets_today.note(0, np.tile(network.free_time * slower, (96, 1)))
         town.emergencies.post(Emergency(3_600.0, "illness", "somebody", place=0))
         town.run()
@@ -174,7 +174,7 @@ def test_bays_close_and_units_stay_away_with_absent_staff():
     staff = np.arange(100)
     process._staff, process._crews[10] = [staff], staff
     town.step()
-    assert process.centre.state.hospital[0, BAYS] == bays
+    assert process.centre.state.doors.hospital[0, BAYS] == bays
     half = staff[:50]
     everybody = town.presence.begin_day
 
@@ -184,7 +184,7 @@ def test_bays_close_and_units_stay_away_with_absent_staff():
 
     town.presence.begin_day = begin_day
     town.step()
-    assert process.centre.state.hospital[0, BAYS] == round(bays / 2)
+    assert process.centre.state.doors.hospital[0, BAYS] == round(bays / 2)
     ambulances = process.fleets.service == 10
     assert process.centre.state.unit[ambulances, board.DUTY].sum() == 2
     out = town.responders.select(lambda unit: unit.state == ResponderState.OUT_OF_SERVICE)
@@ -198,7 +198,7 @@ def test_crews_come_in_whatever_happens_if_the_scenario_says_so():
     town.presence.status[:] = AWAY
     process.advance(0.0, DAY)
     assert process.centre.state.unit[:, board.DUTY].all()
-    assert process.centre.state.hospital[0, BAYS] == process._all_bays()[0]
+    assert process.centre.state.doors.hospital[0, BAYS] == process._all_bays()[0]
 
 
 # ---------------------------------------------------------------------- hospitals
@@ -213,7 +213,7 @@ def test_who_found_no_bed_lies_in_a_bay_but_who_lies_on_a_ward_does_not():
     town.hospitals.lacking = np.arange(10)
     town.hospitals.bed[:4] = 1
     process._open_hospitals()
-    assert process.centre.state.hospital[0, BAYS] == bays - 6
+    assert process.centre.state.doors.hospital[0, BAYS] == bays - 6
 
 
 def test_beds_are_shared_with_the_patients_of_the_epidemic():
@@ -221,8 +221,8 @@ def test_beds_are_shared_with_the_patients_of_the_epidemic():
     process, hospitals = responding(town), town.hospitals
     for _ in range(5):
         town.step()
-        used = process.centre.state.hospital[:, BEDS_USED]
-        assert (used <= process.centre.state.hospital[:, BEDS]).all()
+        used = process.centre.state.doors.hospital[:, BEDS_USED]
+        assert (used <= process.centre.state.doors.hospital[:, BEDS]).all()
         np.testing.assert_array_equal(hospitals.taken[:, 0], np.maximum(used - process._reserved, 0))
     assert hospitals.taken[0, 0] > 0
     free = hospitals.limit[0, 0] - hospitals.patients[0, 0] - hospitals.taken[0, 0]
@@ -239,7 +239,7 @@ def test_who_needs_intensive_care_takes_a_bed_there_and_full_hospitals_do_not_of
     for _ in range(4):
         free = hospitals.limit[0, 1] - hospitals.patients[0, 1] - hospitals.taken[0, 1]
         town.step()
-        offered.append(bool(process.centre.state.hospital[0, OFFERS] & intensive) == (free > 0))
+        offered.append(bool(process.centre.state.doors.hospital[0, OFFERS] & intensive) == (free > 0))
         there = table(town)
         lies = (there["specialty"] == 5) & (there["bed"] > 0) & (there["bay"] <= process.centre.now)
         lies &= there["bay"] + there["stay"] + there["bed"] > process.centre.now

@@ -6,7 +6,7 @@ from cities import SIDE, SOUTH, WEST, tiny_city
 from epidemic_cities import homes_only
 
 from citytwin.agents.response.scenes import DETOUR, WALKING_SPEED, CallError, Scenes
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.roads import Access
 
 
@@ -39,7 +39,7 @@ def test_points_lie_in_their_zone_or_the_nearest(city):
 
 
 def test_only_nodes_that_cars_or_buses_reach_count(city):
-    network = Network.of_city(city)
+    network = network_of_city(city)
     corner = (network.start == 0) | (network.end == 0)
     on_foot = network.with_columns(access=np.where(corner, Access.FOOT, network.access).astype(np.uint8))
     assert 0 not in Scenes(city, on_foot).nodes

@@ -211,7 +211,7 @@ def assert_equal(centre, twin):
         spent.append([unit.spent.get(state, 0.0) for state in STATES])
     np.testing.assert_allclose(centre.spent(), spent, rtol=0, atol=1e-6)
     wanted = [[h.used(), len(h.in_bed), len(h.door), len(h.boarders)] for h in twin.hospitals]
-    assert centre.state.hospital[:, [USED, BEDS_USED, DOOR, BOARDERS]].tolist() == wanted
+    assert centre.state.doors.hospital[:, [USED, BEDS_USED, DOOR, BOARDERS]].tolist() == wanted
 
 
 def random_world(seed, *, rules, tied=False, services=1, sparse=False):

@@ -13,7 +13,7 @@ from citytwin.agents.traffic.record import LinkRecord, classes_of
 from citytwin.agents.traffic.settings import TrafficSettings
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.city import City
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.roads import Access
 
 LINE = ((0, 1), (1, 2), (2, 3))
@@ -80,7 +80,7 @@ def test_counting_apart_moves_nobody():
 
 
 def test_grams_are_those_of_the_vehicles_one_by_one(town):
-    streets = Network.of_city(town)
+    streets = network_of_city(town)
     record = LinkRecord(streets)
     speeds = {3: (12.5, 7, 0, 0), 4: (4.0, 5, 2, 1)}  # link: m/s, cars, buses, trucks
     expected = np.zeros(len(POLLUTANTS))
@@ -100,7 +100,7 @@ def test_grams_are_those_of_the_vehicles_one_by_one(town):
 
 
 def test_nothing_is_computed_that_nobody_asks_for(town):
-    record = passages(Network.of_city(town))
+    record = passages(network_of_city(town))
     assert burden_of(town, record, {"emissions": False}) == ({}, {})
     assert list(burden_of(town, record, {})[1]) == ["emissions"]
     figures, tables = burden_of(town, record, {"emissions": False, "air": {}, "noise": True})
@@ -110,7 +110,7 @@ def test_nothing_is_computed_that_nobody_asks_for(town):
 
 
 def test_who_stays_at_home_breathes_the_air_of_home(town):
-    record = passages(Network.of_city(town))
+    record = passages(network_of_city(town))
     figures, tables = burden_of(town, record, {"air": {}})
     air = tables["air"]
     assert air["residents"].sum() == len(town.people)
@@ -124,7 +124,7 @@ def test_who_stays_at_home_breathes_the_air_of_home(town):
 
 
 def test_who_is_at_work_breathes_the_air_of_work(town):
-    figures, tables = burden_of(town, passages(Network.of_city(town)), {"air": {"cell": 50}}, AtWork)
+    figures, tables = burden_of(town, passages(network_of_city(town)), {"air": {"cell": 50}}, AtWork)
     air = tables["air"]
     x, y = town.places.x[-1], town.places.y[-1]
     [here] = np.flatnonzero((np.abs(air["x"] - x) <= 25) & (np.abs(air["y"] - y) <= 25))
@@ -133,7 +133,7 @@ def test_who_is_at_work_breathes_the_air_of_work(town):
 
 
 def test_wind_thins_and_traffic_thickens_the_air(town):
-    streets = Network.of_city(town)
+    streets = network_of_city(town)
     once = burden_of(town, passages(streets), {"air": {}})[0]["nox_exposure"]
     windy = burden_of(town, passages(streets), {"air": {"wind": 6.0}})[0]["nox_exposure"]
     twice = burden_of(town, passages(streets, vehicles=80), {"air": {}})[0]["nox_exposure"]
@@ -142,7 +142,7 @@ def test_wind_thins_and_traffic_thickens_the_air(town):
 
 
 def test_levels_follow_traffic_and_hour(town):
-    streets = Network.of_city(town)
+    streets = network_of_city(town)
 
     def lden(**more):
         figures, tables = burden_of(town, passages(streets, **more), {"noise": True})
@@ -161,7 +161,7 @@ def test_levels_follow_traffic_and_hour(town):
 
 
 def test_homes_without_outlines_are_heard_at_their_place(town):
-    record = passages(Network.of_city(town))
+    record = passages(network_of_city(town))
     outlined = burden_of(town, record, {"noise": True})[1]["noise"]
     bare = City.__new__(City)
     bare.__dict__.update(town.__dict__)
@@ -175,7 +175,7 @@ def test_homes_without_outlines_are_heard_at_their_place(town):
 
 
 def test_where_cars_may_drive_nowhere_homes_are_quiet(town):
-    streets = Network.of_city(town)
+    streets = network_of_city(town)
     walked = replace(streets, access=streets.access & np.uint8(Access.FOOT | Access.BICYCLE))
     figures, tables = burden_of(town, LinkRecord(walked), {"noise": True})
     assert figures["noise_above_55"] == 0
@@ -184,7 +184,7 @@ def test_where_cars_may_drive_nowhere_homes_are_quiet(town):
 
 
 def test_a_day_without_traffic_is_clean_and_quiet(town):
-    figures, tables = burden_of(town, LinkRecord(Network.of_city(town)), {"air": {}, "noise": True})
+    figures, tables = burden_of(town, LinkRecord(network_of_city(town)), {"air": {}, "noise": True})
     assert figures["co2_t"] == figures["nox_exposure"] == figures["noise_above_55"] == 0
     assert np.isnan(figures["gini_nox"])
     assert len(tables["emissions"]["link"]) == 0

@@ -22,6 +22,7 @@ from citytwin.agents.traffic.direct import (
 from citytwin.agents.traffic.matrices import DAY, DemandError, Matrix, read_csv, read_matrix, read_visum
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 
 
 def folder(name):
@@ -35,7 +36,7 @@ def folder(name):
 @pytest.fixture(scope="module")
 def network():
     """Nine nodes in a square of 1 km, 500 m apart."""
-    return Network.of_city(tiny_city())
+    return network_of_city(tiny_city())
 
 
 @pytest.fixture

@@ -15,14 +15,13 @@ from citytwin.agents.traffic.emissions import (
     hourly_flows,
     link_grams,
     mean_factors,
-    street_grams,
 )
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.air.cells import link_shares
 from citytwin.environment.air.dispersion import Weather, concentration, exposure, plume_kernel
 from citytwin.environment.air.noise import day_evening_night, levels, share_above, street_power
 from citytwin.environment.grid import CityGrid
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 
 PETROL = {VehicleKind.CAR: {"car petrol 5": 1.0}, VehicleKind.BUS: {"bus electric": 1.0}}
 
@@ -83,14 +82,6 @@ def test_tabulated_mix_is_the_mix():
     for row in range(0, 500, 50):
         cell = {"quarter": [0], "link": [0], "left": [1], "speed": speed[row : row + 1]}
         np.testing.assert_allclose(link_grams(cell, one)[:, 0, 0], expected[:, row], rtol=1e-5)
-
-
-def test_streets_add_their_links(streets, table):
-    grams = link_grams(table, streets, PETROL)
-    ways, total = street_grams(grams, streets)
-    assert ways.tolist() == [3, 7]
-    np.testing.assert_array_equal(total[:, 0], grams[:, 2])
-    np.testing.assert_array_equal(total[:, 1], grams[:, 0] + grams[:, 1])
 
 
 def test_mass_stays_in_the_cells():
@@ -172,7 +163,7 @@ def test_shipped_fleet_is_whole():
 def test_a_day_of_a_city():
     """From the links table of a city to what its people breathe and hear, against a way through by single numbers."""
     city = tiny_city(30)
-    network, grid = Network.of_city(city), CityGrid.of_city(city, 50.0)
+    network, grid = network_of_city(city), CityGrid.of_city(city, 50.0)
     rng = np.random.default_rng(7)
     busy = {"quarter": np.repeat(np.arange(96, dtype=np.int16), network.links)}
     busy["link"] = np.tile(np.arange(network.links, dtype=np.int32), 96)

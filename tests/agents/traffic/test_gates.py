@@ -16,6 +16,7 @@ from citytwin.environment.city import City
 from citytwin.environment.design.design import Design
 from citytwin.environment.network.gates import Gates, find_gates, gates_of
 from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.places import Role, SiteKind
 from citytwin.environment.roads import RoadRank
 
@@ -29,7 +30,7 @@ def town():
 
 @pytest.fixture(scope="module")
 def network(town):
-    return Network.of_city(town)
+    return network_of_city(town)
 
 
 def cross(one_way=False):
@@ -76,7 +77,7 @@ def test_gates_of_kampen():
     if not root or not (Path(root) / "kampen_flood_city").is_dir():
         pytest.skip("needs kampen_flood_city under CITYTWIN_DATA; see tests/DATA.md")
     pytest.importorskip("osmium")
-    network = Network.of_city(City.from_osm(Path(root) / "kampen_flood_city/kampen.osm.pbf", people=1_000))
+    network = network_of_city(City.from_osm(Path(root) / "kampen_flood_city/kampen.osm.pbf", people=1_000))
     gates = find_gates(network)
     assert np.sum(gates.into > 0) >= 3 and np.sum(gates.out > 0) >= 3
     trips = through_trips(network, gates, 1_000, seed=1, day=0)
@@ -115,7 +116,7 @@ def test_days_differ_and_seeds_repeat(network):
 
 
 def test_no_gates_no_through_traffic():
-    network = Network.of_city(tiny_city())
+    network = network_of_city(tiny_city())
     assert len(through_trips(network, NO_GATES, 0, seed=1, day=0)) == 0
     with pytest.raises(DemandError, match="has 0 gates and no way from one to another"):
         through_trips(network, NO_GATES, 5, seed=1, day=0)
@@ -169,7 +170,7 @@ def test_designs_change_nothing_of_what_comes_from_outside(town, network):
     redrawn = Design.from_dict({"changes": [lanes, closed]}).apply(town)
     again = Design.from_dict({"changes": [{"change": "speed", "kmh": 20, "links": [0]}]}).apply(redrawn)
     for city in (redrawn, again):
-        streets = Network.of_city(city)
+        streets = network_of_city(city)
         assert gates.node[0] not in find_gates(streets).node
         kept = gates_of(city, streets)
         before, after = (through_trips(streets, found, 500, seed=1, day=0) for found in (gates, kept))

@@ -9,7 +9,7 @@ from citytwin.agents.traffic.matrices import DemandError
 from citytwin.agents.traffic.sumo_trips import read_sumo_trips
 from citytwin.agents.vehicles import VehicleKind
 from citytwin.environment.city import City
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.runners.scenarios.scenario import Scenario
 
 # from W to E straight on (a, c), or by a long way over N (a, up, down); and round a block back to W (a, back)
@@ -77,7 +77,7 @@ def ways(outputs, names):
 @pytest.mark.parametrize("learning", [0, 2])
 def test_vehicles_keep_to_their_routes_every_day(folder, learning):
     outputs = outputs_of(folder, f"sample = 1.0\nlearning = {learning}", days=2)
-    names = Network.of_city(City.load(folder / "town.city")).edges
+    names = network_of_city(City.load(folder / "town.city")).edges
     # who may not use the lane for buses takes the quickest way instead
     assert ways(outputs, names) == ["a c", "a up down", "a back", "a lane", "a c", "a c"]
     trips = outputs["trips"]
@@ -92,7 +92,7 @@ def test_vehicles_keep_to_their_routes_every_day(folder, learning):
 
 def test_a_closed_street_sends_vehicles_another_way(folder):
     closed = '[[design]]\nname = "shut"\nchanges = [{ change = "close", links = [1] }]'
-    names = Network.of_city(City.load(folder / "town.city")).edges
+    names = network_of_city(City.load(folder / "town.city")).edges
     assert ways(outputs_of(folder, more=closed), names) == [
         "a up down", "a up down", "a back", "a lane", "a up down", "a up down",
     ]  # fmt: skip
@@ -102,7 +102,7 @@ def test_a_street_closed_for_hours_does_so_in_these(folder):
     closed = '[[design]]\nname = "shut"\nchanges = [{ change = "close", links = [1], hours = "00:00-01:00" }]\n'
     late = ROUTES.replace("</routes>", '<vehicle id="late" depart="4000"><route edges="a c"/></vehicle></routes>')
     (folder / "town.rou.xml").write_text(late)
-    names = Network.of_city(City.load(folder / "town.city")).edges
+    names = network_of_city(City.load(folder / "town.city")).edges
     assert ways(outputs_of(folder, more=closed), names)[0::6] == ["a up down", "a c"]
 
 
@@ -117,7 +117,7 @@ def test_matrices_and_routes_together_pair_with_their_ways(folder):
     """Trips that leave between the vehicles of a route file do not take their routes."""
     (folder / "trips.csv").write_text("depart,origin,destination\n" + "".join(f"{t},1,2\n" for t in (61, 75, 92)))
     outputs = outputs_of(folder, 'sample = 1.0\ntrip_tables = ["trips.csv"]')
-    names = Network.of_city(City.load(folder / "town.city")).edges
+    names = network_of_city(City.load(folder / "town.city")).edges
     found = ways(outputs, names)
     own = outputs["trips"]["origin"] == 1
     assert own.sum() == 3
@@ -140,4 +140,4 @@ def test_vehicles_that_do_not_drive_here_are_named(folder, kind, depart, message
         "</vehicle></routes>"
     )
     with pytest.raises(DemandError, match=message):
-        read_sumo_trips([folder / "x.rou.xml"], Network.of_city(City.load(folder / "town.city")))
+        read_sumo_trips([folder / "x.rou.xml"], network_of_city(City.load(folder / "town.city")))

@@ -26,7 +26,7 @@ from citytwin.environment.access import (
     stop_share,
 )
 from citytwin.environment.access.streets import read_streets
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.polygons import PolygonError
 from citytwin.environment.transit.timetable import RouteType, make_timetable
 
@@ -298,7 +298,7 @@ def test_residents_by_zone_age_and_cell():
         "shops": 1,
         "leisure": 1,
     }
-    times = TravelTimes(Network.of_city(city))
+    times = TravelTimes(network_of_city(city))
     found = {"walk": reach(times, "walk", people, offers, [10, 20])}
     result = Access(people, offers.kinds, (10.0, 20.0), found)
     table = result.table()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from citytwin.environment.builders import census_fit
-from citytwin.environment.builders.census import ZoneTable, fit_households, lay_zones, read_zone_table
+from citytwin.environment.builders.census import ZoneTable, lay_zones, read_zone_table
+from citytwin.environment.builders.census_fit import fit_households
 from citytwin.environment.builders.fabric import Fabric
 from citytwin.environment.builders.households import Households, sample_households
 from citytwin.environment.city import CityError

@@ -10,7 +10,7 @@ from osm_town import Town
 from citytwin.environment.builders.osm import read_osm
 from citytwin.environment.builders.osm.junctions import REACH
 from citytwin.environment.city import City
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 
 pytest.importorskip("osmium")
 
@@ -238,7 +238,7 @@ def test_signals_and_turns_reach_the_network_of_the_city(town, tmp_path):
     )
     city = City.from_osm(town.save(tmp_path), people=3)
     again = City.load(city.save(tmp_path / "town.city"))
-    network = Network.of_city(again)
+    network = network_of_city(again)
     assert network.turns is not None
     assert network.signals is not None
     assert len(network.turns.from_link) == 1

@@ -8,7 +8,7 @@ from sumo_files import CONNECTIONS, EDGES, JUNCTIONS, LOCATION, PROGRAM, edge, n
 
 from citytwin.environment.city import City, CityError
 from citytwin.environment.design import Design
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.network.sumo import read_sumo
 from citytwin.environment.network.sumo_routes import links_of_edges
 from citytwin.environment.roads import Access
@@ -22,7 +22,7 @@ def test_what_the_network_holds_comes_back_from_the_bundle(tmp_path):
     read = read_sumo(file)
     City.from_sumo(file, name="Crossing").save(tmp_path / "crossing.city")
     city = City.load(tmp_path / "crossing.city")
-    again = Network.of_city(city)
+    again = network_of_city(city)
     for name in COLUMNS:
         np.testing.assert_allclose(getattr(again, name), getattr(read, name), rtol=1e-6)
     for name in ("from_link", "to_link", "penalty"):
@@ -154,7 +154,7 @@ def test_a_new_street_cuts_an_edge_and_its_signal_stays_at_the_end(tmp_path):
     drawn = city
     for change in (lanes, new):
         drawn = Design.from_dict({"name": "d", "crs": "EPSG:32632", "changes": [change]}).apply(drawn)
-    network = Network.of_city(drawn)
+    network = network_of_city(drawn)
     parts = links_of_edges(network)["a"]
     assert len(parts) == 2
     assert network.end[parts[0]] == network.start[parts[1]]
@@ -162,7 +162,7 @@ def test_a_new_street_cuts_an_edge_and_its_signal_stays_at_the_end(tmp_path):
     assert set(network.signals.link) == {parts[1], links_of_edges(network)["b"][0]}
     assert drawn.links.capacity[parts].tolist() == [city.links.capacity[0]] * 2
     # half the lanes carry half of what they carried
-    before = Network.of_city(city)
+    before = network_of_city(city)
     assert network.capacity[parts].tolist() == pytest.approx([before.capacity[0] / 2] * 2)
     assert network.signals.flow.min() == pytest.approx(before.signals.flow[before.signals.link == 0][0] / 2)
     assert network.edges[network.way < 0].tolist() == ["", ""]
@@ -180,4 +180,4 @@ def test_both_directions_of_a_street_are_closed_at_a_point(tmp_path):
 def test_streets_that_are_no_edges_have_no_routes():
     city = City.synthetic(1_000, seed=1)
     with pytest.raises(ValueError, match="the streets are no edges of SUMO; make the city of its network"):
-        links_of_edges(Network.of_city(city))
+        links_of_edges(network_of_city(city))

@@ -23,6 +23,10 @@ def city():
     return City.synthetic(30_000, seed=2)
 
 
+def populated(fabric, **keys):
+    return City(*populate.populate(fabric, **keys))
+
+
 def occupants(city):
     working = city.people.activity[city.people.activity >= 0]
     return np.bincount(working, minlength=len(city.places))
@@ -234,9 +238,9 @@ def test_a_fabric_may_be_populated_again():
     fabric.sites = {k: np.asarray(v)[fabric.sites["kind"] != SiteKind.SHOP] for k, v in fabric.sites.items()}
     fabric.report = {"repairs": 3}
     sites, layers = len(fabric.sites["x"]), dict(fabric.layers)
-    first, second = (populate.populate(fabric, seed=4) for _ in range(2))
+    first, second = (populated(fabric, seed=4) for _ in range(2))
     assert same(first, second)
-    assert not same(first, populate.populate(fabric, seed=5))
+    assert not same(first, populated(fabric, seed=5))
     assert first.info == second.info
     assert first.layer("buildings").equals(second.layer("buildings"))
     assert np.allclose(first.layer("buildings").centroid.x, first.buildings.x)
@@ -277,7 +281,7 @@ def test_streets_inside_given_zones():
     dwellings = np.bincount(fabric.buildings["zone"], fabric.buildings["dwellings"], minlength=3)
     assert dwellings / dwellings.sum() == pytest.approx(inhabitants / inhabitants.sum(), abs=0.01)
     assert (dwellings > 0).all()
-    assert populate.populate(fabric, seed=1).info.crs == "EPSG:25831"
+    assert populated(fabric, seed=1).info.crs == "EPSG:25831"
 
 
 def test_zones_in_degrees_are_refused():
@@ -289,14 +293,14 @@ def test_nobody_can_live_without_dwellings():
     fabric = invent(1_000, 1)
     fabric.buildings["dwellings"][:] = 0
     with pytest.raises(CityError, match="no dwellings"):
-        populate.populate(fabric, people=1_000)
+        populated(fabric, people=1_000)
 
 
 def test_venues_share_few_staff_with_their_visitors_and_missing_jobs_become_offices():
     fabric = invent(3_000, 1)
     work = fabric.sites["kind"] == SiteKind.WORK
     fabric.sites = {k: np.asarray(v)[~work] for k, v in fabric.sites.items()}  # a map that knows of shops alone
-    city = populate.populate(fabric, people=3_000, seed=1)
+    city = populated(fabric, people=3_000, seed=1)
     assert city.info.report["offices assumed in buildings with dwellings"] > 50
     assert occupants(city).max() <= 30
     offices = (city.sites.kind == SiteKind.WORK).sum()
@@ -305,7 +309,7 @@ def test_venues_share_few_staff_with_their_visitors_and_missing_jobs_become_offi
     )
     assert firm[city.sites.kind == SiteKind.WORK].sum() > 0.5 * (city.people.role == Role.WORKER).sum()
     assert (city.buildings.dwellings[city.sites.building[city.sites.kind == SiteKind.WORK]] > 0).all() and offices
-    assert "assumed in buildings" not in str(populate.populate(invent(3_000, 1), people=3_000).info.report)
+    assert "assumed in buildings" not in str(populated(invent(3_000, 1), people=3_000).info.report)
 
 
 def test_a_map_with_one_shop_gets_more():
@@ -314,7 +318,7 @@ def test_a_map_with_one_shop_gets_more():
     keep[np.flatnonzero(fabric.sites["kind"] == SiteKind.SHOP)[0]] = True
     fabric.sites = {k: np.asarray(v)[keep] for k, v in fabric.sites.items()}
     fabric.sites["floor_area"][fabric.sites["kind"] == SiteKind.SHOP] = 20_000.0
-    city = populate.populate(fabric, people=6_000, seed=1)
+    city = populated(fabric, people=6_000, seed=1)
     assert city.info.report["shops assumed in buildings with dwellings"] == round(6_000 / 180) - 1
     assert city.info.report["venues assumed in buildings with dwellings"] == round(6_000 / 110)
     assert busiest(city) < 300
@@ -342,4 +346,4 @@ def test_main_roads_run_through_and_hospitals_fit_the_town():
 def test_more_people_than_a_town_can_hold_are_refused():
     fabric = invent(1_000, 1)
     with pytest.raises(CityError, match=r"100,000,000 people do not fit in; its dwellings hold at most 8,7\d\d"):
-        populate.populate(fabric, people=100_000_000)
+        populated(fabric, people=100_000_000)

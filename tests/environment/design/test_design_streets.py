@@ -10,7 +10,7 @@ from grids import EVERYONE, STEP, at, box, cars, design, grid_city, link, node
 from citytwin.environment.city import City
 from citytwin.environment.design import Design
 from citytwin.environment.design.streets import street_columns
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.roads import Access
 
 
@@ -131,7 +131,7 @@ def test_a_bus_lane_takes_a_lane_and_a_bicycle_lane_does_not() -> None:
     columns = street_columns(after)
     assert set(np.flatnonzero(columns["bus_lane"]).tolist()) == set(rows)
     assert set(np.flatnonzero(columns["bike_lane"]).tolist()) == set(others)
-    whole, less = Network.of_city(city), Network.of_city(after)
+    whole, less = network_of_city(city), network_of_city(after)
     assert (less.capacity[rows] == whole.capacity[rows] / 2).all()
 
 
@@ -146,8 +146,8 @@ def test_a_toll_of_a_street_is_paid_by_length(city: City) -> None:
     toll = street_columns(after)["toll"]
     east = [link(city, (c, 2), (c + 1, 2)) for c in range(10)]
     assert toll[east].sum() == pytest.approx(5.0)
-    assert np.array_equal(Network.of_city(after).toll, toll)
-    assert Network.of_city(city).toll is None
+    assert np.array_equal(network_of_city(after).toll, toll)
+    assert network_of_city(city).toll is None
     assert toll.sum() == pytest.approx(10.0)
 
 
@@ -184,7 +184,7 @@ def test_a_new_street_joins_a_junction_and_splits_a_street(city: City) -> None:
     assert {int(after.links.start[row]) for row in np.flatnonzero(street)} == {node(2, 2), new}
     assert after.links.length[street].tolist() == pytest.approx([np.hypot(3.5, 2) * STEP] * 2)
     assert (after.links.speed[street] * 3.6).tolist() == pytest.approx([40, 40])
-    assert set(Network.of_city(after).names.values()) >= {"Shortcut"}
+    assert set(network_of_city(after).names.values()) >= {"Shortcut"}
     # what was there keeps its number
     others = np.delete(np.arange(count), [east, link(city, (6, 4), (5, 4))])
     for name in ("start", "end", "length", "way"):

@@ -7,6 +7,7 @@ import pytest
 
 from citytwin.environment.city import City
 from citytwin.environment.network.network import SATURATION, Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.network.signals import JOINED, LOST, SHORTEST_GREEN, with_signals
 from citytwin.environment.roads import Access, RoadRank
 
@@ -189,7 +190,7 @@ def test_uniform_delay_of_a_green_window(cycle, green, ratio, wait):
 
 def test_an_invented_city_has_signals_where_large_streets_meet():
     city = City.synthetic(20_000, seed=3)
-    network = Network.of_city(city)
+    network = network_of_city(city)
     for node in range(len(city.nodes)):
         ranks = city.links.rank[city.links.end == node]
         expected = (ranks <= RoadRank.TERTIARY).sum() >= 3 and (ranks <= RoadRank.SECONDARY).any()

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from citytwin.environment.city import City
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.roads import Access, RoadRank
 from citytwin.environment.transit.invented import STOP_SPACING, invented_timetable
 from citytwin.environment.transit.raptor import travel_times, walks_to_stops
@@ -25,7 +25,7 @@ def table(city):
 
 
 def test_stops_lie_on_larger_streets_some_400_m_apart(city, table):
-    network = Network.of_city(city)
+    network = network_of_city(city)
     larger = network.usable(Access.BUS) & (network.rank <= RoadRank.TERTIARY)
     used = np.unique(network.start[larger])
     corners = set(zip(network.x[used].tolist(), network.y[used].tolist(), strict=True))

@@ -5,6 +5,7 @@ import json
 from collections import Counter, deque
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,27 @@ class Pair(NamedTuple):
 class Slotted:
     __slots__ = ("inner",)
     inner: object
+
+
+class Secretive:
+    __slots__ = ("__inner",)
+
+    def __init__(self, inner: object):
+        self.__inner = inner
+
+    def told(self) -> object:
+        return self.__inner
+
+
+class Moody:
+    """Changes what it does by taking another method."""
+
+    def __init__(self, *, wild: bool = False):
+        self.act = self.rage if wild else self.rest
+
+    def rest(self) -> None: ...
+
+    def rage(self) -> None: ...
 
 
 class Thing:
@@ -192,6 +214,38 @@ def test_what_is_shared_stays_shared(make) -> None:
     assert passed(make, [range(2), [], []])[1] is not passed(make, [[], []])[0]
 
 
+def test_what_is_shared_by_a_set_or_a_dictionary_of_objects_stays_shared(make) -> None:
+    one, other, array = Thing(), Thing(), np.arange(3)
+    one.array = array
+    in_set, listed, by_object = passed(make, [{one}, [one, array], {one: [1], other: [2]}])
+    assert in_set == {listed[0]}
+    assert listed[0].array is listed[1]
+    assert list(by_object.values()) == [[1], [2]]
+    assert next(iter(by_object)) is listed[0]
+    values = [1], [2]
+    first, second = passed(make, [{one: values[0], other: values[1]}, list(values)])
+    assert all(found is again for found, again in zip(first.values(), second, strict=True))
+
+
+def test_what_lies_in_a_set_is_saved_even_if_it_did_not_change(make) -> None:
+    def things() -> set[Thing]:  # which comes first depends on where they lie
+        return {Thing(number=number, array=np.full(3, number)) for number in range(20)}
+
+    found = passed(make, things(), fresh=things(), whole=False)
+    assert sorted(thing.number for thing in found) == list(range(20))
+    assert all((thing.array == thing.number).all() for thing in found)
+
+
+def test_sets_keep_the_order_in_which_they_are_gone_through(make) -> None:
+    sets = [{8, 0}, {0, 8}, {24, 8, 16}]
+    assert list(sets[0]) != list(sets[1])
+    assert list(map(list, passed(make, sets))) == list(map(list, sets))
+
+
+def test_private_slots_are_saved(make) -> None:
+    assert passed(make, Secretive(5), fresh=Secretive(4)).told() == 5
+
+
 def test_columns_of_the_city_are_referred_to(make) -> None:
     model = make()
     model.held = [model.city.people.age, model.city.people.age[5:9], np.array(model.city.people.age)]
@@ -242,12 +296,45 @@ class Many(Counter):
 
 @pytest.mark.parametrize(
     "value",
-    [Many("aab"), 1j, memoryview(b"x"), iter([]), [np.array([{}])]],
+    [
+        Many("aab"),
+        1j,
+        memoryview(b"x"),
+        iter([]),
+        [np.array([{}])],
+        np.ma.masked_array([1], [True]),
+        np.rec.array([(1,)]),
+    ],
     ids=lambda value: type(value).__name__,  # the same in every process that collects
 )
 def test_what_cannot_be_saved(make, value: object) -> None:
     with pytest.raises(SaveError, match=r"\[0\]\.held.* cannot be saved"):
         passed(make, value)
+
+
+def test_memory_that_is_no_arrays_is_not_shared_silently(make) -> None:
+    memory = bytearray(16)
+    assert passed(make, [np.frombuffer(memory, "u1"), np.zeros(3)])[0].tolist() == [0] * 16
+    with pytest.raises(SaveError, match=r"\[0\]\.held\[0\] and \[0\]\.held\[1\] share memory that is no array's"):
+        passed(make, [np.frombuffer(memory, "u1"), np.frombuffer(memory, "i4")])
+
+
+def test_a_chain_without_end_is_named(make) -> None:
+    chain = None
+    for _ in range(3000):
+        chain = Thing(following=chain)
+    with pytest.raises(SaveError, match=r"^\[0\]\.held\.following.*leads on and on from object to object"):
+        passed(make, chain)
+
+
+def test_another_function_than_a_fresh_model_has_is_named(make) -> None:
+    assert isinstance(passed(make, Moody(), fresh=Moody()), Moody)
+    with pytest.raises(
+        StateError, match=r"held\.act: the saved model had .*:Moody\.rage here, a fresh one has .*rest;"
+    ):
+        passed(make, Moody(wild=True), fresh=Moody())
+    with pytest.raises(StateError, match=r"had .*:len here, a fresh one has .*:max;"):
+        passed(make, partial(len), fresh=partial(max))
 
 
 def test_code_is_not_saved_but_found_again(make) -> None:
@@ -265,6 +352,12 @@ def test_code_is_not_saved_but_found_again(make) -> None:
         ({"object": "citytwin.runners.model:nothing", "state": {}}, "names a class that there is not"),
         ({"object": "test_state_trees:Thing", "state": {"__class__": 1}}, "no attribute has such a name"),
         ({"class": "builtins:eval"}, "names a class"),
+        ({"class": "citytwin.__main__:main"}, "names a class that there is not"),
+        ({"class": "mesa.examples.basic.schelling.app:x"}, "names a class that there is not"),
+        ({"deque": [], "most": 2**70}, "does not fit"),
+        ({"seconds": [2**70, 0, 0]}, "does not fit"),
+        ({}, "unknown kind of value ''"),
+        pytest.param(reduce(lambda inside, _: {"list": [inside]}, range(900), 1), "does not fit the model", id="deep"),
         ({"restore": [1]}, "unknown kind of value 'restore'"),
         ({"same": "[0].nowhere"}, "does not fit the model"),
         ({"array": 99}, "does not fit the model"),

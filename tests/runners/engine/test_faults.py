@@ -83,6 +83,12 @@ def test_workers_that_die_before_any_run_end_the_sweep(tmp_path):
             run_sweep(toys.make_tasks(), "deadly_toy:execute", toys.CONTEXT, tmp_path / "out", workers=2)
 
 
+def test_workers_import_nothing_from_where_the_sweep_is_started(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise RuntimeError('brought along')\n")
+    monkeypatch.chdir(tmp_path)
+    assert run_sweep(toys.make_tasks(1, 2), toys.EXECUTE, toys.CONTEXT, tmp_path / "out", workers=1).done == 2
+
+
 # ---------------------------------------------------------------------- sweeps that die
 
 

@@ -77,6 +77,7 @@ def test_lines_are_there_at_once(tmp_path):
         b'{"run_id": 7, "state": "done"}',
         b'{"run_id": "b", "state": "done", "attempt": "two"}',
         b'{"run_id": "b", "state": ["done"]}',
+        pytest.param(b"[" * 100_000, id="deep"),
     ],
 )
 def test_torn_and_foreign_lines_are_passed_over(tmp_path, line):

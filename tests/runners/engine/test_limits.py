@@ -5,9 +5,10 @@ import time
 
 import pytest
 import sweep_toys as toys
+from made_stores import make_store
 
 from citytwin.runners.engine import supervisor
-from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.ledger import Ledger, entries
 from citytwin.runners.engine.limits import Limits, parse_size, process_start, size_text, time_text
 from citytwin.runners.engine.memory import resident
 from citytwin.runners.engine.sessions import states
@@ -51,6 +52,47 @@ def test_limits_as_people_write_them():
 def test_texts():
     assert [time_text(seconds) for seconds in (0.5, 59, 90, 7200)] == ["0.5 s", "59 s", "1.5 min", "2 h"]
     assert [size_text(size) for size in (12, 1500, 4.2e9, 3e13)] == ["12 B", "1.5 kB", "4.2 GB", "30 TB"]
+
+
+class Slow:
+    """A worker that has done its run at the moment at which it is ended for having taken too long."""
+
+    ready, warming, looks, verdict = True, False, False, None
+    attempt, pid, since, seconds = 1, 1, 0.0, 5.0
+
+    def __init__(self, task):
+        self.task = task
+        self.taken = []
+
+    def kill(self): ...
+
+    def take(self, task, attempt):
+        self.taken.append((task, attempt))
+
+
+def test_a_worker_that_is_being_ended_takes_no_other_run(tmp_path):
+    tasks = toys.make_tasks(1, 2)
+    store = make_store(tmp_path / "out", tasks)
+    with Ledger(store.directory) as ledger:
+        engine = supervisor.Supervisor(
+            {"context": {}},
+            workers=1,
+            store=store,
+            ledger=ledger,
+            attempts={},
+            progress=None,
+            limits=Limits(seconds=1),
+        )
+        child = Slow(tasks[0])
+        engine.children.append(child)
+        engine.sealing.expect(task["run_id"] for task in tasks)
+        engine.todo.waiting.append(tasks[1])
+        engine._check()
+        assert child.verdict[0] == "timed_out"
+        engine._report(child, {"is": "done"})
+        engine._feed()
+    assert child.taken == []
+    assert (engine.settled["done"], engine.settled["timed_out"]) == (1, 0)
 
 
 def test_the_wall_time_counts_from_the_start_of_the_process():

@@ -122,6 +122,42 @@ def test_names_that_are_no_runs(tmp_path):
         work_on(tmp_path / "out", workers=0)
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "stage", "summary"])
+def test_a_folder_that_is_a_link_is_refused(tmp_path, name):
+    tasks = toys.make_tasks(1, 1)
+    elsewhere = tmp_path / "elsewhere" / tasks[0]["run_id"]
+    elsewhere.mkdir(parents=True)
+    out = tmp_path / "out"
+    plan_runs(tasks, toys.EXECUTE, toys.CONTEXT, out)
+    (out / name).symlink_to(elsewhere.parent)
+    with pytest.raises(SweepError, match=f"{name}: is a link"):
+        work_on(out, workers=1)
+    assert [item.name for item in elsewhere.parent.iterdir()] == [elsewhere.name]
+
+
+def test_a_process_that_ends_waits_for_what_its_threads_have_to_write(tmp_path, import_path):
+    out, finished = tmp_path / "out", tmp_path / "finished"
+    plan_runs(toys.make_tasks(1, 1), toys.EXECUTE, toys.CONTEXT, out)
+    script = f"""
+import pathlib, sys, threading, time
+sys.path[:0] = {[str(toys.HERE.parent), str(toys.HERE)]!r}
+import conftest
+from citytwin.runners.engine import manifest, part
+manifest.program = lambda: {toys.PROGRAM}
+begun = threading.Event()
+def finish(_):
+    begun.set()
+    time.sleep(0.5)
+    pathlib.Path({str(finished)!r}).touch()
+part.Store.finish = finish
+threading.Thread(target=part.work_on, args=({str(out)!r}, []), daemon=True).start()
+begun.wait(60)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=import_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert finished.exists()
+
+
 def test_workers_of_another_version_are_refused_by_name(tmp_path, monkeypatch):
     out = tmp_path / "out"
     plan_runs(toys.make_tasks(1, 2), toys.EXECUTE, toys.CONTEXT, out)

@@ -1,5 +1,6 @@
 """Runs that are paused and go on: none of their steps is made twice, and the results are those of unbroken runs."""
 
+import os
 import signal
 import time
 
@@ -33,8 +34,9 @@ def test_a_new_run_is_not_asked(tmp_path):
     pause.begin(None)
 
 
+@pytest.mark.parametrize("to_all", [False, True], ids=["to the supervisor", "to all processes, as batch systems do"])
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
-def test_signal_pauses_runs_in_hand_which_then_go_on(tmp_path, number):
+def test_signal_pauses_runs_in_hand_which_then_go_on(tmp_path, number, to_all):
     tasks = toys.make_tasks(1, 2)
     marks = tmp_path / "marks"
     marks.mkdir()
@@ -43,6 +45,8 @@ def test_signal_pauses_runs_in_hand_which_then_go_on(tmp_path, number):
     process = toys.start_sweep(out, tasks, context, workers=2)
     toys.wait_for(lambda: len(list(marks.iterdir())) == 2)
     time.sleep(0.3)
+    for mark in marks.iterdir() if to_all else ():
+        os.kill(int(mark.name.rpartition("-")[2]), number)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert f"Stopped by {number.name}: 0 of 2 runs" in errors

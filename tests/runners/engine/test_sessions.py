@@ -125,6 +125,16 @@ def test_who_was_found_silent_is_not_waited_for_again(out):
     assert sessions(out)[0].end["how"] == "silent"
 
 
+def test_a_session_may_have_much_to_tell(out):
+    names = [f"20260105T000000.000000-node{number:04d}-1" for number in range(2000)]
+    with Ledger(out, identity() | {"redone": names}) as ledger:
+        assert living(sessions(out)) == {ledger.name}
+        ledger.write("r000-000", "running")
+        ledger.end("finished", silent=names)
+    (session,) = sessions(out)
+    assert session.about["redone"] == session.end["silent"] == names
+
+
 def test_two_machines_of_one_name_are_not_mixed_up(out):
     about = identity()
     there = about | {"place": about["place"].replace(about["place"].split()[1], "another-boot"), "pid": 2**22 - 3}

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +29,7 @@ class Dialogue:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 env=os.environ | SINGLE_THREADED,
+                process_group=0,
             )
 
     def say(self, **command):
@@ -81,6 +85,37 @@ def odd(*_):
 def fails_to_warm(_):
     """Stand for a kernel that does not compile."""
     raise RuntimeError("cannot compile")
+
+
+def leaves_another(_, context):
+    """Fork a process that lives on, say which, and be killed."""
+    other = os.fork()
+    if not other:
+        time.sleep(60)
+        os._exit(0)
+    Path(context["other"]).write_text(str(other))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def starts_another(_, context):
+    """Start a program, say which, and wait for its end."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        Path(context["other"]).write_text(str(other.pid))
+
+
+def ends_others(*_):
+    """Yield how a process that is forked, and a program that is started, end when they are told to."""
+    here, there = os.pipe()
+    forked = os.fork()
+    if not forked:
+        os.write(there, b".")
+        time.sleep(60)
+        os._exit(0)
+    os.read(here, 1)
+    os.kill(forked, signal.SIGTERM)
+    with subprocess.Popen(["sleep", "60"]) as started:
+        started.terminate()
+    return {"summary": {"forked": os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]), "started": started.returncode}}
 
 
 def test_runs_and_ends(worker, tmp_path):
@@ -168,8 +203,54 @@ def test_supervisor_gone_in_the_middle_of_a_run(worker, tmp_path):
     worker.say(do="run", task=tasks[0], attempt=1)
     toys.wait_for(lambda: list(marks.iterdir()))
     worker.process.stdin.close()
-    assert worker.process.wait(30) == 1
+    assert worker.process.wait(30) == -signal.SIGKILL
     assert not (out / "stage").exists()
+
+
+def begin_run(worker, tmp_path, execute):
+    """Let a run begin that starts another process, and return that one."""
+    tasks = toys.make_tasks(1, 1)
+    said = tmp_path / "other"
+    worker.open(make_results(tmp_path, tasks), execute, {"other": str(said)})
+    worker.say(do="run", task=tasks[0], attempt=1)
+    toys.wait_for(lambda: said.exists() and said.read_text())
+    return int(said.read_text())
+
+
+def test_what_a_run_started_ends_with_it_when_the_supervisor_is_gone(worker, tmp_path):
+    other = begin_run(worker, tmp_path, "test_worker:starts_another")
+    assert toys.is_alive(other)
+    worker.process.stdin.close()
+    assert worker.process.wait(30) == -signal.SIGKILL
+    toys.wait_for(lambda: not toys.is_alive(other))
+
+
+def test_death_is_seen_though_a_process_that_the_run_forked_lives_on(worker, tmp_path):
+    other = begin_run(worker, tmp_path, "test_worker:leaves_another")
+    assert worker.process.stdout.read() == b""  # its end, not that of the other
+    assert toys.is_alive(other)
+    os.kill(other, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
+def test_signals_that_stop_a_sweep_are_for_the_supervisor(worker, tmp_path, number):
+    tasks = toys.make_tasks(1, 1)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    worker.open(make_results(tmp_path, tasks), toys.EXECUTE, {"pause": 0.5, "marks": str(marks)})
+    worker.say(do="run", task=tasks[0], attempt=1)
+    toys.wait_for(lambda: list(marks.iterdir()))
+    worker.process.send_signal(number)
+    assert json.loads(worker.process.stdout.readline())["is"] == "done"
+
+
+def test_processes_of_a_run_end_when_they_are_told_to(worker, tmp_path):
+    tasks = toys.make_tasks(1, 1)
+    out = make_results(tmp_path, tasks)
+    worker.open(out, "test_worker:ends_others")
+    assert worker.run(tasks[0])["is"] == "done"
+    found = read_table(out, "summary").select(["forked", "started"]).to_pylist()
+    assert found == [{"forked": -signal.SIGTERM, "started": -signal.SIGTERM}]
 
 
 def test_load():

@@ -30,7 +30,7 @@ def execute(task, context):
 
 
 def execute_long(task, context):
-    """Count days, each with a pause; save the day reached when asked to stop and go on from it."""
+    """Count days, each with a pause; save the day reached when asked to stop, and go on from it without any pause."""
     from citytwin.runners.engine import pause
 
     folder = pause.folder()
@@ -38,11 +38,12 @@ def execute_long(task, context):
     if folder is not None and (folder / "day").exists():
         day = int((folder / "day").read_text())
         Path(context["marks"], f"{task['run_id']}-from-{day}").touch()
+    gone_on = day > 0
     while day < context["days"]:
         if pause.asked() and folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "day").write_text(str(day))
             raise pause.Paused
-        time.sleep(context["pause"])
+        time.sleep(0.0 if gone_on else context["pause"])
         day += 1
     return {"summary": {"days": day}, "series": {"day": np.arange(day, dtype=np.int32)}}

@@ -33,5 +33,12 @@ def slurm(slurm_session, monkeypatch):
     for name, value in slurm_session.environment.items():
         monkeypatch.setenv(name, value)
     yield slurm_session
-    slurm_session.call("scancel", f"--user={os.getuid()}", check=False)
-    slurm_session.wait()
+    slurm_session.clear()
+
+
+@pytest.fixture
+def cluster(slurm, import_path, monkeypatch):
+    """A Slurm whose jobs find citytwin, and the kernels that are compiled beside its code."""
+    monkeypatch.setenv("PYTHONPATH", import_path["PYTHONPATH"])
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    return slurm

@@ -20,7 +20,11 @@ SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin"
 CPUS = 4
 REQUEUE_SECONDS = 5
 """Seconds that a job which is put back into the queue waits: the lifetime of its credentials, 120 unless said."""
+LARGEST_ARRAY = 4
+"""Tasks of an array; more are refused."""
 _PATIENCE = 30.0
+_LOOK_SECONDS = 0.3
+"""Seconds between two looks at the queue: each takes time of the cores that the jobs need."""
 
 _CONF = """\
 ClusterName=citytwin
@@ -51,6 +55,7 @@ JobCompType=jobcomp/none
 ReturnToService=2
 KillWait=5
 MinJobAge=300
+MaxArraySize={largest_array}
 OverTimeLimit=0
 JobRequeue=1
 SlurmctldTimeout=60
@@ -69,7 +74,12 @@ class UnavailableError(RuntimeError):
 
 
 class SlurmCluster:
-    """A Slurm that runs until :meth:`stop`; its programs find it by the variables of :attr:`environment`."""
+    """A Slurm that runs until :meth:`stop`; its programs find it by the variables of :attr:`environment`.
+
+    Attributes:
+        environment: those variables.
+        aside: names of jobs that go on beside those of the tests, which neither wait for them nor cancel them.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -80,6 +90,7 @@ class SlurmCluster:
                 f"no {', '.join(missing)} here (apt-get install slurm-wlm slurm-wlm-basic-plugins munge)"
             )
         self.environment = {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
+        self.aside: set[str] = set()
         self._processes: list[subprocess.Popen[bytes]] = []
         try:
             self._start()
@@ -100,6 +111,7 @@ class SlurmCluster:
             folder=self.folder,
             cpus=CPUS,
             requeue_seconds=REQUEUE_SECONDS,
+            largest_array=LARGEST_ARRAY,
             memory=max(2000, megabytes * 8 // 10),
         )
         (self.folder / "slurm.conf").write_text(conf)
@@ -152,16 +164,23 @@ class SlurmCluster:
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout
 
-    def jobs(self) -> list[str]:
-        """Return the states of the jobs that are not over."""
-        return self.call("squeue", "-h", "-r", "-o", "%T").split()
+    def jobs(self) -> dict[str, str]:
+        """Return the states of the jobs that are not over, by identifier; not of those aside."""
+        lines = [line.split() for line in self.call("squeue", "-h", "-r", "-o", "%i %T %j").splitlines()]
+        return {job: state for job, state, name in lines if name not in self.aside}
 
     def wait(self, *, patience: float = 300.0) -> None:
         """Wait until no job is left."""
         end = time.monotonic() + patience
-        while states := self.jobs():
-            assert time.monotonic() < end, f"jobs are not over: {states}"
-            time.sleep(0.2)
+        while left := self.jobs():
+            assert time.monotonic() < end, f"jobs are not over: {left}"
+            time.sleep(_LOOK_SECONDS)
+
+    def clear(self) -> None:
+        """Cancel all jobs and wait until none is left."""
+        if left := self.jobs():
+            self.call("scancel", *left, check=False)
+        self.wait()
 
     def stop(self) -> None:
         """Cancel all jobs and stop the daemons."""

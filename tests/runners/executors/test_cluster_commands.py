@@ -24,14 +24,6 @@ HPC = Path(__file__).resolve().parents[3] / "runners" / "hpc"
 
 
 @pytest.fixture
-def cluster(slurm, import_path, monkeypatch):
-    """A Slurm whose jobs find citytwin, and the kernels that are compiled beside its code."""
-    monkeypatch.setenv("PYTHONPATH", import_path["PYTHONPATH"])
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
-    return slurm
-
-
-@pytest.fixture
 def scenario(tmp_path):
     """A sweep of 4 points and 3 seeds, as that of :func:`swept`."""
     file = tmp_path / "town.toml"
@@ -94,7 +86,8 @@ def test_submit_status_and_the_same_files_as_a_local_sweep(call, cluster, small,
 
 
 @pytest.mark.usefixtures("cluster")
-def test_sweep_through_slurm_waits_and_reports(call, small, expected, tmp_path):
+def test_sweep_through_slurm_waits_and_reports(call, small, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr("citytwin.runners.executors.choice._LOOK_SECONDS", 0.5)
     out = tmp_path / "results"
     answer = call("sweep", small, "--out", out, "--executor", "slurm", "--workers", "2")
     assert answer.code == 0, answer.err

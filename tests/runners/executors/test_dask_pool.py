@@ -50,32 +50,31 @@ def serial(folder):
     return sweep_toys.files(folder / "serial")
 
 
-def deaths(folder):
-    """Return runs that kill the process of a worker, and the folder in which they count."""
+def deaths(folder, **further):
+    """Return runs that kill the process of a worker, how often, and the folder in which they count."""
     marks = folder / "marks"
     marks.mkdir()
-    return {"kills": {"r000-003": 1, "r002-001": 1, "r003-002": 99}, "marks": str(marks)}
+    return {"kills": {"r000-003": 1, **further}, "marks": str(marks)}
 
 
-def check(folder, out, outcome):
-    """Make sure that all is there but the run that kills every worker, which is found out alone."""
-    assert (outcome.done, outcome.lost) == (19, 1)
-    assert [failure.run_id for failure in outcome.failures] == ["r003-002"]
-    done = [entry.run_id for entry in entries(out) if entry.state == "done"]
-    assert len(done) == len(set(done)) == 19, "none that was done was made again"
-    # Once it kills nobody any more, all is as if nothing had happened.
-    for number in range(99):
-        (folder / "marks" / f"r003-002-{number}").touch()
-    work_on(out, workers=1)
-    assert sweep_toys.files(out) == serial(folder)
+def done(out):
+    return [entry.run_id for entry in entries(out) if entry.state == "done"]
 
 
 def test_workers_of_this_machine_that_are_killed(tmp_path):
-    out = planned(tmp_path, **deaths(tmp_path))
+    """One run kills every worker that it is given to, and is found out alone."""
+    out = planned(tmp_path, **deaths(tmp_path, **{"r002-001": 1, "r003-002": 99}))
     with dask_pool(None, 2) as (executor, slots):
         assert slots() == 2
         outcome = work_through(out, executor, slots=slots)
-    check(tmp_path, out, outcome)
+    assert (outcome.done, outcome.lost) == (19, 1)
+    assert [failure.run_id for failure in outcome.failures] == ["r003-002"]
+    assert len(done(out)) == len(set(done(out))) == 19, "none that was done was made again"
+    # Once it kills nobody any more, all is as if nothing had happened.
+    for number in range(99):
+        (tmp_path / "marks" / f"r003-002-{number}").touch()
+    work_on(out, workers=1)
+    assert sweep_toys.files(out) == serial(tmp_path)
 
 
 def test_workers_that_are_jobs_of_slurm_and_are_killed(tmp_path, slurm):
@@ -91,7 +90,10 @@ def test_workers_that_are_jobs_of_slurm_and_are_killed(tmp_path, slurm):
             outcome = work_through(out, executor, slots=slots)
     finally:
         dask.config.refresh()
-    check(tmp_path, out, outcome)
+    assert outcome.done == 20
+    assert len(list((tmp_path / "marks").glob("r000-003-*"))) == 2, "it killed a worker and was begun again"
+    assert len(done(out)) == len(set(done(out))) == 20, "none that was done was made again"
+    assert sweep_toys.files(out) == serial(tmp_path)
     slurm.wait()
 
 
@@ -102,6 +104,20 @@ def test_a_scheduler_that_does_not_answer_is_said(monkeypatch):
         dask_pool("tcp://127.0.0.1:9", 1),
     ):
         pass
+
+
+def test_a_scheduler_that_goes_away_ends_the_sweep_with_a_word(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("citytwin.runners.executors.dask_pool._CONNECT_SECONDS", 2)
+    with (
+        LocalCluster(n_workers=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        dask_pool(cluster.scheduler_address, 1) as (_, slots),
+    ):
+        assert slots() >= 1
+        cluster.close()
+        with pytest.raises(SweepError, match=r"scheduler of Dask at tcp://127.* does not answer any more .*--resume"):
+            slots()
 
 
 def test_without_dask_the_remedy_is_said(monkeypatch):

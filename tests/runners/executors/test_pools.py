@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from citytwin.runners.engine.limits import Limits
 from citytwin.runners.engine.outcome import SweepError
 from citytwin.runners.engine.sessions import states
 from citytwin.runners.executors.pools import ATTEMPTS, work_through
-from citytwin.runners.sweep import plan_runs, run_sweep
+from citytwin.runners.sweep import plan_runs, run_sweep, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +129,36 @@ def test_an_executor_that_breaks_and_cannot_be_made_again_ends_the_sweep_with_wh
     assert sweep_toys.files(out) == serial(tmp_path)
 
 
+class Breaking(Here):
+    """An executor that breaks when it has two parts, of which the second is told when it is shut down."""
+
+    made = 0
+
+    def __init__(self):
+        type(self).made += 1
+        self.parts = [] if self.made == 1 else None
+
+    def submit(self, function, /, *args, **kwargs):
+        if self.parts is None:
+            return super().submit(function, *args, **kwargs)
+        self.parts.append(Future())
+        if len(self.parts) == 2:
+            self.parts[0].set_exception(BrokenExecutor("a process died"))
+        return self.parts[-1]
+
+    def shutdown(self, wait=True, *, cancel_futures=False):  # noqa: ARG002 - as executors have it
+        for part in self.parts or ():
+            if not part.done():
+                part.set_exception(BrokenExecutor("a process died"))
+
+
+def test_an_executor_that_broke_is_made_again_once_whenever_its_parts_say_so(tmp_path):
+    out = planned(tmp_path)
+    assert work_through(out, Breaking).done == 12
+    assert Breaking.made == 2
+    assert sweep_toys.files(out) == serial(tmp_path)
+
+
 def test_an_executor_that_never_begins_a_run_is_given_up(tmp_path):
     out = planned(tmp_path)
     with pytest.raises(SweepError, match=r"cannot make a run .*No module named 'citytwin'.*0 of 12 runs"):
@@ -139,6 +169,24 @@ def test_results_that_cannot_be_written_end_the_sweep(tmp_path):
     out = planned(tmp_path)
     with pytest.raises(SweepError, match="No space left"):
         work_through(out, Failing(SweepError("results: cannot be written (No space left on device)")))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"workers": lambda: 2}, "workers: a number is needed; only an executor may change its size"),
+        ({"workers": 0}, "workers: 0; must be a whole number from 1"),
+        ({"workers": 2.5}, r"workers: 2\.5; must be a whole number from 1"),
+        ({"workers": -1, "executor": Here()}, "workers: -1; must be a whole number from 1"),
+        ({"executor": "dask"}, "executor: 'dask'; must be an executor of concurrent.futures"),
+        ({"executor": Here(), "limits": Limits(walltime=60)}, "walltime: not for a sweep through an executor"),
+    ],
+    ids=["function of one's own workers", "none", "part", "negative", "name", "walltime"],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, given, said):
+    with pytest.raises(SweepError, match=said):
+        sweep("quickstart", out=tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_wall_time_is_refused_as_it_belongs_to_the_jobs_of_the_executor(tmp_path):

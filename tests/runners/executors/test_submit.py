@@ -6,10 +6,11 @@ import pytest
 import sweep_toys
 
 from citytwin.runners.engine.ledger import entries
+from citytwin.runners.engine.outcome import SweepError
 from citytwin.runners.engine.part import work_on
 from citytwin.runners.executors.job import SubmitError
 from citytwin.runners.executors.parts import PARTS
-from citytwin.runners.executors.submission import JOBS, Request, submissions, tasks_in_queue
+from citytwin.runners.executors.submission import JOBS, Request, go_on_command, submissions, tasks_in_queue
 from citytwin.runners.executors.submit import START_SECONDS, SUPERVISOR_MEMORY, commands, submit_runs
 from citytwin.runners.executors.task import runs_of
 from citytwin.runners.storage.store import runs_in_results
@@ -77,14 +78,14 @@ def test_kernels_are_compiled_first_where_runs_have_some(out):
     file.write_text(json.dumps(content))
     submission = submit_runs(out, Request("slurm", seconds_per_run=1), write_only=True, trust_code=True)
     assert commands(submission) == [
-        f"cd {submission.folder}",
+        f"cd '{submission.folder}'",
         "sbatch --parsable warm.sh",
-        "sbatch --parsable --dependency=afterany:<job of warm.sh> array.sh",
-        "sbatch --parsable --dependency=afterany:<job of array.sh> finish.sh",
+        "sbatch --parsable --dependency=afterany:JOB_OF_WARM array.sh",
+        "sbatch --parsable --dependency=afterany:JOB_OF_ARRAY finish.sh",
     ]
     assert (submission.folder / "warm.sh").read_text().endswith("work '" + str(out) + "' --trust-code --warm\n")
     lsf = submit_runs(out, Request("lsf", seconds_per_run=1), write_only=True, trust_code=True)
-    assert commands(lsf)[2] == "bsub -w ended(<job of warm.sh>) < array.sh"
+    assert commands(lsf)[2] == "bsub -w 'ended(JOB_OF_WARM)' < array.sh"
 
 
 def test_parts_are_read_by_the_tasks_that_the_script_starts(out):
@@ -120,10 +121,93 @@ def test_names_that_cannot_be_meant_are_refused_before_anything_is_done(out):
     assert not (out / JOBS).exists() and not runs_in_results(out)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"request": {}}', '{"request": {"system": "slurm", "extra": 3}}'])
+REST = '"time": "", "runs": 1, "tasks": 1, "seconds_per_run": 1.0, "wall_seconds": 1.0'
+SAID = (
+    '"system": "cloud"',
+    '"system": "slurm", "workers": "1\\nrm -rf ~"',
+    '"system": "slurm", "workers": null',
+    '"system": "slurm", "workers": 1.5',
+    '"system": "slurm", "seconds": "600"',
+    '"system": "slurm", "seconds": NaN',
+    '"system": "slurm", "memory_per_run": -1',
+    '"system": "slurm", "queue": 7',
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"request": {}}',
+        '{"request": {"system": "slurm", "extra": 3}}',
+        *(f'{{"request": {{"extra": [], {said}}}, {REST}}}' for said in SAID),
+    ],
+)
 def test_what_is_known_of_a_submission_may_be_damaged(out, content):
     submission = submit_runs(out, Request("slurm", seconds_per_run=1), write_only=True, trust_code=True)
     (submission.folder / "job.json").write_text(content)
     assert submissions(out) == []
     (submission.folder / "job.json").unlink()
     assert submissions(out) == []
+
+
+def test_what_is_known_of_a_submission_is_read_as_it_was_written(out):
+    asked = Request("lsf", 2, 3, 60.0, 600.0, 1.5, 10**9, 30.0, "short", "city", ("#BSUB -x",))
+    submission = submit_runs(out, asked, write_only=True, trust_code=True)
+    assert submissions(out) == [submission] and submission.request == asked
+
+
+def test_arrays_are_no_larger_than_slurm_takes(out, tmp_path, monkeypatch):
+    (tmp_path / "scontrol").write_text("#!/bin/bash\necho 'MaxArraySize            = 3'\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert (
+        submit_runs(out, Request("slurm", task_seconds=1, seconds_per_run=1), write_only=True, trust_code=True).tasks
+        == 3
+    )
+    with pytest.raises(SubmitError, match="--tasks 4: this Slurm takes arrays of at most 3 tasks"):
+        submit_runs(out, Request("slurm", tasks=4, seconds_per_run=1), write_only=True, trust_code=True)
+    assert submit_runs(out, Request("pbs", tasks=4, seconds_per_run=1), write_only=True, trust_code=True).tasks == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "echo 'sbatch: error: Invalid account' >&2; exit 1",
+            "Slurm did not take .*array.sh: sbatch: error: Invalid account",
+        ),
+        (
+            "sleep 60",
+            r"sbatch did not answer within 1 s; it may have taken .*array.sh all the same: look \(squeue --me\)",
+        ),
+    ],
+    ids=["refused", "silent"],
+)
+def test_a_submission_that_fails_says_that_the_sweep_stands_and_how_to_go_on(out, tmp_path, monkeypatch, content, said):
+    (tmp_path / "sbatch").write_text(f"#!/bin/bash\n{content}\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr("citytwin.runners.executors.job._SUBMIT_PATIENCE", 1.0)
+    asked = Request("slurm", seconds_per_run=1.0, queue="short", extra=("#SBATCH --exclusive",))
+    with pytest.raises(SubmitError, match=said) as failure:
+        submit_runs(out, asked, trust_code=True)
+    again = f"citytwin submit '{out}' --resume --trust-code"
+    assert (
+        go_on_command(out, asked, trust_code=False) == f"citytwin submit '{out}' --resume --extra '#SBATCH --exclusive'"
+    )
+    assert str(failure.value).endswith(
+        f"The sweep stands planned in {out}, 12 runs are to be made; go on with: {again}"
+    )
+    assert [(each.jobs, each.request) for each in submissions(out)] == [({}, asked)], (
+        "what was asked for is known next time"
+    )
+
+
+def test_a_directory_that_cannot_be_written_is_said(out):
+    (out / JOBS).write_text("in the way")
+    with pytest.raises(
+        SweepError, match=r"my results: cannot be written \(Not a directory\); 0 of 12 runs are in the results"
+    ):
+        submit_runs(out, Request("slurm", seconds_per_run=1), trust_code=True)

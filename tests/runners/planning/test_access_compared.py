@@ -14,7 +14,7 @@ from citytwin.environment.access import Service, TravelTimes, opportunities_of, 
 from citytwin.environment.city import City
 from citytwin.environment.equity import gini, theil, worst_off
 from citytwin.environment.groups import groups_of
-from citytwin.environment.network.network import Network
+from citytwin.environment.network.of_city import network_of_city
 from citytwin.environment.polygons import PolygonError
 from citytwin.environment.transit.added import with_lines
 from citytwin.environment.transit.invented import invented_timetable
@@ -84,7 +84,7 @@ def test_access_is_that_of_each_person(built: Results) -> None:
     runs = [str(run) for run in built.summary.sort_values("point")["run_id"]]
     for point, side in enumerate(("before", "after")):
         city = city_of(built, point)
-        network = Network.of_city(city)
+        network = network_of_city(city)
         timetable = invented_timetable(city)
         if point:
             design = access.built_designs(built.scenario.at_point(built.points[1]).city)[0]
@@ -144,7 +144,7 @@ def test_what_is_known_of_one_point_serves_the_others(built: Results, monkeypatc
 
 def test_times_by_car_are_those_of_the_morning(built: Results) -> None:
     run = str(built.summary[built.summary["point"] == 0]["run_id"].iloc[0])
-    network = Network.of_city(city_of(built, 0))
+    network = network_of_city(city_of(built, 0))
     found = morning_seconds(built, [run], network)
     links = built.table("links")
     rows = links[(links["run_id"] == run) & links["quarter"].between(32, 35)]

@@ -13,7 +13,7 @@ from matplotlib import image
 from small_scenarios import TINY
 from typer.testing import CliRunner
 
-from citytwin.environment.city import Source
+from citytwin.environment.schema import Source
 from citytwin.runners.cli import app
 from citytwin.runners.reports.geo import (
     ABOUT,

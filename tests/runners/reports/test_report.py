@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from citytwin.environment.city import City, Source
+from citytwin.environment.city import City
+from citytwin.environment.schema import Source
 from citytwin.runners.compare import MEASURES, measures_in
 from citytwin.runners.reports.curves import (
     MAX_POINTS,

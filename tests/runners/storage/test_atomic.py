@@ -1,11 +1,16 @@
 """What a process that ended has left half-written is removed, and nothing else."""
 
+import errno
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
-from citytwin.runners.storage.atomic import remove_temporary, temporary
+import pytest
+
+from citytwin.runners.storage.atomic import put_in_place, remove_temporary, temporary, write_atomic, written
 from citytwin.runners.storage.living import process_mark
 
 
@@ -34,3 +39,42 @@ def test_files_of_the_dead_go_those_of_the_living_stay(tmp_path: Path) -> None:
             process.wait()
     remove_temporary(tmp_path)
     assert not kept.exists()
+
+
+def test_what_another_thread_is_writing_stays(tmp_path: Path) -> None:
+    path, begun, cleaned = tmp_path / "shard", threading.Event(), threading.Event()
+
+    def write() -> None:
+        with written(path) as sink:
+            begun.set()
+            cleaned.wait(60)
+            sink.write(b"whole")
+        put_in_place(path)
+
+    other = threading.Thread(target=write)
+    other.start()
+    begun.wait(60)
+    temporary(tmp_path / "mine").touch()
+    remove_temporary(tmp_path)
+    assert [file.name.split(".")[1] for file in tmp_path.iterdir()] == ["shard"]
+    cleaned.set()
+    other.join()
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("shard", b"whole")]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EIO], ids=["no such promise", "broken disk"])
+def test_directories_that_cannot_be_made_to_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    real = os.fsync
+
+    def refused(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").resolve() == tmp_path.resolve():
+            raise OSError(code, os.strerror(code))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", refused)
+    if code == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            write_atomic(tmp_path / "file", b"whole")
+    else:
+        write_atomic(tmp_path / "file", b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"

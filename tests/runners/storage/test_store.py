@@ -101,6 +101,7 @@ def test_types_of_columns():
         ({"summary": {"epidemic.r0": 1.0}}, "'epidemic.r0' is the sweep's own"),
         ({"summary": {"a": [1, 2]}}, "2 rows; a run must yield one"),
         ({"series": {"a": np.array([1j])}}, "complex128"),
+        ({"summary": {"a": np.uint64(2**63)}}, "column 'a': holds 9223372036854775808; integers of a summary go to"),
         ({"series": {"a": np.array([{}], dtype=object)}}, "object"),
     ],
 )
@@ -354,6 +355,37 @@ def test_foreign_shard_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(StoreError, match=r"part-\d+-\d+\.parquet: damaged, or not of this sweep"):
         read_table(results.directory, "summary")
+
+
+@pytest.mark.parametrize("name", ["/elsewhere", "../elsewhere", "ledger"])
+def test_staged_run_with_a_table_that_leads_elsewhere_is_named(tmp_path, name):
+    tasks = toys.make_tasks(1, 1)
+    results = make_store(tmp_path / "out", tasks)
+    tables = to_tables(tasks[0], toys.outputs(tasks[0]), {})
+    store.commit(results.directory, tasks[0]["run_id"], tables | {name: tables["series"]})
+    with pytest.raises(StoreError, match=f"r000-000.arrow: damaged, .*'{name}' is no name of a table"):
+        results.finish()
+    assert sorted(path.name for path in results.directory.iterdir()) == ["stage", "sweep.json", "tasks.jsonl"]
+
+
+def test_no_shard_is_removed_for_one_that_only_its_name_makes_longer(tmp_path):
+    tasks = toys.make_tasks(2, 4)
+    results = make_store(tmp_path / "out", tasks)
+    for task in tasks:
+        put(results.directory, task)
+    results.seal(0)
+    results.seal(1)
+    whole = toys.files(results.directory)
+    summary, series = results.directory / "summary", results.directory / "series"
+    (summary / "part-0000000-0000007.parquet").write_bytes((summary / "part-0000000-0000003.parquet").read_bytes())
+    (series / ".part-0000000-9999999999.parquet.new").write_bytes(b"not parquet")
+    results.clean()
+    assert toys.files(results.directory).items() >= whole.items()
+    with pytest.raises(StoreError, match=r"part-0000000-0000007\.parquet: damaged, or not of this sweep"):
+        read_table(results.directory, "summary")
+    assert results.set_aside() == []  # what is in the others need not be made again
+    assert toys.files(results.directory) == whole
+    check_tables(results.directory, tasks)
 
 
 def test_staged_run_cut_short_anywhere_is_named(tmp_path):
