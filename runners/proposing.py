@@ -159,7 +159,7 @@ class _Session(Generic[Found]):
         recorded = read_tasks(self.out)
         first = recorded[: len(self.current)]
         wanted |= {"block": old["block"]}
-        if lines := manifests.differences(old, wanted, first, self.current):
+        if lines := manifests.differences(old, wanted, first, plain(self.current, "runs")):
             shown = "\n  ".join(lines)
             raise SweepError(
                 f"{self.out}: holds another {kind}:\n  {shown}\n"
@@ -264,6 +264,6 @@ class _Session(Generic[Found]):
     def _write(self, *, finished: bool) -> None:
         """Write down what it is, with the runs it has come to."""
         described = manifests.describe(self.tasks, self.proposer.execute, self.context, 1)
-        reached = {name: described[name] for name in ("runs", "points", "replicates", "tasks", "versions")}
+        reached = {name: described[name] for name in ("runs", "points", "replicates", "versions")}
         self.manifest |= reached | {"finished": finished}
         manifests.write_manifest(self.out, self.manifest)
