@@ -32,6 +32,20 @@ from sweep_work import busy, tasks_of
 
 SECONDS = 0.05
 """Processor seconds of a run that is not trivial."""
+SCENARIO = """
+name = "large"
+[city]
+synthetic = {{ people = 1_000, seed = 1 }}
+[epidemic]
+disease = "covid"
+[sweep]
+design = "lhs"
+points = {points}
+[sweep.parameters]
+"epidemic.r0" = {{ from = 1.5, to = 3.0 }}
+"epidemic.initial_infections" = {{ from = 1, to = 100, integer = true }}
+"""
+"""File of a large sweep, of which no run is made."""
 POINTS, REPLICATES, DAYS = 500, 20, 200
 """Of the synthetic series: 10,000 runs of 200 days and 30 columns."""
 
@@ -54,6 +68,7 @@ def main() -> None:
         overhead(options.runs, options.rounds)
     if "large" in options.part:
         large(options.large, options.made)
+        large_file(options.large)
     if "store" in options.part:
         with tempfile.TemporaryDirectory() as folder:
             store(options.folder or Path(folder))
@@ -176,6 +191,36 @@ def large(runs: int, made: int) -> None:
     print(f"\nMemory of a supervisor of {made:,} runs: {shown}.\n")
 
 
+def large_file(points: int) -> None:
+    """Print what a user waits for with a large sweep from a file: commands in processes of their own, imports included."""
+    from citytwin.runners.storage.stage import read_tasks
+
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder) / "large.toml", Path(folder) / "out"
+        file.write_text(SCENARIO.format(points=points))
+        plan = ("sweep", str(file), "--out", str(out), "--plan-only")
+        spent = {"plan": [_command(*plan)], "list the states": [], "plan again, to resume": []}
+        for made in (False, True):
+            if made:
+                _write_results(out, read_tasks(out))
+            spent["list the states"].append(_command("status", str(out)))
+            spent["plan again, to resume"].append(_command(*plan, "--resume"))
+    print(f"{points:,} points from a scenario file, CPU s of each command:\n")
+    print("| | none of the runs made | all made |\n|---|---|---|")
+    for what, seconds in spent.items():
+        print(f"| {what} | {seconds[0]:.2f} | {'' if len(seconds) == 1 else f'{seconds[1]:.2f}'} |")
+    print(f"| together | {sum(seconds[0] for seconds in spent.values()):.2f} | |\n")
+
+
+def _command(*words: str) -> float:
+    """Return the processor time of a command of ours, s."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
+    subprocess.run([sys.executable, "-m", "citytwin", *words], check=True, capture_output=True, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def _write_results(out: Path, tasks: list[dict[str, Any]]) -> None:
     """Write the first runs of a sweep that is planned as a session would have: shards, staged runs and a journal."""
     import pyarrow as pa
@@ -201,7 +246,8 @@ def _write_results(out: Path, tasks: list[dict[str, Any]]) -> None:
         numbers = [task["point"] for task in part]
         zeros = [0] * len(part)
         columns = {"run_id": [task["run_id"] for task in part], "point": numbers, "replicate": zeros}
-        columns |= {"seed": [task["seed"] for task in part], "n": numbers, "value": zeros, "cpu": [0.0] * len(part)}
+        columns |= {"seed": [task["seed"] for task in part], "value": zeros, "cpu": [0.0] * len(part)}
+        columns |= {name: [task["parameters"][name] for task in part] for name in types}
         path = shard_path(out, "summary", first, first + len(part) - 1)
         write_shard(path, [schema], [pa.table(columns, schema)], results.footer | {"runs": columns["run_id"]})
         put_in_place(path, durable=False)

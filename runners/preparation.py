@@ -170,7 +170,9 @@ def context_of(
 
 def pasts(scenarios: Iterable[Scenario]) -> dict[str, str]:
     """Return a checksum of each saved state that scenarios go on from, by its path."""
-    from .checkpoints.files import read_head, sum_of
-
     paths = {scenario.clock.from_ for scenario in scenarios if scenario.clock.from_ is not None}
+    if not paths:
+        return {}
+    from .checkpoints.files import read_head, sum_of  # late, as they bring Mesa, half a second
+
     return {path: sum_of(read_head(path)) for path in sorted(paths)}

@@ -160,8 +160,7 @@ class _Session(Generic[Found]):
         recorded = read_tasks(self.out)
         first = recorded[: len(self.current)]
         wanted |= {"block": old["block"]}
-        old_as_begun = old | {"tasks": manifests.describe(first, "", {}, 1)["tasks"]}
-        if lines := manifests.differences(old_as_begun, wanted, first, self.current):
+        if lines := manifests.differences(old, wanted, first, plain(self.current, "runs")):
             shown = "\n  ".join(lines)
             raise SweepError(
                 f"{self.out}: holds another {kind}:\n  {shown}\n"
@@ -266,6 +265,6 @@ class _Session(Generic[Found]):
     def _write(self, *, finished: bool) -> None:
         """Write down what it is, with the runs it has come to."""
         described = manifests.describe(self.tasks, self.proposer.execute, self.context, 1)
-        reached = {name: described[name] for name in ("runs", "points", "replicates", "tasks", "versions")}
+        reached = {name: described[name] for name in ("runs", "points", "replicates", "versions")}
         self.manifest |= reached | {"finished": finished}
         manifests.write_manifest(self.out, self.manifest)

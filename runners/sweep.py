@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from .engine import manifest as manifests
 from .engine.limits import Limits
-from .engine.manifest import Manifest
 from .engine.outcome import SweepDrained, SweepError, SweepInterrupted, SweepOutcome
 from .engine.part import (
     check_program,
@@ -110,7 +109,7 @@ def sweep(
 
     check_place(executor, workers, limits)
     resume = resume or only_failed or extend
-    maker = _planned(scenario, Path(out), resume, extend, told, classes)
+    maker, _ = _planned(scenario, Path(out), resume, extend, told, classes)
 
     def work(runs: list[str] | None) -> SweepOutcome:
         check = bool(resume) and runs is None
@@ -162,8 +161,7 @@ def plan_sweep(
         ScenarioError: if the scenario is wrong; nothing has been made then.
         SweepError: if the directory cannot be made, or holds another sweep.
     """
-    _planned(scenario, Path(out), resume or extend, extend, told, classes)
-    return read_tasks(Path(out))
+    return _planned(scenario, Path(out), resume or extend, extend, told, classes)[1]
 
 
 def _planned(
@@ -173,8 +171,10 @@ def _planned(
     larger: bool,
     told: Callable[[str], None] | None,
     classes: "Classes",
-) -> "TaskMaker":
-    """Write down what a sweep is, or see that the directory holds it or a part of it; return what makes its tasks."""
+) -> tuple["TaskMaker", list[dict[str, Any]]]:
+    """Write down what a sweep is, or see that the directory holds it or a part of it; return what makes its tasks, and
+    those that are written down.
+    """
     from .points.growing import continued, first_batch
     from .preparation import EXECUTE, prepared_sweep
     from .scenarios.cities import CITIES
@@ -182,18 +182,20 @@ def _planned(
     check_directory(out, resume=bool(resume))
     tried = bool(resume) and not larger
     maker, context = prepared_sweep(scenario, out / CITIES, told=told, tried=tried, classes=classes)
+    shared = plain(context, "context")
     if not resume:
         most = len(maker.points) * maker.settings.first_replicates
-        plan_runs(maker.tasks(first_batch(maker)), EXECUTE, context, out, block=default_block(most))
-        return maker
-    with explained(out):
-        tasks = continued(out, maker, EXECUTE, plain(context, "context"), extend=larger)
-        begun = manifests.read_manifest(out)["runs"]
+        with uncollected():
+            tasks = maker.tasks(first_batch(maker))
+        _begin(out, tasks, EXECUTE, shared, default_block(most))
+        return maker, tasks
+    with explained(out), uncollected():
+        tasks = continued(out, maker, EXECUTE, shared, extend=larger)
     if larger:
-        extend(out, tasks[begun:], context)
+        tasks = extend(out, tasks[manifests.read_manifest(out)["runs"] :], context)
     else:
-        plan_runs(tasks, EXECUTE, context, out, resume=resume)
-    return maker
+        _go_on(out, tasks, EXECUTE, shared, anyway=resume == "anyway")
+    return maker, tasks
 
 
 def run_sweep(
@@ -272,22 +274,11 @@ def plan_runs(
     runs: list[dict[str, Any]] = plain(list(tasks), "tasks")
     shared: dict[str, Any] = plain(dict(context), "context")
     check_directory(out, resume=bool(resume))
-    if not resume:
+    if resume:
+        _go_on(out, runs, execute, shared, anyway=resume == "anyway")
+    else:
         _check_tasks(runs)
-    with explained(out):
-        made = not out.exists()
-        out.mkdir(parents=True, exist_ok=True)
-        with lock(out):
-            if resume:
-                old, known = manifests.read_manifest(out), read_tasks(out)
-                same = known == runs and old.get("runs") == len(known)
-                if not same:
-                    _check_tasks(runs)
-                wanted = manifests.describe(runs, execute, shared, 1, old.get("tasks") if same else None)
-                _go_on(out, old, known, wanted, runs, anyway=resume == "anyway")
-            else:
-                wanted = manifests.describe(runs, execute, shared, block or default_block(len(runs)))
-                _begin(out, wanted, runs, made=made)
+        _begin(out, runs, execute, shared, block or default_block(len(runs)))
     return runs
 
 
@@ -373,55 +364,58 @@ def check_directory(out: Path, *, resume: bool) -> None:
         raise SweepError(f"{out}: exists and is no sweep; choose another name or remove it first")
 
 
-def _begin(out: Path, wanted: Manifest, tasks: list[dict[str, Any]], *, made: bool) -> None:
+def _begin(out: Path, tasks: list[dict[str, Any]], execute: str, context: Mapping[str, Any], block: int) -> None:
     """Make the directory a sweep: ``sweep.json`` comes last. If the disk does not take it, nothing is left."""
-    check_directory(out, resume=False)  # again, now that nobody else can begin here
-    try:
-        manifests.write_tasks(out, tasks)
-        manifests.write_first_manifest(out, wanted)
-    except FileExistsError:  # by another machine, in this very moment
-        raise SweepError(f"{out}: another sweep has just begun here; choose another name") from None
-    except OSError:
-        with contextlib.suppress(OSError):
-            for name in (_LOCK, TASKS):
-                (out / name).unlink(missing_ok=True)
-            if made:
-                out.rmdir()
-        raise
+    with explained(out):
+        made = not out.exists()
+        out.mkdir(parents=True, exist_ok=True)
+        with lock(out):
+            check_directory(out, resume=False)  # now that nobody else can begin here
+            wanted = manifests.describe(tasks, execute, context, block)
+            try:
+                manifests.write_tasks(out, tasks)
+                manifests.write_first_manifest(out, wanted)
+            except FileExistsError:  # by another machine, in this very moment
+                raise SweepError(f"{out}: another sweep has just begun here; choose another name") from None
+            except OSError:
+                with contextlib.suppress(OSError):
+                    for name in (_LOCK, TASKS):
+                        (out / name).unlink(missing_ok=True)
+                    if made:
+                        out.rmdir()
+                raise
 
 
-def _go_on(
-    out: Path,
-    old: Manifest,
-    known: list[dict[str, Any]],
-    wanted: Manifest,
-    tasks: list[dict[str, Any]],
-    *,
-    anyway: bool,
-) -> None:
+def _go_on(out: Path, tasks: list[dict[str, Any]], execute: str, context: Mapping[str, Any], *, anyway: bool) -> None:
     """Refuse to go on with another sweep than the one in the directory, or with another program."""
-    lines = manifests.differences(old, wanted, known, tasks)
-    if lines:
-        shown = "\n  ".join(lines)
-        raise SweepError(
-            f"{out}: holds another sweep:\n  {shown}\n"
-            "Resume it with what it was begun with, or begin a new one under another name."
-        )
-    lines = manifests.program_differences(old, wanted)
-    if lines and not anyway:
-        shown = "\n  ".join(lines)
-        raise SweepError(
-            f"{out}: was made by another program:\n  {shown}\n"
-            "Resume it with that one, begin a new sweep under another name, or accept a mixture from Python, by "
-            "ct.sweep(…, resume='anyway')."
-        )
-    if known != tasks:  # the cities have moved
-        manifests.write_tasks(out, tasks)
-    # Workers import classes from where they are now, not from where the directory says that they were.
-    context = old["context"] | ({"own": wanted["context"]["own"]} if "own" in wanted["context"] else {})
-    if lines or known != tasks or context != old["context"]:
-        news = {"context": context, "cities": wanted["cities"], "versions": wanted["versions"]}
-        manifests.write_manifest(out, old | news)
+    with explained(out), lock(out):
+        old, known = manifests.read_manifest(out), read_tasks(out)
+        same = known == tasks
+        if not same:
+            _check_tasks(tasks)
+        wanted = manifests.describe(tasks, execute, context, 1)
+        begun = known[: old.get("runs")]  # a crash may have left what was about to be appended
+        if lines := manifests.differences(old, wanted, begun, tasks):
+            shown = "\n  ".join(lines)
+            raise SweepError(
+                f"{out}: holds another sweep:\n  {shown}\n"
+                "Resume it with what it was begun with, or begin a new one under another name."
+            )
+        lines = manifests.program_differences(old, wanted)
+        if lines and not anyway:
+            shown = "\n  ".join(lines)
+            raise SweepError(
+                f"{out}: was made by another program:\n  {shown}\n"
+                "Resume it with that one, begin a new sweep under another name, or accept a mixture from Python, by "
+                "ct.sweep(…, resume='anyway')."
+            )
+        if not same:  # the cities have moved
+            manifests.write_tasks(out, tasks)
+        # Workers import classes from where they are now, not from where the directory says that they were.
+        shared = old["context"] | ({"own": wanted["context"]["own"]} if "own" in wanted["context"] else {})
+        if lines or not same or shared != old["context"]:
+            news = {"context": shared, "cities": wanted["cities"], "versions": wanted["versions"]}
+            manifests.write_manifest(out, old | news)
 
 
 @contextlib.contextmanager

@@ -54,10 +54,10 @@ def own_classes(manifest: manifests.Manifest) -> list[str]:
     context = _table(manifest.get("context"))
     if not context.get("own"):
         return []
-    from .scenarios.own_classes import BASES  # late, as it brings the agents
+    from .scenarios.own_classes import KINDS  # late, as it brings scenarios
 
     own: dict[str, Record] = _table(context["own"])
-    records = {kind: _table(own[kind]) for kind in BASES if kind in own}
+    records = {kind: _table(own[kind]) for kind in KINDS if kind in own}
     return [
         f"{kind}: {record.get('class')}" + (f" in {record['file']}" if "file" in record else "")
         for kind, record in records.items()

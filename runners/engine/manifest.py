@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from ..storage.atomic import sync_directory, temporary, write_atomic, written
 from ..storage.bulk import parsed, uncollected
 from ..storage.stage import MANIFEST, TASKS
@@ -32,8 +34,6 @@ _KINDS = {"execute": str, "context": dict, "block": int, "runs": int, "cities": 
 _LIBRARIES = ("mesa", "numpy", "numba", "pyarrow")
 _SHOWN = 30
 _CHUNK = 1 << 20
-
-_compact = json.JSONEncoder(ensure_ascii=False).encode
 
 Manifest = dict[str, Any]
 
@@ -92,9 +92,7 @@ def machine() -> dict[str, Any]:
 
 
 @uncollected()
-def describe(
-    tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int, digest: str | None = None
-) -> Manifest:
+def describe(tasks: Sequence[Mapping[str, Any]], execute: str, context: Mapping[str, Any], block: int) -> Manifest:
     """Return the manifest of a sweep that is about to begin, all of it JSON-able.
 
     Args:
@@ -102,7 +100,6 @@ def describe(
         execute: import path of the function that makes a run.
         context: what all runs share; its ``scenario`` is kept as a key of its own.
         block: runs a shard.
-        digest: checksum of the tasks, where it is known.
     """
     points: dict[int, dict[str, Any]] = {}
     for task in tasks:
@@ -120,7 +117,6 @@ def describe(
         "context": context,
         "block": block,
         "cities": _cities(tasks),
-        "tasks": digest or _digest([essence(task) for task in tasks]),
         "versions": program(),
         "git": git_state(),
     }
@@ -149,10 +145,6 @@ def _bundle_digest(bundle: Path) -> str | None:
 def essence(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what of a task decides its results: where a city lies does not, what is in it is compared by checksum."""
     return {key: value for key, value in task.items() if key != "city"} if "city" in task else task
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -223,14 +215,14 @@ def write_first_manifest(directory: Path, manifest: Manifest) -> None:
 
 def _text(manifest: Manifest) -> bytes:
     """Return a manifest as people read it; of points, which may be many, each is a line."""
-    lines = [f"  {json.dumps(name)}: {_indented(name, value)}" for name, value in manifest.items()]
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+    lines = [b"  " + to_json(name) + b": " + _indented(name, value) for name, value in manifest.items()]
+    return b"{\n" + b",\n".join(lines) + b"\n}\n"
 
 
-def _indented(name: str, value: Any) -> str:
+def _indented(name: str, value: Any) -> bytes:
     if name == "points" and value:
-        return "[\n" + ",\n".join(f"    {_compact(point)}" for point in value) + "\n  ]"
-    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+        return b"[\n    " + b",\n    ".join(map(to_json, value)) + b"\n  ]"
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ").encode()
 
 
 def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:
@@ -239,7 +231,7 @@ def write_tasks(directory: Path, tasks: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         OSError: if the disk does not take them.
     """
-    write_atomic(directory / TASKS, "".join(f"{_compact(task)}\n" for task in tasks).encode())
+    write_atomic(directory / TASKS, b"".join(to_json(task) + b"\n" for task in tasks))
 
 
 def differences(
@@ -256,8 +248,7 @@ def differences(
     rest = {name: value for name, value in before.items() if name not in ("files", "own")}
     lines += _changes("context", rest, after)
     lines += _changes("", {"execute": old.get("execute")}, {"execute": new["execute"]})
-    if old.get("tasks") != new["tasks"]:
-        lines += _task_differences(old_tasks, tasks)
+    lines += _task_differences(old_tasks, tasks)
     bundles = old.get("cities", {})
     cities = [sorted(map(str, manifest.values())) for manifest in (bundles, new["cities"])]
     if cities[0] != cities[1]:
@@ -317,6 +308,8 @@ def _short(value: Any) -> str:
 
 
 def _task_differences(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[str]:
+    if old == new:
+        return []
     lines = []
     if len(old) != len(new):
         lines.append(f"runs: {len(old)} there, {len(new)} here")

@@ -3,10 +3,10 @@
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..scenarios.documents import Node, Problem, ScenarioError, Where, absolute
-from .layout import axis_length, count_points, is_sampled, layout, representatives, same_text
+from .layout import Layout, axis_length, count_points, is_sampled, layout, same_text
 from .settings import MAX_POINTS, MAX_RANGES, MAX_RUNS, ONLY, SIZES, Range, SweepSettings
 from .table import read_points
 
@@ -15,8 +15,23 @@ UNSWEPT = ("name", "seed", "extends", "sweep", "calibrate", "optimise", "output"
 _TRIED = 64
 """Values of a parameter that are tried where the design itself is wrong."""
 
-ProblemsAt = Callable[[Mapping[str, Any], Mapping[str, Where]], list[Problem]]
-"""``problems_at(parameters, where)``: what is wrong with the scenario at a point."""
+Variant = TypeVar("Variant")
+VariantAt = Callable[[Mapping[str, Any], Mapping[str, Where]], tuple[Variant, list[Problem]]]
+"""``variant_at(parameters, where)``: the scenario at a point, and what is wrong with it."""
+
+
+class Checked(NamedTuple, Generic[Variant]):
+    """A sweep that was looked at.
+
+    Attributes:
+        layout: its points; none where they cannot be told.
+        variants: the scenario at the points that stand for all, by number.
+        problems: what is wrong.
+    """
+
+    layout: Layout
+    variants: dict[int, Variant]
+    problems: list[Problem]
 
 
 def with_table(document: Node) -> tuple[Node, list[Problem]]:
@@ -47,14 +62,14 @@ def with_table(document: Node) -> tuple[Node, list[Problem]]:
     return document.replaced(("sweep",), section), problems
 
 
-def sweep_problems(document: Node, sweep: SweepSettings, seed: int, problems_at: ProblemsAt) -> list[Problem]:
-    """Return what is wrong with a sweep: its design, its parameters, and the scenario at its points.
+def checked_sweep(document: Node, sweep: SweepSettings, seed: int, variant_at: VariantAt[Variant]) -> Checked[Variant]:
+    """Look at a sweep: its design, its parameters, and the scenario at its points.
 
     Args:
         document: the whole document.
         sweep: its section, each key of which is valid by itself.
         seed: of the scenario.
-        problems_at: looks at the scenario at one point.
+        variant_at: looks at the scenario at one point; not called where nothing is swept.
     """
     problems = [
         Problem(document.nearest(("sweep", *path)).where, ".".join(("sweep", *path)), message)
@@ -66,21 +81,27 @@ def sweep_problems(document: Node, sweep: SweepSettings, seed: int, problems_at:
             problems.append(Problem(axes.value[name].where, name, message))
     if not problems:
         problems += _list_problems(sweep, axes)
-    points = _few_points(sweep) if problems else _chosen_points(sweep, seed)
+    if not sweep.parameters:
+        return Checked(Layout({}), {}, problems)
+    lies = Layout({}) if problems else layout(sweep, seed)
+    few = _few_points(sweep) if problems else [lies.points[number] for number in lies.representatives]
+    variants: list[Variant] = []
     found = dict.fromkeys(problems)
     sampled = {name for name, axis in sweep.parameters.items() if isinstance(axis, Range)}
     told = set()
-    usual = {problem.message for problem in problems_at({}, {})}
-    for point in points:
+    usual = {problem.message for problem in variant_at({}, {})[1]}
+    for point in few:
         places = _places(axes, sweep, point)
-        for found_here in problems_at(point, places):
+        variant, wrong = variant_at(point, places)
+        variants.append(variant)
+        for found_here in wrong:
             problem = found_here if found_here.message in usual else _with_value(found_here, point, places)
             # What is wrong with one value of a range is wrong with many, and with one of a file in many lines.
             same = (problem.where.label, problem.key, "" if problem.key in sampled else problem.message)
             if same not in told:
                 told.add(same)
                 found[problem] = None
-    return list(found)
+    return Checked(lies, dict(zip(lies.representatives, variants, strict=False)), list(found))
 
 
 def _with_value(problem: Problem, point: Mapping[str, Any], places: Mapping[str, Where]) -> Problem:
@@ -195,11 +216,6 @@ def _list_problems(sweep: SweepSettings, axes: Node) -> list[Problem]:
 
 def _repeats(values: list[Any]) -> bool:
     return len(set(map(same_text, values))) < len(values)
-
-
-def _chosen_points(sweep: SweepSettings, seed: int) -> list[dict[str, Any]]:
-    columns = layout(sweep, seed).columns
-    return [{name: values[number] for name, values in columns.items()} for number in representatives(columns)]
 
 
 def _few_points(sweep: SweepSettings) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..storage.bulk import uncollected
 from .designs import random, samples, size
 from .settings import SIZES, Range, SweepSettings
 
@@ -40,7 +41,13 @@ class Layout:
         if not self.columns:
             return [{}]
         names = list(self.columns)
-        return [dict(zip(names, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+        with uncollected():
+            return [dict(zip(names, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
+    @cached_property
+    def representatives(self) -> list[int]:
+        """The points that are checked for all, see :func:`representatives`."""
+        return representatives(self.columns)
 
 
 def layout(settings: SweepSettings, seed: int) -> Layout:
@@ -81,7 +88,7 @@ def is_sampled(axis: list[Any] | Range) -> bool:
 def sampled_columns(settings: SweepSettings, ranges: Mapping[str, Any], seed: int) -> dict[str, list[Any]]:
     """Return the values of ranges at every sample of a design."""
     shares = samples(settings, len(ranges), seed)
-    return {name: [axis.at(share) for share in shares[:, n].tolist()] for n, (name, axis) in enumerate(ranges.items())}
+    return {name: axis.spread(shares[:, number]) for number, (name, axis) in enumerate(ranges.items())}
 
 
 def count_points(settings: SweepSettings) -> int:

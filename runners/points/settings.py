@@ -1,9 +1,11 @@
 """The section ``[sweep]`` of a scenario file: how many runs, and what changes between them."""
 
 import re
-from math import exp, floor, isfinite, log
+from math import exp, isfinite, log
 from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from ..scenarios.sections import Section
@@ -98,20 +100,30 @@ class Range(Section):
 
     def at(self, share: float) -> float | int:
         """Return the value below which a share of the range lies; shares go from 0 to 1, both included."""
+        value: float | int = self.spread([share])[0]
+        return value
+
+    def spread(self, shares: ArrayLike) -> list[Any]:
+        """Return the values below which shares ``(n,)`` of the range lie, as :meth:`at`."""
         low, high = self.from_, self.to
         if self.integer:  # every whole number stands for as much of the range
             low, high = (low - 0.5, high + 0.5)
-        value = exp(log(low) + share * (log(high) - log(low))) if self.scale == "log" else low + share * (high - low)
+        parts = np.asarray(shares, float)
+        if self.scale == "log":
+            # The library's exp, as numpy's differs from processor to processor in the last bit.
+            exponents = log(low) + parts * (log(high) - log(low))
+            values = np.array([exp(exponent) for exponent in exponents.tolist()])
+        else:
+            values = low + parts * (high - low)
         if self.integer:
-            value = floor(value + 0.5)
-            return min(max(value, int(self.from_)), int(self.to))
-        return min(max(value, low), high)
+            return np.clip(np.floor(values + 0.5), self.from_, self.to).astype(np.int64).tolist()
+        return np.clip(values, low, high).tolist()
 
     def values(self) -> list[Any]:
         """Return the values that stand for a range with ``steps``: from bound to bound."""
         steps = self.steps or 2
         ends = Range.model_construct(from_=self.from_, to=self.to, scale=self.scale, integer=False)
-        spread = [ends.at(number / (steps - 1)) for number in range(steps)]
+        spread = ends.spread(np.arange(steps) / (steps - 1))
         return [round(value) for value in spread] if self.integer else spread
 
 

@@ -14,18 +14,20 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache, reduce
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from ...agents.citizens import Citizen
-from ...agents.response.decisions import Dispatcher, chosen
-from ...agents.response.settings import ResponseSettings
-from ...agents.vehicles import Vehicle
 from ..engine.manifest import PACKAGE
 from .documents import suggestion
 from .processes import process_class
 from .scenario import Scenario
 
-BASES: dict[str, type] = {"citizen_class": Citizen, "vehicle_class": Vehicle, "dispatcher_class": Dispatcher}
+if TYPE_CHECKING:
+    from ...agents.citizens import Citizen
+    from ...agents.response.decisions import Dispatcher
+    from ...agents.vehicles import Vehicle
+
+KINDS = ("citizen_class", "vehicle_class", "dispatcher_class")
+"""Arguments that take a class of one's own."""
 SCRIPT = "citytwin_script"
 """Name under which workers import the file that is the ``__main__`` of the program."""
 
@@ -36,9 +38,19 @@ Record = dict[str, str]
 class Classes(TypedDict, total=False):
     """Classes of a model's agents, each derived from that of citytwin; those left out are citytwin's own."""
 
-    citizen_class: type[Citizen]
-    vehicle_class: type[Vehicle]
-    dispatcher_class: type[Dispatcher]
+    citizen_class: "type[Citizen]"
+    vehicle_class: "type[Vehicle]"
+    dispatcher_class: "type[Dispatcher]"
+
+
+def _base(kind: str) -> type:
+    """Return the class of citytwin from which one of a kind is derived."""
+    # Imported late: the agents bring Mesa, half a second that a sweep without such classes need not spend.
+    from ...agents.citizens import Citizen
+    from ...agents.response.decisions import Dispatcher
+    from ...agents.vehicles import Vehicle
+
+    return {"citizen_class": Citizen, "vehicle_class": Vehicle, "dispatcher_class": Dispatcher}[kind]
 
 
 def check_classes(classes: Mapping[str, Any]) -> None:
@@ -48,9 +60,9 @@ def check_classes(classes: Mapping[str, Any]) -> None:
         TypeError: naming the argument and what is allowed.
     """
     for kind, given in classes.items():
-        if kind not in BASES:
-            raise TypeError(f"no such argument '{kind}'; classes are {', '.join(BASES)}{suggestion(kind, list(BASES))}")
-        base = BASES[kind]
+        if kind not in KINDS:
+            raise TypeError(f"no such argument '{kind}'; classes are {', '.join(KINDS)}{suggestion(kind, KINDS)}")
+        base = _base(kind)
         if not (isinstance(given, type) and issubclass(given, base)):
             raise TypeError(f"{kind}: {base.__name__} or a class derived from it is wanted, not {given!r}")
 
@@ -61,7 +73,12 @@ def check_dispatcher(classes: Mapping[str, Any], scenario: Scenario) -> None:
     Raises:
         ValueError: naming the remedy.
     """
-    given = classes.get("dispatcher_class", Dispatcher)
+    given = classes.get("dispatcher_class")
+    if given is None:
+        return
+    from ...agents.response.decisions import Dispatcher, chosen
+    from ...agents.response.settings import ResponseSettings
+
     if given is Dispatcher:
         return
     settings = scenario.processes.get("response")
@@ -82,7 +99,7 @@ def records_of(classes: Mapping[str, Any], scenarios: Iterable[Scenario]) -> dic
         classes: by argument.
         scenarios: the scenario at every point.
     """
-    found = {kind: given for kind, given in classes.items() if given is not BASES[kind]}
+    found = {kind: given for kind, given in classes.items() if given is not _base(kind)}
     for scenario in scenarios:
         for section, settings in scenario.processes.items():
             process = process_class(section)
@@ -169,7 +186,7 @@ def imported(records: Mapping[str, Record]) -> Classes:
 
 @lru_cache(maxsize=1)
 def _imported(text: str) -> Classes:
-    found = {kind: _class(kind, record) for kind, record in json.loads(text).items() if kind in BASES}
+    found = {kind: _class(kind, record) for kind, record in json.loads(text).items() if kind in KINDS}
     check_classes(found)
     return found  # type: ignore[return-value]  # checked
 

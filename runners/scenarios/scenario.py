@@ -13,8 +13,8 @@ from ...agents.hospitals import HospitalSettings
 from ...agents.policies import PolicySettings
 from ..calibrate.settings import CalibrateSettings
 from ..insight.settings import OptimiseSettings
-from ..points.checks import sweep_problems, with_table
-from ..points.layout import Layout, first_of, kinds_of, layout, representatives
+from ..points.checks import Checked, checked_sweep, with_table
+from ..points.layout import Layout, first_of, kinds_of
 from ..points.settings import SweepSettings
 from ..points.values import point_document, with_values
 from ..storage.stage import MANIFEST
@@ -68,6 +68,8 @@ class Scenario:
         optimise: which goals are sought by which parameters; None if none is.
         designs: street designs in the order of the file, those that are not built included.
         files: contents by path of files that are taken as they were once read, whatever lies there now.
+        layout: points of the sweep as a table.
+        tried: the scenario at points that were looked at when it was read, by number.
     """
 
     name: str
@@ -84,6 +86,8 @@ class Scenario:
     optimise: OptimiseSettings | None = None
     designs: tuple[DesignSettings, ...] = ()
     files: Mapping[str, Any] = field(default_factory=dict)
+    layout: Layout = field(default_factory=lambda: Layout({}))
+    tried: Mapping[int, "Scenario"] = field(default_factory=dict, repr=False)
 
     # ------------------------------------------------------------------ making
 
@@ -151,18 +155,23 @@ class Scenario:
         fields, problems = validated(document, files)
         sweep = readable_sweep(document, problems) if fields is None else fields["sweep"]
         problems += unreadable
+        checked: Checked[dict[str, Any] | None] = Checked(Layout({}), {}, [])
         if sweep is not None and not unreadable:
             unswept = document.without("sweep")
 
-            def problems_at(parameters: Mapping[str, Any], where: Mapping[str, Where]) -> list[Problem]:
+            def variant_at(
+                parameters: Mapping[str, Any], where: Mapping[str, Where]
+            ) -> tuple[dict[str, Any] | None, list[Problem]]:
                 changed, wrong = with_values(unswept, parameters, where)
-                return [*wrong, *validated(changed, files)[1]]
+                found, problems = validated(absolute_paths(changed), files)
+                return found, [*wrong, *problems]
 
-            seed = seed_of(document, [])
-            problems += sweep_problems(document, sweep, seed, problems_at)
+            checked = checked_sweep(document, sweep, seed_of(document, []), variant_at)
+            problems += checked.problems
         if problems or fields is None:
             raise ScenarioError(problems)
-        return cls(**fields)
+        tried = {number: cls(**found) for number, found in checked.variants.items() if found is not None}
+        return cls(**fields, layout=checked.layout, tried=tried)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the merged document as JSON can hold it: dates as ISO text, paths absolute."""
@@ -275,11 +284,6 @@ class Scenario:
         """Return the parameters of every point of the sweep; one point without parameters if nothing is swept."""
         return list(self.layout.points)
 
-    @cached_property
-    def layout(self) -> Layout:
-        """The points of the sweep as a table."""
-        return layout(self.sweep, self.seed)
-
     @property
     def runs(self) -> int:
         """Number of runs of the sweep that are made whatever comes out: points times replicates."""
@@ -310,8 +314,10 @@ class Scenario:
 
         Every city and every file of the sweep is that of one of them.
         """
-        chosen = {*representatives(self.layout.columns), *first_of(self.kinds()).values()}
-        return {number: self.at_point(self.layout.points[number]) for number in sorted(chosen)}
+        chosen = {*self.layout.representatives, *first_of(self.kinds()).values()}
+        return {
+            number: self.tried.get(number) or self.at_point(self.layout.points[number]) for number in sorted(chosen)
+        }
 
     def at_point(self, parameters: Mapping[str, Any]) -> "Scenario":
         """Return the scenario of one point: its parameters set, nothing swept."""

@@ -220,3 +220,28 @@ def test_every_city_is_that_of_a_point_that_stands_for_others():
     assert len(made.points()) == 20_000
     assert {variant.city.people for variant in made.variants.values()} == set(range(1_500, 1_540))
     assert len(set(made.kinds())) == 40
+
+
+def test_the_scenario_at_a_point_is_the_one_that_was_looked_at():
+    lines = ('"epidemic.disease" = ["covid", "measles"]\n', '"policy.shut.until" = [40, 50]\n')
+    scenario = Scenario.from_text(HEAD + parameters(*lines))
+    made = [scenario.at_point(point) for point in scenario.points()]
+    assert list(scenario.variants) == [0, 1, 2, 3]
+    for variant, expected in zip(scenario.variants.values(), made, strict=True):
+        assert variant.document == expected.document
+        assert (variant.processes, variant.policies) == (expected.processes, expected.policies)
+        assert (variant.city, variant.clock, variant.sweep) == (expected.city, expected.clock, expected.sweep)
+
+
+def test_values_of_a_sweep_are_looked_at_once(monkeypatch):
+    seen = []
+    real = scenarios.validated
+
+    def counted(document, files):
+        seen.append(document)
+        return real(document, files)
+
+    monkeypatch.setattr(scenarios, "validated", counted)
+    scenario = Scenario.from_text(HEAD + parameters('"policy.shut.until" = [30, 40, 50]\n'))
+    assert len(scenario.variants) == 3
+    assert len(seen) == 5  # the file, the file without its sweep, and three points

@@ -57,6 +57,15 @@ def test_whole_numbers_are_met_equally_often_both_bounds_included():
     assert type(axis.at(0.5)) is int
 
 
+@pytest.mark.parametrize("keys", [{}, {"scale": "log"}, {"integer": True}, {"scale": "log", "integer": True}], ids=str)
+def test_many_shares_give_what_each_gives(keys):
+    axis = bounds(2, 90, **keys)
+    shares = np.random.default_rng(1).random(200)
+    found = axis.spread(shares)
+    assert found == [axis.at(share) for share in shares.tolist()]
+    assert {type(value) for value in found} == {int if keys.get("integer") else float}
+
+
 def test_steps_go_from_bound_to_bound():
     assert bounds(1, 3, steps=5).values() == [1.0, 1.5, 2.0, 2.5, 3.0]
     assert bounds(1, 100, scale="log", steps=3).values() == pytest.approx([1, 10, 100])

@@ -131,3 +131,17 @@ def test_single_runs_can_be_added():
     tasks = extended(old, wanted, [(1, 2), (0, 2), (1, 3), (1, 0)])
     assert [task["run_id"] for task in tasks[4:]] == ["p0001-r0002", "p0000-r0002", "p0001-r0003"]
     assert extended(tasks, wanted) == tasks  # what was added stays though the design asks for less
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [2, 1, 3], [3, 2, 1]], ids=str)
+def test_points_keep_their_numbers_whatever_their_order(values):
+    larger = maker(parameters={"x": values})
+    continued = larger.continuing(first(maker(parameters={"x": [1, 2]})))
+    numbers = {point["x"]: continued.number(position) for position, point in enumerate(larger.points)}
+    assert numbers == {1: 0, 2: 1, 3: 2}
+
+
+def test_a_number_with_a_point_is_another_value():
+    old = first(maker(parameters={"x": [1, 2]}))
+    with pytest.raises(ExtensionError, match="no point of the design has the values of p0000-r0000"):
+        maker(parameters={"x": [1.0, 2, 3]}).continuing(old)
