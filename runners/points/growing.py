@@ -85,7 +85,7 @@ def _differences(
         scenario = {name: section for name, section in manifest["scenario"].items() if name != "sweep"}
         about = {name: value for name, value in manifest["context"].items() if name != "city_facts"}
         about["files"] = {path: files[path] for path in shared}
-        return manifest | {"scenario": scenario, "context": about, "tasks": "", "cities": cities}
+        return manifest | {"scenario": scenario, "context": about, "cities": cities}
 
     cities = {} if kept else wanted["cities"]
     return manifests.differences(

@@ -257,8 +257,10 @@ def _spread_out(results: "Results") -> list[int]:
     """Return a few of many points: the first, and others evenly spread from the least to the most of the first figure."""
     from ..compare import figures_in
 
-    measure = figures_in(results)[0].column
-    order = results.summary.groupby("point")[measure].mean().sort_values(kind="stable").index.tolist()
+    order = list(range(len(results.points)))
+    if figures := figures_in(results):
+        means = results.summary.groupby("point")[figures[0].column].mean()
+        order = means.sort_values(kind="stable").index.tolist()
     places = np.linspace(0, len(order) - 1, len(PALETTE) - 1).round().astype(int)
     return sorted({min(order), *(int(order[place]) for place in places)})
 

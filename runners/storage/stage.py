@@ -60,18 +60,25 @@ def commit(directory: Path, run_id: str, tables: "Mapping[str, pa.Table]", *, du
     Raises:
         OSError: if the disk does not take it; nothing of the run is left then.
     """
+    path = directory / STAGE / f"{run_id}{_STAGED}"
+    try:
+        _write_staged(path, tables, durable)
+    except FileNotFoundError:  # a session that ended just now has removed the folder, which was empty
+        _write_staged(path, tables, durable)
+    put_in_place(path, durable=durable)
+
+
+def _write_staged(path: Path, tables: "Mapping[str, pa.Table]", durable: bool) -> None:
+    """Write the file of a run, in full, beside its place."""
     import pyarrow as pa
 
-    stage = directory / STAGE
-    stage.mkdir(exist_ok=True)
-    path = stage / f"{run_id}{_STAGED}"
+    path.parent.mkdir(exist_ok=True)
     with written(path, durable=durable) as sink:
         # The summary comes last: a file that has it is whole.
         for name, table in sorted(tables.items(), key=lambda item: item[0] == SUMMARY):
             schema = table.schema.with_metadata({"citytwin.table": name})
             with pa.ipc.new_stream(sink, schema) as stream:
                 stream.write_table(table.replace_schema_metadata(schema.metadata))
-    put_in_place(path, durable=durable)
 
 
 def staged_runs(directory: Path) -> set[str]:

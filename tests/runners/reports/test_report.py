@@ -265,6 +265,20 @@ def test_more_points_than_can_be_told_apart(results: Results) -> None:
     assert figure.axes[-2].get_window_extent().height > figure.bbox.height / 3  # not pressed down by its legend
 
 
+def test_points_without_a_figure_to_compare_are_shown_in_their_order(results: Results) -> None:
+    many = copy.copy(results)
+    count = MAX_POINTS + 3
+    many.info = results.info | {
+        "parameters": ["word"],
+        "points": [{"point": point, "parameters": {"word": "x"}} for point in range(count)],
+    }
+    many.__dict__["is_of_city"] = False
+    many.__dict__["summary"] = pd.DataFrame({"point": range(count), "word": ["x"] * count})
+    looks = point_looks(many)
+    assert len(looks) == len(PALETTE) - 1
+    assert {0, count - 1} <= looks.keys()
+
+
 def test_many_values_of_an_ordered_parameter_are_shades_from_low_to_high(results: Results) -> None:
     many = copy.copy(results)
     key = "policy.schools closed.compliance"

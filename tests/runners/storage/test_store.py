@@ -14,7 +14,7 @@ import pytest
 import sweep_toys as toys
 from made_stores import FOOTER, check_plain, check_tables, make_store, put
 
-from citytwin.runners.storage import store
+from citytwin.runners.storage import stage, store
 from citytwin.runners.storage.shards import ROW_GROUP
 from citytwin.runners.storage.store import MANIFEST, TASKS, Store, read_table, staged_runs
 from citytwin.runners.storage.tables import StoreError, join_schemas, parameter_types, to_tables
@@ -317,6 +317,25 @@ def test_failed_write_leaves_nothing_and_is_reported(tmp_path, monkeypatch):
     assert not list(results.directory.glob("*/.*"))
     assert not toys.files(results.directory)
     check_tables(results.directory, tasks[:1])
+
+
+def test_commit_while_another_session_clears_up(tmp_path, monkeypatch):
+    """A session that ends removes the empty folder of staged runs, maybe just before a run of another one is written."""
+    tasks = toys.make_tasks(1, 1)
+    results = make_store(tmp_path / "out", tasks)
+    made, removed = Path.mkdir, []
+
+    def mkdir(path, *given, **options):
+        made(path, *given, **options)
+        if path.name == stage.STAGE and not removed:
+            removed.append(path)
+            path.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    put(results.directory, tasks[0])
+    assert removed
+    check_tables(results.directory, tasks)
+    assert not list(results.directory.glob("*/.*"))
 
 
 # ---------------------------------------------------------------------- reading
