@@ -3,10 +3,13 @@
 import contextlib
 import os
 import re
+import resource
+import sys
 from functools import cache
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 _KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
@@ -20,6 +23,17 @@ def resident(pid: int) -> int:
             for task in Path(f"/proc/{number}/task").iterdir():
                 todo += map(int, (task / "children").read_text().split())
     return total
+
+
+def peak() -> int:
+    """Return the most memory that this process has held, bytes.
+
+    On Linux the usage of resources would begin with what the process that started this one held, however much that is.
+    """
+    with contextlib.suppress(OSError):
+        if found := _PEAK.search(Path("/proc/self/status").read_text()):
+            return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def out_of_memory_kills() -> int:

@@ -12,10 +12,8 @@ import gc
 import json
 import os
 import queue
-import resource
 import shutil
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -28,6 +26,7 @@ from ..storage.stage import commit
 from ..storage.tables import Outputs, to_tables
 from . import pause
 from .ledger import record_error
+from .memory import peak
 
 SINGLE_THREADED = dict.fromkeys(
     ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_IO_THREADS"), "1"
@@ -204,14 +203,13 @@ class Worker:
         if not self.frozen:
             gc.freeze()  # libraries and compiled kernels stay; looking through them costs 0.1 s a run
             self.frozen = True
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         if pause.looks():
             report["looks"] = True
         return report | {
             "run_id": run,
             "seconds": round(time.perf_counter() - clock, 6),
             "cpu": round(time.process_time() - cpu, 6),
-            "rss": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            "rss": peak(),
         }
 
     def _failure(self, task: dict[str, Any], attempt: int, error: BaseException) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _hand_over(directory: Path, submission: Submission, kinds: Sequence[str], tr
                     submission.write()
             again = go_on_command(directory, submission.request, trust_code)
             lines.append(
-                f"The sweep stands planned in {directory}, {submission.runs:,} runs are to be made; go on with: {again}"
+                f"The sweep stands planned in {directory}, runs to make: {submission.runs:,}; go on with: {again}"
             )
             raise SubmitError("\n".join(lines)) from None
         submission.write()

@@ -1,7 +1,6 @@
 """What a sweep will take: processor time, time, memory and disk, measured by runs that are thrown away."""
 
 import os
-import resource
 import shutil
 import tempfile
 import time
@@ -13,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..engine.memory import peak
 from ..scenarios.cities import prepare_cities
 from .layout import first_of
 from .settings import MAX_RUNS
@@ -242,13 +242,9 @@ def _measure(context: Mapping[str, Any]) -> dict[str, Any]:
         "of": scenario.clock.days,
         "cpu": made_cpu - cpu + spent_cpu * share,
         "wall": made_wall - wall + spent_wall * share,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+        "memory": peak(),
         "disk": int(size * share),
     }
-
-
-_RSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
-"""Bytes of the unit in which the system counts resident memory."""
 
 
 # ---------------------------------------------------------------------- in words

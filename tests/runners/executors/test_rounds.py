@@ -227,7 +227,7 @@ def test_a_batch_system_that_refuses_the_next_round_leaves_it_planned_and_status
     assert "Slurm did not take" in answer.err and "Job violates policy" in answer.err
     assert "What had been submitted before (scancel 4) was cancelled." in answer.err
     assert calls(shim)[-1] == "scancel 4"
-    again = f"The sweep stands planned in {out}, 2 runs are to be made; go on with: citytwin submit {out} --resume\n"
+    again = f"The sweep stands planned in {out}, runs to make: 2; go on with: citytwin submit {out} --resume\n"
     assert again in answer.err
     assert json.loads((first.folder / GROWTH).read_text())["state"] == "stopped"
     assert "Job violates policy" in call("status", out).out

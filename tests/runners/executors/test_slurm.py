@@ -143,7 +143,7 @@ def test_a_task_ends_before_its_wall_time_and_goes_on_in_another(tmp_path, slurm
     slurm_session.aside.discard("minute")
     slurm_session.wait()
     assert [entry.state for entry in states(out).values()] == ["done"], logs(submission)
-    assert "Stopped by wall time, 1 runs are left." in logs(submission)["0.log"]
+    assert "Stopped by wall time, 1 run left." in logs(submission)["0.log"]
     assert "TIME LIMIT" not in logs(submission)["0.log"]
     [mark] = Path(context["marks"]).glob("*-from-*")
     assert 0 < int(mark.name.rpartition("-")[2]) < 240

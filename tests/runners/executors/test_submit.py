@@ -197,9 +197,7 @@ def test_a_submission_that_fails_says_that_the_sweep_stands_and_how_to_go_on(out
     assert (
         go_on_command(out, asked, trust_code=False) == f"citytwin submit '{out}' --resume --extra '#SBATCH --exclusive'"
     )
-    assert str(failure.value).endswith(
-        f"The sweep stands planned in {out}, 12 runs are to be made; go on with: {again}"
-    )
+    assert str(failure.value).endswith(f"The sweep stands planned in {out}, runs to make: 12; go on with: {again}")
     assert [(each.jobs, each.request) for each in submissions(out)] == [({}, asked)], (
         "what was asked for is known next time"
     )
