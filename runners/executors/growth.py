@@ -9,7 +9,8 @@ from typing import Literal
 from ..engine.ledger import now
 from ..engine.manifest import read_manifest
 from ..engine.sessions import Session
-from ..storage.store import write_atomic
+from ..storage.atomic import write_atomic
+from ..storage.bulk import parsed
 from .submission import Submission, go_on_command, submissions
 
 GROWTH = "growth.json"
@@ -94,6 +95,6 @@ def write_growth(submission: Submission, growth: Growth) -> None:
 
 def _read(submission: Submission) -> Growth | None:
     try:
-        return Growth(**json.loads((submission.folder / GROWTH).read_text(encoding="utf-8")))
+        return Growth(**parsed((submission.folder / GROWTH).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
